@@ -1,0 +1,108 @@
+"""Read a YAML file and overrides, and check them, with one clear line for each mistake."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from trimtab.core.errors import ConfigError, did_you_mean
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Return the mapping in a YAML file; raise ConfigError if there is none."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"The configuration {str(path)!r} does not exist.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The configuration {str(path)!r} can't be read: {error}.") from None
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "not valid YAML"
+        raise ConfigError(f"{path}{where}: {problem}.") from None
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path} must hold a mapping of keys to values.")
+    return data
+
+
+def apply_overrides(data: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """Return ``data`` with each ``dotted.key=value`` set; values are read as YAML.
+
+    A number in the path is an index into a list. Raise ConfigError for a malformed override.
+    """
+    result: dict[str, Any] = _copy(data)
+    for override in overrides:
+        path, sep, raw = override.partition("=")
+        if not sep or not path:
+            raise ConfigError(f"The override {override!r} must have the form key=value.")
+        try:
+            value = yaml.safe_load(raw)
+        except yaml.YAMLError:
+            raise ConfigError(f"The value of the override {override!r} is not valid YAML.") from None
+        _set(result, path.split("."), value, override)
+    return result
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {k: _copy(v) for k, v in value.items()}
+    return [_copy(v) for v in value] if isinstance(value, list) else value
+
+
+def _set(target: Any, path: list[str], value: Any, override: str) -> None:
+    for depth, part in enumerate(path):
+        last = depth == len(path) - 1
+        if isinstance(target, list):
+            if not part.isdigit() or int(part) >= len(target):
+                raise ConfigError(f"The override {override!r}: {part!r} is no index into a list.")
+            key: Any = int(part)
+        elif isinstance(target, dict):
+            key = part
+        else:
+            raise ConfigError(f"The override {override!r}: {part!r} lies below a plain value.")
+        if last:
+            target[key] = value
+            return
+        if isinstance(target, dict) and not isinstance(target.get(key), (dict, list)):
+            target[key] = {}
+        target = target[key]
+
+
+def validate(model: type[M], data: Any, where: str) -> M:
+    """Return ``data`` as ``model``; raise ConfigError that names each wrong key and value."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        lines = [_explain(model, item, where) for item in error.errors()]
+        raise ConfigError(" ".join(dict.fromkeys(lines))) from None
+
+
+def _explain(model: type[BaseModel], item: Any, where: str) -> str:
+    path = ".".join(str(p) for p in item["loc"])
+    if item["type"] == "extra_forbidden":
+        known = _fields_at(model, item["loc"][:-1])
+        return f"{where}: unknown key {path!r}. {did_you_mean(str(item['loc'][-1]), known)}"
+    if item["type"] == "missing":
+        return f"{where}: the key {path!r} is missing."
+    message = item["msg"].removeprefix("Value error, ").rstrip(".")
+    shown = repr(item["input"])
+    shown = shown if len(shown) <= 60 else shown[:57] + "..."
+    return f"{where}: {path or 'value'} = {shown}: {message}."
+
+
+def _fields_at(model: type[BaseModel], loc: tuple[Any, ...]) -> list[str]:
+    current: Any = model
+    for part in loc:
+        field = getattr(current, "model_fields", {}).get(part)
+        annotation = field.annotation if field else None
+        current = annotation if hasattr(annotation, "model_fields") else None
+    return list(getattr(current, "model_fields", {}))

@@ -1,0 +1,89 @@
+"""The errors trimtab raises, and the exit code the command line gives each.
+
+    TrimtabError            1
+    ├── ConfigError         2  a YAML key, a name, a value or an override is wrong
+    ├── DataError           2  a data file is missing, malformed or lacks a column
+    ├── ModelError          3  a model can't be found, read, recognised or rendered
+    ├── NonFiniteError      4  NaN or infinity in activations or logits
+    ├── LeaseHeldError      5  another process works on the same part of the run
+    ├── StoreError          6  the run directory can't be read or written
+    ├── JudgeError          7  a judge could not run; its scores stay owed
+    └── GateError           8  the run finished but an honesty check failed
+
+Every message names the value, where it came from and what to do. Bugs of trimtab itself are plain
+assertions and keep their traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class TrimtabError(Exception):
+    """Base of every error a user can cause or cure; printed as one line, without a traceback."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        """Store ``message`` (what is wrong, and where) and ``hint`` (what to do)."""
+        self.message = message
+        self.hint = hint
+        super().__init__(message if hint is None else f"{message} {hint}")
+
+
+class ConfigError(TrimtabError):
+    """A YAML key, a component name, a value or a command-line override is wrong."""
+
+    exit_code = 2
+
+
+class DataError(TrimtabError):
+    """A data file is missing, malformed or lacks a column."""
+
+    exit_code = 2
+
+
+class ModelError(TrimtabError):
+    """A model can't be found, read, recognised or rendered."""
+
+    exit_code = 3
+
+
+class NonFiniteError(TrimtabError):
+    """NaN or infinity appeared; names the layer, the row and the position where it came first."""
+
+    exit_code = 4
+
+
+class LeaseHeldError(TrimtabError):
+    """Another live process holds the part of the run that this one wanted."""
+
+    exit_code = 5
+
+
+class StoreError(TrimtabError):
+    """The run directory can't be read or written (disk full, corrupt record, wrong directory)."""
+
+    exit_code = 6
+
+
+class JudgeError(TrimtabError):
+    """A judge could not run; everything else is kept and its scores stay owed."""
+
+    exit_code = 7
+
+
+class GateError(TrimtabError):
+    """The run finished, and an honesty check failed."""
+
+    exit_code = 8
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return ``"Did you mean 'x'?"`` for the nearest of ``known``, else the list of them."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=2, cutoff=0.6)
+    if near:
+        return "Did you mean " + " or ".join(repr(n) for n in near) + "?"
+    return "Known: " + ", ".join(names) + "."

@@ -1,0 +1,163 @@
+"""What a YAML file says, and what it was resolved to. No torch here: planning must stay light."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from trimtab.core.types import SamplingParams
+
+Split = Literal["fit", "select", "test"]
+Role = Literal["baseline", "zero", "treatment", "control"]
+Output = Literal["text", "options"]
+
+
+class Spec(BaseModel):
+    """Base of every configuration: immutable, unknown keys refused, no aliases for old names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class Component(BaseModel):
+    """A member of a registry folder and its configuration: ``{name: caa, layer: 15}``.
+
+    In YAML a component is a bare name or a mapping with ``name``; the other keys are checked against
+    the ``Config`` of the class that the name stands for.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    config: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return {"name": value}
+        if isinstance(value, dict) and not set(value) <= {"name", "config"}:
+            rest = {k: v for k, v in value.items() if k != "name"}
+            return {"name": value.get("name"), "config": rest}
+        return value
+
+
+class ModelSpec(Spec):
+    """Which weights, and in which number format they run.
+
+    Attributes:
+        id: Hub id, directory, GGUF file, or ``bundled:<name>``.
+        revision: Hub commit, tag or branch; planning resolves it to a commit.
+        dtype: ``auto`` is float32 on a CPU (exact) and bfloat16 on an accelerator.
+        device: ``auto`` takes CUDA, then MPS, then the CPU.
+        trust_remote_code: Run Python code that comes with the model. Off unless asked for.
+    """
+
+    id: str
+    revision: str | None = None
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    trust_remote_code: bool = False
+
+
+class Cell(Spec):
+    """One condition on one task: the unit of work, of resume and of comparison.
+
+    Attributes:
+        key: Hash of everything that determines the output.
+        condition: Label in tables; not part of the key.
+        role: What the condition is there for; not part of the key.
+        coordinates: Where it stands on a plot's axes (strength, layer, ...); not part of the key.
+        measure: Short name of what the task asks for, e.g. ``generation``; groups tables.
+        model: The model, with dtype resolved.
+        model_identity: Hash of weights, tokenizer and template.
+        task: The task and its configuration.
+        split: Which split of the task.
+        samples: Key of the sample set, see ``samples/<key>.jsonl`` in the run directory.
+        output: Text or options.
+        intervention: What is done to the model.
+        artifact: Key of the fitted artifact it needs, if any.
+        sampling: How texts are drawn; None for options.
+        num_samples: Completions per sample.
+        seed: Base seed of the random streams.
+    """
+
+    key: str
+    condition: str
+    role: Role
+    coordinates: dict[str, float | str] = {}
+    measure: str
+    model: ModelSpec
+    model_identity: str
+    task: Component
+    split: Split
+    samples: str
+    output: Output
+    intervention: Component
+    artifact: str | None = None
+    sampling: SamplingParams | None = None
+    num_samples: int = 1
+    seed: int = 0
+
+
+class ArtifactPlan(Spec):
+    """Something that must be fitted before cells can run (vectors, a network, an adapter).
+
+    Attributes:
+        key: Hash of model, fit configuration and data.
+        component: The intervention whose ``fit`` makes it.
+        model: The model it is fitted on.
+        model_identity: Hash of weights, tokenizer and template.
+        pairs: Key of the contrast pairs, see ``pairs/<key>.jsonl`` in the run directory.
+        seed: Seed of the fit.
+    """
+
+    key: str
+    component: Component
+    model: ModelSpec
+    model_identity: str
+    pairs: str
+    seed: int = 0
+
+
+class JudgePlan(Spec):
+    """A judge that scores every completion of its output kind.
+
+    Attributes:
+        key: ``<name>-<hash>``: names the folder of its scores.
+        component: The judge and its configuration.
+        model: The model it needs, if any.
+        model_identity: Hash of that model.
+        measures: Only cells with these measures; None is all cells of the judge's output kind.
+    """
+
+    key: str
+    component: Component
+    model: ModelSpec | None = None
+    model_identity: str | None = None
+    measures: tuple[str, ...] | None = None
+
+
+class Plan(Spec):
+    """What a recipe makes of a configuration: pure data, written to ``plan.json``.
+
+    Attributes:
+        recipe: The recipe's name.
+        name: The experiment's name.
+        cells: What is to be generated.
+        artifacts: What is to be fitted first.
+        judges: What scores the completions.
+        baseline: Condition that all others are compared with.
+        window: Rows that are generated together; a resumed run repeats whole windows, so that its
+            numbers are those of an undisturbed run to the last bit.
+        seed: Seed of the statistics.
+    """
+
+    recipe: str
+    name: str
+    cells: tuple[Cell, ...]
+    artifacts: tuple[ArtifactPlan, ...] = ()
+    judges: tuple[JudgePlan, ...] = ()
+    baseline: str = "baseline"
+    window: int = 256
+    seed: int = 0

@@ -1,0 +1,194 @@
+"""The records on disk. Frozen, and nothing else may appear in a run's JSONL files.
+
+Records of two identical runs are equal except in the fields ``attempt`` and ``time``.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol, runtime_checkable
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+
+class Record(BaseModel):
+    """Base of everything that is stored: immutable, unknown fields refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Message(Record):
+    """One turn of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class Choice(Record):
+    """One answer option of a multiple-choice sample.
+
+    Attributes:
+        text: The option as it is scored, without leading space.
+        correct: Whether it is a right answer.
+        sets: The metrics whose option set it belongs to, e.g. ``("mc1", "mc2")``.
+        reference: Whether the divergence from the unedited model is measured on its tokens.
+    """
+
+    text: str
+    correct: bool
+    sets: tuple[str, ...] = ()
+    reference: bool = False
+
+
+class Sample(Record):
+    """One task item, as the judge sees it (the model sees ``intervention.prompt(sample)``).
+
+    Attributes:
+        id: Unique within the task and stable under reordering of the data.
+        messages: The question; ends with a user turn.
+        target: The reference answer, if there is one.
+        choices: Answer options, in an order that carries no information.
+        cluster: Samples that share a cluster are not independent (category, question).
+        preamble: Few-shot text that a plain rendering puts in front.
+        metadata: What the task wants to keep (category, correct and incorrect answers, ...).
+    """
+
+    id: str
+    messages: tuple[Message, ...]
+    target: str | None = None
+    choices: tuple[Choice, ...] = ()
+    cluster: str | None = None
+    preamble: str = ""
+    metadata: dict[str, JsonValue] = {}
+
+
+class ContrastPair(Record):
+    """One question with an answer that shows the behaviour and one that does not.
+
+    Attributes:
+        id: Unique within the pair set.
+        question_id: The sample it was made from; pairs of one question are not independent.
+        messages: The question; ends with a user turn.
+        positive: Answer that shows the behaviour.
+        negative: Answer that does not.
+        preamble: Few-shot text that a plain rendering puts in front.
+    """
+
+    id: str
+    question_id: str
+    messages: tuple[Message, ...]
+    positive: str
+    negative: str
+    preamble: str = ""
+
+
+FinishReason = Literal["eos", "stop", "length", "options", "error"]
+
+
+class Completion(Record):
+    """What one cell's model gave for one sample: a text, or the log-probabilities of its options.
+
+    Attributes:
+        cell: Key of the cell.
+        sample_id: The sample.
+        index: Which of the cell's samples per item (0 for the first).
+        protocol: How the prompt was made, e.g. ``"truthfulqa/generation/chat"``.
+        num_prompt_tokens: Tokens of the prompt.
+        text: The generated text without stop string and special tokens; None for options.
+        num_tokens: Generated tokens, including the one that ended the text.
+        logprob: Sum of the generated tokens' log-probabilities (nats, temperature 1).
+        option_logprobs: Sum log-probability of each option's tokens (nats), in choice order.
+        option_num_tokens: Tokens of each option.
+        option_kl: Mean KL(unedited || edited) per token (nats) of the reference options, else None.
+        finish_reason: Why it ended.
+        error: What went wrong; such a row counts as missing.
+        attempt: The attempt that wrote the row.
+        time: Seconds since the epoch when it was written.
+    """
+
+    cell: str
+    sample_id: str
+    index: int = 0
+    protocol: str
+    num_prompt_tokens: int
+    text: str | None = None
+    num_tokens: int = 0
+    logprob: float | None = None
+    option_logprobs: tuple[float, ...] | None = None
+    option_num_tokens: tuple[int, ...] | None = None
+    option_kl: tuple[float | None, ...] | None = None
+    finish_reason: FinishReason
+    error: str | None = None
+    attempt: int = 0
+    time: float = 0.0
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """Identity within a run: (cell, sample, index)."""
+        return (self.cell, self.sample_id, self.index)
+
+
+class Score(Record):
+    """One judge's verdict on one completion; a value of None is unscored, and never 0.
+
+    Attributes:
+        cell: Key of the cell.
+        sample_id: The sample.
+        index: The completion's index.
+        judge: Key of the judge.
+        values: The judge's metrics; all of them are present, each a number or None.
+        reason: The judge's words or the rule that fired, if any.
+        error: Why values are None.
+        attempt: The attempt that wrote the row.
+        time: Seconds since the epoch when it was written.
+    """
+
+    cell: str
+    sample_id: str
+    index: int = 0
+    judge: str
+    values: dict[str, float | None]
+    reason: str | None = None
+    error: str | None = None
+    attempt: int = 0
+    time: float = 0.0
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """Identity within one judge's scores: (cell, sample, index)."""
+        return (self.cell, self.sample_id, self.index)
+
+
+class SamplingParams(Record):
+    """How a text is drawn.
+
+    Attributes:
+        max_tokens: Most new tokens.
+        temperature: 0 is greedy; top_p and top_k are then ignored.
+        top_p: Keep the smallest set of tokens whose probability reaches this (1 keeps all).
+        top_k: Keep this many most probable tokens (0 keeps all).
+        stop: Strings that end the text; the text is cut before them.
+    """
+
+    max_tokens: int = 64
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    stop: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class Chat(Protocol):
+    """A language model that judges: an HTTP endpoint, a local engine with edits off, or a script."""
+
+    @property
+    def identity(self) -> str:
+        """Name and content hash of the model behind it; goes into the judge's key."""
+        ...
+
+    def yes_probabilities(self, prompts: list[tuple[Message, ...]]) -> list[float | None]:
+        """Return P(yes) / (P(yes) + P(no)) of each next token; None where it can't be read."""
+        ...
+
+    def complete(self, prompts: list[tuple[Message, ...]], max_tokens: int) -> list[str | None]:
+        """Return one greedy reply per prompt; None where there is none."""
+        ...
