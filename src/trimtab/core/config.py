@@ -47,7 +47,9 @@ def apply_overrides(data: Mapping[str, Any], overrides: Sequence[str]) -> dict[s
         try:
             value = yaml.safe_load(raw)
         except yaml.YAMLError:
-            raise ConfigError(f"The value of the override {override!r} is not valid YAML.") from None
+            raise ConfigError(
+                f"The value of the override {override!r} is not valid YAML."
+            ) from None
         _set(result, path.split("."), value, override)
     return result
 

@@ -73,7 +73,7 @@ class Folder(Generic[T]):
         if name not in files:
             raise ConfigError(
                 f"There is no {self.kind} {name!r}. {did_you_mean(name, files)}",
-                hint=f"To add one, create {self.package}/{name}.py in a folder named in TRIMTAB_PATH.",
+                hint=f"To add one, create {self.package}/{name}.py in a TRIMTAB_PATH folder.",
             )
         module = self._import(name, files[name])
         exported: list[str] = getattr(module, "__all__", [])

@@ -22,8 +22,8 @@ class Spec(BaseModel):
 class Component(BaseModel):
     """A member of a registry folder and its configuration: ``{name: caa, layer: 15}``.
 
-    In YAML a component is a bare name or a mapping with ``name``; the other keys are checked against
-    the ``Config`` of the class that the name stands for.
+    In YAML a component is a bare name or a mapping with ``name``; the other keys are checked
+    against the ``Config`` of the class that the name stands for.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -120,12 +120,32 @@ class ArtifactPlan(Spec):
     seed: int = 0
 
 
+class Metric(Spec):
+    """One number a judge gives, and how reports treat it.
+
+    Attributes:
+        name: Key in ``Score.values``.
+        kind: ``binary`` is 0 or 1, ``fraction`` lies between, ``number`` is unbounded.
+        role: ``effect`` is what the experiment is about, ``damage`` what it may break.
+        higher_is_better: None where neither direction is.
+        unit: Unit of a number, e.g. ``words``.
+    """
+
+    name: str
+    kind: Literal["binary", "fraction", "number"]
+    role: Literal["effect", "damage"]
+    higher_is_better: bool | None = True
+    unit: str = ""
+
+
 class JudgePlan(Spec):
     """A judge that scores every completion of its output kind.
 
     Attributes:
         key: ``<name>-<hash>``: names the folder of its scores.
         component: The judge and its configuration.
+        output: The kind of completion it scores.
+        metrics: What it gives.
         model: The model it needs, if any.
         model_identity: Hash of that model.
         measures: Only cells with these measures; None is all cells of the judge's output kind.
@@ -133,6 +153,8 @@ class JudgePlan(Spec):
 
     key: str
     component: Component
+    output: Output
+    metrics: tuple[Metric, ...]
     model: ModelSpec | None = None
     model_identity: str | None = None
     measures: tuple[str, ...] | None = None

@@ -178,7 +178,7 @@ class SamplingParams(Record):
 
 @runtime_checkable
 class Chat(Protocol):
-    """A language model that judges: an HTTP endpoint, a local engine with edits off, or a script."""
+    """A language model that judges: an endpoint, a local engine with edits off, or a script."""
 
     @property
     def identity(self) -> str:
@@ -191,4 +191,18 @@ class Chat(Protocol):
 
     def complete(self, prompts: list[tuple[Message, ...]], max_tokens: int) -> list[str | None]:
         """Return one greedy reply per prompt; None where there is none."""
+        ...
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """A sentence encoder for similarity judges."""
+
+    @property
+    def identity(self) -> str:
+        """Name and content hash of the model behind it; goes into the judge's key."""
+        ...
+
+    def similarity(self, left: list[str], right: list[str]) -> list[float]:
+        """Return the cosine of each pair of texts, in [-1, 1]."""
         ...

@@ -1,0 +1,1 @@
+"""Judges and models behind an HTTP interface, and a scripted stand-in."""

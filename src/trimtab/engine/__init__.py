@@ -1,0 +1,1 @@
+"""The one door to a model: texts, option log-probabilities and activations under per-row edits."""

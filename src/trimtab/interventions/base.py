@@ -1,0 +1,91 @@
+"""What every intervention offers: it may touch the prompt and the activations of a model.
+
+Both are left alone by default, so the baseline and strength 0 are no special cases.
+"""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
+
+from trimtab.core.folder import Folder
+from trimtab.core.spec import Component, Spec
+from trimtab.core.types import ContrastPair, Message
+
+if TYPE_CHECKING:
+    import torch
+
+    from trimtab.engine.engine import Engine
+    from trimtab.engine.request import Edit
+
+C = TypeVar("C", bound=Spec)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a fit made: ``tensors`` go to a safetensors file, ``info`` to ``artifact.json``."""
+
+    tensors: dict[str, torch.Tensor]
+    info: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class FitContext:
+    """What a fit may use.
+
+    Attributes:
+        engine: The subject model.
+        pairs: Contrast pairs of the fit split, in a fixed order.
+        rendering: How the pairs' questions become prompts.
+        seed: Seed of everything random in the fit.
+    """
+
+    engine: Engine
+    pairs: Sequence[ContrastPair]
+    rendering: Literal["chat", "plain"]
+    seed: int
+
+
+class Intervention(ABC, Generic[C]):
+    """One intervention.
+
+    Attributes:
+        VERSION: Part of every key; raise it when the effect of a configuration changes.
+        Config: Its configuration.
+    """
+
+    VERSION: ClassVar[int] = 1
+    Config: type[C]
+
+    def __init__(self, config: C) -> None:
+        """Keep ``config``; nothing is fitted or loaded here."""
+        self.config = config
+
+    def prompt(self, messages: tuple[Message, ...]) -> tuple[Message, ...]:
+        """Return what the model is asked instead of ``messages``."""
+        return messages
+
+    def fitted_by(self) -> Component | None:
+        """Return the component whose fit this one needs, reduced to what determines the fit.
+
+        Cells that differ only in how an artifact is applied return equal components and so share
+        one artifact; a control may name another intervention's fit. None needs no fit.
+        """
+        return None
+
+    def fit(self, context: FitContext) -> Fitted:
+        """Make the artifact; called only if ``fitted_by`` names this intervention."""
+        raise AssertionError(f"{type(self).__name__} has nothing to fit")
+
+    def edits(self, fitted: Fitted | None) -> tuple[Edit, ...]:
+        """Return the edits of each row, given the artifact that ``fitted_by`` asked for."""
+        return ()
+
+    def doses(self, fitted: Fitted | None) -> dict[str, float]:
+        """Return the strength in every coordinate: ``raw``, ``unit`` and ``relative``."""
+        return {}
+
+
+INTERVENTIONS: Folder[Intervention[Spec]] = Folder("interventions", "intervention")

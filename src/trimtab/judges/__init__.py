@@ -1,0 +1,1 @@
+"""What scores: one file per judge; a folder registry."""

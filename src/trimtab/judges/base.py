@@ -1,0 +1,75 @@
+"""What every judge offers. A judge sees the sample and the completion, never the prompt that the
+intervention made of it: a trigger or a persona can't reach it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Generic, Literal, TypeVar
+
+from trimtab.core.folder import Folder
+from trimtab.core.spec import Metric, ModelSpec, Output, Spec
+from trimtab.core.types import Chat, Completion, Embedder, Sample
+
+C = TypeVar("C", bound=Spec)
+Need = Literal["none", "chat", "embedder"]
+
+
+@dataclass(frozen=True)
+class Item:
+    """What a judge is asked to score."""
+
+    sample: Sample
+    completion: Completion
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A judge's answer to one item: a value or None (unscored) for each of its metrics."""
+
+    values: dict[str, float | None]
+    reason: str | None = None
+    error: str | None = None
+
+
+class Judge(ABC, Generic[C]):
+    """One judge.
+
+    Attributes:
+        VERSION: Part of the judge's key; raise it when scores change their meaning.
+        Config: Its configuration.
+        output: The kind of completion it scores.
+        need: What it must be handed: nothing, a chat model or a sentence encoder.
+    """
+
+    VERSION: ClassVar[int] = 1
+    Config: type[C]
+    output: Output = "text"
+    need: Need = "none"
+
+    def __init__(self, config: C) -> None:
+        """Keep ``config``; models are handed to ``score``."""
+        self.config = config
+
+    @property
+    @abstractmethod
+    def metrics(self) -> tuple[Metric, ...]:
+        """The metrics that every verdict holds."""
+
+    @property
+    def model(self) -> ModelSpec | None:
+        """The model it wants; None is the subject model with edits off, if it needs one."""
+        return None
+
+    @abstractmethod
+    def score(self, items: Sequence[Item], resource: Chat | Embedder | None) -> list[Verdict]:
+        """Return one verdict per item, in order; an item without an answer is unscored."""
+
+    def unscored(self, error: str) -> Verdict:
+        """Return the verdict for an item that can't be scored."""
+        return Verdict({metric.name: None for metric in self.metrics}, error=error)
+
+
+JUDGES: Folder[Judge[Spec]] = Folder("judges", "judge")

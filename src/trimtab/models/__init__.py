@@ -1,0 +1,1 @@
+"""Find, load, recognise and render models."""

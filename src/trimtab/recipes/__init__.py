@@ -1,0 +1,1 @@
+"""YAML in, cells out: one file per experiment; a folder registry."""
