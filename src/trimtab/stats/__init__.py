@@ -1,0 +1,1 @@
+"""Intervals, paired tests, reducers and agreement; pure functions on numbers, free of torch."""

@@ -1,0 +1,190 @@
+"""Confidence intervals for rates and means.
+
+An interval that the data can't support is ``Interval(nan, nan)`` with the reason in ``method``: a
+width of zero would read as certainty. Missing values are the caller's to drop and to count
+(``trimtab.stats.reduce.mean_of``); a NaN that reaches this module is an error.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+# Cells of one block of bootstrap weights: 4 million float64 are 32 MB.
+_BLOCK_CELLS = 4_000_000
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A two-sided interval; ``low`` and ``high`` are in the unit of the values.
+
+    Attributes:
+        low: Lower end; NaN where no interval is defined.
+        high: Upper end; NaN where no interval is defined.
+        level: Nominal coverage, for example 0.95.
+        method: How it was made, or why there is none.
+    """
+
+    low: float
+    high: float
+    level: float
+    method: str
+
+    @property
+    def is_defined(self) -> bool:
+        """Whether there is an interval at all."""
+        return not (math.isnan(self.low) or math.isnan(self.high))
+
+
+def undefined_interval(level: float, reason: str) -> Interval:
+    """Return the interval of data that support none, with ``reason`` as its method."""
+    return Interval(math.nan, math.nan, level, f"none: {reason}")
+
+
+def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
+    """Return Wilson's score interval of a rate, without continuity correction.
+
+    Rows are taken as independent; use ``cluster_bootstrap_mean`` where they share a question.
+
+    Args:
+        successes: How many of ``n`` trials succeeded.
+        n: Number of trials.
+        level: Nominal coverage.
+
+    Raises:
+        ValueError: ``n`` is not positive, or ``successes`` is not within 0..n.
+
+    Source: E. B. Wilson, J. Am. Stat. Assoc. 22 (1927).
+    """
+    _check_level(level)
+    if n < 1:
+        raise ValueError(f"wilson: n={n}, but a rate needs at least one scored row")
+    if not 0 <= successes <= n:
+        raise ValueError(f"wilson: successes={successes} is not within 0..n={n}")
+    ci = stats.binomtest(successes, n).proportion_ci(confidence_level=level, method="wilson")
+    return Interval(float(ci.low), float(ci.high), level, "Wilson")
+
+
+def mean_interval_t(values: Sequence[float], level: float = 0.95) -> Interval:
+    """Return Student's t interval of the mean of independent ``values``.
+
+    One value, or values that are all equal, give an undefined interval.
+
+    Raises:
+        ValueError: ``values`` is empty or holds a NaN or an infinity.
+    """
+    _check_level(level)
+    array = _finite_array("mean_interval_t", values)
+    if array.size == 1:
+        return undefined_interval(level, "one value")
+    if _is_constant(array):
+        return undefined_interval(level, "all values are equal")
+    half = float(stats.t.ppf((1 + level) / 2, array.size - 1)) * float(stats.sem(array))
+    mean = float(array.mean())
+    return Interval(mean - half, mean + half, level, f"t, {array.size - 1} degrees of freedom")
+
+
+def cluster_bootstrap_mean(
+    values: Sequence[float],
+    clusters: Sequence[str] | Sequence[int],
+    *,
+    seed: int,
+    num_resamples: int = 2000,
+    level: float = 0.95,
+) -> Interval:
+    """Return the percentile bootstrap interval of a mean, resampling whole clusters.
+
+    C clusters are drawn with replacement from C; the statistic is the mean over all rows drawn, so
+    large clusters weigh more, as they do in the plain mean. The result depends on the seed and on
+    the multiset of (cluster, value) pairs, not on the order of rows. With fewer than about 20
+    clusters the percentile interval is too narrow. One cluster, or clusters whose means are all
+    equal, give an undefined interval.
+
+    Args:
+        values: One number per row.
+        clusters: The cluster of each row, all strings or all integers.
+        seed: Seed of numpy's PCG64.
+        num_resamples: Number of bootstrap resamples.
+        level: Nominal coverage.
+
+    Raises:
+        ValueError: no values, unequal lengths, a NaN or an infinity, or ``num_resamples`` < 1.
+    """
+    _check_level(level)
+    if num_resamples < 1:
+        raise ValueError(f"cluster_bootstrap_mean: num_resamples={num_resamples}, needs 1 or more")
+    sums, counts = cluster_totals(values, clusters)
+    num_clusters = sums.size
+    if num_clusters == 1:
+        return undefined_interval(level, "one cluster")
+    if _is_constant(sums / counts):
+        return undefined_interval(level, "all cluster means are equal")
+    rng = np.random.Generator(np.random.PCG64(seed))
+    means = _resampled_means(sums, counts, rng, num_resamples)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    method = f"percentile bootstrap, {num_clusters} clusters, {num_resamples} resamples"
+    return Interval(float(low), float(high), level, method)
+
+
+def cluster_totals(
+    values: Sequence[float], clusters: Sequence[str] | Sequence[int]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return (sum of values, number of rows) per cluster, float64 [C], clusters in sorted order.
+
+    Raises:
+        ValueError: no values, unequal lengths, or a NaN or an infinity.
+    """
+    array = _finite_array("clustered values", values)
+    if array.size != len(clusters):
+        raise ValueError(f"{array.size} values, but {len(clusters)} cluster labels: need one each")
+    _, codes = np.unique(np.asarray(clusters), return_inverse=True)
+    # Summing in the order of the values makes the sums independent of the order of rows.
+    order = np.argsort(array, kind="stable")
+    sums = np.bincount(codes[order], weights=array[order]).astype(np.float64)
+    return sums, np.bincount(codes).astype(np.float64)
+
+
+def _resampled_means(
+    sums: npt.NDArray[np.float64],
+    counts: npt.NDArray[np.float64],
+    rng: np.random.Generator,
+    num_resamples: int,
+) -> npt.NDArray[np.float64]:
+    """Return the mean over rows of each resample, float64 [num_resamples], in bounded memory."""
+    num_clusters = sums.size
+    chances = np.full(num_clusters, 1 / num_clusters)
+    block = max(1, _BLOCK_CELLS // num_clusters)
+    parts = []
+    for start in range(0, num_resamples, block):
+        # How often each cluster was drawn: a row of multinomial counts stands for one resample.
+        drawn = rng.multinomial(num_clusters, chances, size=min(block, num_resamples - start))
+        parts.append((drawn @ sums) / (drawn @ counts))
+    return np.concatenate(parts)
+
+
+def _check_level(level: float) -> None:
+    if not 0 < level < 1:
+        raise ValueError(f"level={level} is not a coverage between 0 and 1, such as 0.95")
+
+
+def _finite_array(who: str, values: Sequence[float]) -> npt.NDArray[np.float64]:
+    array = np.asarray(values, dtype=np.float64)
+    if array.size == 0:
+        raise ValueError(f"{who}: no values; a mean needs at least one scored row")
+    bad = np.flatnonzero(~np.isfinite(array))
+    if bad.size:
+        raise ValueError(
+            f"{who}: value {array[bad[0]]} at index {bad[0]} ({bad.size} not finite of "
+            f"{array.size}); drop missing rows and count them first"
+        )
+    return array
+
+
+def _is_constant(array: npt.NDArray[np.float64]) -> bool:
+    # Means of equal values differ in their last bits when the counts differ.
+    return float(np.ptp(array)) <= 1e-12 * float(np.abs(array).max())

@@ -1,0 +1,55 @@
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from statsmodels.stats.inter_rater import cohens_kappa, to_table
+
+from trimtab.stats.agreement import agreement_rate, auc, cohen_kappa
+
+
+@given(st.lists(st.tuples(st.integers(-3, 3), st.booleans()), min_size=1, max_size=12))
+def test_auc_agrees_with_counting_all_pairs(rows):
+    positives = [score for score, label in rows if label]
+    negatives = [score for score, label in rows if not label]
+    pairs = [(p > q) + (p == q) / 2 for p, q in itertools.product(positives, negatives)]
+    expected = sum(pairs) / len(pairs) if pairs else None
+    assert auc(*map(list, zip(*rows, strict=True))) == (
+        None if expected is None else pytest.approx(expected)
+    )
+
+
+def test_kappa_agrees_with_statsmodels():
+    rng = np.random.default_rng(0)
+    for num_labels in (2, 3, 5):
+        a = rng.integers(0, num_labels, size=80)
+        b = np.where(rng.random(80) < 0.6, a, rng.integers(0, num_labels, size=80))
+        table, _ = to_table(np.column_stack([a, b]))
+        expected = cohens_kappa(table, return_results=False)
+        assert cohen_kappa(a.tolist(), b.tolist()) == pytest.approx(expected)
+
+
+def test_kappa_is_undefined_where_chance_explains_everything():
+    assert cohen_kappa(["yes"] * 5, ["yes"] * 5) is None
+    # Never agreeing with constant, different labels is what chance predicts.
+    assert cohen_kappa(["yes"] * 5, ["no"] * 5) == 0.0
+    assert cohen_kappa(["y", "n"], ["n", "y"]) == -1.0
+
+
+def test_agreement_counts_equal_labels():
+    assert agreement_rate(["a", "b", "c", "a"], ["a", "c", "c", "a"]) == 0.75
+
+
+def test_missing_labels_and_scores_are_refused():
+    with pytest.raises(ValueError, match="item 1 has no value"):
+        cohen_kappa(["a", None], ["a", "b"])
+    with pytest.raises(ValueError, match="2 items against 1"):
+        agreement_rate(["a", "b"], ["a"])
+    with pytest.raises(ValueError, match="no items"):
+        agreement_rate([], [])
+    with pytest.raises(ValueError, match="score nan"):
+        auc([math.nan, 1.0], [0, 1])
+    with pytest.raises(ValueError, match="label 2"):
+        auc([0.0, 1.0], [2, 1])
