@@ -1,0 +1,73 @@
+"""The engine as a judge's chat model: edits off, verdicts read from the logits."""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+from typing import Literal
+
+from trimtab.core.types import Message, SamplingParams
+from trimtab.engine.engine import Engine
+from trimtab.engine.request import Options, OptionsResult, Request, Text, TextResult
+
+_YES = ("Yes", " Yes", "yes", " yes", "YES", " YES")
+_NO = ("No", " No", "no", " no", "NO", " NO")
+
+
+class LocalChat:
+    """Implements ``core.types.Chat`` on a local engine; never passes an edit."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Share ``engine``; several judges and the subject may use the same one."""
+        self.engine = engine
+
+    @property
+    def identity(self) -> str:
+        """Hash of the model's weights, tokenizer and template."""
+        return self.engine.identity
+
+    @cached_property
+    def _rendering(self) -> Literal["chat", "plain"]:
+        return "chat" if self.engine.renderer.has_template else "plain"
+
+    @cached_property
+    def _letters(self) -> tuple[list[int], list[int]]:
+        """First tokens of the ways to write yes and no; a token that begins both is dropped."""
+        encode = self.engine.renderer.encode
+        yes, no = ({encode(word)[0] for word in words} for words in (_YES, _NO))
+        return sorted(yes - no), sorted(no - yes)
+
+    def yes_probabilities(self, prompts: list[tuple[Message, ...]]) -> list[float | None]:
+        """Return P(yes) / (P(yes) + P(no)) at the first token of the reply."""
+        yes, no = self._letters
+        options = tuple((token,) for token in [*yes, *no])
+        requests = [
+            Request(i, self._prompt(prompt), Options(options)) for i, prompt in enumerate(prompts)
+        ]
+        values: dict[int, float] = {}
+        for result in self.engine.run(requests):
+            assert isinstance(result, OptionsResult) and isinstance(result.key, int)
+            yes_mass = _logsumexp(result.logprobs[: len(yes)])
+            no_mass = _logsumexp(result.logprobs[len(yes) :])
+            values[result.key] = 1.0 / (1.0 + math.exp(min(no_mass - yes_mass, 700.0)))
+        return [values[i] for i in range(len(prompts))]
+
+    def complete(self, prompts: list[tuple[Message, ...]], max_tokens: int) -> list[str | None]:
+        """Return greedy replies."""
+        sampling = SamplingParams(max_tokens=max_tokens)
+        requests = [
+            Request(i, self._prompt(prompt), Text(sampling)) for i, prompt in enumerate(prompts)
+        ]
+        texts: dict[int, str] = {}
+        for result in self.engine.run(requests):
+            assert isinstance(result, TextResult) and isinstance(result.key, int)
+            texts[result.key] = result.text
+        return [texts[i] for i in range(len(prompts))]
+
+    def _prompt(self, messages: tuple[Message, ...]) -> tuple[int, ...]:
+        return tuple(self.engine.renderer.prompt(messages, self._rendering))
+
+
+def _logsumexp(values: tuple[float, ...]) -> float:
+    top = max(values)
+    return top + math.log(sum(math.exp(v - top) for v in values))

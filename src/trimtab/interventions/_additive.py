@@ -1,0 +1,69 @@
+"""What all interventions that add one vector to one block's output share: where and how strongly."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field, field_validator
+
+from trimtab.core.errors import ConfigError
+from trimtab.core.spec import Spec
+from trimtab.interventions.base import Fitted
+
+if TYPE_CHECKING:
+    import torch
+
+Unit = Literal["raw", "unit", "relative"]
+NamedPositions = Literal["all", "prompt", "last_prompt", "generated", "after_prompt"]
+
+
+class AdditiveConfig(Spec):
+    """Where a vector is added, and how much of it.
+
+    Attributes:
+        layer: 0-based block whose output is edited.
+        strength: How much; negative turns the direction round, 0 is exactly the baseline.
+        unit: ``raw`` multiplies the vector as fitted; ``unit`` multiplies its unit vector, so that
+            strength is the length of what is added; ``relative`` is that length as a fraction of
+            the mean residual norm at the layer, which transfers between layers and models.
+        positions: Where it acts, see ``engine.request.Positions``.
+    """
+
+    layer: int = Field(ge=0)
+    strength: float = 0.0
+    unit: Unit = "relative"
+    positions: NamedPositions = "generated"
+
+    @field_validator("strength")
+    @classmethod
+    def _finite(cls, value: float) -> float:
+        if not math.isfinite(value):
+            raise ValueError("the strength must be a finite number")
+        return value
+
+
+def vector_at(fitted: Fitted, layer: int) -> torch.Tensor:
+    """Return the fitted direction [H] of ``layer``; raise ConfigError if it was not fitted."""
+    name = f"l{layer}.direction"
+    if name not in fitted.tensors:
+        known = sorted(int(k[1:].partition(".")[0]) for k in fitted.tensors if "direction" in k)
+        raise ConfigError(f"The vectors hold layers {known}, not {layer}.")
+    return fitted.tensors[name]
+
+
+def doses(config: AdditiveConfig, fitted: Fitted) -> dict[str, float]:
+    """Return ``config``'s strength in all three units; raise ConfigError for a zero vector."""
+    norm = float(vector_at(fitted, config.layer).norm())
+    residual = float(fitted.tensors[f"l{config.layer}.residual_norm"])
+    if norm == 0.0:
+        raise ConfigError(
+            f"The vector of layer {config.layer} is zero: its positive and negative answers do "
+            "not differ there."
+        )
+    length = {
+        "raw": config.strength * norm,
+        "unit": config.strength,
+        "relative": config.strength * residual,
+    }[config.unit]
+    return {"raw": length / norm, "unit": length, "relative": length / residual}

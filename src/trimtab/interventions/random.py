@@ -1,0 +1,68 @@
+"""The control of every vector: a random direction of the same length at the same place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from trimtab.core.errors import ConfigError
+from trimtab.core.keys import derive_seed
+from trimtab.core.lazy import lazy
+from trimtab.core.spec import Component
+from trimtab.interventions._additive import AdditiveConfig, doses, vector_at
+from trimtab.interventions.base import INTERVENTIONS, Fitted, Intervention
+
+if TYPE_CHECKING:
+    import torch
+
+    from trimtab.engine import request as rq
+else:
+    torch = lazy("torch")
+    rq = lazy("trimtab.engine.request")
+
+__all__ = ["Random"]
+
+
+class _Config(AdditiveConfig):
+    """Which direction, and whose length it copies.
+
+    Attributes:
+        like: The intervention whose vector gives the length, e.g. ``{name: caa, layer: 15}``.
+        draw: Number of the draw; different numbers give independent directions.
+    """
+
+    like: Component
+    draw: int = Field(default=0, ge=0)
+
+
+class Random(Intervention[_Config]):
+    """Adds a direction drawn evenly from the sphere, as long as ``like``'s vector."""
+
+    Config = _Config
+
+    def fitted_by(self) -> Component:
+        """Return what ``like`` is fitted by: the artifact is shared with it."""
+        component = INTERVENTIONS.build(self.config.like.name, self.config.like.config).fitted_by()
+        if component is None:
+            raise ConfigError(
+                f"random: like = {self.config.like.name!r} fits no vector whose length to copy."
+            )
+        return component
+
+    def edits(self, fitted: Fitted | None) -> tuple[rq.Edit, ...]:
+        """Return one edit with the drawn direction."""
+        assert fitted is not None
+        vector = vector_at(fitted, self.config.layer)
+        generator = torch.Generator().manual_seed(
+            derive_seed("random", self.config.draw, self.config.layer)
+        )
+        drawn = torch.randn(vector.shape, generator=generator, dtype=torch.float64)
+        direction = (drawn / drawn.norm() * vector.double().norm()).float()
+        raw = doses(self.config, fitted)["raw"]
+        return (rq.Edit(self.config.layer, direction, raw, self.config.positions),)
+
+    def doses(self, fitted: Fitted | None) -> dict[str, float]:
+        """Return the strength as ``raw``, ``unit`` and ``relative``."""
+        assert fitted is not None
+        return doses(self.config, fitted)
