@@ -77,14 +77,7 @@ def paired_difference(
     Raises:
         ValueError: no row is scored on both sides, or a scored row has no cluster.
     """
-    # A fixed order of rows makes the seeded results independent of the order of the mappings.
-    keys = sorted((key for key in a if key in b and _both_scored(a[key], b[key])), key=repr)
-    num_dropped = len(set(a) | set(b)) - len(keys)
-    if not keys:
-        raise ValueError(
-            f"paired_difference: none of {num_dropped} rows is scored under both conditions "
-            f"({len(a)} rows in a, {len(b)} in b); check that they ran on the same samples"
-        )
+    keys = _scored_keys(a, b)
     pairs = np.array([(a[key], b[key]) for key in keys], dtype=np.float64)
     labels = list(range(len(keys))) if clusters is None else _labels(keys, clusters)
     differences = pairs[:, 0] - pairs[:, 1]
@@ -94,12 +87,12 @@ def paired_difference(
     sums, _ = cluster_totals(differences.tolist(), labels)
     wins, losses = int((differences > 0).sum()), int((differences < 0).sum())
     p_value: float | None
-    if sums.size == 1:
-        p_value, test = None, "none: one cluster"
-    elif sums.size == len(keys) and bool(np.isin(pairs, (0.0, 1.0)).all()):
+    if sums.size > 1 and sums.size == len(keys) and bool(np.isin(pairs, (0.0, 1.0)).all()):
         p_value, test = mcnemar_exact(wins, losses), "exact McNemar"
-    else:
+    elif sums.size > 1:
         p_value, test = sign_flip_test(sums, seed=seed, num_flips=num_flips)
+    else:
+        p_value, test = None, "none: one cluster"
     return PairedDifference(
         n=len(keys),
         num_clusters=int(sums.size),
@@ -110,7 +103,7 @@ def paired_difference(
         wins=wins,
         losses=losses,
         ties=len(keys) - wins - losses,
-        num_dropped=num_dropped,
+        num_dropped=len({*a, *b}) - len(keys),
     )
 
 
@@ -226,8 +219,19 @@ def minimum_detectable_difference(
     return difference if difference <= discordant_rate else math.nan
 
 
-def _both_scored(a: float | None, b: float | None) -> bool:
-    return a is not None and b is not None and math.isfinite(a) and math.isfinite(b)
+def _scored_keys(a: Mapping[K, float | None], b: Mapping[K, float | None]) -> list[K]:
+    # A fixed order of rows makes the seeded results independent of the order of the mappings.
+    keys = sorted((key for key in a if _is_scored(a[key]) and _is_scored(b.get(key))), key=repr)
+    if not keys:
+        raise ValueError(
+            f"paired_difference: of {len(a)} rows in a and {len(b)} in b, none is scored in both; "
+            "check that the two conditions ran on the same samples"
+        )
+    return keys
+
+
+def _is_scored(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
 
 
 def _labels(keys: Sequence[K], clusters: Mapping[K, str]) -> list[str]:

@@ -3,7 +3,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.inter_rater import cohens_kappa, to_table
 
@@ -11,6 +11,7 @@ from trimtab.stats.agreement import agreement_rate, auc, cohen_kappa
 
 
 @given(st.lists(st.tuples(st.integers(-3, 3), st.booleans()), min_size=1, max_size=12))
+@settings(deadline=None)
 def test_auc_agrees_with_counting_all_pairs(rows):
     positives = [score for score, label in rows if label]
     negatives = [score for score, label in rows if not label]
