@@ -1,0 +1,117 @@
+"""What the numbers say, in plain words, with what this run could not have seen beside it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trimtab.reports._format import label, number, p_value, scale, with_interval
+from trimtab.reports._rows import TRUTH_INFO
+from trimtab.reports._statistics import SIGNIFICANCE, significant
+
+
+def verdicts(summary: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return one row per treatment and effect metric: the verdict and its numbers."""
+    treatments = [c["condition"] for c in summary["conditions"] if c["group"] == "treatment"]
+    tests = summary["families"]["baseline"]["tests"]
+    return [
+        {
+            "condition": condition,
+            "measure": name,
+            "metric": metric["id"],
+            "verdict": _verdict(found, tests),
+            "n": found["n"] if found else 0,
+            "difference": found["difference"] if found else None,
+            "interval": found["interval"] if found else None,
+            "p_holm": found["p_holm"] if found else None,
+            "mde": found["mde"] if found else None,
+        }
+        for condition in treatments
+        for name, measure in summary["measures"].items()
+        for metric in measure["metrics"]
+        if metric["role"] == "effect" and condition in measure["conditions"]
+        for found in [measure["conditions"][condition]["metrics"][metric["id"]].get("vs_baseline")]
+    ]
+
+
+def _verdict(found: dict[str, Any] | None, tests: int) -> str:
+    if found is None:
+        return "no data"
+    p = f"Holm p = {p_value(found['p_holm'])}".replace("= <", "< ")
+    if significant(found):
+        return f"{'higher' if found['difference'] > 0 else 'lower'} than baseline ({p})"
+    if found["interval"] is None:
+        same = found["wins"] == found["losses"] == 0
+        return "equal to baseline on every row" if same else "too little variation for an interval"
+    low, high = found["interval"]
+    if low <= 0 <= high:
+        return "no effect found (interval contains 0)"
+    # Flipping the signs of C clusters gives no p below 2^(1 - C).
+    hopeless = tests * 2.0 ** (1 - found["num_clusters"]) >= SIGNIFICANCE
+    few = f"; {found['num_clusters']} clusters are too few for {tests} tests" if hopeless else ""
+    return f"not established (interval excludes 0, but {p}{few})"
+
+
+def headline_metric(summary: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
+    """Return (measure, metric) of what a report leads with: truth·info, else the first effect."""
+    effects = [
+        (name, metric)
+        for name, measure in summary["measures"].items()
+        for metric in measure["metrics"]
+        if metric["role"] == "effect"
+    ]
+    named = [pair for pair in effects if pair[1]["id"].startswith(TRUTH_INFO)]
+    return next(iter(named + effects), None)
+
+
+def finding(summary: dict[str, Any]) -> str:
+    """Return the run's main result in one sentence; no more than the numbers carry."""
+    chosen = headline_metric(summary)
+    if chosen is None:
+        return "No metric of this run measures an effect."
+    name, metric = chosen
+    measure = summary["measures"][name]
+    found = {
+        c["condition"]: comparison
+        for c in summary["conditions"]
+        if c["group"] == "treatment" and c["condition"] in measure["conditions"]
+        for numbers in [measure["conditions"][c["condition"]]["metrics"][metric["id"]]]
+        if (comparison := numbers.get("vs_baseline")) is not None
+    }
+    title = label(metric).removesuffix(" %")
+    if not found:
+        return f"No treatment has {title} values that can be compared with the baseline."
+    upward = 1 if metric["higher_is_better"] is not False else -1
+    best = max(found, key=lambda c: (upward * found[c]["difference"], c))
+    chosen_one = found[best]
+    shown = with_interval(chosen_one["difference"], chosen_one["interval"], metric, sign=True)
+    if metric["kind"] != "number":
+        shown += " points"
+    if significant(chosen_one) and upward * chosen_one["difference"] > 0:
+        verb = "raised" if upward > 0 else "lowered"
+        p = f"Holm p = {p_value(chosen_one['p_holm'])}".replace("= <", "< ")
+        random = _against_random(measure["conditions"][best]["metrics"][metric["id"]], upward)
+        return (
+            f"{best} {verb} {title} by {shown} against the baseline "
+            f"({p}, n = {chosen_one['n']}){random}."
+        )
+    tests = summary["families"]["baseline"]["tests"]
+    return (
+        f"No treatment improved {title} significantly (Holm, {tests} tests): the best, {best}, "
+        f"differs from the baseline by {shown} (n = {chosen_one['n']}{_power(chosen_one, metric)})."
+    )
+
+
+def _power(found: dict[str, Any], metric: dict[str, Any]) -> str:
+    if found["mde"] is None:
+        return ""
+    smallest = number(found["mde"] * scale(metric), percent=metric["kind"] != "number")
+    return f"; this run would miss a true difference below {smallest} more than one time in five"
+
+
+def _against_random(numbers: dict[str, Any], upward: int) -> str:
+    found = numbers.get("vs_random")
+    if found is None:
+        return ""
+    if significant(found) and upward * found["difference"] > 0:
+        return ", significantly more than a random vector of equal norm"
+    return ", but not significantly more than a random vector of equal norm"

@@ -1,0 +1,143 @@
+"""Figures: effect and damage against strength, and effect against side effect.
+
+Each is written as PNG and SVG beside the CSV of exactly the points it shows. Equal summaries give
+equal bytes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trimtab.reports import _style as style
+from trimtab.reports._panels import (
+    Point,
+    strength_panels,
+    strength_points,
+    to_csv,
+    tradeoff_points,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_WIDTH = 9.0
+
+
+def write_figures(summary: dict[str, Any], out_dir: Path) -> list[Path]:
+    """Write every figure that ``summary`` has data for into ``out_dir``; return the files."""
+    out_dir.mkdir(parents=True, exist_ok=True)
+    return [*strength_figure(summary, out_dir), *tradeoff_figure(summary, out_dir)]
+
+
+def strength_figure(summary: dict[str, Any], out_dir: Path) -> list[Path]:
+    """Write ``strength.*``: effects above, damage below, strength on x; [] if nothing has one."""
+    points = strength_points(summary)
+    if not points:
+        return []
+    grid = strength_panels(summary)
+    series = sorted({p.series for p in points if p.group == "treatment"})
+    columns = max(len(row) for row in grid)
+    with style.canvas(_WIDTH, 0.6 + 2.5 * len(grid)) as figure:
+        panels = figure.subplots(len(grid), columns, squeeze=False)
+        for row, titles in enumerate(grid):
+            for column in range(columns):
+                axes = panels[row][column]
+                if column >= len(titles):
+                    axes.set_axis_off()
+                    continue
+                _strength_panel(axes, [p for p in points if p.panel == titles[column]], series)
+                axes.set_title(titles[column])
+                if row == len(grid) - 1 or column >= len(grid[row + 1]):
+                    axes.set_xlabel("strength")
+        handles: dict[str, Any] = {}
+        for axes in figure.axes:
+            found, labels = axes.get_legend_handles_labels()
+            handles.update(zip(labels, found, strict=True))
+        figure.legend(
+            list(handles.values()), list(handles), loc="outside lower center", ncols=len(handles)
+        )
+        (out_dir / "strength.csv").write_text(to_csv(points), encoding="utf-8", newline="\n")
+        return [*style.save(figure, out_dir / "strength"), out_dir / "strength.csv"]
+
+
+def _strength_panel(axes: Axes, points: list[Point], series: list[str]) -> None:
+    for point in points:
+        if point.group == "baseline":
+            axes.axhline(point.y, color=style.BASELINE, lw=1.2, label="baseline")
+            if point.low is not None and point.high is not None:
+                axes.axhspan(point.low, point.high, color=style.BASELINE, alpha=0.13, lw=0)
+        elif point.group == "prompt":
+            axes.axhline(point.y, color=style.PROMPT, lw=1.6, ls=(0, (5, 3)), label=point.condition)
+    zero = [p for p in points if p.group == "zero" and p.x is not None]
+    for index, name in enumerate(series):
+        own = [p for p in points if p.group == "treatment" and p.series == name]
+        through = [p for p in zero if p.series == name or p.series not in series]
+        _line(axes, sorted(own + through, key=lambda p: p.x or 0.0), name, index)
+    _controls(axes, [p for p in points if p.group in ("random", "control") and p.x is not None])
+    axes.margins(y=0.12)
+
+
+def _line(axes: Axes, points: list[Point], name: str, index: int) -> None:
+    colour = style.SERIES[index % len(style.SERIES)]
+    marker = style.MARKERS[index % len(style.MARKERS)]
+    drawn = [p for p in points if p.x is not None]
+    x, y = [p.x for p in drawn if p.x is not None], [p.y for p in drawn]
+    low = [p.y if p.low is None else p.low for p in drawn]
+    high = [p.y if p.high is None else p.high for p in drawn]
+    axes.fill_between(x, low, high, color=colour, alpha=0.18, lw=0)
+    axes.plot(x, y, color=colour, marker=marker, ms=5, lw=1.8, mec="white", mew=0.8, label=name)
+
+
+def _controls(axes: Axes, points: list[Point]) -> None:
+    """Draw random vectors beside each other where several draws share a strength."""
+    left, right = axes.get_xlim()
+    for index, point in enumerate(points):
+        offset = (index - (len(points) - 1) / 2) * 0.025 * (right - left)
+        _bar(axes, (point.x or 0.0) + offset, point, style.CONTROL)
+        axes.plot(
+            (point.x or 0.0) + offset, point.y, color=style.CONTROL, marker="X", ms=6, ls="none",
+            mec="white", mew=0.6, label="random vector" if point.group == "random" else "control",
+        )  # fmt: skip
+
+
+def _bar(axes: Axes, x: float, point: Point, colour: str) -> None:
+    if point.low is not None and point.high is not None:
+        axes.plot([x, x], [point.low, point.high], color=colour, lw=1.2, alpha=0.75)
+
+
+def tradeoff_figure(summary: dict[str, Any], out_dir: Path) -> list[Path]:
+    """Write ``tradeoff.*``: what each condition gained against what it cost; [] without both."""
+    found = tradeoff_points(summary)
+    if found is None:
+        return []
+    across, up, points = found
+    series = sorted({p.series for p in points if p.group == "treatment"})
+    with style.canvas(_WIDTH, 4.8) as figure:
+        axes = figure.subplots()
+        axes.axhline(0, color=style.BASELINE, lw=1.0)
+        labels = []
+        for point in points:
+            colour, marker = _look(point, series)
+            if point.x is None:
+                continue
+            _bar(axes, point.x, point, colour)
+            axes.plot(
+                point.x, point.y, color=colour, marker=marker, ms=8, ls="none", mec="white", mew=0.8
+            )
+            labels.append((point.x, point.y, point.condition, colour))
+        axes.set_xlabel(across)
+        axes.set_ylabel(up)
+        axes.margins(x=0.08, y=0.1)
+        style.place_labels(axes, labels)
+        (out_dir / "tradeoff.csv").write_text(to_csv(points), encoding="utf-8", newline="\n")
+        return [*style.save(figure, out_dir / "tradeoff"), out_dir / "tradeoff.csv"]
+
+
+def _look(point: Point, series: list[str]) -> tuple[str, str]:
+    if point.group == "treatment":
+        index = series.index(point.series)
+        return style.SERIES[index % len(style.SERIES)], style.MARKERS[index % len(style.MARKERS)]
+    if point.group == "prompt":
+        return style.PROMPT, "P"
+    return (style.CONTROL, "X") if point.group in ("random", "control") else (style.BASELINE, "o")

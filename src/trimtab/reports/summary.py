@@ -1,0 +1,258 @@
+"""``summary.json``: every number of a report, as a pure function of the run's records."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from trimtab.core.spec import Cell
+from trimtab.core.types import Completion
+from trimtab.reports._rows import Block, ConditionRows, MetricRef, mean_by_unit, read_blocks
+from trimtab.reports._source import RunSource
+from trimtab.reports._statistics import CONFIDENCE, compare, correct, estimate, seed_for
+from trimtab.reports._verdicts import finding, verdicts
+
+VERSION = 1
+REFERENCES = ("baseline", "prompt", "random")
+
+
+def summarise(run: RunSource) -> dict[str, Any]:
+    """Return the summary of ``run``.
+
+    The result holds no time, path or attempt, and floats are rounded to 10 significant digits:
+    equal records give equal bytes. A condition without a value has None, never 0.
+
+    Returns:
+        ``conditions``: label, role, group and coordinates of each condition, in plan order.
+        ``measures``: per measure its metrics and, per condition, counts, estimates and paired
+        comparisons with the baseline, the prompt and the random vectors.
+        ``families``: how many tests each Holm correction counts.
+        ``verdicts`` and ``finding``: the same in plain words.
+    """
+    blocks = read_blocks(run)
+    conditions = _conditions(run)
+    measures = {block.name: _measure(block, conditions, run) for block in blocks}
+    families = {reference: _correct(measures, conditions, reference) for reference in REFERENCES}
+    summary: dict[str, Any] = {
+        "version": VERSION,
+        "recipe": run.plan.recipe,
+        "name": run.plan.name,
+        "seed": run.plan.seed,
+        "confidence": CONFIDENCE,
+        "baseline": run.plan.baseline,
+        "models": sorted({cell.model.id for cell in run.plan.cells}),
+        "conditions": conditions,
+        "measures": measures,
+        "families": families,
+    }
+    summary["verdicts"] = verdicts(summary)
+    summary["finding"] = finding(summary)
+    rounded: dict[str, Any] = _rounded(summary)
+    return rounded
+
+
+def to_json(summary: dict[str, Any]) -> str:
+    """Return the text of ``summary.json``."""
+    return json.dumps(summary, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _conditions(run: RunSource) -> list[dict[str, Any]]:
+    first: dict[str, Cell] = {}
+    for cell in run.plan.cells:
+        first.setdefault(cell.condition, cell)
+    found: list[dict[str, Any]] = [
+        {
+            "condition": label,
+            "role": cell.role,
+            "group": _group(cell),
+            "intervention": cell.intervention.name,
+            "coordinates": dict(cell.coordinates),
+        }
+        for label, cell in first.items()
+    ]
+    draws: dict[str, list[dict[str, Any]]] = {}
+    for condition in found:
+        if condition["group"] == "random":
+            place = {k: v for k, v in condition["coordinates"].items() if k != "series"}
+            draws.setdefault(json.dumps(place, sort_keys=True), []).append(condition)
+    for members in draws.values():
+        if len(members) > 1:
+            dose = members[0]["coordinates"].get("dose")
+            at = f" at {dose:g}" if len(draws) > 1 and isinstance(dose, float | int) else ""
+            pooled = {**members[0], "group": "pooled", "condition": f"random{at}, pooled"}
+            found.append({**pooled, "members": [member["condition"] for member in members]})
+    return found
+
+
+def _group(cell: Cell) -> str:
+    """Return what a condition is in tables and figures; a role, or a control by its kind."""
+    if cell.role != "control":
+        return cell.role
+    if cell.intervention.name == "prompt":
+        return "prompt"
+    words = (cell.coordinates.get("series"), cell.intervention.name, cell.condition)
+    return "random" if any("random" in str(word) for word in words) else "control"
+
+
+def _measure(block: Block, conditions: list[dict[str, Any]], run: RunSource) -> dict[str, Any]:
+    rows = dict(block.conditions)
+    for condition in conditions:
+        if condition["group"] == "pooled":
+            parts = [rows[label] for label in condition["members"] if label in rows]
+            if parts:
+                rows[condition["condition"]] = _pool(block, parts)
+    groups = {c["condition"]: c for c in conditions if c["condition"] in rows}
+    cell = next(iter(block.conditions.values())).cells[0]
+    result: dict[str, Any] = {
+        "measure": block.measure,
+        "task": cell.task.name,
+        "split": cell.split,
+        "output": cell.output,
+        "protocols": sorted({c.protocol for r in rows.values() for c in r.completions.values()}),
+        "samples": len(block.samples),
+        "units": len(block.clusters),
+        "clusters": len(set(block.clusters.values())),
+        "metrics": [_metric(ref) for ref in block.metrics],
+        "conditions": {},
+    }
+    for label in groups:
+        references = {
+            name: rows[other]
+            for name in REFERENCES
+            if (other := _reference(name, groups[label], groups, run.plan.baseline)) in rows
+            and other != label
+        }
+        metrics = {
+            ref.id: _numbers(block, rows[label], references, ref, run.plan.seed, label)
+            for ref in block.metrics
+        }
+        result["conditions"][label] = {"counts": _counts(rows[label]), "metrics": metrics}
+    return result
+
+
+def _pool(block: Block, parts: list[ConditionRows]) -> ConditionRows:
+    pooled = ConditionRows([cell for part in parts for cell in part.cells])
+    for part in parts:
+        pooled.planned += part.planned
+        pooled.completions |= part.completions
+    for ref in block.metrics:
+        by_unit: dict[str, list[float]] = {}
+        pooled.values[ref.id] = {}
+        for part in parts:
+            pooled.values[ref.id] |= part.values.get(ref.id, {})
+            for unit, value in part.units[ref.id].items():
+                by_unit.setdefault(unit, []).append(value)
+        pooled.units[ref.id] = mean_by_unit(by_unit)
+    return pooled
+
+
+def _metric(ref: MetricRef) -> dict[str, Any]:
+    return {**ref.metric.model_dump(), "id": ref.id, "judge": ref.judge, "derived": bool(ref.parts)}
+
+
+def _reference(
+    name: str, condition: dict[str, Any], groups: dict[str, dict[str, Any]], baseline: str
+) -> str | None:
+    """Return the condition that ``condition`` is compared with; random ones at the same |dose|."""
+    if name == "baseline":
+        return baseline
+    if name == "prompt":
+        return next((label for label, c in groups.items() if c["group"] == "prompt"), None)
+    if condition["group"] != "treatment":
+        return None
+    dose = condition["coordinates"].get("dose")
+    near = [
+        (c["group"] != "pooled", label)
+        for label, c in groups.items()
+        if c["group"] in ("pooled", "random")
+        and _same_size(dose, c["coordinates"].get("dose"))
+        and c["coordinates"].get("layer") == condition["coordinates"].get("layer")
+    ]
+    return min(near)[1] if near else None
+
+
+def _same_size(left: Any, right: Any) -> bool:
+    numbers = isinstance(left, float | int) and isinstance(right, float | int)
+    return numbers and math.isclose(abs(left), abs(right), rel_tol=1e-9)
+
+
+def _counts(rows: ConditionRows) -> dict[str, Any]:
+    present: Iterable[Completion] = rows.completions.values()
+    errors = sum(c.error is not None or c.finish_reason == "error" for c in present)
+    truncated = sum(c.finish_reason == "length" for c in present)
+    total = len(rows.completions)
+    return {
+        "planned": rows.planned,
+        "present": total,
+        "missing": rows.planned - total,
+        "errors": errors,
+        "truncated": truncated,
+        "error_rate": errors / total if total else None,
+        "truncated_rate": truncated / total if total else None,
+    }
+
+
+def _numbers(
+    block: Block,
+    rows: ConditionRows,
+    references: dict[str, ConditionRows],
+    ref: MetricRef,
+    seed: int,
+    label: str,
+) -> dict[str, Any]:
+    units, scored = rows.units[ref.id], len(rows.values.get(ref.id, {}))
+    own = seed_for(seed, block.name, ref.id)
+    entry: dict[str, Any] = {
+        "n_planned": rows.planned,
+        "n": scored,
+        "n_unscored": rows.planned - scored,
+        "unscored_rate": (rows.planned - scored) / rows.planned if rows.planned else None,
+        "units": len(units),
+        **estimate(units, block.clusters, ref.metric, own),
+    }
+    for name, other in references.items():
+        against = seed_for(seed, block.name, ref.id, label, name)
+        entry[f"vs_{name}"] = compare(units, other.units[ref.id], block.clusters, against)
+    if ref.metric.name == "nll" and (found := entry.get("vs_baseline")) is not None:
+        # exp of the mean difference over shared texts: each text is its own control.
+        bounds = found["interval"]
+        entry["perplexity_ratio"] = {
+            "mean": _exp(found["difference"]),
+            "interval": bounds and [_exp(bound) for bound in bounds],
+        }
+    return entry
+
+
+def _exp(value: float) -> float | None:
+    """Return exp(value); None where it is too large to be a number."""
+    return math.exp(value) if value < 700 else None
+
+
+def _correct(
+    measures: dict[str, Any], conditions: list[dict[str, Any]], reference: str
+) -> dict[str, Any]:
+    """Correct all treatments x effect metrics against one reference; return the family's size."""
+    treatments = [c["condition"] for c in conditions if c["group"] == "treatment"]
+    family = [
+        found
+        for measure in measures.values()
+        for metric in measure["metrics"]
+        if metric["role"] == "effect"
+        for label in treatments
+        if label in measure["conditions"]
+        and (found := measure["conditions"][label]["metrics"][metric["id"]].get(f"vs_{reference}"))
+    ]
+    correct(family)
+    return {"tests": len(family), "method": "holm"}
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.10g}") if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(item) for item in value]
+    return value

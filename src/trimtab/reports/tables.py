@@ -1,0 +1,273 @@
+"""Tables as plain rows of text, and the forms they are written in: terminal, Markdown, CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from trimtab.reports._format import DASH, label, number, p_value, scale, with_interval
+from trimtab.reports._statistics import significant
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import rich.table
+
+# What a damaged model shows, and the metric names that tell; the first one a run has is taken.
+_DAMAGE = ("kl", "repetition", "words", "length", "empty", "refusal", "collapsed")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A titled table of text cells; the first column names the row.
+
+    Attributes:
+        name: File name without ending.
+        title: Heading.
+        columns: Column headings.
+        rows: Cells, one tuple per row.
+        note: What a reader must know to read it.
+    """
+
+    name: str
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
+def to_markdown(table: Table) -> str:
+    """Return ``table`` as a Markdown table with its title and note."""
+    lines = [table.columns, ("---", *("---:" for _ in table.columns[1:])), *table.rows]
+    body = "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in line) + " |"
+        for line in lines
+    )
+    return f"### {table.title}\n\n{body}\n" + (f"\n{table.note}\n" if table.note else "")
+
+
+def to_csv(table: Table) -> str:
+    """Return ``table`` as CSV with a header row and Unix line ends."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(table.columns)
+    writer.writerows(table.rows)
+    return out.getvalue()
+
+
+def to_rich(table: Table) -> rich.table.Table:
+    """Return ``table`` for a terminal; labels are text, never markup."""
+    import rich.table
+    import rich.text
+
+    made = rich.table.Table(title=table.title, caption=table.note or None, title_justify="left")
+    for index, column in enumerate(table.columns):
+        made.add_column(rich.text.Text(column), justify="right" if index else "left")
+    for row in table.rows:
+        made.add_row(*(rich.text.Text(cell) for cell in row))
+    return made
+
+
+def condition_table(
+    summary: dict[str, Any], measure: str, metrics: Sequence[str] | None = None
+) -> Table:
+    """Return the effects of one measure: a row per condition, each metric with its difference.
+
+    Args:
+        summary: What ``summarise`` returned.
+        measure: A key of ``summary["measures"]``.
+        metrics: Metric ids to show; None is what ``effect_metrics`` names.
+    """
+    block = summary["measures"][measure]
+    shown = [m for m in block["metrics"] if m["id"] in (metrics or effect_metrics(block))]
+    columns = ["condition", "n"]
+    for metric in shown:
+        columns += [label(metric), "Δ"]
+    rows = []
+    for condition in _labels(summary, block):
+        entry = block["conditions"][condition]
+        cells = [condition, _scored(entry, shown)]
+        for metric in shown:
+            numbers = entry["metrics"][metric["id"]]
+            cells.append(with_interval(numbers["mean"], numbers["interval"], metric))
+            cells.append(difference(numbers.get("vs_baseline"), metric))
+        rows.append(tuple(cells))
+    tests = summary["families"]["baseline"]["tests"]
+    note = (
+        f"Mean [95 % interval]; Δ: paired difference to {summary['baseline']}; * p < 0.05 after "
+        f"Holm's correction over {tests} tests; n: scored of planned completions."
+    )
+    title = f"{measure}: {block['task']}, {block['units']} questions, {block['split']} split"
+    return Table(f"{measure}_effects", title, tuple(columns), tuple(rows), note)
+
+
+def effect_metrics(block: dict[str, Any]) -> list[str]:
+    """Return the ids of a measure's effects, verdicts alone where a judge also gives P(yes)."""
+    effects = [m["id"] for m in block["metrics"] if m["role"] == "effect"]
+    names = {m["name"] for m in block["metrics"]}
+    twins = {f"{name}_p" for name in names} & names
+    return [m["id"] for m in block["metrics"] if m["id"] in effects and m["name"] not in twins] or [
+        m["id"] for m in block["metrics"]
+    ]
+
+
+def difference(found: dict[str, Any] | None, metric: dict[str, Any]) -> str:
+    """Return ``+4.2 [1.0, 9.4]``, with a star if it survives Holm's correction."""
+    if found is None:
+        return ""
+    text = with_interval(found["difference"], found["interval"], metric, sign=True)
+    return text + "*" if significant(found) else text
+
+
+def damage_table(summary: dict[str, Any]) -> Table:
+    """Return what each condition broke: a row per condition, over all measures."""
+    columns: list[tuple[str, dict[str, str]]] = []
+    kept = _damage_metrics(summary)
+    if any(metric["name"] == "nll" for _, metric in _all_metrics(summary)):
+        columns.append(("perplexity ratio", _perplexity(summary)))
+    for measure, metric in kept:
+        unit = " (nats/token)" if metric["name"] == "kl" else ""
+        columns.append((label(metric) + unit, _means(summary, measure, metric)))
+    columns += [(name, _rates(summary, name)) for name in ("truncated", "errors", "missing")]
+    columns.append(("unscored", _unscored(summary)))
+    rows = tuple(
+        (c["condition"], *(cells.get(c["condition"], DASH) for _, cells in columns))
+        for c in summary["conditions"]
+    )
+    note = (
+        "Perplexity ratio: exp of the mean paired difference in nats per token to the baseline; "
+        "truncated: texts cut at the token limit; unscored: share of judgements without a value, "
+        "over all judges. A dash is a missing number, not a zero."
+    )
+    return Table("damage", "Damage", ("condition", *(n for n, _ in columns)), rows, note)
+
+
+def verdict_table(summary: dict[str, Any]) -> Table:
+    """Return the verdicts, with the difference this run could have found beside each."""
+    metrics = {(measure, m["id"]): m for measure, m in _all_metrics(summary)}
+    rows = []
+    for verdict in summary["verdicts"]:
+        metric = metrics[verdict["measure"], verdict["metric"]]
+        smallest = None if verdict["mde"] is None else verdict["mde"] * scale(metric)
+        rows.append(
+            (
+                verdict["condition"],
+                verdict["measure"],
+                label(metric),
+                verdict["verdict"],
+                with_interval(verdict["difference"], verdict["interval"], metric, sign=True),
+                p_value(verdict["p_holm"]),
+                str(verdict["n"]),
+                number(smallest, percent=metric["kind"] != "number"),
+            )
+        )
+    columns = ("condition", "measure", "metric", "verdict", "Δ to baseline", "p (Holm)", "n pairs")
+    note = (
+        "Detectable: the true difference that this many pairs find with 80 % power at p < 0.05 "
+        "before correction. Finding nothing says little about effects smaller than that."
+    )
+    return Table("verdicts", "Verdicts", (*columns, "detectable"), tuple(rows), note)
+
+
+def control_table(summary: dict[str, Any], reference: str) -> Table | None:
+    """Return each treatment against ``prompt`` or ``random``; None if there is no such control."""
+    rows = []
+    for condition in (c["condition"] for c in summary["conditions"] if c["group"] == "treatment"):
+        for measure, metric in _all_metrics(summary):
+            entry = summary["measures"][measure]["conditions"].get(condition)
+            found = entry and entry["metrics"][metric["id"]].get(f"vs_{reference}")
+            if metric["role"] == "effect" and found:
+                tally = f"{found['wins']} / {found['losses']} / {found['ties']}"
+                cells = (condition, measure, label(metric), difference(found, metric))
+                rows.append((*cells, p_value(found["p_holm"]), tally))
+    if not rows:
+        return None
+    title = {"prompt": "Against the prompt", "random": "Against random vectors of equal norm"}
+    columns = ("condition", "measure", "metric", "Δ", "p (Holm)", "wins / losses / ties")
+    tests = summary["families"][reference]["tests"]
+    note = f"Paired differences; * p < 0.05 after Holm's correction over {tests} tests."
+    return Table(f"against_{reference}", title[reference], columns, tuple(rows), note)
+
+
+def all_tables(summary: dict[str, Any]) -> list[Table]:
+    """Return every table of a report, in reading order."""
+    effects = [
+        condition_table(summary, name)
+        for name, block in summary["measures"].items()
+        if any(metric["role"] == "effect" for metric in block["metrics"])
+    ]
+    controls = [control_table(summary, reference) for reference in ("prompt", "random")]
+    found = [table for table in controls if table is not None]
+    return [*effects, damage_table(summary), verdict_table(summary), *found]
+
+
+def _labels(summary: dict[str, Any], block: dict[str, Any]) -> list[str]:
+    return [c["condition"] for c in summary["conditions"] if c["condition"] in block["conditions"]]
+
+
+def _scored(entry: dict[str, Any], metrics: Sequence[dict[str, Any]]) -> str:
+    """Return ``412/420``, or ``409-412/420`` where metrics differ."""
+    counts = [entry["metrics"][metric["id"]]["n"] for metric in metrics]
+    low, high = min(counts, default=0), max(counts, default=0)
+    scored = str(low) if low == high else f"{low}{DASH}{high}"
+    return f"{scored}/{entry['counts']['planned']}"
+
+
+def _all_metrics(summary: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    return [(name, m) for name, block in summary["measures"].items() for m in block["metrics"]]
+
+
+def _damage_metrics(summary: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    damage = [
+        pair
+        for pair in _all_metrics(summary)
+        if pair[1]["role"] == "damage" and pair[1]["name"] != "nll"
+    ]
+    rank = {name: index for index, name in enumerate(_DAMAGE)}
+    return sorted(damage, key=lambda pair: rank.get(pair[1]["name"], len(rank)))
+
+
+def _means(summary: dict[str, Any], measure: str, metric: dict[str, Any]) -> dict[str, str]:
+    return {
+        condition: with_interval(numbers["mean"], numbers["interval"], metric)
+        for condition, entry in summary["measures"][measure]["conditions"].items()
+        for numbers in [entry["metrics"][metric["id"]]]
+    }
+
+
+def _perplexity(summary: dict[str, Any]) -> dict[str, str]:
+    cells = {summary["baseline"]: "1"}
+    plain = {"kind": "number"}
+    for block in summary["measures"].values():
+        for condition, entry in block["conditions"].items():
+            for numbers in entry["metrics"].values():
+                if (ratio := numbers.get("perplexity_ratio")) is not None:
+                    cells[condition] = with_interval(ratio["mean"], ratio["interval"], plain)
+    return cells
+
+
+def _rates(summary: dict[str, Any], name: str) -> dict[str, str]:
+    """Return ``count/planned`` per condition, over all its completions."""
+    totals: dict[str, tuple[int, int]] = {}
+    for block in summary["measures"].values():
+        if name == "truncated" and block["output"] != "text":
+            continue
+        for condition, entry in block["conditions"].items():
+            bad, planned = totals.get(condition, (0, 0))
+            counts = entry["counts"]
+            totals[condition] = (bad + counts[name], planned + counts["planned"])
+    return {c: "0" if bad == 0 else f"{bad}/{planned}" for c, (bad, planned) in totals.items()}
+
+
+def _unscored(summary: dict[str, Any]) -> dict[str, str]:
+    totals: dict[str, tuple[int, int]] = {}
+    for block in summary["measures"].values():
+        given = [metric["id"] for metric in block["metrics"] if not metric["derived"]]
+        for condition, entry in block["conditions"].items():
+            for numbers in (entry["metrics"][name] for name in given):
+                gone, planned = totals.get(condition, (0, 0))
+                gone, planned = gone + numbers["n_unscored"], planned + numbers["n_planned"]
+                totals[condition] = (gone, planned)
+    return {c: f"{number(100 * gone / n)} %" for c, (gone, n) in totals.items() if n}
