@@ -1,0 +1,137 @@
+"""Bytes to files, so that a crash or a full disk leaves nothing half done."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import math
+import os
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from trimtab.core.errors import NonFiniteError, StoreError
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Write every byte of ``data``: one ``os.write`` may take less than it is given."""
+    view = memoryview(data)
+    while view:
+        written = os.write(fd, view)
+        if written == 0:
+            raise OSError(errno.EIO, "no byte was written")
+        view = view[written:]
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Give ``path`` the content ``data``, whole or not at all; raise StoreError if that fails."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        fd = create_file(temporary)
+        try:
+            write_all(fd, data)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        os.replace(temporary, path)
+        sync_dir(path.parent)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise write_error(path, error, len(data)) from error
+
+
+def create_file(path: Path) -> int:
+    """Make ``path``, which must not exist, and return its descriptor; its folders are made too."""
+    make_dir(path.parent)
+    fd = os.open(str(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o666)
+    try:
+        sync_dir(path.parent)
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
+
+
+def make_dir(folder: Path) -> None:
+    """Make ``folder`` and what lies above it, and put the new names on the disk."""
+    if not folder.is_dir():
+        make_dir(folder.parent)
+        folder.mkdir(exist_ok=True)
+        sync_dir(folder.parent)
+
+
+def sync_dir(folder: Path) -> None:
+    """Put a folder's entries on the disk; a synced file whose name is lost is lost."""
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        # Some network file systems can't sync a folder; they write its entries through.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(fd)
+
+
+def write_error(path: Path, error: OSError, missing: int) -> StoreError:
+    """Return the error to raise when ``missing`` bytes of ``path`` could not be written."""
+    if error.errno == errno.EEXIST and error.filename == str(path):
+        return StoreError(
+            f"{path} exists already, and a segment has one writer only.",
+            hint="Resume the run: each attempt writes to new files.",
+        )
+    cure = "Free space (or raise the quota)" if error.errno in _FULL else "Repair that"
+    return StoreError(
+        f"{path} can't be written: {error.strerror or error}; {missing} more bytes were needed.",
+        hint=f"{cure}, then resume the run: nothing written before is lost.",
+    )
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return what a file holds; raise StoreError if it can't be read."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise StoreError(f"{path} does not exist.", hint="Is this the right folder?") from None
+    except OSError as error:
+        raise StoreError(f"{path} can't be read: {error.strerror or error}.") from error
+
+
+def dumps(value: Any, where: str, **style: Any) -> bytes:
+    """Return ``value`` as JSON and a line feed; floats in their shortest round-trip form.
+
+    Raises:
+        NonFiniteError: The value holds NaN or infinity; the message begins with ``where``.
+    """
+    try:
+        text = json.dumps(value, allow_nan=False, ensure_ascii=False, **style) + "\n"
+    except ValueError:
+        place = _non_finite(value, "")
+        if place is None:
+            raise
+        raise NonFiniteError(
+            f"{where} would hold a non-finite number at {place!r}.",
+            hint="Nothing of it was written; a value that is missing must be None, with an error.",
+        ) from None
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        # Half a UTF-16 pair, as a broken endpoint may send: the text is kept, with U+FFFD there.
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+
+
+def _non_finite(value: Any, place: str) -> str | None:
+    if isinstance(value, float):
+        return None if math.isfinite(value) else place
+    items: Iterable[tuple[Any, Any]] = ()
+    if isinstance(value, dict):
+        items = value.items()
+    elif isinstance(value, (list, tuple)):
+        items = enumerate(value)
+    found = (_non_finite(item, f"{place}.{key}".lstrip(".")) for key, item in items)
+    return next((name for name in found if name is not None), None)

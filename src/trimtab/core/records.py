@@ -1,0 +1,234 @@
+"""The files of a run: append-only segments of JSON lines, and small files that are replaced whole.
+
+A segment has one writer for ever, so writers never meet and a crash can only tear its last line.
+Readers merge all segments of a folder by the rows' keys; what they can't read they report. A line
+ends with a line feed alone: texts may hold other characters that Python counts as line breaks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from trimtab import __version__
+from trimtab.core._files import (
+    create_file,
+    dumps,
+    read_bytes,
+    replace_file,
+    write_all,
+    write_error,
+)
+from trimtab.core.errors import StoreError
+from trimtab.core.types import Completion, Record, Score
+
+R = TypeVar("R", bound=Completion | Score)
+M = TypeVar("M", bound=Record)
+
+# What pydantic says of a line that is no JSON object at all, as damage leaves it.
+_DAMAGE = {"json_invalid", "model_type"}
+
+
+class SegmentWriter:
+    """Appends rows to a file of its own; the file is made by the first append.
+
+    Every append is on the disk when it returns. After an error the writer is closed and the file
+    ends with its last whole line. Not for use by several threads at once.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Name the file; it must not exist when the first row is appended."""
+        self.path = path
+        self._fd: int | None = None
+        self._closed = False
+
+    def append(self, rows: Sequence[Record]) -> None:
+        """Write ``rows`` as whole lines and sync them.
+
+        Raises:
+            StoreError: The file exists already, or the disk is full or broken. Whole lines that
+                were written stay.
+            NonFiniteError: A row holds NaN or infinity; nothing is written.
+        """
+        assert not self._closed, f"{self.path} is closed"
+        data = b"".join(_encode(row, self.path) for row in rows)
+        if not data:
+            return
+        start = 0
+        try:
+            if self._fd is None:
+                self._fd = create_file(self.path)
+            start = os.fstat(self._fd).st_size
+            write_all(self._fd, data)
+            os.fsync(self._fd)
+        except OSError as error:
+            missing = len(data) - self._cut_back(start, data)
+            self.close()
+            raise write_error(self.path, error, missing) from error
+
+    def _cut_back(self, start: int, data: bytes) -> int:
+        """Cut a half-written line off the end; return how many bytes of ``data`` stay."""
+        kept = 0
+        if self._fd is not None:
+            # If even this fails, the torn line stays and readers drop it.
+            with contextlib.suppress(OSError):
+                written = os.fstat(self._fd).st_size - start
+                kept = data.rfind(b"\n", 0, written) + 1
+                os.ftruncate(self._fd, start + kept)
+                os.fsync(self._fd)
+        return kept
+
+    def close(self) -> None:
+        """Close the file; nothing can be appended afterwards."""
+        self._closed = True
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def __enter__(self) -> SegmentWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+@dataclass
+class ReadResult(Generic[R]):
+    """What the segments of one folder hold.
+
+    Attributes:
+        rows: The rows, sorted by key; of rows with one key the first.
+        torn: ``file:line: what`` for each last line that a crash left unfinished.
+        invalid: ``file:line: what`` for each other line that can't be read.
+        duplicates: Rows that were dropped because their key was there before.
+        conflicts: ``file:line: what`` for each duplicate that says something else than the first.
+    """
+
+    rows: list[R] = field(default_factory=list)
+    torn: list[str] = field(default_factory=list)
+    invalid: list[str] = field(default_factory=list)
+    duplicates: int = 0
+    conflicts: list[str] = field(default_factory=list)
+
+
+def read_segments(folder: Path, model: type[R]) -> ReadResult[R]:
+    """Merge all ``*.jsonl`` segments of ``folder`` in the order of their names; first wins.
+
+    A folder that does not exist is empty. Torn and damaged lines are dropped and reported.
+
+    Raises:
+        StoreError: A file can't be read, or a row does not fit this version of trimtab.
+    """
+    result: ReadResult[R] = ReadResult()
+    merged: dict[tuple[str, str, int], R] = {}
+    for path in sorted(folder.glob("*.jsonl")):
+        for number, row in _rows_of(path, model, result):
+            first = merged.setdefault(row.key, row)
+            if first is not row:
+                result.duplicates += 1
+                if _content(first) != _content(row):
+                    result.conflicts.append(
+                        f"{path}:{number}: differs from an earlier row with the key {row.key}"
+                    )
+    result.rows = [merged[key] for key in sorted(merged)]
+    return result
+
+
+def _rows_of(path: Path, model: type[R], result: ReadResult[R]) -> Iterator[tuple[int, R]]:
+    *lines, tail = read_bytes(path).split(b"\n")
+    for number, line in enumerate(lines, start=1):
+        row = _decode(line, model, path, number)
+        if row is not None:
+            yield number, row
+        elif number == len(lines) and not tail:
+            result.torn.append(f"{path}:{number}: the last line is no JSON object ({len(line)} B)")
+        else:
+            result.invalid.append(f"{path}:{number}: the line is no JSON object ({len(line)} B)")
+    if tail:
+        result.torn.append(f"{path}:{len(lines) + 1}: the last line is unfinished ({len(tail)} B)")
+
+
+def _content(row: Completion | Score) -> dict[str, Any]:
+    return row.model_dump(exclude={"attempt", "time"})
+
+
+def write_rows(path: Path, rows: Iterable[Record]) -> None:
+    """Write an immutable file of rows, in their order, whole or not at all.
+
+    Raises:
+        StoreError: The file can't be written.
+        NonFiniteError: A row holds NaN or infinity.
+    """
+    replace_file(path, b"".join(_encode(row, path) for row in rows))
+
+
+def read_rows(path: Path, model: type[M]) -> list[M]:
+    """Return the rows that ``write_rows`` wrote; such a file has no excuse for a damaged line.
+
+    Raises:
+        StoreError: The file is missing, damaged or of another version.
+    """
+    *lines, tail = read_bytes(path).split(b"\n")
+    rows = [_decode(line, model, path, n) for n, line in enumerate(lines, start=1)]
+    good = [row for row in rows if row is not None]
+    if tail or len(good) < len(rows):
+        number = len(rows) + 1 if None not in rows else rows.index(None) + 1
+        raise StoreError(
+            f"{path}:{number} is damaged: the line is no JSON object.",
+            hint="The file was written whole, so restore it from a copy or start a new run.",
+        )
+    return good
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace ``path`` by ``value`` (JSON types or a pydantic model), whole or not at all.
+
+    Keys are sorted, so that equal values make equal files.
+
+    Raises:
+        StoreError: The file can't be written; the old one is untouched.
+        NonFiniteError: The value holds NaN or infinity; write None for what is missing.
+    """
+    value = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+    replace_file(path, dumps(value, str(path), sort_keys=True, indent=1))
+
+
+def read_json(path: Path) -> Any:
+    """Return the value in a JSON file; raise StoreError if it is missing or damaged."""
+    data = read_bytes(path)
+    try:
+        return json.loads(data)
+    except ValueError as error:
+        raise StoreError(
+            f"{path} is damaged: {error}.",
+            hint="It was written whole, so something else changed it; restore it from a copy.",
+        ) from None
+
+
+def _encode(row: Record, path: Path) -> bytes:
+    where = f"{path}: the row {getattr(row, 'key', None) or getattr(row, 'id', '')}"
+    return dumps(row.model_dump(mode="json"), where, separators=(",", ":"))
+
+
+def _decode(line: bytes, model: type[M], path: Path, number: int) -> M | None:
+    """Return the row, or None if the line is no JSON object."""
+    try:
+        return model.model_validate_json(line)
+    except ValidationError as error:
+        first = error.errors()[0]
+    if first["type"] in _DAMAGE and len(first["loc"]) == 0:
+        return None
+    name = ".".join(str(part) for part in first["loc"])
+    raise StoreError(
+        f"{path}:{number} does not fit the {model.__name__} rows of trimtab {__version__}: "
+        f"{name!r}: {first['msg']}.",
+        hint="Another version of trimtab wrote it (see attempts/*/manifest.json): use that "
+        "version, or start a new run.",
+    )

@@ -1,0 +1,168 @@
+"""What a result may depend on beside the plan: code, libraries, machine, environment.
+
+Collected without importing any of the libraries; nothing secret and no path is written down.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from trimtab import __version__
+
+_PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "safetensors", "pydantic")
+
+# Variables that change numbers; a variable that may hold a key or a path must never stand here.
+_VARIABLES = (
+    "ATEN_CPU_CAPABILITY",
+    "CUBLAS_WORKSPACE_CONFIG",
+    "CUDA_VISIBLE_DEVICES",
+    "MKL_CBWR",
+    "MKL_NUM_THREADS",
+    "NVIDIA_TF32_OVERRIDE",
+    "OMP_NUM_THREADS",
+    "ONEDNN_MAX_CPU_ISA",
+    "OPENBLAS_NUM_THREADS",
+    "PYTHONHASHSEED",
+    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
+)
+
+_NAMES = {
+    ("code", "version"): "trimtab",
+    ("code", "source"): "trimtab's source",
+    ("machine", "cores"): "CPU cores",
+    ("machine", "cpu"): "CPU",
+    ("machine", "gpus"): "GPUs",
+}
+
+
+def collect(inputs: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Return the state of code, packages, machine and environment, JSON types only.
+
+    Args:
+        inputs: Hashes of data, templates and the like, by name.
+    """
+    return {
+        "code": _code(Path(__file__).parent.parent),
+        "packages": {"python": platform.python_version(), **_packages()},
+        "machine": _machine(),
+        "environment": {k: os.environ[k] for k in _VARIABLES if k in os.environ},
+        "inputs": dict(sorted((inputs or {}).items())),
+    }
+
+
+def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Name what may change results from ``old`` to ``new``, e.g. ``torch 2.13.0 -> 2.14.0``.
+
+    A commit that leaves the source as it was, the size of the memory and the system's build are
+    not named.
+    """
+    ignored = {("code", "commit"), ("code", "dirty"), ("machine", "memory_gib")}
+    ignored |= {("machine", "platform")}
+    lines = []
+    for section in ("code", "packages", "machine", "environment", "inputs"):
+        before, after = old.get(section, {}), new.get(section, {})
+        for key in sorted({*before, *after}):
+            a, b = before.get(key), after.get(key)
+            if a != b and (section, key) not in ignored:
+                name = _NAMES.get((section, key), key)
+                lines.append(f"{name} {_show(a)} -> {_show(b)}")
+    return lines
+
+
+def _show(value: Any) -> str:
+    if value is None or value == []:
+        return "none"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _packages() -> dict[str, str | None]:
+    versions: dict[str, str | None] = {}
+    for name in _PACKAGES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = None
+    return versions
+
+
+def _code(package: Path) -> dict[str, Any]:
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        digest.update(f"{path.relative_to(package)}\0".encode())
+        digest.update(path.read_bytes())
+    state = {"version": __version__, "source": digest.hexdigest()[:16]}
+    return {**state, **_git_state(package)}
+
+
+def _git_state(package: Path) -> dict[str, Any]:
+    """Return commit and dirty flag, None where ``package`` is not tracked by git.
+
+    An environment that lies inside some other repository must not pass for that repository.
+    """
+    tracked = _output(["git", "ls-files", "--error-unmatch", "__init__.py"], package)
+    commit = _output(["git", "rev-parse", "HEAD"], package) if tracked else None
+    if not commit:
+        return {"commit": None, "dirty": None}
+    status = _output(["git", "status", "--porcelain", "--", "."], package)
+    return {"commit": commit, "dirty": None if status is None else bool(status)}
+
+
+def _machine() -> dict[str, Any]:
+    query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    return {
+        "platform": platform.platform(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpu": _cpu(),
+        "cores": _num_cores(),
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        "gpus": [line.strip() for line in (_output(query) or "").splitlines() if line.strip()],
+    }
+
+
+def _num_cores() -> int | None:
+    """Return the cores this process may use, which sets how libraries split their sums."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    if names:
+        return names[0]
+    return _output(["sysctl", "-n", "machdep.cpu.brand_string"]) or platform.processor()
+
+
+def _output(command: Sequence[str], folder: Path | None = None) -> str | None:
+    """Return what a program printed, or None if it is not there, fails or hangs."""
+    if shutil.which(command[0]) is None:
+        return None
+    # A git hook sets GIT_DIR and the like, which would point at another repository.
+    env = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=30,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
