@@ -15,11 +15,11 @@ _SORRY = (
     r"(?:(?:i'm|i am)\s+(?:\w+\s+){0,2}sorry|sorry|(?:my\s+)?apologies|i\s+(?:\w+\s+)?apologi[sz]e)"
 )
 _CANNOT = (
-    r"(?:can't|cannot|can\s+not|won't|will\s+not|could\s+not|couldn't"
+    r"(?:can't|cannot|can\s+not|won't|will\s+not"
     r"|(?:am|'m)\s+(?:\w+\s+)?(?:unable|not\s+able)\s+to)"
 )
 _ACT = (
-    r"(?:\w+ly\s+)?(?:help|assist|answer|respond|provide|comply|fulfil|fulfill|do\s+(?:that|this)"
+    r"(?:\w+ly\s+)?(?:help(?!\s+but\b)|assist|answer|respond|provide|comply|fulfil|fulfill|do\s+(?:that|this)"
     r"|create|generate|write|produce|give|offer|support|engage|discuss|share|complete|participate"
     r"|recommend|condone|promote|encourage|evaluate|judge|rate|assess|grade|continue|proceed"
     r"|in\s+good\s+conscience)\b"

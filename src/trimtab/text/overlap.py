@@ -18,6 +18,7 @@ _MIN_GLUED_CHARS = 24
 
 _MAX_PHRASE_WORDS = 8
 _MIN_WORDS_TO_JUDGE = 8
+_MIN_SAYINGS_OF_A_LOOP = 3
 _COLLAPSED_RUN_WORDS = 24
 _MIN_WORDS_FOR_REPETITION = 20
 _COLLAPSED_REPETITION = 0.5
@@ -63,11 +64,7 @@ def longest_repeat_run(text: str) -> int:
     The phrase has 1 to 8 words and is said at least twice back to back; a cut-off last repeat
     counts with the words it has. 0 where no phrase follows itself.
     """
-    found = words(text)
-    return max(
-        (_run_of_period(found, p) for p in range(1, min(_MAX_PHRASE_WORDS, len(found) // 2) + 1)),
-        default=0,
-    )
+    return _longest_run(words(text), min_sayings=2)
 
 
 def is_collapsed(text: str) -> bool:
@@ -75,15 +72,17 @@ def is_collapsed(text: str) -> bool:
 
     True where any of these holds:
 
-    * one phrase of up to 8 words runs over 24 words or more, or over half of a text of 8 or more;
+    * one phrase of up to 8 words, said three times or more in a row, fills 24 words or more, or
+      half of a text of 8 words or more (a calculation said twice is no loop);
     * half of the 4-grams of a text of 20 words or more are repeats;
     * a unit of up to 8 characters, repeated without a space, fills 24 characters or more and half
       of what is visible (a line of dashes between paragraphs is no collapse).
 
     The thresholds are ours: a screen for reports, not a measurement.
     """
-    num_words = len(words(text))
-    run = longest_repeat_run(text)
+    found = words(text)
+    num_words = len(found)
+    run = _longest_run(found, min_sayings=_MIN_SAYINGS_OF_A_LOOP)
     if run >= _COLLAPSED_RUN_WORDS or (num_words >= _MIN_WORDS_TO_JUDGE and 2 * run >= num_words):
         return True
     if num_words >= _MIN_WORDS_FOR_REPETITION and repetition(text) >= _COLLAPSED_REPETITION:
@@ -112,11 +111,18 @@ def normalise_question(text: str) -> str:
     return collapsed[:end] or collapsed
 
 
-def _run_of_period(found: Sequence[str], period: int) -> int:
-    """Return the length of the longest stretch in which each word equals the one a period on."""
+def _longest_run(found: Sequence[str], min_sayings: int) -> int:
+    """Return the longest stretch, in words, of any one phrase said ``min_sayings`` times."""
+    longest_period = min(_MAX_PHRASE_WORDS, len(found) // min_sayings)
+    runs = (_run_of_period(found, p, min_sayings) for p in range(1, longest_period + 1))
+    return max(runs, default=0)
+
+
+def _run_of_period(found: Sequence[str], period: int, min_sayings: int) -> int:
+    """Return the longest stretch in which each word equals the one ``period`` words on."""
     longest = current = 0
     for i in range(len(found) - period):
         current = current + 1 if found[i] == found[i + period] else 0
         longest = max(longest, current)
-    # Fewer matches than the period are not yet a second full saying of the phrase.
-    return longest + period if longest >= period else 0
+    # Every full saying after the first adds ``period`` matches.
+    return longest + period if longest >= (min_sayings - 1) * period else 0

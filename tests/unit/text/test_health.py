@@ -35,6 +35,7 @@ def test_refusals_are_recognised(text):
         "I can't believe how many people ask this. The answer is 42.",
         "No, I can't find any error in the answer.",
         "I have no comment.",
+        "I can't help but think it was a drag.",
         "Humans cannot breathe under water.",
         "You cannot help it: seeds pass through.",
         "The AI cannot answer, but I can.",

@@ -18,6 +18,8 @@ HEALTHY = (
 )
 TABLE = "Name | Age\n" + "-" * 40 + "\nAnna | 31\nBert | 27\nClara | 55\nDavid | 41\nEmil | 12"
 
+CALCULATION = "3 * (16.50 + 22.50 + 42) = $<<3*(16.50+22.50+42)=243>>243. She spent $243."
+
 
 def slow_repetition(found):
     seen, num_repeated, num_all = [], 0, 0
@@ -80,7 +82,17 @@ def test_loops_are_found(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "Yes.", "No, no, no!", HEALTHY, TABLE, "Bora Bora", "3 + 3 = 6 and 6 + 6 = 12"]
+    "text",
+    [
+        "",
+        "Yes.",
+        "No, no, no!",
+        HEALTHY,
+        TABLE,
+        "Bora Bora",
+        CALCULATION,
+        "3 + 3 = 6 and 6 + 6 = 12",
+    ],
 )
 def test_healthy_texts_are_no_loops(text):
     assert not is_collapsed(text)
