@@ -1,0 +1,179 @@
+"""Messages to token ids: the model's chat template or plain ``Q:``/``A:`` text, with one BOS.
+
+Templates that ask for today's date get a fixed one, so that a run is the same tomorrow. Answers
+are tokenised together with their prompt and split off it, as lm-eval-harness does; there the ids
+are split by length even where the joint encoding changes the prompt's last token, here such an
+answer is encoded alone, so that every answer continues the same prompt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from jinja2 import TemplateError
+from transformers import PreTrainedTokenizerBase
+
+from trimtab.core.errors import DataError, ModelError
+from trimtab.core.keys import content_key
+from trimtab.core.types import Message
+
+VERSION = 1
+Rendering = Literal["chat", "plain"]
+
+# Shadows the function that gives templates the clock; the date is Llama 3's own fallback.
+_NO_CLOCK = "{%- macro strftime_now(format) -%}26 Jul 2024{%- endmacro -%}"
+_MARK = "assistantsaysthis"
+
+
+class Renderer:
+    """Makes prompts for one tokenizer."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, eos_ids: Iterable[int] = ()) -> None:
+        """Keep ``tokenizer``; ``eos_ids`` are the end tokens of the generation configuration."""
+        self.tokenizer = tokenizer
+        self._eos_ids = frozenset(eos_ids)
+        self._bos: int | None = tokenizer.bos_token_id
+        probe: list[int] = tokenizer("x").input_ids
+        self._adds_bos = self._bos is not None and probe[:1] == [self._bos]
+
+    def prompt(
+        self, messages: Sequence[Message], rendering: Rendering, preamble: str = ""
+    ) -> list[int]:
+        r"""Return the ids up to where the answer begins; raise ModelError if it can't be rendered.
+
+        Args:
+            messages: A conversation that ends with a user turn.
+            rendering: ``chat`` uses the chat template and ignores ``preamble``; ``plain`` is the
+                system text and a blank line, ``preamble`` verbatim, then ``Q: ...\nA:`` turns.
+            preamble: Few-shot text for plain rendering.
+        """
+        return self._encode(self._text(messages, rendering, preamble))
+
+    def with_answers(
+        self,
+        messages: Sequence[Message],
+        answers: Sequence[str],
+        rendering: Rendering,
+        preamble: str = "",
+    ) -> tuple[list[int], list[list[int]]]:
+        """Return the prompt's ids and, for each answer, the ids that follow them.
+
+        A plain answer follows ``A:`` after one space, a chat answer follows the template at once.
+        Raises DataError for an answer without tokens: its probability would be 1.
+        """
+        text = self._text(messages, rendering, preamble)
+        prompt = self._encode(text)
+        separator = " " if rendering == "plain" else ""
+        rows = []
+        for index, answer in enumerate(answers):
+            continuation = separator + answer
+            joint = self._encode(text + continuation)
+            if joint[: len(prompt)] == prompt:
+                ids = joint[len(prompt) :]
+            else:
+                ids = self.tokenizer(continuation, add_special_tokens=False).input_ids
+            if not answer.strip() or not ids:
+                raise DataError(
+                    f"Answer {index} to {messages[-1].content[:60]!r} is empty ({answer!r}).",
+                    hint="An option needs at least one token; drop empty ones in the task.",
+                )
+            rows.append(ids)
+        return prompt, rows
+
+    def end_of_turn_ids(self) -> set[int]:
+        """Return the ids that end an answer: EOS and what the template puts after an answer."""
+        ids = set(self._eos_ids)
+        if self.tokenizer.eos_token_id is not None:
+            ids.add(self.tokenizer.eos_token_id)
+        if self.tokenizer.chat_template is not None:
+            turns = [{"role": "user", "content": "x"}, {"role": "assistant", "content": _MARK}]
+            after = self._apply(turns, generation=False).rpartition(_MARK)[2].lstrip()
+            first = self.tokenizer(after, add_special_tokens=False).input_ids[:1]
+            added = self.tokenizer.added_tokens_decoder
+            ids.update(i for i in first if i in added and added[i].special)
+        return ids
+
+    @property
+    def template_hash(self) -> str:
+        """Hash of the chat template and of how this module uses it."""
+        return content_key([VERSION, self.tokenizer.chat_template, self._adds_bos, _NO_CLOCK])
+
+    def _encode(self, text: str) -> list[int]:
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False).input_ids
+        if self._adds_bos and ids[:1] != [self._bos]:
+            return [self._bos, *ids]  # type: ignore[list-item]  # _adds_bos says it is an int
+        while self._bos is not None and ids[:2] == [self._bos, self._bos]:
+            ids = ids[1:]
+        return ids
+
+    def _text(self, messages: Sequence[Message], rendering: Rendering, preamble: str) -> str:
+        assert messages and messages[-1].role == "user", "a prompt ends with a user turn"
+        return _plain(messages, preamble) if rendering == "plain" else self._chat(messages)
+
+    def _chat(self, messages: Sequence[Message]) -> str:
+        if self.tokenizer.chat_template is None:
+            raise ModelError(
+                f"The tokenizer of {self.tokenizer.name_or_path!r} has no chat template.",
+                hint="Give the task `rendering: plain`, or use an instruction-tuned model.",
+            )
+        turns = [{"role": m.role, "content": m.content} for m in messages]
+        system = messages[0].content if messages[0].role == "system" else None
+        try:
+            text = self._apply(turns)
+        except TemplateError as error:
+            if system is None:
+                raise self._unrenderable(error) from error
+            text = ""
+        # Some templates refuse a system turn and some drop it: both lose the text.
+        if system is None or system.strip() in text:
+            return text
+        try:
+            return self._apply(_merge_system(turns))
+        except TemplateError as error:
+            raise self._unrenderable(error) from error
+
+    def _apply(self, turns: list[dict[str, str]], generation: bool = True) -> str:
+        template = self.tokenizer.get_chat_template()
+        text = self.tokenizer.apply_chat_template(
+            turns,
+            chat_template=_NO_CLOCK + template if "strftime_now" in template else template,
+            tokenize=False,
+            add_generation_prompt=generation,
+        )
+        assert isinstance(text, str)
+        return text
+
+    def _unrenderable(self, error: TemplateError) -> ModelError:
+        return ModelError(
+            f"The chat template of {self.tokenizer.name_or_path!r} refuses the conversation: "
+            f"{error}.",
+            hint="Check the order of its turns, or give the task `rendering: plain`.",
+        )
+
+
+def _merge_system(turns: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Put the text of a leading system turn in front of the first user turn."""
+    system, first, *rest = turns
+    merged = {"role": first["role"], "content": f"{system['content']}\n\n{first['content']}"}
+    return [merged, *rest]
+
+
+def _plain(messages: Sequence[Message], preamble: str) -> str:
+    text = ""
+    if messages[0].role == "system":
+        text = messages[0].content + "\n\n"
+        messages = messages[1:]
+    text += preamble
+    for message in messages:
+        if message.role == "user":
+            text += f"Q: {message.content}\nA:"
+        elif message.role == "assistant":
+            text += f" {message.content}\n\n"
+        else:
+            raise ModelError(
+                f"A plain prompt can't hold a system turn after the first turn: "
+                f"{message.content[:60]!r}.",
+                hint="Put it first, or use `rendering: chat`.",
+            )
+    return text
