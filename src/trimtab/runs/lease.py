@@ -2,7 +2,7 @@
 
 A lease is a small file that names its holder. That a holder is dead is found out at once on its own
 machine, and after ``ttl`` seconds without a heartbeat from another one; its lease is then taken
-over with a higher epoch. The epoch is the fence: a holder that was only asleep sees that it has lost.
+over with a higher epoch. The epoch is the fence: a holder that was only asleep sees that it lost.
 """
 
 from __future__ import annotations

@@ -150,20 +150,10 @@ class Run:
         return (*self.plan.judges, *self.extra_judges)
 
     def add_judge(self, judge: JudgePlan) -> None:
-        """Let one more judge score this run; nothing happens if it does already.
-
-        Raises:
-            StoreError: A judge with the same key is there with other settings.
-        """
+        """Let one more judge score this run; nothing happens if its key is there already."""
         with locked(self.dir / "leases" / "judges.lock"):
-            for known in self.judges():
-                if known.key == judge.key:
-                    if known == judge:
-                        return
-                    raise StoreError(
-                        f"{self.dir} has a judge {judge.key!r} with other metrics or measures.",
-                        hint="Keep the judge as it was planned, or start a new run.",
-                    )
+            if judge.key in {known.key for known in self.judges()}:
+                return
             write_json(
                 self.dir / "judges.json",
                 [item.model_dump(mode="json") for item in (*self.extra_judges, judge)],
