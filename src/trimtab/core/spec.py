@@ -106,6 +106,7 @@ class ArtifactPlan(Spec):
     Attributes:
         key: Hash of model, fit configuration and data.
         component: The intervention whose ``fit`` makes it.
+        rendering: How the pairs become prompts.
         model: The model it is fitted on.
         model_identity: Hash of weights, tokenizer and template.
         pairs: Key of the contrast pairs, see ``pairs/<key>.jsonl`` in the run directory.
@@ -114,6 +115,7 @@ class ArtifactPlan(Spec):
 
     key: str
     component: Component
+    rendering: Literal["chat", "plain", "verbatim"]
     model: ModelSpec
     model_identity: str
     pairs: str

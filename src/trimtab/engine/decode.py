@@ -80,22 +80,15 @@ def _extend(
     state.logprob += logprob
     params = state.want.sampling
     if token in loaded.eos_ids:
-        return _finish(state, _decode(loaded, state.tokens[:-1]), "eos")
+        return _finish(state, loaded.renderer.decode(state.tokens[:-1]), "eos")
     if params.stop:
-        text = _decode(loaded, state.tokens)
+        text = loaded.renderer.decode(state.tokens)
         cuts = [at for stop in params.stop if (at := text.find(stop)) >= 0]
         if cuts:
             return _finish(state, text[: min(cuts)], "stop")
     if len(state.tokens) >= params.max_tokens:
-        return _finish(state, _decode(loaded, state.tokens), "length")
+        return _finish(state, loaded.renderer.decode(state.tokens), "length")
     return None
-
-
-def _decode(loaded: LoadedModel, tokens: list[int]) -> str:
-    text: str = loaded.tokenizer.decode(
-        tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
-    )
-    return text
 
 
 def _finish(state: _Writing, text: str, reason: FinishReason) -> TextResult:

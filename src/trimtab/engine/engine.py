@@ -22,10 +22,6 @@ from trimtab.engine.scheduler import Load, batches
 from trimtab.models.chat import Renderer
 from trimtab.models.load import LoadedModel
 
-VERSION = 1
-"""Part of every cell's key; raise it when the engine's output changes its meaning."""
-
-
 class Engine:
     """Runs requests on one loaded model, whose modules and weights it never changes."""
 
@@ -62,6 +58,14 @@ class Engine:
     def hidden_size(self) -> int:
         """Width of the residual stream."""
         return self.loaded.layout.hidden_size
+
+    @property
+    def max_positions(self) -> int | None:
+        """Most tokens of one row, prompt included; None if the model has no limit."""
+        limit: int | None = getattr(
+            self.loaded.model.config.get_text_config(), "max_position_embeddings", None
+        )
+        return limit
 
     @property
     def identity(self) -> str:

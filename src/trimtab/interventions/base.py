@@ -44,7 +44,7 @@ class FitContext:
 
     engine: Engine
     pairs: Sequence[ContrastPair]
-    rendering: Literal["chat", "plain"]
+    rendering: Literal["chat", "plain", "verbatim"]
     seed: int
 
 

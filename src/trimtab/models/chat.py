@@ -1,4 +1,4 @@
-"""Messages to token ids: the model's chat template or plain ``Q:``/``A:`` text, with one BOS.
+"""Messages to token ids: a chat template, plain ``Q:``/``A:`` text or verbatim, with one BOS.
 
 Templates that ask for today's date get a fixed one, so that a run is the same tomorrow. Answers
 are tokenised together with their prompt and split off it, as lm-eval-harness does; there the ids
@@ -19,7 +19,7 @@ from trimtab.core.keys import content_key
 from trimtab.core.types import Message
 
 VERSION = 1
-Rendering = Literal["chat", "plain"]
+Rendering = Literal["chat", "plain", "verbatim"]
 
 # Shadows the function that gives templates the clock; the date is Llama 3's own fallback.
 _NO_CLOCK = "{%- macro strftime_now(format) -%}26 Jul 2024{%- endmacro -%}"
@@ -46,7 +46,7 @@ class Renderer:
             messages: A conversation that ends with a user turn.
             rendering: ``chat`` uses the chat template and ignores ``preamble``; ``plain`` is the
                 system text and a blank line, ``preamble`` verbatim, then ``Q: ...\nA:`` turns.
-            preamble: Few-shot text for plain rendering.
+            preamble: Few-shot text for the renderings that are not chat.
         """
         return self._encode(self._text(messages, rendering, preamble))
 
@@ -59,7 +59,7 @@ class Renderer:
     ) -> tuple[list[int], list[list[int]]]:
         """Return the prompt's ids and, for each answer, the ids that follow them.
 
-        A plain answer follows ``A:`` after one space, a chat answer follows the template at once.
+        A plain answer follows ``A:`` after one space; other answers follow the prompt at once.
         Raises DataError for an answer without tokens: its probability would be 1.
         """
         text = self._text(messages, rendering, preamble)
@@ -72,7 +72,7 @@ class Renderer:
             if joint[: len(prompt)] == prompt:
                 ids = joint[len(prompt) :]
             else:
-                ids = self.tokenizer(continuation, add_special_tokens=False).input_ids
+                ids = self.encode(continuation)
             if not answer.strip() or not ids:
                 raise DataError(
                     f"Answer {index} to {messages[-1].content[:60]!r} is empty ({answer!r}).",
@@ -81,12 +81,30 @@ class Renderer:
             rows.append(ids)
         return prompt, rows
 
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of ``text`` alone, without special tokens."""
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False).input_ids
+        return ids
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of ``ids`` without special tokens."""
+        text = self.tokenizer.decode(
+            list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        assert isinstance(text, str)
+        return text
+
+    @property
+    def has_template(self) -> bool:
+        """Whether the tokenizer knows how to render a chat."""
+        return self.tokenizer.chat_template is not None
+
     def end_of_turn_ids(self) -> set[int]:
         """Return the ids that end an answer: EOS and what the template puts after an answer."""
         ids = set(self._eos_ids)
         if self.tokenizer.eos_token_id is not None:
             ids.add(self.tokenizer.eos_token_id)
-        if self.tokenizer.chat_template is not None:
+        if self.has_template:
             turns = [{"role": "user", "content": "x"}, {"role": "assistant", "content": _MARK}]
             after = self._apply(turns, generation=False).rpartition(_MARK)[2].lstrip()
             first = self.tokenizer(after, add_special_tokens=False).input_ids[:1]
@@ -100,7 +118,7 @@ class Renderer:
         return content_key([VERSION, self.tokenizer.chat_template, self._adds_bos, _NO_CLOCK])
 
     def _encode(self, text: str) -> list[int]:
-        ids: list[int] = self.tokenizer(text, add_special_tokens=False).input_ids
+        ids = self.encode(text)
         if self._adds_bos and ids[:1] != [self._bos]:
             return [self._bos, *ids]  # type: ignore[list-item]  # _adds_bos says it is an int
         while self._bos is not None and ids[:2] == [self._bos, self._bos]:
@@ -109,10 +127,12 @@ class Renderer:
 
     def _text(self, messages: Sequence[Message], rendering: Rendering, preamble: str) -> str:
         assert messages and messages[-1].role == "user", "a prompt ends with a user turn"
-        return _plain(messages, preamble) if rendering == "plain" else self._chat(messages)
+        if rendering == "chat":
+            return self._chat(messages)
+        return (_plain if rendering == "plain" else _verbatim)(messages, preamble)
 
     def _chat(self, messages: Sequence[Message]) -> str:
-        if self.tokenizer.chat_template is None:
+        if not self.has_template:
             raise ModelError(
                 f"The tokenizer of {self.tokenizer.name_or_path!r} has no chat template.",
                 hint="Give the task `rendering: plain`, or use an instruction-tuned model.",
@@ -177,3 +197,8 @@ def _plain(messages: Sequence[Message], preamble: str) -> str:
                 hint="Put it first, or use `rendering: chat`.",
             )
     return text
+
+
+def _verbatim(messages: Sequence[Message], preamble: str) -> str:
+    system = f"{messages[0].content}\n\n" if messages[0].role == "system" else ""
+    return system + preamble + messages[-1].content

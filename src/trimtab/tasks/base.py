@@ -11,7 +11,7 @@ from trimtab.core.spec import Output, Spec, Split
 from trimtab.core.types import ContrastPair, Sample, SamplingParams
 
 C = TypeVar("C", bound=Spec)
-Rendering = Literal["chat", "plain"]
+Rendering = Literal["chat", "plain", "verbatim"]
 
 
 class Task(ABC, Generic[C]):
@@ -23,7 +23,8 @@ class Task(ABC, Generic[C]):
         output: Whether the model writes a text or options are scored.
         measure: Short name of what is asked, e.g. ``generation``; names the table.
         rendering: ``chat`` uses the model's chat template; ``plain`` is ``preamble``, then
-            ``Q: {question}\\nA:``, for base models and published raw protocols.
+            ``Q: {question}\\nA:``, for base models and published raw protocols; ``verbatim`` is
+            ``preamble`` and the last message as they are.
     """
 
     VERSION: ClassVar[int] = 1
