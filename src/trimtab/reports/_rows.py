@@ -14,10 +14,9 @@ from dataclasses import dataclass, field
 
 from trimtab.core.spec import Cell, JudgePlan, Metric
 from trimtab.core.types import Completion, Sample
-from trimtab.reports._source import RunSource
+from trimtab.reports._source import RowKey, RunSource
 
 TRUTH_INFO = "truth_info"
-_RowKey = tuple[str, str, int]  # cell, sample, index: as in Completion.key
 
 
 @dataclass(frozen=True)
@@ -51,8 +50,8 @@ class ConditionRows:
 
     cells: list[Cell]
     planned: int = 0
-    completions: dict[_RowKey, Completion] = field(default_factory=dict)
-    values: dict[str, dict[_RowKey, float]] = field(default_factory=dict)
+    completions: dict[RowKey, Completion] = field(default_factory=dict)
+    values: dict[str, dict[RowKey, float]] = field(default_factory=dict)
     units: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
@@ -135,17 +134,17 @@ def applies(judge: JudgePlan, cell: Cell) -> bool:
 def _read_cell(run: RunSource, cell: Cell, block: Block, rows: ConditionRows) -> None:
     samples = run.samples(cell.samples)
     rows.planned += len(samples) * cell.num_samples
-    for sample in samples:
+    for sample in samples.values():
         unit = unit_of(sample)
         block.samples.setdefault(sample.id, sample)
         block.units.setdefault(sample.id, unit)
         block.clusters.setdefault(unit, sample.cluster if sample.cluster is not None else unit)
-    for completion in run.completions(cell.key):
+    for completion in run.completions(cell.key).values():
         if completion.sample_id in block.units:
             rows.completions[completion.key] = completion
     for judge in {ref.judge for ref in block.metrics if ref.judge is not None}:
         ids = {ref.metric.name: ref.id for ref in block.metrics if ref.judge == judge}
-        for score in run.scores(judge, cell.key):
+        for score in run.scores(judge, cell.key).values():
             if score.key in rows.completions and rows.completions[score.key].error is None:
                 for name, value in score.values.items():
                     if name in ids and value is not None and math.isfinite(value):

@@ -8,6 +8,27 @@ from typing import Any, Protocol
 from trimtab.core.spec import JudgePlan, Plan
 from trimtab.core.types import Completion, Sample, Score
 
+RowKey = tuple[str, str, int]  # cell, sample, index: as in Completion.key
+
+
+class GateLike(Protocol):
+    """One honesty check; ``runs.gates.Gate`` is one."""
+
+    @property
+    def name(self) -> str:
+        """What was checked."""
+        ...
+
+    @property
+    def status(self) -> str:
+        """How it ended: pass, warn or fail."""
+        ...
+
+    @property
+    def detail(self) -> str:
+        """The figures behind it."""
+        ...
+
 
 class RunSource(Protocol):
     """The records of one run, read-only; a record that does not exist is left out."""
@@ -22,16 +43,16 @@ class RunSource(Protocol):
         """The resolved configuration of the experiment."""
         ...
 
-    def samples(self, key: str) -> Sequence[Sample]:
-        """Return the samples of a sample set."""
+    def samples(self, key: str) -> Mapping[str, Sample]:
+        """Return a sample set by id, in its stored order."""
         ...
 
-    def completions(self, cell_key: str) -> Sequence[Completion]:
-        """Return the completions of a cell, without duplicates."""
+    def completions(self, cell: str) -> Mapping[RowKey, Completion]:
+        """Return the completions of the cell with this key, by (cell, sample, index)."""
         ...
 
-    def scores(self, judge_key: str, cell_key: str) -> Sequence[Score]:
-        """Return one judge's scores of a cell, without duplicates."""
+    def scores(self, judge: str, cell: str) -> Mapping[RowKey, Score]:
+        """Return a judge's scores of a cell, by (cell, sample, index)."""
         ...
 
     def judges(self) -> Sequence[JudgePlan]:

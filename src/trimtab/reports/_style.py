@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from trimtab.reports._format import MINUS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.text import Annotation
 
+_MAX_TICKS = 7
 INK, MUTED, GRID, PAPER = "#1b1f24", "#626a73", "#e3e6e9", "#ffffff"
 BASELINE, PROMPT, CONTROL = "#626a73", "#d55e00", "#8d959e"
 # Okabe and Ito's palette without the colours used above: told apart by colour-blind readers too.
@@ -43,10 +49,29 @@ _RC = {
     "legend.fontsize": 9.5,
     "figure.facecolor": PAPER,
     "axes.facecolor": PAPER,
+    # A label may hold dollar signs.
+    "text.parse_math": False,
     # Text stays text: small files, readable by screen readers, in the page's own font and ink.
     "svg.fonttype": "none",
     "svg.hashsalt": "trimtab",
 }
+
+
+_Box = tuple[float, ...]
+_OPTIONS = tuple(
+    (dx * r, dy * r, ha, va)
+    for r in (8.0, 14.0, 22.0, 32.0)
+    for dx, dy, ha, va in (
+        (1, 0, "left", "center"),
+        (0.7, 0.7, "left", "bottom"),
+        (0.7, -0.7, "left", "top"),
+        (-1, 0, "right", "center"),
+        (-0.7, 0.7, "right", "bottom"),
+        (-0.7, -0.7, "right", "top"),
+        (0, 1, "center", "bottom"),
+        (0, -1, "center", "top"),
+    )
+)
 
 
 @contextmanager
@@ -70,52 +95,71 @@ def save(figure: Figure, path: Path) -> list[Path]:
     return [png, svg]
 
 
-def place_labels(axes: Axes, points: list[tuple[float, float, str, str]]) -> None:
-    """Label points (x, y, text, colour), each where it hides no marker and no earlier label."""
+def dose_ticks(axes: Axes, doses: list[float]) -> None:
+    """Put a tick under each strength that was run, or a few round ones where they are many."""
+    from matplotlib.ticker import MaxNLocator
+
+    gaps = [b - a for a, b in itertools.pairwise(doses)]
+    if gaps and len(doses) <= _MAX_TICKS and min(gaps) > 0.08 * (doses[-1] - doses[0]):
+        axes.set_xticks(doses, [f"{dose:g}".replace("-", MINUS) for dose in doses])
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A point that gets a label: its place and interval in data units, text and colour."""
+
+    x: float
+    y: float
+    low: float | None
+    high: float | None
+    text: str
+    colour: str
+
+
+def place_labels(axes: Axes, marks: list[Mark]) -> None:
+    """Label each mark where it hides no marker, no interval and no earlier label, if it can."""
     figure = axes.get_figure(root=True)
     assert figure is not None
-    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
     figure.draw_without_rendering()
-    taken = [_around(axes.transData.transform((x, y)), figure.dpi) for x, y, _, _ in points]
-    for x, y, text, colour in points:
-        best, least = (8.0, 0.0, "left", "center"), float("inf")
+    taken = [box for mark in marks for box in _boxes(axes, mark, figure.dpi)]
+    frame = (axes.bbox.x0, axes.bbox.y0, axes.bbox.x1, axes.bbox.y1)
+    for mark in marks:
+        places: list[tuple[float, int, tuple[float, float, str, str], _Box]] = []
         for option in _OPTIONS:
-            made = axes.annotate(
-                text, (x, y), option[:2], textcoords="offset points", ha=option[2], va=option[3]
-            )
-            box = made.get_window_extent(renderer)
+            made = _annotate(axes, mark, option)
+            box = tuple(made.get_window_extent().extents)
             made.remove()
-            inside = axes.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1 and box.y0 >= axes.bbox.y0
-            overlap = sum(_shared(box.extents, other) for other in taken) + (0 if inside else 1e6)
-            if overlap < least:
-                best, least, extent = option, overlap, tuple(box.extents)
-        axes.annotate(
-            text, (x, y), best[:2], textcoords="offset points", ha=best[2], va=best[3],
-            color=colour, fontsize=9,
-        )  # fmt: skip
-        taken.append(extent)
+            outside = _area(box) - _shared(box, frame)
+            hidden = sum(_shared(box, other) for other in taken)
+            places.append((hidden + 1000 * outside, len(places), option, box))
+        _, _, option, box = min(places)
+        _annotate(axes, mark, option)
+        taken.append(box)
 
 
-_Box = tuple[float, ...]
-_OPTIONS = tuple(
-    (dx * r, dy * r, ha, va)
-    for r in (8.0, 14.0, 22.0, 32.0)
-    for dx, dy, ha, va in (
-        (1, 0, "left", "center"),
-        (0.7, 0.7, "left", "bottom"),
-        (0.7, -0.7, "left", "top"),
-        (-1, 0, "right", "center"),
-        (-0.7, 0.7, "right", "bottom"),
-        (-0.7, -0.7, "right", "top"),
-        (0, 1, "center", "bottom"),
-        (0, -1, "center", "top"),
-    )
-)
+def _annotate(axes: Axes, mark: Mark, option: tuple[float, float, str, str]) -> Annotation:
+    dx, dy, across, up = option
+    return axes.annotate(
+        mark.text, (mark.x, mark.y), (dx, dy), textcoords="offset points", ha=across, va=up,
+        color=mark.colour, fontsize=9,
+    )  # fmt: skip
 
 
-def _around(point: tuple[float, float], dpi: float) -> _Box:
-    half = 5 * dpi / 72
-    return (point[0] - half, point[1] - half, point[0] + half, point[1] + half)
+def _boxes(axes: Axes, mark: Mark, dpi: float) -> list[_Box]:
+    """Return what a mark covers, in pixels: its marker and its interval."""
+    half, thin = 5 * dpi / 72, 2 * dpi / 72
+    x, y = (float(v) for v in axes.transData.transform((mark.x, mark.y)))
+    boxes: list[_Box] = [(x - half, y - half, x + half, y + half)]
+    if mark.low is not None and mark.high is not None:
+        low, high = (float(axes.transData.transform((mark.x, v))[1]) for v in (mark.low, mark.high))
+        boxes.append((x - thin, low, x + thin, high))
+    return boxes
+
+
+def _area(box: _Box) -> float:
+    return (box[2] - box[0]) * (box[3] - box[1])
 
 
 def _shared(a: _Box, b: _Box) -> float:

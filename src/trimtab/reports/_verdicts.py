@@ -63,41 +63,59 @@ def headline_metric(summary: dict[str, Any]) -> tuple[str, dict[str, Any]] | Non
     return next(iter(named + effects), None)
 
 
+def _comparisons(summary: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return each treatment's comparison with the baseline in the headline metric."""
+    chosen = headline_metric(summary)
+    if chosen is None:
+        return {}
+    name, metric = chosen
+    entries = summary["measures"][name]["conditions"]
+    return {
+        c["condition"]: found
+        for c in summary["conditions"]
+        if c["group"] == "treatment" and c["condition"] in entries
+        if (found := entries[c["condition"]]["metrics"][metric["id"]].get("vs_baseline"))
+    }
+
+
+def best_treatment(summary: dict[str, Any]) -> str | None:
+    """Return the treatment with the largest gain in the headline metric; None without data."""
+    found, chosen = _comparisons(summary), headline_metric(summary)
+    if chosen is None or not found:
+        return None
+    upward = _upward(chosen[1])
+    return max(found, key=lambda condition: (upward * found[condition]["difference"], condition))
+
+
+def _upward(metric: dict[str, Any]) -> int:
+    return -1 if metric["higher_is_better"] is False else 1
+
+
 def finding(summary: dict[str, Any]) -> str:
     """Return the run's main result in one sentence; no more than the numbers carry."""
-    chosen = headline_metric(summary)
+    chosen, best = headline_metric(summary), best_treatment(summary)
     if chosen is None:
         return "No metric of this run measures an effect."
     name, metric = chosen
-    measure = summary["measures"][name]
-    found = {
-        c["condition"]: comparison
-        for c in summary["conditions"]
-        if c["group"] == "treatment" and c["condition"] in measure["conditions"]
-        for numbers in [measure["conditions"][c["condition"]]["metrics"][metric["id"]]]
-        if (comparison := numbers.get("vs_baseline")) is not None
-    }
-    title = label(metric).removesuffix(" %")
-    if not found:
+    title, upward = label(metric).removesuffix(" %"), _upward(metric)
+    if best is None:
         return f"No treatment has {title} values that can be compared with the baseline."
-    upward = 1 if metric["higher_is_better"] is not False else -1
-    best = max(found, key=lambda c: (upward * found[c]["difference"], c))
-    chosen_one = found[best]
-    shown = with_interval(chosen_one["difference"], chosen_one["interval"], metric, sign=True)
+    numbers = summary["measures"][name]["conditions"][best]["metrics"][metric["id"]]
+    found = numbers["vs_baseline"]
+    shown = with_interval(found["difference"], found["interval"], metric, sign=True)
     if metric["kind"] != "number":
         shown += " points"
-    if significant(chosen_one) and upward * chosen_one["difference"] > 0:
+    if significant(found) and upward * found["difference"] > 0:
         verb = "raised" if upward > 0 else "lowered"
-        p = f"Holm p = {p_value(chosen_one['p_holm'])}".replace("= <", "< ")
-        random = _against_random(measure["conditions"][best]["metrics"][metric["id"]], upward)
+        p = f"Holm p = {p_value(found['p_holm'])}".replace("= <", "< ")
         return (
             f"{best} {verb} {title} by {shown} against the baseline "
-            f"({p}, n = {chosen_one['n']}){random}."
+            f"({p}, n = {found['n']}){_against_random(numbers, upward)}."
         )
     tests = summary["families"]["baseline"]["tests"]
     return (
         f"No treatment improved {title} significantly (Holm, {tests} tests): the best, {best}, "
-        f"differs from the baseline by {shown} (n = {chosen_one['n']}{_power(chosen_one, metric)})."
+        f"differs from the baseline by {shown} (n = {found['n']}{_power(found, metric)})."
     )
 
 

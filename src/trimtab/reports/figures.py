@@ -75,6 +75,7 @@ def _strength_panel(axes: Axes, points: list[Point], series: list[str]) -> None:
         through = [p for p in zero if p.series == name or p.series not in series]
         _line(axes, sorted(own + through, key=lambda p: p.x or 0.0), name, index)
     _controls(axes, [p for p in points if p.group in ("random", "control") and p.x is not None])
+    style.dose_ticks(axes, sorted({p.dose for p in points if p.dose is not None}))
     axes.margins(y=0.12)
 
 
@@ -125,10 +126,16 @@ def tradeoff_figure(summary: dict[str, Any], out_dir: Path) -> list[Path]:
             axes.plot(
                 point.x, point.y, color=colour, marker=marker, ms=8, ls="none", mec="white", mew=0.8
             )
-            labels.append((point.x, point.y, point.condition, colour))
+            if point.group != "zero" or point.y != 0:
+                mark = style.Mark(point.x, point.y, point.low, point.high, point.condition, colour)
+                labels.append(mark)
         axes.set_xlabel(across)
         axes.set_ylabel(up)
         axes.margins(x=0.08, y=0.1)
+        axes.annotate(
+            str(summary["baseline"]), (1, 0), (-2, 3), xycoords=("axes fraction", "data"),
+            textcoords="offset points", ha="right", color=style.BASELINE, fontsize=9,
+        )  # fmt: skip
         style.place_labels(axes, labels)
         (out_dir / "tradeoff.csv").write_text(to_csv(points), encoding="utf-8", newline="\n")
         return [*style.save(figure, out_dir / "tradeoff"), out_dir / "tradeoff.csv"]

@@ -37,37 +37,39 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
 
+    def to_markdown(self) -> str:
+        """Return the table as a Markdown table with its title and note."""
+        lines = [self.columns, ("---", *("---:" for _ in self.columns[1:])), *self.rows]
+        body = "\n".join(
+            "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in line) + " |"
+            for line in lines
+        )
+        return f"### {self.title}\n\n{body}\n" + (f"\n{self.note}\n" if self.note else "")
 
-def to_markdown(table: Table) -> str:
-    """Return ``table`` as a Markdown table with its title and note."""
-    lines = [table.columns, ("---", *("---:" for _ in table.columns[1:])), *table.rows]
-    body = "\n".join(
-        "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in line) + " |"
-        for line in lines
-    )
-    return f"### {table.title}\n\n{body}\n" + (f"\n{table.note}\n" if table.note else "")
+    def to_csv(self) -> str:
+        """Return the table as CSV with a header row and Unix line ends."""
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(self.columns)
+        writer.writerows(self.rows)
+        return out.getvalue()
 
+    def to_rich(self) -> rich.table.Table:
+        """Return the table for a terminal; labels are text, never markup."""
+        import rich.table
+        import rich.text
 
-def to_csv(table: Table) -> str:
-    """Return ``table`` as CSV with a header row and Unix line ends."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(table.columns)
-    writer.writerows(table.rows)
-    return out.getvalue()
-
-
-def to_rich(table: Table) -> rich.table.Table:
-    """Return ``table`` for a terminal; labels are text, never markup."""
-    import rich.table
-    import rich.text
-
-    made = rich.table.Table(title=table.title, caption=table.note or None, title_justify="left")
-    for index, column in enumerate(table.columns):
-        made.add_column(rich.text.Text(column), justify="right" if index else "left")
-    for row in table.rows:
-        made.add_row(*(rich.text.Text(cell) for cell in row))
-    return made
+        made = rich.table.Table(
+            title=rich.text.Text(self.title, "bold"),
+            caption=rich.text.Text(self.note) if self.note else None,
+            title_justify="left",
+            caption_justify="left",
+        )
+        for index, column in enumerate(self.columns):
+            made.add_column(rich.text.Text(column), justify="right" if index else "left")
+        for row in self.rows:
+            made.add_row(*(rich.text.Text(cell) for cell in row))
+        return made
 
 
 def condition_table(
@@ -189,6 +191,29 @@ def control_table(summary: dict[str, Any], reference: str) -> Table | None:
     tests = summary["families"][reference]["tests"]
     note = f"Paired differences; * p < 0.05 after Holm's correction over {tests} tests."
     return Table(f"against_{reference}", title[reference], columns, tuple(rows), note)
+
+
+def numbers_table(summary: dict[str, Any]) -> Table:
+    """Return every estimate in long form, unrounded, in the metrics' own units: for machines."""
+    columns = ("measure", "condition", "metric", "n_planned", "n", "mean", "low", "high")
+    compared = ("n_pairs", "difference", "difference_low", "difference_high", "p", "p_holm")
+    rows = []
+    for measure, block in summary["measures"].items():
+        for condition in _labels(summary, block):
+            for metric, found in block["conditions"][condition]["metrics"].items():
+                to_base = found.get("vs_baseline") or {}
+                values = (
+                    *(found["n_planned"], found["n"], found["mean"], *_ends(found)),
+                    *(to_base.get("n"), to_base.get("difference"), *_ends(to_base)),
+                    *(to_base.get("p"), to_base.get("p_holm")),
+                )
+                cells = ("" if value is None else repr(value) for value in values)
+                rows.append((measure, condition, metric, *cells))
+    return Table("numbers", "All numbers", (*columns, *compared), tuple(rows))
+
+
+def _ends(found: dict[str, Any]) -> list[float | None]:
+    return found.get("interval") or [None, None]
 
 
 def all_tables(summary: dict[str, Any]) -> list[Table]:

@@ -206,8 +206,8 @@ def build_run(
     return SimpleNamespace(
         plan=plan,
         config={"recipe": "truthfulqa_steering", "model": {"id": MODEL.id}},
-        samples=lambda key: samples[key],
-        completions=lambda key: completions.get(key, []),
-        scores=lambda judge, cell: scores.get((judge, cell), []),
+        samples=lambda key: {row.id: row for row in samples[key]},
+        completions=lambda key: {row.key: row for row in completions.get(key, [])},
+        scores=lambda judge, cell: {row.key: row for row in scores.get((judge, cell), [])},
         judges=lambda: judges,
     )

@@ -1,0 +1,113 @@
+"""How the numbers were made, read off the plan: what a methods section has to say."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from trimtab.reports._source import RunSource
+from trimtab.reports.tables import Table
+
+GLOSSARY = (
+    ("n", "Scored of planned completions. What is missing, failed or unparsed enters no mean."),
+    (
+        "mean [interval]",
+        "Rates are in percent. Intervals are 95 %: Wilson's where values are 0 or 1 and every "
+        "question is a cluster of its own; otherwise percentiles of 2000 bootstrap resamples that "
+        "draw whole clusters, such as categories.",
+    ),
+    (
+        "Δ",
+        "Mean difference over the questions that both conditions answered, with a clustered "
+        "bootstrap interval. The test is exact McNemar for unclustered verdicts, else sign flips "
+        "of whole clusters.",
+    ),
+    (
+        "*",
+        "p < 0.05 after Holm's correction. One family holds all treatments times all effect "
+        "metrics against one reference; the baseline, the prompt and random vectors are three.",
+    ),
+    ("truth·info", "Truthful and informative at once, per answer; unscored if either is."),
+    ("two_option", "Averaged over both orders of the two options before anything else."),
+    (
+        "perplexity ratio",
+        "exp of the mean paired difference in negative log-likelihood per token on held-out text.",
+    ),
+    (
+        "detectable",
+        "The true difference that this many pairs find with 80 % power at p < 0.05, uncorrected, "
+        "read off the width of the interval.",
+    ),
+    ("random, pooled", "Random vectors of equal norm, averaged over draws for each question."),
+)
+
+
+def protocol_table(run: RunSource, summary: dict[str, Any]) -> Table:
+    """Return what was asked, of which model, on how many questions of which split."""
+    rows = []
+    for name, block in summary["measures"].items():
+        cells = [c for c in run.plan.cells if c.measure == block["measure"]]
+        sampling = cells[0].sampling
+        drawn = (
+            DASHED
+            if sampling is None
+            else f"temperature {sampling.temperature:g}, at most {sampling.max_tokens} tokens"
+        )
+        seeds = sorted({cell.seed for cell in cells})
+        rows.append(
+            (
+                name,
+                ", ".join(block["protocols"]) or "no completion",
+                block["split"],
+                str(block["units"]),
+                str(block["clusters"]),
+                str(max(cell.num_samples for cell in cells)),
+                drawn,
+                ", ".join(map(str, seeds)),
+            )
+        )
+    columns = ("measure", "protocol", "split", "questions", "clusters", "samples each", "drawn")
+    return Table("protocol", "Protocol", (*columns, "seed"), tuple(rows))
+
+
+DASHED = "options scored, nothing drawn"
+
+
+def model_table(run: RunSource) -> Table:
+    """Return the models whose answers these are."""
+    models = {
+        (c.model.id, c.model.revision or "", c.model.dtype, c.model_identity)
+        for c in run.plan.cells
+    }
+    columns = ("model", "revision", "number format", "identity")
+    return Table("models", "Models", columns, tuple(sorted(models)))
+
+
+def judge_table(run: RunSource) -> Table:
+    """Return the judges, by the model they use: a verdict is only as good as its judge."""
+    rows = []
+    for judge in run.judges():
+        model = judge.model.id if judge.model else "none of its own"
+        config = json.dumps(judge.component.config, sort_keys=True, ensure_ascii=False)
+        metrics = ", ".join(metric.name for metric in judge.metrics)
+        identity = judge.model_identity or ""
+        rows.append((judge.key, metrics, model, identity, config if config != "{}" else ""))
+    columns = ("judge", "metrics", "model", "identity", "configuration")
+    return Table("judges", "Judges", columns, tuple(rows))
+
+
+def condition_list(run: RunSource, summary: dict[str, Any]) -> Table:
+    """Return what was done to the model in each condition."""
+    first = {cell.condition: cell for cell in reversed(run.plan.cells)}
+    rows = []
+    for condition in summary["conditions"]:
+        label = condition["condition"]
+        cell = first.get(label)
+        if cell is None:
+            done = "mean over " + ", ".join(condition["members"])
+        else:
+            config = json.dumps(cell.intervention.config, sort_keys=True, ensure_ascii=False)
+            done = cell.intervention.name + (f" {config}" if config != "{}" else "")
+        rows.append((label, condition["group"], done))
+    columns = ("condition", "what it is there for", "intervention")
+    return Table("conditions", "Conditions", columns, tuple(rows))

@@ -1,0 +1,34 @@
+"""``report.md``: the same report for a terminal, a pull request or a paper's appendix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from trimtab.reports._methods import GLOSSARY
+from trimtab.reports._source import GateLike
+from trimtab.reports.tables import Table
+
+
+def render_markdown(
+    summary: dict[str, Any],
+    gates: Sequence[GateLike],
+    tables: Sequence[Table],
+    methods: Sequence[Table],
+    figures: Sequence[Path],
+) -> str:
+    """Return the report as Markdown; figures are linked as ``figures/<name>.png``."""
+    parts = [f"# {summary['name']}", summary["finding"]]
+    if gates:
+        checks = "\n".join(f"- **{g.status}** {g.name}: {g.detail}" for g in gates)
+        parts += ["## Honesty checks", checks]
+    parts += ["## Results", *(table.to_markdown().rstrip() for table in tables)]
+    pictures = [path for path in figures if path.suffix == ".png"]
+    if pictures:
+        parts.append("## Figures")
+        parts += [f"![{path.stem}](figures/{path.name})" for path in pictures]
+    glossary = "\n".join(f"- **{term}**: {meaning}" for term, meaning in GLOSSARY)
+    parts += ["## Methods", *(table.to_markdown().rstrip() for table in methods), glossary]
+    parts.append(f"Statistics seed: {summary['seed']}.")
+    return "\n\n".join(parts) + "\n"

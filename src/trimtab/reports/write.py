@@ -1,0 +1,84 @@
+"""Write a report: ``summary.json`` and, in ``report/``, page, Markdown, tables and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trimtab.reports._methods import condition_list, judge_table, model_table, protocol_table
+from trimtab.reports._rows import read_blocks
+from trimtab.reports._source import GateLike, RunSource
+from trimtab.reports.figures import write_figures
+from trimtab.reports.html import render_html
+from trimtab.reports.markdown import render_markdown
+from trimtab.reports.summary import summarise, to_json
+from trimtab.reports.tables import Table, all_tables, condition_table, damage_table, numbers_table
+
+__all__ = ["Written", "headline_tables", "write_report"]
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a report consists of.
+
+    Attributes:
+        summary: The content of ``summary.json``.
+        html: The page.
+        files: Every file, the page among them.
+    """
+
+    summary: dict[str, Any]
+    html: Path
+    files: tuple[Path, ...]
+
+
+def write_report(run: RunSource, gates: Sequence[GateLike], out_dir: Path) -> Written:
+    """Write the whole report of ``run`` below ``out_dir``; equal records give equal bytes.
+
+    Args:
+        run: The run, in whatever state it is; what is missing is shown as missing.
+        gates: The honesty checks so far.
+        out_dir: The run directory, usually: takes ``summary.json`` and ``report/``.
+    """
+    summary = summarise(run)
+    report = out_dir / "report"
+    (report / "tables").mkdir(parents=True, exist_ok=True)
+    tables = all_tables(summary)
+    methods = [
+        condition_list(run, summary),
+        protocol_table(run, summary),
+        model_table(run),
+        judge_table(run),
+    ]
+    files = [_write(out_dir / "summary.json", to_json(summary))]
+    for table in (*tables, numbers_table(summary), *methods):
+        path = report / "tables" / f"{_stem(table)}.csv"
+        files.append(_write(path, table.to_csv()))
+    figures = write_figures(summary, report / "figures")
+    markdown = render_markdown(summary, gates, tables, methods, figures)
+    page = render_html(summary, gates, tables, methods, figures, read_blocks(run))
+    html = _write(report / "index.html", page)
+    files += [*figures, _write(report / "report.md", markdown), html]
+    return Written(summary, html, tuple(files))
+
+
+def headline_tables(summary: dict[str, Any]) -> list[Table]:
+    """Return the tables that a terminal shows after a run: effects per measure, then damage."""
+    effects = [
+        condition_table(summary, name)
+        for name, block in summary["measures"].items()
+        if any(metric["role"] == "effect" for metric in block["metrics"])
+    ]
+    return [*effects, damage_table(summary)]
+
+
+def _stem(table: Table) -> str:
+    """Return the table's file name; a measure may be named after a hub id, which has a slash."""
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in table.name)
+
+
+def _write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8", newline="\n")
+    return path
