@@ -1,8 +1,8 @@
 """A folder is a registry: the name in YAML is the file's name.
 
-``tasks/``, ``judges/``, ``interventions/`` and ``recipes/`` each hold one module per member. A member
-file defines one class whose name is listed in ``__all__``. Files that start with ``_`` and ``base.py``
-are shared code. Members are imported when they are asked for, never to be listed.
+``tasks/``, ``judges/``, ``interventions/`` and ``recipes/`` each hold one module per member. A
+member file defines one class whose name is listed in ``__all__``. Files that start with ``_`` and
+``base.py`` are shared code. Members are imported when they are asked for, never to be listed.
 
 Your own members live outside the package: a folder with ``judges/my_judge.py`` in it, named in the
 environment variable ``TRIMTAB_PATH`` (several are separated as in ``PATH``) or in the YAML key

@@ -1,10 +1,10 @@
 """Keys and values of a batch of rows, with the absolute position of every slot.
 
 The cache is handed to the Hugging Face modules as ``past_key_values``; they only call ``update``.
-Slots are shared by the whole batch: a forward over Q tokens fills the next Q slots of every row, and
-``position_BS`` says which absolute position a slot holds in each row (-1: padding, never attended).
-Attention masks are built from these positions alone, so padding side, gaps and sharing can't change
-what a token sees.
+Slots are shared by the whole batch: a forward over Q tokens fills the next Q slots of every row,
+and ``position_BS`` says which absolute position a slot holds in each row (-1: padding, never
+attended). Attention masks are built from these positions alone, so padding side, gaps and sharing
+can't change what a token sees.
 
 Shapes: B rows, S slots, Q new tokens, K key/value heads, D head dimension.
 """

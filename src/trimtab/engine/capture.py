@@ -1,4 +1,5 @@
-"""Read block outputs: padding never enters a mean, sums are float64, non-finite values stop the run.
+"""Read block outputs: padding never enters a mean, sums are float64, non-finite values stop the
+run.
 
 Shapes: B rows, Q tokens, H hidden, L layers asked for.
 """
@@ -13,7 +14,7 @@ from torch import nn
 
 from trimtab.core.errors import ConfigError
 from trimtab.engine.cache import KVCache
-from trimtab.engine.edits import BatchEdits
+from trimtab.engine.edits import NO_EDITS, BatchEdits
 from trimtab.engine.nonfinite import locate
 from trimtab.engine.request import Activations, ActivationsResult, Request
 from trimtab.engine.rows import PaddingSide, run
@@ -58,7 +59,8 @@ def _want(loaded: LoadedModel, request: Request) -> Activations:
     length = len(request.prompt) + len(want.continuation)
     if not 0 <= want.start < want.stop <= length:
         raise ConfigError(
-            f"Request {request.key!r} reads positions {want.start} to {want.stop} of {length} tokens."
+            f"Request {request.key!r} reads positions {want.start} to {want.stop}"
+            f" of {length} tokens."
         )
     if not want.layers or not all(0 <= x < loaded.layout.num_layers for x in want.layers):
         raise ConfigError(
@@ -99,13 +101,10 @@ def _read(
     with edits.applied(blocks, position_BQ):
         handles = [blocks[layer].register_forward_hook(reader(layer)) for layer in layers]
         try:
-            run(loaded, cache, _NO_EDITS, ids_BQ, position_BQ)
+            run(loaded, cache, NO_EDITS, ids_BQ, position_BQ)
         except _DeepestLayerReached:
             return means, norms
         finally:
             for handle in handles:
                 handle.remove()
     raise AssertionError("the deepest layer was not reached")
-
-
-_NO_EDITS = BatchEdits([], torch.device("cpu"), torch.float32)

@@ -41,15 +41,15 @@ def write(
     batch = RowBatch(loaded, [Row(r.prompt, r.edits) for r in requests], most, padding_side)
     last_B = torch.tensor([r.prompt[-1] for r in requests], device=loaded.device)
     for step in range(most):
-        hidden_BQH = batch.forward(last_B[:, None], torch.ones_like(last_B, dtype=torch.bool)[:, None])
+        hidden_BQH = batch.forward(
+            last_B[:, None], torch.ones_like(last_B, dtype=torch.bool)[:, None]
+        )
         logits_BV = logits(loaded, hidden_BQH[:, -1])
         last_B = sampler.choose(logits_BV, [s.index for s in states], step)
         total_B = logits_BV.logsumexp(dim=-1)
         logprob_B = logits_BV.gather(1, last_B[:, None])[:, 0] - total_B
         _check(loaded, states, total_B)
-        for state, token, logprob in zip(
-            states, last_B.tolist(), logprob_B.tolist(), strict=True
-        ):
+        for state, token, logprob in zip(states, last_B.tolist(), logprob_B.tolist(), strict=True):
             if state.done is None and (result := _extend(loaded, state, token, logprob)):
                 state.done = result
                 yield result
@@ -72,9 +72,7 @@ def _check(loaded: LoadedModel, states: Sequence[_Writing], total_B: torch.Tenso
             raise locate(loaded, request.key, tokens, len(request.prompt), request.edits)
 
 
-def _extend(
-    loaded: LoadedModel, state: _Writing, token: int, logprob: float
-) -> TextResult | None:
+def _extend(loaded: LoadedModel, state: _Writing, token: int, logprob: float) -> TextResult | None:
     """Add a token; return the result if it ends the text."""
     state.tokens.append(token)
     state.logprob += logprob

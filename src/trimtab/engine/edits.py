@@ -35,14 +35,12 @@ def span(edit: Edit, num_prompt: int) -> tuple[int, int]:
 
 
 def prefix_signature(edits: Sequence[Edit], num_prompt: int, length: int) -> tuple[Any, ...]:
-    """Return what distinguishes rows in the first ``length`` positions: the edits that act there."""
+    """Return what tells rows apart in their first ``length`` positions: the edits that act there."""
     acting = []
     for edit in edits:
         start, stop = span(edit, num_prompt)
         if start < min(stop, length):
-            acting.append(
-                (edit.layer, id(edit.vector), edit.strength, start, min(stop, length))
-            )
+            acting.append((edit.layer, id(edit.vector), edit.strength, start, min(stop, length)))
     return tuple(acting)
 
 
@@ -106,9 +104,7 @@ class BatchEdits:
         Padding has position -1 and is never edited. The add is out of place, so gradients flow.
         """
         self._position_BQ = position_BQ
-        handles = [
-            blocks[layer].register_forward_hook(self._hook(layer)) for layer in self._layers
-        ]
+        handles = [blocks[layer].register_forward_hook(self._hook(layer)) for layer in self._layers]
         try:
             yield
         finally:
@@ -132,3 +128,7 @@ class BatchEdits:
         acts_EQ &= position_EQ >= 0
         delta_EQH = acts_EQ[:, :, None].to(h_BQH.dtype) * edits.delta_EH[:, None, :]
         return h_BQH.index_add(0, edits.row_E, delta_EQH)
+
+
+NO_EDITS = BatchEdits([], torch.device("cpu"), torch.float32)
+"""For forwards whose edits are applied by the caller, or that have none."""

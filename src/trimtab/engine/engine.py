@@ -22,6 +22,7 @@ from trimtab.engine.scheduler import Load, batches
 from trimtab.models.chat import Renderer
 from trimtab.models.load import LoadedModel
 
+
 class Engine:
     """Runs requests on one loaded model, whose modules and weights it never changes."""
 

@@ -9,8 +9,10 @@ import torch
 from torch import nn
 
 from trimtab.core.errors import NonFiniteError
-from trimtab.engine.edits import BatchEdits
+from trimtab.engine.cache import KVCache
+from trimtab.engine.edits import NO_EDITS, BatchEdits
 from trimtab.engine.request import Edit
+from trimtab.engine.rows import run
 from trimtab.models.load import LoadedModel
 
 
@@ -75,6 +77,8 @@ def _first(
     position_BQ = torch.arange(len(tokens), device=loaded.device)[None]
     ids = torch.tensor([list(tokens)], device=loaded.device)
     batch = BatchEdits([(edits, num_prompt)], loaded.device, loaded.dtype)
+    # the engine's own forward, with its mask: torch's unmasked attention can swallow NaN
+    cache = KVCache(1, len(tokens), loaded.device)
     with torch.no_grad(), batch.applied(layout.blocks, position_BQ):
         handles = [
             module.register_forward_hook(watch(name))
@@ -83,7 +87,7 @@ def _first(
         embedding = loaded.model.get_input_embeddings()
         handles.append(embedding.register_forward_hook(watch("the input embeddings")))
         try:
-            layout.text_model(input_ids=ids, position_ids=position_BQ, use_cache=False)
+            run(loaded, cache, NO_EDITS, ids, position_BQ)
         finally:
             for handle in handles:
                 handle.remove()

@@ -113,9 +113,7 @@ def _logprob(loaded: LoadedModel, hidden_NH: torch.Tensor, option: tuple[int, ..
     return total
 
 
-def _divergence(
-    loaded: LoadedModel, plain_NH: torch.Tensor, edited_NH: torch.Tensor
-) -> float:
+def _divergence(loaded: LoadedModel, plain_NH: torch.Tensor, edited_NH: torch.Tensor) -> float:
     """Return the mean over positions of KL(unedited || edited), in nats."""
     total = 0.0
     for at in range(0, len(plain_NH), _HEAD_SLICE):

@@ -27,9 +27,9 @@ class Window:
 Positions = Literal["all", "prompt", "last_prompt", "generated", "after_prompt"] | Window
 """Where an edit acts, for a prompt of n tokens.
 
-``all``: every position. ``prompt``: p < n. ``last_prompt``: p = n - 1. ``generated``: p >= n - 1, the
-positions whose outputs choose the generated tokens. ``after_prompt``: p >= n, which leaves the first
-generated token untouched.
+``all``: every position. ``prompt``: p < n. ``last_prompt``: p = n - 1. ``generated``: p >= n - 1,
+the positions whose outputs choose the generated tokens. ``after_prompt``: p >= n, which leaves the
+first generated token untouched.
 """
 
 

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import torch
 
 from trimtab.engine.cache import KVCache
-from trimtab.engine.edits import BatchEdits, prefix_signature, span
+from trimtab.engine.edits import NO_EDITS, BatchEdits, prefix_signature, span
 from trimtab.engine.request import Edit
 from trimtab.models.load import LoadedModel
 
@@ -33,7 +33,7 @@ class Row:
 
 
 class RowBatch:
-    """Rows that share forwards. Create it (which runs the shared prefill), then call ``forward``."""
+    """Rows that share forwards; making one runs the shared prefill, then call ``forward``."""
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class RowBatch:
         if common:
             first = torch.tensor([owner[0].prompt[:common]], device=device)
             positions = torch.arange(common, device=device)[None]
-            run(self.loaded, cache, BatchEdits([((), common)], device, self.loaded.dtype), first, positions)
+            run(self.loaded, cache, NO_EDITS, first, positions)
             cache = cache.select(torch.zeros(len(owner), dtype=torch.long, device=device))
         if longest:
             ids_PQ, position_PQ = self._pad([row.prompt[common:-1] for row in owner], common)
@@ -138,16 +138,15 @@ def run(
     """Run tokens at absolute positions (-1 is padding) over ``cache``; return hidden [B, Q, H]."""
     layout = loaded.layout
     cache.begin(position_BQ)
-    full = cache.mask(position_BQ, None, loaded.dtype)
-    mask: Any = full
-    if layout.mask_as_dict:
-        mask = {"full_attention": full}
-        if "sliding_attention" in layout.layer_types:
-            mask["sliding_attention"] = cache.mask(
-                position_BQ, layout.sliding_window, loaded.dtype
-            )
-    elif layout.sliding_window is not None:
-        mask = cache.mask(position_BQ, layout.sliding_window, loaded.dtype)
+    masks = {
+        kind: cache.mask(
+            position_BQ,
+            layout.sliding_window if kind == "sliding_attention" else None,
+            loaded.dtype,
+        )
+        for kind in layout.mask_types
+    }
+    mask: Any = masks if layout.mask_as_dict else next(iter(masks.values()))
     with edits.applied(layout.blocks, position_BQ):
         output = layout.text_model(
             input_ids=ids_BQ,
@@ -163,6 +162,5 @@ def run(
 
 def logits(loaded: LoadedModel, hidden_NH: torch.Tensor) -> torch.Tensor:
     """Return float32 logits [N, vocabulary] of final hidden states."""
-    out: torch.Tensor = loaded.layout.lm_head(hidden_NH.contiguous()).float()
-    cap = loaded.layout.final_logit_softcap
-    return cap * torch.tanh(out / cap) if cap is not None else out
+    # a slice of one position per row is not contiguous, and the head would copy it row by row
+    return loaded.layout.logits(hidden_NH.contiguous()).float()

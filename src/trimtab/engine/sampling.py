@@ -1,8 +1,8 @@
 """Choosing the next token of each row, with a random stream of its own per row.
 
-A row's stream depends on its seed and the step alone, never on the batch: step t uses the t-th uniform
-number of a Philox generator keyed by the row's seed, and picks the token by inverting the cumulative
-distribution. So N = 16 candidates extend N = 5, and a resumed row repeats itself.
+A row's stream depends on its seed and the step alone, never on the batch: step t uses the t-th
+uniform number of a Philox generator keyed by the row's seed, and picks the token by inverting the
+cumulative distribution. So N = 16 candidates extend N = 5, and a resumed row repeats itself.
 
 Shapes: B rows, V vocabulary.
 """

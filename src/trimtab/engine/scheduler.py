@@ -1,4 +1,4 @@
-"""Cut requests into batches: rows of similar length together, same prompts side by side. No torch."""
+"""Cut requests into batches: similar lengths together, same prompts side by side. No torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all interventions that add one vector to one block's output share: where and how strongly."""
+"""What interventions that add a vector to a block's output share: where and how strongly."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 """Contrastive activation addition: add the mean difference between two kinds of answers.
 
 Panickssery et al., "Steering Llama 2 via Contrastive Activation Addition", arXiv 2312.06681. As
-released, activations are read at the answer letter of A/B questions, and the vector is added at every
-position after the prompt. Here the place to read is a choice (``read``), any contrast pairs will do,
-several layers come from one pass, and the strength may be given relative to the residual norm; vectors
-are not rescaled across behaviours.
+released, activations are read at the answer letter of A/B questions, and the vector is added at
+every position after the prompt. Here the place to read is a choice (``read``), any contrast pairs
+will do, several layers come from one pass, and the strength may be given relative to the residual
+norm; vectors are not rescaled across behaviours.
 """
 
 from __future__ import annotations

@@ -77,6 +77,12 @@ class Layout:
         everywhere = set(self.layer_types) == {"sliding_attention"}
         return ("sliding_attention",) if everywhere else ("full_attention",)
 
+    @property
+    def allows_gaps(self) -> bool:
+        """Whether padding may stand between a row's tokens; not where a window counts keys."""
+        mixed = len(set(self.layer_types)) > 1
+        return self.mask_as_dict or not mixed
+
     def logits(self, h_BTD: torch.Tensor) -> torch.Tensor:
         """Return logits_BTV of the body's output: the head, and the soft cap where there is one."""
         logits: torch.Tensor = self.lm_head(h_BTD)

@@ -15,7 +15,7 @@ Rendering = Literal["chat", "plain", "verbatim"]
 
 
 class Task(ABC, Generic[C]):
-    """One task: samples per split, what is asked for, contrast pairs where it has them.
+    r"""One task: samples per split, what is asked for, contrast pairs where it has them.
 
     Attributes:
         VERSION: Part of every key; raise it when the meaning of the task changes.
@@ -23,7 +23,7 @@ class Task(ABC, Generic[C]):
         output: Whether the model writes a text or options are scored.
         measure: Short name of what is asked, e.g. ``generation``; names the table.
         rendering: ``chat`` uses the model's chat template; ``plain`` is ``preamble``, then
-            ``Q: {question}\\nA:``, for base models and published raw protocols; ``verbatim`` is
+            ``Q: {question}\nA:``, for base models and published raw protocols; ``verbatim`` is
             ``preamble`` and the last message as they are.
     """
 

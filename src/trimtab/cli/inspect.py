@@ -1,0 +1,104 @@
+"""``status``, ``list`` and ``doctor``: look, and change nothing. No torch is imported."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import shutil
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from trimtab.core.errors import ConfigError, did_you_mean
+from trimtab.core.folder import extension_dirs
+from trimtab.interventions.base import INTERVENTIONS
+from trimtab.judges.base import JUDGES
+from trimtab.models import bundled
+from trimtab.models.cache import cache_dir
+from trimtab.models.load import guess_device
+from trimtab.recipes.base import RECIPES
+from trimtab.runs import gates
+from trimtab.runs.score import cells_of, owed
+from trimtab.runs.store import Run
+from trimtab.tasks.base import TASKS
+
+_FOLDERS = {
+    "recipes": RECIPES,
+    "tasks": TASKS,
+    "interventions": INTERVENTIONS,
+    "judges": JUDGES,
+}
+
+
+def status(run_dir: Path) -> None:
+    """Print what each phase has done and owes."""
+    run = Run.open(run_dir)
+    table = Table(title=f"{run.plan.name} ({run.dir})")
+    for column in ("phase", "done", "owed"):
+        table.add_column(column, justify="left" if column == "phase" else "right")
+    fitted = sum(run.has_artifact(a.key) for a in run.plan.artifacts)
+    table.add_row("fit", str(fitted), str(len(run.plan.artifacts) - fitted))
+    missing = sum(len(run.owed(cell)) for cell in run.plan.cells)
+    present = sum(len(run.completions(cell.key)) for cell in run.plan.cells)
+    table.add_row("generate", str(present), str(missing))
+    for judge in run.judges():
+        done = sum(len(run.scores(judge.key, cell.key)) for cell in cells_of(run, judge))
+        table.add_row(f"score {judge.key}", str(done), str(owed(run, judge)))
+    console = Console()
+    console.print(table)
+    for gate in gates.read(run):
+        line = f"{gate.status}: {gate.name}: {gate.detail}"
+        console.print(line, highlight=False, markup=False)
+    for problem in run.problems():
+        console.print(f"note: {problem}", highlight=False, markup=False)
+
+
+def list_members(what: str) -> None:
+    """Print the names that YAML may hold, and their files."""
+    table = Table(title=what)
+    table.add_column("name")
+    if what == "models":
+        table.add_column("package")
+        for name, model in sorted(bundled.TABLE.items()):
+            table.add_row(f"bundled:{name}", f"{model.package}=={model.version}")
+    elif what in _FOLDERS:
+        table.add_column("file", overflow="fold")
+        for name, path in sorted(_FOLDERS[what].files().items()):
+            table.add_row(name, str(path))
+    else:
+        known = [*_FOLDERS, "models"]
+        raise ConfigError(f"There is nothing to list as {what!r}. {did_you_mean(what, known)}")
+    Console().print(table)
+
+
+def doctor() -> None:
+    """Print the machine, versions and folders."""
+    table = Table(title="trimtab doctor")
+    table.add_column("what")
+    table.add_column("found", overflow="fold")
+    table.add_row("python", platform.python_version())
+    for package in ("trimtab", "torch", "transformers", "tokenizers", "safetensors", "numpy"):
+        table.add_row(package, _version(package))
+    table.add_row("device", guess_device())
+    table.add_row("cores", str(os.cpu_count()))
+    table.add_row("model cache", str(cache_dir()))
+    table.add_row("free disk", f"{shutil.disk_usage(Path.cwd()).free / 2**30:.0f} GiB here")
+    table.add_row("extensions", ", ".join(map(str, extension_dirs())) or "none (TRIMTAB_PATH)")
+    for name in sorted(bundled.TABLE):
+        found = "installed" if bundled.is_installed(name) else "brought by pip when first used"
+        table.add_row(f"bundled:{name}", found)
+    optional = {"sentence_transformers": "judges", "openai": "judges", "datasets": "hub"}
+    for module, extra in optional.items():
+        present = importlib.util.find_spec(module) is not None
+        table.add_row(module, "installed" if present else f"missing: pip install trimtab[{extra}]")
+    Console().print(table)
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "missing"

@@ -1,0 +1,144 @@
+"""``trimtab``: read arguments, call one function, turn errors into one line and an exit code.
+
+Exit codes: 0 success; 1 other; 2 wrong configuration or data; 3 model; 4 non-finite values; 5
+another process works on the run; 6 run directory; 7 a judge failed; 8 an honesty check failed; 130
+interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trimtab.core.errors import TrimtabError
+
+app = typer.Typer(
+    name="trimtab",
+    help="Steer, tune, rerank or prompt a language model, and measure honestly what that did.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+ConfigFile = Annotated[Path, typer.Argument(help="Experiment file (YAML).", show_default=False)]
+RunDir = Annotated[Path, typer.Argument(help="Run directory.", show_default=False)]
+Override = Annotated[
+    list[str] | None,
+    typer.Option("--override", "-o", help="Set a key of the file: -o task.limit=20"),
+]
+
+
+@app.command()
+def run(
+    config: ConfigFile,
+    out: Annotated[Path, typer.Option("--out", help="Run directory to create.")],
+    override: Override = None,
+) -> None:
+    """Plan, fit, generate, score and report."""
+    from trimtab.cli import phases, planning
+
+    created = planning.create(config, tuple(override or ()), out)
+    phases.run_all(created, "run")
+
+
+@app.command()
+def resume(run_dir: RunDir) -> None:
+    """Continue a run where it stopped; takes no options, the run knows them."""
+    from trimtab.cli import phases
+
+    phases.run_all(phases.open_run(run_dir), "resume")
+
+
+@app.command()
+def plan(
+    config: ConfigFile,
+    out: Annotated[Path | None, typer.Option("--out", help="Also create the run here.")] = None,
+    override: Override = None,
+) -> None:
+    """Show cells, rows and estimates; load no model."""
+    from trimtab.cli import planning
+
+    planning.show(config, tuple(override or ()), out)
+
+
+@app.command()
+def fit(run_dir: RunDir) -> None:
+    """Fit the artifacts that are owed."""
+    from trimtab.cli import phases
+
+    phases.run_some(phases.open_run(run_dir), "fit")
+
+
+@app.command()
+def generate(run_dir: RunDir) -> None:
+    """Generate the completions that are owed."""
+    from trimtab.cli import phases
+
+    phases.run_some(phases.open_run(run_dir), "generate")
+
+
+@app.command()
+def score(
+    run_dir: RunDir,
+    judge: Annotated[
+        list[str] | None,
+        typer.Option(help="Add a judge: a name, or YAML such as '{name: exact, ignore_case: no}'."),
+    ] = None,
+) -> None:
+    """Score the completions that are there; --judge adds a judge to the run."""
+    from trimtab.cli import phases
+
+    run = phases.open_run(run_dir)
+    phases.add_judges(run, judge or [])
+    phases.run_some(run, "score")
+
+
+@app.command()
+def report(run_dir: RunDir) -> None:
+    """Write the report from the records alone."""
+    from trimtab.cli import phases
+
+    phases.show_report(phases.open_run(run_dir))
+
+
+@app.command()
+def status(run_dir: RunDir) -> None:
+    """Show what is done and what is owed, per phase."""
+    from trimtab.cli import inspect
+
+    inspect.status(run_dir)
+
+
+@app.command("list")
+def list_members(
+    what: Annotated[
+        str, typer.Argument(help="recipes, tasks, interventions, judges or models")
+    ] = "recipes",
+) -> None:
+    """List what a name in YAML may be, with the file behind it."""
+    from trimtab.cli import inspect
+
+    inspect.list_members(what)
+
+
+@app.command()
+def doctor() -> None:
+    """Show the machine, versions, devices and folders, and what is missing."""
+    from trimtab.cli import inspect
+
+    inspect.doctor()
+
+
+def main() -> None:
+    """Run the command line; errors that a user can cause or cure become one line."""
+    try:
+        app()
+    except TrimtabError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; nothing finished is lost, `trimtab resume` continues\n")
+        sys.exit(130)

@@ -1,0 +1,91 @@
+"""The commands that work on a run directory: phases, with progress, and the report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+from rich.console import Console
+
+from trimtab.cli.progress import make_progress
+from trimtab.core.config import validate
+from trimtab.core.errors import ConfigError, JudgeError
+from trimtab.core.folder import add_extension
+from trimtab.core.spec import Component, Plan
+from trimtab.models.load import resolve
+from trimtab.reports.write import headline_tables, write_report
+from trimtab.runs import gates
+from trimtab.runs.attempts import open_attempt
+from trimtab.runs.pipeline import PHASES, run_phases
+from trimtab.runs.planning import plan_judge
+from trimtab.runs.store import Run
+
+
+def open_run(run_dir: Path) -> Run:
+    """Open a run and make its extension folders known."""
+    run = Run.open(run_dir)
+    for folder in run.config.get("extensions") or ():
+        add_extension(Path(folder))
+    return run
+
+
+def run_all(run: Run, command: str) -> None:
+    """Run all phases and the report; a failed judge is reported after the report is written."""
+    failed: JudgeError | None = None
+    try:
+        _run(run, PHASES, command)
+    except JudgeError as error:
+        failed = error
+    show_report(run)
+    if failed is not None:
+        raise failed
+    gates.require(run)
+
+
+def run_some(run: Run, phase: str) -> None:
+    """Run one phase."""
+    _run(run, (phase,), phase)
+
+
+def add_judges(run: Run, texts: Sequence[str]) -> None:
+    """Add judges, given as a name or YAML, to a run; nothing is generated again."""
+    for text in texts:
+        try:
+            data = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise ConfigError(f"--judge {text!r} is neither a name nor YAML.") from None
+        component = validate(Component, data, "--judge")
+        subject = resolve(run.plan.cells[0].model)
+        run.add_judge(plan_judge(component, subject))
+
+
+def show_report(run: Run) -> None:
+    """Write the report, print its tables and say where it is."""
+    console = Console()
+    written = write_report(run, gates.read(run), run.dir)
+    for table in headline_tables(written.summary):
+        console.print(table.to_rich())
+    for problem in run.problems():
+        console.print(f"note: {problem}", highlight=False, markup=False)
+    for gate in gates.read(run):
+        if gate.status != "pass":
+            line = f"{gate.status}: {gate.name}: {gate.detail}"
+            console.print(line, highlight=False, markup=False)
+    console.print(f"report: {written.html}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _run(run: Run, phases: Sequence[str], command: str) -> None:
+    progress = make_progress()
+    attempt = open_attempt(run.dir, command, inputs=_inputs(run.plan))
+    for warning in attempt.warnings:
+        progress.note(f"warning: {warning}")
+    run_phases(run, phases, attempt.number, progress)
+
+
+def _inputs(plan: Plan) -> dict[str, str]:
+    """Return the hashes of what went into the run, for its manifest."""
+    models = {f"model {c.model.id}": c.model_identity for c in plan.cells}
+    samples = {f"samples {c.task.name} {c.measure} {c.split}": c.samples for c in plan.cells}
+    pairs = {f"pairs of {a.component.name}": a.pairs for a in plan.artifacts}
+    return {**models, **samples, **pairs}

@@ -1,0 +1,95 @@
+"""``plan`` and the first half of ``run``: from a YAML file to a run directory. No torch."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from trimtab.core.spec import Cell
+from trimtab.models.memory import estimate_bytes
+from trimtab.recipes.base import load_recipe
+from trimtab.runs import gates
+from trimtab.runs.planning import PlannedRun
+from trimtab.runs.store import Run
+
+_CHARS_PER_TOKEN = 4
+_FLOPS_PER_CORE = 25e9
+"""What a core sustains in float32 decoding of small models; a rough figure for a rough estimate."""
+
+
+def create(config: Path, overrides: tuple[str, ...], out: Path) -> Run:
+    """Plan an experiment and create its run directory."""
+    recipe = load_recipe(config, overrides)
+    planned = recipe.plan()
+    run = Run.create(
+        out, recipe.config.model_dump(mode="json"), planned.plan, planned.samples, planned.pairs
+    )
+    gates.after_plan(run)
+    return run
+
+
+def show(config: Path, overrides: tuple[str, ...], out: Path | None) -> None:
+    """Print what an experiment will do; with ``out``, also create the run."""
+    planned = load_recipe(config, overrides).plan()
+    console = Console()
+    console.print(_cells_table(planned))
+    for line in _estimates(planned):
+        console.print(line, highlight=False)
+    if out is not None:
+        run = create(config, overrides, out)
+        console.print(f"Created {run.dir}. Continue with: trimtab resume {run.dir}")
+
+
+def _rows(planned: PlannedRun, cell: Cell) -> int:
+    return len(planned.samples[cell.samples]) * cell.num_samples
+
+
+def _cells_table(planned: PlannedRun) -> Table:
+    plan = planned.plan
+    table = Table(title=f"{plan.name}: {len(plan.cells)} cells of recipe {plan.recipe}")
+    measures = list(dict.fromkeys(cell.measure for cell in plan.cells))
+    table.add_column("condition")
+    table.add_column("role")
+    for measure in measures:
+        table.add_column(f"{measure} rows", justify="right")
+    conditions: dict[str, dict[str, Cell]] = defaultdict(dict)
+    for cell in plan.cells:
+        conditions[cell.condition][cell.measure] = cell
+    for condition, cells in conditions.items():
+        role = next(iter(cells.values())).role
+        counts = [str(_rows(planned, cells[m])) if m in cells else "" for m in measures]
+        table.add_row(condition, role, *counts)
+    return table
+
+
+def _estimates(planned: PlannedRun) -> list[str]:
+    model, plan = planned.model, planned.plan
+    memory = estimate_bytes(model.card, model.spec.dtype, rows=64, tokens=256)
+    tokens = sum(_rows(planned, cell) * _tokens_per_row(planned, cell) for cell in plan.cells)
+    pairs = sum(2 * len(p) for p in planned.pairs.values())
+    flops = 2 * model.card.num_parameters * tokens
+    lines = [
+        f"model: {model.spec.id} in {model.spec.dtype} on {model.spec.device}, "
+        f"{model.card.num_parameters / 1e6:.0f}M parameters; about "
+        f"{memory.total / 2**30:.1f} GiB at 64 rows",
+        f"fit: {len(plan.artifacts)} artifacts from {pairs} passages",
+        f"generate: about {tokens / 1000:.0f}k tokens",
+        f"score: {len(plan.judges)} judges ({', '.join(j.key for j in plan.judges)})",
+    ]
+    if model.spec.device == "cpu":
+        cores = os.cpu_count() or 1
+        minutes = flops / (cores * _FLOPS_PER_CORE) / 60
+        lines.append(f"time: very roughly {minutes:.0f} minutes to generate on {cores} cores")
+    return lines
+
+
+def _tokens_per_row(planned: PlannedRun, cell: Cell) -> float:
+    samples = planned.samples[cell.samples]
+    if cell.sampling is not None:
+        return cell.sampling.max_tokens
+    characters = sum(len(choice.text) for sample in samples for choice in sample.choices)
+    return characters / _CHARS_PER_TOKEN / max(len(samples), 1)

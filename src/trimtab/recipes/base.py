@@ -1,0 +1,80 @@
+"""What every recipe offers: a configuration, and a pure function from it to cells."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar
+
+from pydantic import field_validator
+
+from trimtab.core.config import apply_overrides, read_yaml, validate
+from trimtab.core.errors import ConfigError
+from trimtab.core.folder import Folder, add_extension
+from trimtab.core.spec import ModelSpec, Spec
+from trimtab.runs.planning import PlannedRun
+
+
+class RecipeConfig(Spec):
+    """What every experiment file says.
+
+    Attributes:
+        recipe: Name of the recipe.
+        name: Name of the experiment, shown in reports.
+        model: The subject model: an id, or a mapping with ``id``, ``dtype``, ``device``, ...
+        seed: Seed of fits, random streams and statistics.
+        extensions: Folders with tasks, judges and interventions of your own, relative to where the
+            command is given.
+    """
+
+    recipe: str
+    name: str
+    model: ModelSpec
+    seed: int = 0
+    extensions: tuple[str, ...] = ()
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _model_by_id(cls, value: Any) -> Any:
+        return {"id": value} if isinstance(value, str) else value
+
+
+C = TypeVar("C", bound=RecipeConfig)
+
+
+class Recipe(ABC, Generic[C]):
+    """One kind of experiment.
+
+    Attributes:
+        Config: Its configuration.
+        title: One line for ``trimtab list recipes``.
+    """
+
+    Config: type[C]
+    title: ClassVar[str]
+
+    def __init__(self, config: C) -> None:
+        """Keep ``config``."""
+        self.config = config
+
+    @abstractmethod
+    def plan(self) -> PlannedRun:
+        """Return the cells, artifacts and judges of the experiment; loads data, never a model."""
+
+
+RECIPES: Folder[Recipe[RecipeConfig]] = Folder("recipes", "recipe")
+
+
+def load_recipe(path: Path, overrides: tuple[str, ...] = ()) -> Recipe[RecipeConfig]:
+    """Return the recipe of a YAML file with ``key=value`` overrides; raise ConfigError."""
+    data = apply_overrides(read_yaml(path), overrides)
+    name = data.get("recipe")
+    if not isinstance(name, str):
+        raise ConfigError(
+            f"{path}: the key 'recipe' is missing.", hint=f"Known: {', '.join(RECIPES.names())}."
+        )
+    for folder in data.get("extensions") or ():
+        add_extension(Path(folder))
+    member: Any = RECIPES.load(name)
+    recipe: Recipe[RecipeConfig] = member(validate(member.Config, data, str(path)))
+    return recipe

@@ -1,0 +1,59 @@
+"""Loaded models of one process: each is loaded once, and shared by all who name the same one."""
+
+from __future__ import annotations
+
+import gc
+from typing import TYPE_CHECKING
+
+from trimtab.core.errors import ModelError
+from trimtab.core.lazy import lazy
+from trimtab.core.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from trimtab.engine import engine as engines
+    from trimtab.models import embed, load
+else:
+    engines = lazy("trimtab.engine.engine")
+    embed = lazy("trimtab.models.embed")
+    load = lazy("trimtab.models.load")
+
+
+class EnginePool:
+    """Hands out engines and sentence encoders; the subject and a judge may be the same object."""
+
+    def __init__(self) -> None:
+        """Start with nothing loaded."""
+        self._engines: dict[tuple[str, str], engines.Engine] = {}
+        self._encoders: dict[str, embed.SentenceEncoder] = {}
+        self.num_loads = 0
+
+    def engine(self, spec: ModelSpec, identity: str) -> engines.Engine:
+        """Return the engine of ``spec``; raise ModelError if its content is not ``identity``."""
+        key = (identity, spec.dtype)
+        if key not in self._engines:
+            self._engines[key] = engines.Engine(load.load_model(self._resolve(spec, identity)))
+            self.num_loads += 1
+        return self._engines[key]
+
+    def encoder(self, spec: ModelSpec, identity: str) -> embed.SentenceEncoder:
+        """Return the sentence encoder of ``spec``; raise ModelError as ``engine`` does."""
+        if identity not in self._encoders:
+            self._encoders[identity] = embed.SentenceEncoder(self._resolve(spec, identity))
+            self.num_loads += 1
+        return self._encoders[identity]
+
+    def keep_only(self, identities: set[str]) -> None:
+        """Free every model but those with these identities, before others are loaded."""
+        self._engines = {k: v for k, v in self._engines.items() if k[0] in identities}
+        self._encoders = {k: v for k, v in self._encoders.items() if k in identities}
+        gc.collect()
+
+    def _resolve(self, spec: ModelSpec, identity: str) -> load.ResolvedModel:
+        resolved = load.resolve(spec)
+        if resolved.identity != identity:
+            raise ModelError(
+                f"The model {spec.id!r} is not what this run was planned with: its weights, "
+                f"tokenizer or template changed ({identity} -> {resolved.identity}).",
+                hint="Restore the files, or start a new run.",
+            )
+        return resolved

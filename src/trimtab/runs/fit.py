@@ -1,0 +1,52 @@
+"""The fit phase: make each artifact that a cell needs, once."""
+
+from __future__ import annotations
+
+from trimtab.core.keys import derive_seed
+from trimtab.core.spec import ArtifactPlan
+from trimtab.interventions.base import INTERVENTIONS, FitContext
+from trimtab.runs import artifacts
+from trimtab.runs.engines import EnginePool
+from trimtab.runs.lease import Lease
+from trimtab.runs.progress import Progress
+from trimtab.runs.store import Run
+
+
+def fit(run: Run, pool: EnginePool, progress: Progress) -> None:
+    """Fit what is owed; a finished artifact is never made again."""
+    owed = [a for a in run.plan.artifacts if not run.has_artifact(a.key)]
+    total = len(run.plan.artifacts)
+    progress.start("fit", total, total - len(owed))
+    for artifact in owed:
+        with Lease(run.dir, f"fit-{artifact.key}"):
+            if not run.has_artifact(artifact.key):
+                _fit_one(run, artifact, pool)
+        progress.advance(1, 0)
+    progress.finish()
+
+
+def _fit_one(run: Run, artifact: ArtifactPlan, pool: EnginePool) -> None:
+    engine = pool.engine(artifact.model, artifact.model_identity)
+    component = artifact.component
+    intervention = INTERVENTIONS.build(component.name, component.config)
+    context = FitContext(
+        engine=engine,
+        pairs=run.pairs(artifact.pairs),
+        rendering=artifact.rendering,
+        seed=derive_seed(artifact.seed, artifact.key),
+    )
+    provenance = {
+        "intervention": component.name,
+        "version": intervention.VERSION,
+        "config": component.config,
+        "model": artifact.model.id,
+        "revision": artifact.model.revision,
+        "model_identity": artifact.model_identity,
+        "template_hash": engine.renderer.template_hash,
+        "dtype": artifact.model.dtype,
+        "hidden_size": engine.hidden_size,
+        "num_layers": engine.num_layers,
+        "pairs": artifact.pairs,
+        "seed": artifact.seed,
+    }
+    artifacts.save(run.artifact_dir(artifact.key), intervention.fit(context), provenance)

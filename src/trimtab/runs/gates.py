@@ -1,0 +1,194 @@
+"""Honesty checks after each phase, written to ``gates.json`` and shown at the top of the report."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from trimtab.core.errors import GateError
+from trimtab.core.keys import content_key
+from trimtab.core.records import read_json, write_json
+from trimtab.core.spec import Cell, JudgePlan
+from trimtab.core.types import Completion, Sample
+from trimtab.runs.score import cells_of
+from trimtab.runs.store import Run
+from trimtab.text.overlap import normalise_question
+
+Status = Literal["pass", "warn", "fail"]
+
+_LOGPROB_TOLERANCE = 1e-4
+_UNSCORED_WARN, _UNSCORED_FAIL = 0.02, 0.25
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One check: what it is called, how it ended, and the figures behind it."""
+
+    name: str
+    status: Status
+    detail: str
+
+
+def read(run: Run) -> list[Gate]:
+    """Return all gates recorded so far, in the order of the phases."""
+    path = run.dir / "gates.json"
+    if not path.is_file():
+        return []
+    phases = read_json(path)
+    return [Gate(**gate) for phase in _PHASES for gate in phases.get(phase, [])]
+
+
+def require(run: Run) -> None:
+    """Raise GateError if a gate failed."""
+    failed = [gate for gate in read(run) if gate.status == "fail"]
+    if failed:
+        raise GateError(
+            "Honesty checks failed: " + "; ".join(f"{g.name}: {g.detail}" for g in failed),
+            hint="The report shows them at its top; don't publish its numbers.",
+        )
+
+
+def after_plan(run: Run) -> None:
+    """Check that nothing a cell is tested on was used to fit."""
+    _record(run, "plan", [_splits_disjoint(run)])
+
+
+def after_fit(run: Run) -> None:
+    """Check that every artifact is there (saving refuses non-finite ones)."""
+    missing = [a.key for a in run.plan.artifacts if not run.has_artifact(a.key)]
+    total = len(run.plan.artifacts)
+    status: Status = "fail" if missing else "pass"
+    detail = f"{total - len(missing)} of {total} artifacts fitted, all finite"
+    _record(run, "fit", [Gate("artifacts finite", status, detail)] if total else [])
+
+
+def after_generate(run: Run) -> None:
+    """Check strength 0, finite numbers and errors, and note the opening of the test split."""
+    gates = [*_zero_equals_baseline(run), _finite(run), _test_opened(run)]
+    _record(run, "generate", gates)
+
+
+def after_score(run: Run) -> None:
+    """Check how much each judge could score."""
+    _record(run, "score", [_unscored(run, judge) for judge in run.judges()])
+
+
+_PHASES = ("plan", "fit", "generate", "score")
+
+
+def _record(run: Run, phase: str, gates: Sequence[Gate]) -> None:
+    path = run.dir / "gates.json"
+    phases = read_json(path) if path.is_file() else {}
+    write_json(path, {**phases, phase: [asdict(gate) for gate in gates]})
+
+
+def _splits_disjoint(run: Run) -> Gate:
+    fitted = {
+        normalise_question(pair.messages[-1].content)
+        for artifact in run.plan.artifacts
+        for pair in run.pairs(artifact.pairs)
+    }
+    tested = {
+        normalise_question(_question(sample))
+        for key in {cell.samples for cell in run.plan.cells if cell.split != "fit"}
+        for sample in run.samples(key).values()
+    }
+    shared = fitted & tested
+    detail = f"{len(fitted)} questions fitted on, {len(tested)} evaluated on, {len(shared)} in both"
+    return Gate("splits disjoint", "fail" if shared else "pass", detail)
+
+
+def _question(sample: Sample) -> str:
+    question = sample.metadata.get("question")
+    return question if isinstance(question, str) else sample.messages[-1].content
+
+
+def _zero_equals_baseline(run: Run) -> list[Gate]:
+    cells = run.plan.cells
+    gates = []
+    for zero in (cell for cell in cells if cell.role == "zero"):
+        base = next((c for c in cells if c.role == "baseline" and _comparable(c, zero)), None)
+        if base is None:
+            continue
+        rows = {k[1:]: row for k, row in run.completions(zero.key).items()}
+        expected = {k[1:]: row for k, row in run.completions(base.key).items()}
+        differing = sum(
+            key not in rows or not _same(rows[key], row) for key, row in expected.items()
+        )
+        detail = f"{len(expected) - differing} of {len(expected)} rows equal ({zero.measure})"
+        status: Status = "fail" if differing or not expected else "pass"
+        gates.append(Gate("strength 0 equals baseline", status, detail))
+    return gates
+
+
+def _comparable(a: Cell, b: Cell) -> bool:
+    return (a.measure, a.samples, a.model_identity) == (b.measure, b.samples, b.model_identity)
+
+
+def _same(a: Completion, b: Completion) -> bool:
+    if a.option_logprobs is not None and b.option_logprobs is not None:
+        return len(a.option_logprobs) == len(b.option_logprobs) and all(
+            abs(x - y) <= _LOGPROB_TOLERANCE
+            for x, y in zip(a.option_logprobs, b.option_logprobs, strict=True)
+        )
+    return (a.text, a.num_tokens, a.finish_reason) == (b.text, b.num_tokens, b.finish_reason)
+
+
+def _finite(run: Run) -> Gate:
+    rows = [row for cell in run.plan.cells for row in run.completions(cell.key).values()]
+    planned = sum(len(run.samples(cell.samples)) * cell.num_samples for cell in run.plan.cells)
+    errors = sum(row.error is not None for row in rows)
+    missing = planned - len(rows)
+    status: Status = "fail" if missing else "warn" if errors else "pass"
+    detail = f"{len(rows)} of {planned} rows, all finite; {errors} with errors"
+    return Gate("all rows present and finite", status, detail)
+
+
+def _unscored(run: Run, judge: JudgePlan) -> Gate:
+    scored, total = 0, 0
+    for cell in cells_of(run, judge):
+        total += len(run.completions(cell.key))
+        scores = run.scores(judge.key, cell.key).values()
+        scored += sum(all(v is not None for v in s.values.values()) for s in scores)
+    rate = 1 - scored / total if total else 1.0
+    status: Status = (
+        "fail" if rate > _UNSCORED_FAIL else "warn" if rate > _UNSCORED_WARN else "pass"
+    )
+    return Gate(f"scored by {judge.key}", status, f"{scored} of {total} completions scored")
+
+
+def _test_opened(run: Run) -> Gate:
+    """Count the plans that have opened each test set on this machine; more than one is told."""
+    tests = sorted({cell.samples for cell in run.plan.cells if cell.split == "test"})
+    plan = content_key(run.plan)
+    ledger = _home() / "test_opened.jsonl"
+    known = _openings(ledger)
+    for samples in tests:
+        if (samples, plan) not in known:
+            _append(ledger, {"samples": samples, "plan": plan, "name": run.plan.name})
+            known.add((samples, plan))
+    others = {p for samples, p in known if samples in tests and p != plan}
+    if not others:
+        return Gate("test split opened once", "pass", "no other plan has opened it on this machine")
+    detail = f"{len(others)} other plans have opened this test split on this machine"
+    return Gate("test split opened once", "warn", detail)
+
+
+def _home() -> Path:
+    return Path(os.environ.get("TRIMTAB_HOME", "~/.trimtab")).expanduser()
+
+
+def _openings(ledger: Path) -> set[tuple[str, str]]:
+    lines: Iterable[str] = ledger.read_text().splitlines() if ledger.is_file() else []
+    rows = [json.loads(line) for line in lines if line.endswith("}")]
+    return {(row["samples"], row["plan"]) for row in rows}
+
+
+def _append(ledger: Path, row: dict[str, str]) -> None:
+    ledger.parent.mkdir(parents=True, exist_ok=True)
+    with ledger.open("a") as file:
+        file.write(json.dumps(row) + "\n")

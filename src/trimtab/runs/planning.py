@@ -1,0 +1,215 @@
+"""Turn a recipe's choices into cells with keys. Loads data, never a model: no torch here.
+
+Keys hash what determines an output: the model's content and number format, the samples' content,
+the protocol, the intervention with the artifact it needs, sampling, seed, and the VERSION of every
+file that takes part. Labels, paths, limits, devices and batch sizes stay out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from trimtab.core.keys import content_key
+from trimtab.core.spec import (
+    ArtifactPlan,
+    Cell,
+    Component,
+    JudgePlan,
+    ModelSpec,
+    Plan,
+    Role,
+    Spec,
+    Split,
+)
+from trimtab.core.types import ContrastPair, Sample, SamplingParams
+from trimtab.interventions.base import INTERVENTIONS
+from trimtab.judges.base import JUDGES, Judge
+from trimtab.models.load import ResolvedModel, resolve
+from trimtab.tasks.base import TASKS, Task
+
+ENGINE_VERSION = 1
+"""Part of every cell's key; raise it when the engine's output changes its meaning."""
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A plan and the data it was made from, ready to be written to a run directory."""
+
+    plan: Plan
+    samples: dict[str, list[Sample]]
+    pairs: dict[str, list[ContrastPair]]
+    model: ResolvedModel
+
+
+@dataclass
+class Planner:
+    """Collects cells and judges; ``finish`` makes the plan.
+
+    Attributes:
+        recipe: The recipe's name.
+        name: The experiment's name.
+        model: The subject model; resolved at once, so that a wrong name fails early.
+        fit_on: Task whose pairs of the fit split artifacts are made from.
+        seed: Base seed of fits, random streams and statistics.
+        window: Rows generated together, see ``Plan.window``.
+    """
+
+    recipe: str
+    name: str
+    model: ModelSpec
+    fit_on: Component | None = None
+    seed: int = 0
+    window: int = 256
+    _cells: list[Cell] = field(default_factory=list)
+    _artifacts: dict[str, ArtifactPlan] = field(default_factory=dict)
+    _judges: list[JudgePlan] = field(default_factory=list)
+    _samples: dict[str, list[Sample]] = field(default_factory=dict)
+    _pairs: dict[str, list[ContrastPair]] = field(default_factory=dict)
+    _tasks: dict[str, Task[Spec]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Resolve the model."""
+        self.resolved = resolve(self.model)
+
+    def task(self, component: Component) -> Task[Spec]:
+        """Return the task of ``component``, built once."""
+        key = content_key(component)
+        if key not in self._tasks:
+            self._tasks[key] = TASKS.build(component.name, component.config)
+        return self._tasks[key]
+
+    def add_cell(
+        self,
+        *,
+        condition: str,
+        role: Role,
+        task: Component,
+        split: Split,
+        intervention: Component,
+        coordinates: dict[str, float | str] | None = None,
+        sampling: SamplingParams | None = None,
+        num_samples: int = 1,
+    ) -> Cell:
+        """Add one cell; ``sampling`` defaults to the task's own protocol."""
+        built = self.task(task)
+        samples = self._sample_set(built, split)
+        acting = INTERVENTIONS.build(intervention.name, intervention.config)
+        artifact = self._artifact(acting.fitted_by())
+        drawn = (sampling or built.sampling()) if built.output == "text" else None
+        determines = {
+            "engine": ENGINE_VERSION,
+            "model": self.resolved.identity,
+            "dtype": self.resolved.spec.dtype,
+            "task": [task.name, built.VERSION, built.protocol],
+            "samples": samples,
+            "intervention": [
+                intervention.name,
+                acting.VERSION,
+                acting.config.model_dump(mode="json", exclude_defaults=True),
+            ],
+            "artifact": artifact,
+            "sampling": drawn,
+            "num_samples": num_samples,
+            "seed": self.seed,
+        }
+        cell = Cell(
+            key=content_key(determines),
+            condition=condition,
+            role=role,
+            coordinates=coordinates or {},
+            measure=built.measure,
+            model=self.resolved.spec,
+            model_identity=self.resolved.identity,
+            task=task,
+            split=split,
+            samples=samples,
+            output=built.output,
+            intervention=intervention,
+            artifact=artifact,
+            sampling=drawn,
+            num_samples=num_samples,
+            seed=self.seed,
+        )
+        self._cells.append(cell)
+        return cell
+
+    def add_judge(self, component: Component, measures: tuple[str, ...] | None = None) -> None:
+        """Add a judge for all cells of its output kind, or only those with ``measures``."""
+        self._judges.append(plan_judge(component, self.resolved, measures))
+
+    def finish(self, baseline: str = "baseline") -> PlannedRun:
+        """Return the plan and its data."""
+        plan = Plan(
+            recipe=self.recipe,
+            name=self.name,
+            cells=tuple(self._cells),
+            artifacts=tuple(self._artifacts.values()),
+            judges=tuple(self._judges),
+            baseline=baseline,
+            window=self.window,
+            seed=self.seed,
+        )
+        return PlannedRun(plan, self._samples, self._pairs, self.resolved)
+
+    def _sample_set(self, task: Task[Spec], split: Split) -> str:
+        samples = task.samples(split)
+        key = content_key([s.model_dump(mode="json") for s in samples])
+        self._samples[key] = samples
+        return key
+
+    def _artifact(self, component: Component | None) -> str | None:
+        if component is None:
+            return None
+        assert self.fit_on is not None, "the recipe names no task to fit on"
+        task = self.task(self.fit_on)
+        pairs = task.pairs("fit")
+        pairs_key = content_key([p.model_dump(mode="json") for p in pairs])
+        self._pairs[pairs_key] = pairs
+        version = INTERVENTIONS.load(component.name).VERSION
+        determines: dict[str, Any] = {
+            "engine": ENGINE_VERSION,
+            "model": self.resolved.identity,
+            "dtype": self.resolved.spec.dtype,
+            "fit": [component.name, version, component.config],
+            "rendering": task.rendering,
+            "pairs": pairs_key,
+            "seed": self.seed,
+        }
+        key = content_key(determines)
+        self._artifacts[key] = ArtifactPlan(
+            key=key,
+            component=component,
+            rendering=task.rendering,
+            model=self.resolved.spec,
+            model_identity=self.resolved.identity,
+            pairs=pairs_key,
+            seed=self.seed,
+        )
+        return key
+
+
+def plan_judge(
+    component: Component, subject: ResolvedModel, measures: tuple[str, ...] | None = None
+) -> JudgePlan:
+    """Return the plan of a judge, with its model resolved: the subject, unless it names one."""
+    judge: Judge[Spec] = JUDGES.build(component.name, component.config)
+    resolved: ResolvedModel | None = None
+    if judge.need != "none" and judge.endpoint is None:
+        resolved = subject if judge.model is None else resolve(judge.model)
+    determines = {
+        "judge": [component.name, judge.VERSION],
+        "config": judge.config.model_dump(mode="json", exclude_defaults=True),
+        "fingerprint": judge.fingerprint,
+        "model": None if resolved is None else [resolved.identity, resolved.spec.dtype],
+        "measures": measures,
+    }
+    return JudgePlan(
+        key=f"{component.name}-{content_key(determines, 8)}",
+        component=component,
+        output=judge.output,
+        metrics=judge.metrics,
+        model=None if resolved is None else resolved.spec,
+        model_identity=None if resolved is None else resolved.identity,
+        measures=measures,
+    )
