@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from trimtab.core.errors import ConfigError
 from trimtab.core.types import SamplingParams
 
 Split = Literal["fit", "select", "test"]
@@ -58,6 +61,44 @@ class ModelSpec(Spec):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     trust_remote_code: bool = False
+
+
+class Endpoint(Spec):
+    """An OpenAI-compatible chat API. The key itself never enters a configuration.
+
+    Attributes:
+        base_url: Address up to and including the version, e.g. ``http://localhost:8000/v1``.
+        model: The model's name there.
+        api_key_env: Environment variable that holds the key; None for a server that wants none.
+    """
+
+    base_url: str
+    model: str
+    api_key_env: str | None = "OPENAI_API_KEY"
+
+    @field_validator("base_url")
+    @classmethod
+    def _check_base_url(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.username or parts.password or parts.query:
+            # The message must not repeat what may be a secret, as a ValueError's would.
+            raise ConfigError(
+                "base_url must hold no user name, password or query.",
+                hint="Put the key into an environment variable and name it in api_key_env.",
+            )
+        if parts.scheme not in ("http", "https") or not parts.netloc:
+            raise ValueError("must start with http:// or https:// and name a host")
+        return value.rstrip("/")
+
+    @field_validator("api_key_env")
+    @classmethod
+    def _check_api_key_env(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[A-Z_][A-Z0-9_]*", value):
+            raise ConfigError(
+                "api_key_env must be the name of an environment variable, not a key.",
+                hint="Use capitals, digits and underscores, e.g. OPENAI_API_KEY.",
+            )
+        return value
 
 
 class Cell(Spec):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Generic, Literal, TypeVar
 
 from trimtab.core.folder import Folder
-from trimtab.core.spec import Metric, ModelSpec, Output, Spec
+from trimtab.core.spec import Endpoint, Metric, ModelSpec, Output, Spec
 from trimtab.core.types import Chat, Completion, Embedder, Sample
 
 C = TypeVar("C", bound=Spec)
@@ -63,9 +63,28 @@ class Judge(ABC, Generic[C]):
         """The model it wants; None is the subject model with edits off, if it needs one."""
         return None
 
+    @property
+    def endpoint(self) -> Endpoint | None:
+        """The API it wants instead of a model of our own."""
+        return None
+
+    @property
+    def fingerprint(self) -> dict[str, str]:
+        """What its scores depend on beside ``VERSION`` and ``config``, e.g. the hash of a file."""
+        return {}
+
     @abstractmethod
     def score(self, items: Sequence[Item], resource: Chat | Embedder | None) -> list[Verdict]:
         """Return one verdict per item, in order; an item without an answer is unscored."""
+
+    def missing(self, item: Item) -> str | None:
+        """Return why ``item`` has no answer of this judge's output kind; None if it has one."""
+        completion = item.completion
+        if completion.error is not None or completion.finish_reason == "error":
+            return completion.error or "the completion ended in an error"
+        if self.output == "text":
+            return "the completion has no text" if completion.text is None else None
+        return "the completion has no options" if completion.option_logprobs is None else None
 
     def unscored(self, error: str) -> Verdict:
         """Return the verdict for an item that can't be scored."""
