@@ -1,0 +1,60 @@
+"""How far an edit moves the model's predictions where nothing was to change."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from trimtab.core.spec import Metric, Spec
+from trimtab.core.types import Chat, Embedder
+from trimtab.judges.base import Item, Judge, Verdict
+
+__all__ = ["Divergence"]
+
+
+class DivergenceConfig(Spec):
+    """Nothing to configure."""
+
+
+class Divergence(Judge[DivergenceConfig]):
+    """KL(unedited || edited) on the reference choices' tokens, in nats per token.
+
+    The engine measures it; each reference choice counts once, however long it is. Li et al. 2023
+    (arXiv 2306.03341) report the same quantity on held-out text. An item whose reference choices
+    lack a finite divergence is unscored.
+    """
+
+    Config = DivergenceConfig
+    output = "options"
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """One number, lower is better."""
+        return (
+            Metric(
+                name="kl", kind="number", role="damage", higher_is_better=False, unit="nats/token"
+            ),
+        )
+
+    def score(
+        self,
+        items: Sequence[Item],
+        resource: Chat | Embedder | None,  # noqa: ARG002
+    ) -> list[Verdict]:
+        """Score each item by itself; see the class."""
+        return [self._score_one(item) for item in items]
+
+    def _score_one(self, item: Item) -> Verdict:
+        if (missing := self.missing(item)) is not None:
+            return self.unscored(missing)
+        choices = item.sample.choices
+        kl = item.completion.option_kl or ()
+        if len(kl) != len(choices):
+            return self.unscored(f"{len(kl)} divergences for {len(choices)} choices")
+        found = [value for choice, value in zip(choices, kl, strict=True) if choice.reference]
+        if not found:
+            return self.unscored("no choice is a reference")
+        finite = [value for value in found if value is not None and math.isfinite(value)]
+        if len(finite) != len(found):
+            return self.unscored("a reference choice has no finite divergence")
+        return Verdict({"kl": math.fsum(finite) / len(finite)})

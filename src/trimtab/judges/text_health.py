@@ -1,0 +1,76 @@
+"""What an intervention may break that a truthfulness score does not show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from trimtab.core.spec import Metric, Spec
+from trimtab.core.types import Chat, Embedder
+from trimtab.judges.base import Item, Judge, Verdict
+from trimtab.text.health import asks_follow_up, is_empty, looks_refusal, num_words
+from trimtab.text.overlap import is_collapsed, repetition
+
+__all__ = ["TextHealth"]
+
+
+class TextHealthConfig(Spec):
+    """Nothing to configure."""
+
+
+class TextHealth(Judge[TextHealthConfig]):
+    """Length, repetition and bad endings of a text; the rules are those of ``trimtab.text``.
+
+    ``repetition`` is the share of word 4-grams that repeat an earlier one, and 0 for a text too
+    short to have any. ``tokens`` counts the token that ended the text.
+    """
+
+    Config = TextHealthConfig
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """Damage only; neither more nor fewer words are better as such."""
+        return (
+            _damage("words", "number", None, "words"),
+            _damage("tokens", "number", None, "tokens"),
+            _damage("repetition", "fraction"),
+            _damage("empty", "binary"),
+            _damage("truncated", "binary"),
+            _damage("follow_up", "binary"),
+            _damage("refusal", "binary"),
+            _damage("collapsed", "binary"),
+        )
+
+    def score(
+        self,
+        items: Sequence[Item],
+        resource: Chat | Embedder | None,  # noqa: ARG002
+    ) -> list[Verdict]:
+        """Score each item by itself; see the class."""
+        return [self._score_one(item) for item in items]
+
+    def _score_one(self, item: Item) -> Verdict:
+        if (missing := self.missing(item)) is not None:
+            return self.unscored(missing)
+        text = item.completion.text or ""
+        return Verdict(
+            {
+                "words": float(num_words(text)),
+                "tokens": float(item.completion.num_tokens),
+                "repetition": repetition(text),
+                "empty": float(is_empty(text)),
+                "truncated": float(item.completion.finish_reason == "length"),
+                "follow_up": float(asks_follow_up(text)),
+                "refusal": float(looks_refusal(text)),
+                "collapsed": float(is_collapsed(text)),
+            }
+        )
+
+
+def _damage(
+    name: str,
+    kind: Literal["binary", "fraction", "number"],
+    higher_is_better: bool | None = False,
+    unit: str = "",
+) -> Metric:
+    return Metric(name=name, kind=kind, role="damage", higher_is_better=higher_is_better, unit=unit)
