@@ -27,7 +27,8 @@ class Choice(Record):
     """One answer option of a multiple-choice sample.
 
     Attributes:
-        text: The option as it is scored, without leading space.
+        text: The option as it is scored, without leading space (except in verbatim rendering,
+            where the text continues the prompt as it is).
         correct: Whether it is a right answer.
         sets: The metrics whose option set it belongs to, e.g. ``("mc1", "mc2")``.
         reference: Whether the divergence from the unedited model is measured on its tokens.
@@ -48,7 +49,8 @@ class Sample(Record):
         target: The reference answer, if there is one.
         choices: Answer options, in an order that carries no information.
         cluster: Samples that share a cluster are not independent (category, question).
-        preamble: Few-shot text that a plain rendering puts in front.
+        preamble: Few-shot text that a plain rendering puts in front, up to and with the blank line
+            that separates it from the question.
         metadata: What the task wants to keep (category, correct and incorrect answers, ...).
     """
 
@@ -80,6 +82,14 @@ class ContrastPair(Record):
     negative: str
     preamble: str = ""
 
+
+Rendering = Literal["chat", "plain", "verbatim"]
+"""How messages become a prompt.
+
+``chat`` uses the model's chat template. ``plain`` is the sample's preamble, then ``Q: ...`` and
+``A:``, for base models and published raw protocols. ``verbatim`` is the preamble and the last
+message as they are.
+"""
 
 FinishReason = Literal["eos", "stop", "length", "options", "error"]
 
