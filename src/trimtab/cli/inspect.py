@@ -8,12 +8,13 @@ import os
 import platform
 import shutil
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from trimtab.core.errors import ConfigError, did_you_mean
-from trimtab.core.folder import extension_dirs
+from trimtab.core.folder import Folder, extension_dirs
 from trimtab.interventions.base import INTERVENTIONS
 from trimtab.judges.base import JUDGES
 from trimtab.models import bundled
@@ -25,7 +26,7 @@ from trimtab.runs.score import cells_of, owed
 from trimtab.runs.store import Run
 from trimtab.tasks.base import TASKS
 
-_FOLDERS = {
+_FOLDERS: dict[str, Folder[Any]] = {
     "recipes": RECIPES,
     "tasks": TASKS,
     "interventions": INTERVENTIONS,

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from trimtab.core.errors import ConfigError
-from trimtab.core.types import SamplingParams
+from trimtab.core.types import Rendering, SamplingParams
 
 Split = Literal["fit", "select", "test"]
 Role = Literal["baseline", "zero", "treatment", "control"]
@@ -156,7 +156,7 @@ class ArtifactPlan(Spec):
 
     key: str
     component: Component
-    rendering: Literal["chat", "plain", "verbatim"]
+    rendering: Rendering
     model: ModelSpec
     model_identity: str
     pairs: str

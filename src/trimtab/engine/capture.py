@@ -1,5 +1,4 @@
-"""Read block outputs: padding never enters a mean, sums are float64, non-finite values stop the
-run.
+"""Read block outputs: padding never enters a mean, sums are float64, NaN and infinity are errors.
 
 Shapes: B rows, Q tokens, H hidden, L layers asked for.
 """

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
-from typing import Literal
 
-from trimtab.core.types import Message, SamplingParams
+from trimtab.core.types import Message, Rendering, SamplingParams
 from trimtab.engine.engine import Engine
 from trimtab.engine.request import Options, OptionsResult, Request, Text, TextResult
 
@@ -27,7 +26,7 @@ class LocalChat:
         return self.engine.identity
 
     @cached_property
-    def _rendering(self) -> Literal["chat", "plain"]:
+    def _rendering(self) -> Rendering:
         return "chat" if self.engine.renderer.has_template else "plain"
 
     @cached_property

@@ -35,7 +35,7 @@ def span(edit: Edit, num_prompt: int) -> tuple[int, int]:
 
 
 def prefix_signature(edits: Sequence[Edit], num_prompt: int, length: int) -> tuple[Any, ...]:
-    """Return what tells rows apart in their first ``length`` positions: the edits that act there."""
+    """Return what tells rows apart in their first ``length`` positions: edits that act there."""
     acting = []
     for edit in edits:
         start, stop = span(edit, num_prompt)

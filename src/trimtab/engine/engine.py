@@ -7,7 +7,7 @@ cells share batches. Texts, option scores and activations go through the same fo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 
@@ -19,7 +19,6 @@ from trimtab.engine.options import num_branches, score
 from trimtab.engine.request import Activations, Options, Request, Result, Text
 from trimtab.engine.rows import PaddingSide
 from trimtab.engine.scheduler import Load, batches
-from trimtab.models.chat import Renderer
 from trimtab.models.load import LoadedModel
 
 
@@ -48,7 +47,7 @@ class Engine:
         self.max_rows = max_rows
         self.max_slots = max_slots
         self.padding_side: PaddingSide = padding_side
-        self.renderer = Renderer(loaded.tokenizer)
+        self.renderer = loaded.renderer
 
     @property
     def num_layers(self) -> int:
@@ -89,8 +88,8 @@ class Engine:
             yield from self._run_batch([requests[i] for i in batch])
 
     def _run_batch(self, requests: Sequence[Request]) -> Iterator[Result]:
-        work = {Text: write, Options: score, Activations: capture}[type(requests[0].want)]
-        results: Iterator[Result] = work(self.loaded, requests, self.padding_side)
+        work = _WORK[type(requests[0].want)]
+        results = work(self.loaded, requests, self.padding_side)
         while True:
             # the consumer's code between two results must not run without gradients
             with torch.no_grad():
@@ -98,6 +97,13 @@ class Engine:
             if result is None:
                 return
             yield result
+
+
+_WORK: dict[type, Callable[[LoadedModel, Sequence[Request], PaddingSide], Iterator[Result]]] = {
+    Text: write,
+    Options: score,
+    Activations: capture,
+}
 
 
 def _load(request: Request) -> Load:

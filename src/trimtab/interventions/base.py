@@ -8,11 +8,11 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from trimtab.core.folder import Folder
 from trimtab.core.spec import Component, Spec
-from trimtab.core.types import ContrastPair, Message
+from trimtab.core.types import ContrastPair, Message, Rendering
 
 if TYPE_CHECKING:
     import torch
@@ -44,7 +44,7 @@ class FitContext:
 
     engine: Engine
     pairs: Sequence[ContrastPair]
-    rendering: Literal["chat", "plain", "verbatim"]
+    rendering: Rendering
     seed: int
 
 

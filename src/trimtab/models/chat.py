@@ -9,17 +9,15 @@ answer is encoded alone, so that every answer continues the same prompt.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal
 
 from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from trimtab.core.errors import DataError, ModelError
 from trimtab.core.keys import content_key
-from trimtab.core.types import Message
+from trimtab.core.types import Message, Rendering
 
 VERSION = 1
-Rendering = Literal["chat", "plain", "verbatim"]
 
 # Shadows the function that gives templates the clock; the date is Llama 3's own fallback.
 _NO_CLOCK = "{%- macro strftime_now(format) -%}26 Jul 2024{%- endmacro -%}"

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Generic, Literal, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from trimtab.core.errors import ConfigError
 from trimtab.core.folder import Folder
 from trimtab.core.spec import Output, Spec, Split
-from trimtab.core.types import ContrastPair, Sample, SamplingParams
+from trimtab.core.types import ContrastPair, Rendering, Sample, SamplingParams
 
 C = TypeVar("C", bound=Spec)
-Rendering = Literal["chat", "plain", "verbatim"]
 
 
 class Task(ABC, Generic[C]):
-    r"""One task: samples per split, what is asked for, contrast pairs where it has them.
+    """One task: samples per split, what is asked for, contrast pairs where it has them.
 
     Attributes:
         VERSION: Part of every key; raise it when the meaning of the task changes.
         Config: Its configuration.
         output: Whether the model writes a text or options are scored.
         measure: Short name of what is asked, e.g. ``generation``; names the table.
-        rendering: ``chat`` uses the model's chat template; ``plain`` is ``preamble``, then
-            ``Q: {question}\nA:``, for base models and published raw protocols; ``verbatim`` is
-            ``preamble`` and the last message as they are.
+        rendering: How its messages become prompts.
     """
 
     VERSION: ClassVar[int] = 1

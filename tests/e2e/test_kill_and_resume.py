@@ -1,0 +1,122 @@
+"""kill -9 at random moments of every phase, then resume: the same records, the same summary."""
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+from cli_process import Command, trimtab
+
+_PASSING = ("attempt", "time")
+_NUM_KILLS = 20
+
+
+def records(run: Path) -> dict[str, list[str]]:
+    """Return all rows of a run without the two fields that may differ, merged, by folder."""
+    found: dict[str, dict[tuple, str]] = {}
+    for path in sorted([*run.glob("completions/*/*.jsonl"), *run.glob("scores/*/*/*.jsonl")]):
+        folder = str(path.parent.relative_to(run))
+        for line in path.read_bytes().split(b"\n")[:-1]:
+            row = {k: v for k, v in json.loads(line).items() if k not in _PASSING}
+            key = (row["sample_id"], row["index"])
+            found.setdefault(folder, {}).setdefault(key, json.dumps(row, sort_keys=True))
+    return {folder: sorted(rows.values()) for folder, rows in found.items()}
+
+
+def num_records(run: Path) -> int:
+    """Return how many lines are on disk, counting artifacts and the plan as one each."""
+    files = [*run.glob("completions/*/*.jsonl"), *run.glob("scores/*/*/*.jsonl")]
+    lines = sum(path.read_bytes().count(b"\n") for path in files)
+    return lines + len([*run.glob("artifacts/*/artifact.json"), *run.glob("plan.json")])
+
+
+@pytest.fixture
+def undisturbed(config: Path, tmp_path: Path) -> Path:
+    run = tmp_path / "undisturbed"
+    done = trimtab(["run", str(config), "--out", str(run)], tmp_path / "logs")
+    assert done.code == 0, done.err
+    return run
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_killed_twenty_times_gives_the_undisturbed_result(
+    config: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    run, logs = tmp_path / "killed", tmp_path / "logs"
+    total = num_records(undisturbed)
+    rng = random.Random(20)
+    moments = sorted([0, *(rng.randint(1, total) for _ in range(_NUM_KILLS - 1))])
+    kills = 0
+    for moment in moments:
+        made = (run / "plan.json").is_file()
+        argv = ["resume", str(run)] if made else ["run", str(config), "--out", str(run)]
+        command = Command(argv, logs)
+        kills += command.kill_when(lambda moment=moment: num_records(run) >= moment)
+    assert kills >= _NUM_KILLS - 3, "too few kills hit a running process to show anything"
+    phases = {m for m in moments if m < total}
+    assert len(phases) > 5
+    done = trimtab(["resume", str(run)], logs)
+    assert done.code == 0, done.err
+    assert records(run) == records(undisturbed)
+    assert (run / "summary.json").read_bytes() == (undisturbed / "summary.json").read_bytes()
+    assert json.loads((run / "gates.json").read_text())["score"]
+
+
+def test_torn_cut_and_doubled_rows_are_told_and_made_good(
+    undisturbed: Path, tmp_path: Path
+) -> None:
+    expected = records(undisturbed)
+    summary = (undisturbed / "summary.json").read_bytes()
+    segments = sorted(undisturbed.glob("completions/*/*.jsonl"))
+    torn, cut, doubled = segments[0], segments[1], segments[2]
+    torn.write_bytes(torn.read_bytes()[:-9])
+    lines = cut.read_bytes().split(b"\n")
+    cut.write_bytes(b"\n".join([lines[0], lines[1][: len(lines[1]) // 2], *lines[2:]]))
+    doubled.write_bytes(doubled.read_bytes() + doubled.read_bytes().split(b"\n")[0] + b"\n")
+    done = trimtab(["resume", str(undisturbed)], tmp_path / "logs")
+    assert done.code == 0, done.err
+    told = done.out + done.err
+    for path in (torn, cut, doubled):
+        assert str(path.relative_to(undisturbed).parent) in told
+    assert (undisturbed / "summary.json").read_bytes() == summary
+    restored = {}
+    for folder, rows in records_tolerant(undisturbed).items():
+        restored[folder] = rows
+    assert restored == expected
+
+
+def records_tolerant(run: Path) -> dict[str, list[str]]:
+    """Return rows as the package itself reads them."""
+    from trimtab.runs.store import Run
+
+    opened = Run.open(run)
+    found = {}
+    for cell in opened.plan.cells:
+        for folder, rows in [
+            (f"completions/{cell.key}", opened.completions(cell.key)),
+            *(
+                (f"scores/{judge.key}/{cell.key}", opened.scores(judge.key, cell.key))
+                for judge in opened.judges()
+            ),
+        ]:
+            if rows:
+                dumped = [row.model_dump(mode="json", exclude={*_PASSING}) for row in rows.values()]
+                found[folder] = sorted(json.dumps(row, sort_keys=True) for row in dumped)
+    return found
+
+
+def test_a_second_process_on_the_same_run_is_turned_away(config: Path, tmp_path: Path) -> None:
+    run, logs = tmp_path / "contested", tmp_path / "logs"
+    first = Command(["run", str(config), "--out", str(run)], logs)
+    while not list(run.glob("leases/generate-*.json")) and first.process.exitcode is None:
+        pass
+    second = trimtab(["resume", str(run)], logs)
+    finished = first.wait()
+    assert finished.code == 0, finished.err
+    # the second process either met the first and was turned away, or found everything done
+    assert second.code in (0, 5), second.err
+    if second.code == 5:
+        assert "pid" in second.err and "Traceback" not in second.err
+    again = trimtab(["resume", str(run)], logs)
+    assert again.code == 0, again.err

@@ -1,0 +1,129 @@
+"""Judges that die, judges that come later, NaN weights, and the same model loaded once."""
+
+import json
+from pathlib import Path
+
+import pytest
+from cli_process import trimtab
+
+_BROKEN_JUDGE = '''
+"""A judge that dies until a file appears."""
+
+from pathlib import Path
+
+from trimtab.core.spec import Metric, Spec
+from trimtab.judges.base import Judge, Verdict
+
+__all__ = ["Moody"]
+
+
+class _Config(Spec):
+    cure: str
+
+
+class Moody(Judge[_Config]):
+    Config = _Config
+    metrics = (Metric(name="mood", kind="binary", role="effect"),)
+
+    def score(self, items, resource):
+        if not Path(self.config.cure).exists():
+            raise MemoryError("out of memory in the judge")
+        return [Verdict({"mood": 1.0}) for _ in items]
+'''
+
+
+def segments(run: Path) -> dict[str, bytes]:
+    return {str(p): p.read_bytes() for p in sorted(run.glob("completions/*/*.jsonl"))}
+
+
+def test_a_judge_that_dies_costs_nothing_and_scores_later(config: Path, tmp_path: Path) -> None:
+    extension, cure, run = tmp_path / "mine", tmp_path / "cured", tmp_path / "run"
+    (extension / "judges").mkdir(parents=True)
+    (extension / "judges" / "moody.py").write_text(_BROKEN_JUDGE)
+    logs = tmp_path / "logs"
+    judges = f"judges=[text_health, {{name: moody, cure: '{cure}'}}]"
+    done = trimtab(
+        ["run", str(config), "--out", str(run), "-o", judges, "-o", f"extensions=['{extension}']"],
+        logs,
+    )
+    assert done.code == 7, done.err
+    assert "moody" in done.err and "out of memory" in done.err and "Traceback" not in done.err
+    assert (run / "report" / "index.html").is_file()
+    assert list(run.glob("scores/text_health-*"))
+    before = segments(run)
+    cure.touch()
+    done = trimtab(["score", str(run)], logs)
+    assert done.code == 0, done.err
+    assert segments(run) == before
+    assert list(run.glob("scores/moody-*"))
+
+
+def test_a_judge_is_added_to_a_finished_run(config: Path, tmp_path: Path) -> None:
+    run, logs = tmp_path / "run", tmp_path / "logs"
+    done = trimtab(["run", str(config), "--out", str(run)], logs)
+    assert done.code == 0, done.err
+    assert "strength 0" not in done.err
+    before = segments(run)
+    for judge in ("exact", "{name: exact, ignore_case: false}"):
+        done = trimtab(["score", str(run), "--judge", judge], logs)
+        assert done.code == 0, done.err
+    assert segments(run) == before
+    assert len(list(run.glob("scores/exact-*"))) == 2
+    done = trimtab(["report", str(run)], logs)
+    assert done.code == 0 and "exact" in (run / "report" / "report.md").read_text()
+    done = trimtab(["score", str(run), "--judge", "exakt"], logs)
+    assert done.code == 2 and "exact" in done.err
+
+
+def test_gates_and_records_of_a_finished_run(config: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    done = trimtab(["run", str(config), "--out", str(run)], tmp_path / "logs")
+    assert done.code == 0, done.err
+    gates = [g for phase in json.loads((run / "gates.json").read_text()).values() for g in phase]
+    zero = [g for g in gates if g["name"] == "strength 0 equals baseline"]
+    assert len(zero) == 4 and all(g["status"] == "pass" for g in zero), zero
+    assert not [g for g in gates if g["status"] == "fail"]
+    artifact = json.loads(next(run.glob("artifacts/*/artifact.json")).read_text())
+    assert artifact["index"] == "block_output_0based"
+    assert 0 < artifact["layers"]["1"]["reliability"]["population_cosine"] <= 1
+    rows = [json.loads(x) for p in run.glob("completions/*/*.jsonl") for x in p.open()]
+    protocols = {row["protocol"] for row in rows}
+    assert "truthfulqa/generation/chat" in protocols
+    assert str(tmp_path) not in json.dumps(rows)
+
+
+def test_nan_weights_stop_the_run_with_the_layers_name(
+    config: Path, tmp_path: Path, tiny_model: Path
+) -> None:
+    import shutil
+
+    from safetensors.torch import load_file, save_file
+
+    broken = tmp_path / "broken"
+    shutil.copytree(tiny_model, broken)
+    tensors = load_file(broken / "model.safetensors")
+    tensors["model.layers.2.mlp.up_proj.weight"][0, 0] = float("nan")
+    save_file(tensors, broken / "model.safetensors", metadata={"format": "pt"})
+    run = tmp_path / "run"
+    argv = ["run", str(config), "--out", str(run), "-o", f"model.id={broken}"]
+    done = trimtab(argv, tmp_path / "logs")
+    assert done.code == 4, done.err
+    assert "model.layers.2" in done.err and "up_proj" in done.err and "Traceback" not in done.err
+    assert not (run / "summary.json").exists() and "mc1" not in done.out
+
+
+@pytest.mark.parametrize("phase", ["fit", "generate", "score"])
+def test_phases_run_one_by_one_as_their_own_commands(
+    config: Path, tmp_path: Path, phase: str
+) -> None:
+    run, logs = tmp_path / "run", tmp_path / "logs"
+    assert trimtab(["plan", str(config), "--out", str(run)], logs).code == 0
+    for command in ["fit", "generate", "score"]:
+        done = trimtab([command, str(run)], logs)
+        assert done.code == 0, done.err
+        if command == phase:
+            break
+    done = trimtab(["resume", str(run)], logs)
+    assert done.code == 0, done.err
+    done = trimtab(["status", str(run)], logs)
+    assert done.code == 0

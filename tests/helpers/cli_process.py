@@ -1,0 +1,95 @@
+"""Run the command line in processes that can be killed, without paying for imports each time.
+
+A fork server imports torch and transformers once; each command is a fork of it, with its own process
+group, so that SIGKILL hits what a user's kill -9 would hit.
+"""
+
+import contextlib
+import multiprocessing as mp
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+_PRELOAD = [
+    "torch",
+    "transformers",
+    "transformers.models.auto.modeling_auto",
+    "trimtab.engine.engine",
+    "trimtab.engine.chat",
+    "trimtab.models.load",
+    "trimtab.cli.phases",
+]
+_context = mp.get_context("forkserver")
+_context.set_forkserver_preload(_PRELOAD)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a command ended and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+
+def _child(argv: list[str], out: str, err: str, threads: int) -> None:
+    import torch
+
+    torch.set_num_threads(threads)
+    from trimtab.cli.main import main
+
+    sys.argv = ["trimtab", *argv]
+    with (
+        open(out, "w", buffering=1) as o,
+        open(err, "w", buffering=1) as e,
+        contextlib.redirect_stdout(o),
+        contextlib.redirect_stderr(e),
+    ):
+        code: object = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code
+    os._exit(code if isinstance(code, int) else 0 if code is None else 1)
+
+
+class Command:
+    """A running command."""
+
+    def __init__(self, argv: list[str], log_dir: Path, threads: int = 1) -> None:
+        log_dir.mkdir(parents=True, exist_ok=True)
+        stamp = f"{time.time_ns()}"
+        self._out, self._err = log_dir / f"{stamp}.out", log_dir / f"{stamp}.err"
+        self.process = _context.Process(
+            target=_child, args=(argv, str(self._out), str(self._err), threads)
+        )
+        self.process.start()
+
+    def wait(self, timeout: float = 240) -> Finished:
+        """Wait for the end."""
+        self.process.join(timeout)
+        assert self.process.exitcode is not None, f"still running after {timeout} s"
+        return self._finished()
+
+    def kill_when(self, condition: Callable[[], bool]) -> bool:
+        """SIGKILL as soon as ``condition`` holds; return whether it still ran then."""
+        while self.process.exitcode is None:
+            if condition():
+                self.process.kill()
+                self.process.join()
+                return self.process.exitcode == -9
+            time.sleep(0.001)
+        return False
+
+    def _finished(self) -> Finished:
+        read = [p.read_text() if p.exists() else "" for p in (self._out, self._err)]
+        assert self.process.exitcode is not None
+        return Finished(self.process.exitcode, *read)
+
+
+def trimtab(argv: list[str], log_dir: Path, threads: int = 1) -> Finished:
+    """Run a command to its end."""
+    return Command(argv, log_dir, threads).wait()
