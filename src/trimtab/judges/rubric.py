@@ -1,0 +1,298 @@
+"""One judge for every yes/no question to a language model; the question is a rubric file.
+
+A rubric is Markdown with YAML front matter. What is the same for every item (instructions,
+examples) comes first and the item last, so that a model computes the common part once. Its file
+``rubrics/<name>.md`` may also lie in a ``TRIMTAB_PATH`` folder, under ``judges/``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import Field, field_validator, model_validator
+
+from trimtab.core.config import validate
+from trimtab.core.errors import ConfigError, JudgeError, did_you_mean
+from trimtab.core.folder import extension_dirs
+from trimtab.core.keys import content_key
+from trimtab.core.spec import Endpoint, Metric, ModelSpec, Spec
+from trimtab.core.types import Chat, Embedder, Message, Sample
+from trimtab.judges.base import Item, Judge, Verdict
+from trimtab.text import verdicts
+
+__all__ = ["Rubric"]
+
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_NAMES = ("question", "answer", "correct_answers", "incorrect_answers")
+# What some chat template takes for a special token: <|im_end|>, </s>, <start_of_turn>, [/INST].
+_SPECIAL = re.compile(r"<(?=[|/\uff5c]|\w+>)|\[(?=/?[A-Z_]+\])")
+
+
+class RubricConfig(Spec):
+    """Which question is asked, and of whom.
+
+    Attributes:
+        rubric: Name of a file in ``judges/rubrics``, or the path of a ``.md`` file.
+        model: The judge's model; ``subject`` is the experiment's own model with edits off.
+        endpoint: An API to ask instead.
+        mode: ``logits`` compares P(yes) and P(no) of the first token, so nothing is parsed;
+            ``parsed`` reads the reply, for an API that gives no log-probabilities.
+        threshold: P(yes) above it is a yes (mode ``logits``).
+        max_tokens: Longest reply (mode ``parsed``); a model that thinks aloud needs more.
+    """
+
+    rubric: str
+    model: ModelSpec | Literal["subject"] = "subject"
+    endpoint: Endpoint | None = None
+    mode: Literal["logits", "parsed"] = "logits"
+    threshold: float = Field(default=0.5, ge=0.0, le=1.0)
+    max_tokens: int = Field(default=16, ge=1)
+
+    @model_validator(mode="after")
+    def _one_model(self) -> Self:
+        if self.endpoint is not None and self.model != "subject":
+            raise ValueError("model and endpoint can't both be given")
+        return self
+
+
+class RubricExample(Spec):
+    """One solved item; ``verdict`` is what a good judge says."""
+
+    question: str
+    answer: str
+    correct_answers: tuple[str, ...] = ()
+    incorrect_answers: tuple[str, ...] = ()
+    verdict: bool
+
+
+class RubricFile(Spec):
+    """The front matter of a rubric.
+
+    Attributes:
+        version: For people; the whole text is hashed into the judge's key.
+        item: Template of one item, with {question}, {answer}, {correct_answers} and
+            {incorrect_answers}; ends with what is to be answered by yes or no.
+        examples: Shown before the item.
+        role: The metric's role in reports.
+        higher_is_better: Whether yes is good.
+    """
+
+    version: int
+    item: str
+    examples: tuple[RubricExample, ...] = ()
+    role: Literal["effect", "damage"] = "effect"
+    higher_is_better: bool | None = True
+
+    @field_validator("item")
+    @classmethod
+    def _check_item(cls, value: str) -> str:
+        found = _PLACEHOLDER.findall(value)
+        for name in found:
+            if name not in _NAMES:
+                raise ValueError(f"unknown placeholder {{{name}}}. {did_you_mean(name, _NAMES)}")
+        if "answer" not in found:
+            raise ValueError("the placeholder {answer} is missing")
+        return value
+
+
+class Rubric(Judge[RubricConfig]):
+    """A language model answers the rubric's question about each answer with yes or no.
+
+    Metrics, for a rubric ``truth``: ``truth`` is 1 for yes, and in mode ``logits`` ``truth_p`` is
+    P(yes) / (P(yes) + P(no)). The question is the sample's own, never the edited prompt. A reply
+    that is neither yes nor no is unscored and kept as the reason. The threshold on P(yes) of the
+    first token is that of TruthfulQA's judges (Lin et al. 2022), which are fine-tuned models and
+    see no reference answers.
+    """
+
+    Config = RubricConfig
+    need = "chat"
+
+    def __init__(self, config: RubricConfig) -> None:
+        """Read the rubric file; raise ConfigError if it is missing or malformed."""
+        super().__init__(config)
+        path = _find(config.rubric)
+        self._name = path.stem
+        text = path.read_text(encoding="utf-8")
+        self._file, instructions = _parse(text, path)
+        self._hash = content_key(text)
+        solved = [
+            _fill(self._file.item, _values(example)) + ("\nyes" if example.verdict else "\nno")
+            for example in self._file.examples
+        ]
+        self._prefix = "\n\n".join([instructions, *solved, ""])
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """The verdict and, in mode ``logits``, its probability."""
+        role, better = self._file.role, self._file.higher_is_better
+        verdict = Metric(name=self._name, kind="binary", role=role, higher_is_better=better)
+        if self.config.mode == "parsed":
+            return (verdict,)
+        name = f"{self._name}_p"
+        return (verdict, Metric(name=name, kind="fraction", role=role, higher_is_better=better))
+
+    @property
+    def model(self) -> ModelSpec | None:
+        """The configured model; None for the subject and for an endpoint."""
+        return None if self.config.model == "subject" else self.config.model
+
+    @property
+    def endpoint(self) -> Endpoint | None:
+        """The configured API."""
+        return self.config.endpoint
+
+    @property
+    def fingerprint(self) -> dict[str, str]:
+        """Hash of the rubric's text."""
+        return {"rubric": self._hash}
+
+    def prompt(self, item: Item) -> tuple[Message, ...]:
+        """Return what the model is asked: one user turn, fixed part first.
+
+        Every text of the item is a JSON string on one line, in which special tokens are escaped:
+        an answer can't close its quotes, open a turn or add a line that looks like a verdict.
+        """
+        content = self._prefix + _fill(self._file.item, _item_values(item))
+        return (Message(role="user", content=content),)
+
+    def score(self, items: Sequence[Item], resource: Chat | Embedder | None) -> list[Verdict]:
+        """Ask about all items that have an answer at once.
+
+        Raises:
+            JudgeError: ``resource`` is no chat model, or gives the wrong number of replies.
+        """
+        if not isinstance(resource, Chat):
+            raise JudgeError(f"The judge 'rubric' ({self._name}) was given no chat model.")
+        problems = [self._problem(item) for item in items]
+        prompts = [
+            self.prompt(item)
+            for item, problem in zip(items, problems, strict=True)
+            if problem is None
+        ]
+        given = self._ask(resource, prompts) if prompts else []
+        if len(given) != len(prompts):
+            raise JudgeError(
+                f"{resource.identity} gave {len(given)} replies to {len(prompts)} prompts."
+            )
+        answered = iter(given)
+        return [next(answered) if p is None else self.unscored(p) for p in problems]
+
+    def _problem(self, item: Item) -> str | None:
+        if (missing := self.missing(item)) is not None:
+            return missing
+        if "{correct_answers}" in self._file.item and not _correct_answers(item.sample):
+            return "the sample has no correct_answers and no target, which the rubric shows"
+        return None
+
+    def _ask(self, chat: Chat, prompts: list[tuple[Message, ...]]) -> list[Verdict]:
+        if self.config.mode == "logits":
+            return [self._from_probability(p) for p in chat.yes_probabilities(prompts)]
+        return [self._from_reply(r) for r in chat.complete(prompts, self.config.max_tokens)]
+
+    def _from_probability(self, p: float | None) -> Verdict:
+        if p is None or not math.isfinite(p):
+            return self.unscored(f"P(yes) could not be read (it is {p})")
+        return Verdict({self._name: float(p > self.config.threshold), f"{self._name}_p": p})
+
+    def _from_reply(self, reply: str | None) -> Verdict:
+        if reply is None:
+            return self.unscored("the judge gave no reply")
+        verdict = verdicts.parse_yes_no(reply)
+        if verdict is verdicts.Verdict.UNPARSED:
+            why = f"the judge's reply could not be read: {verdicts.unparsed_reason(reply)}"
+            return Verdict({self._name: None}, reason=reply, error=why)
+        return Verdict({self._name: float(verdict is verdicts.Verdict.YES)}, reason=reply)
+
+
+def _find(rubric: str) -> Path:
+    """Return the rubric's file; raise ConfigError if there is none."""
+    if rubric.endswith(".md"):
+        path = Path(rubric).expanduser()
+        if not path.is_file():
+            raise ConfigError(f"The rubric file {rubric!r} does not exist.")
+        return path
+    homes = [Path(__file__).parent, *(folder / "judges" for folder in extension_dirs())]
+    known: dict[str, Path] = {}
+    for home in homes:
+        for path in sorted((home / "rubrics").glob("*.md")):
+            known.setdefault(path.stem, path)
+    if rubric not in known:
+        raise ConfigError(
+            f"There is no rubric {rubric!r}. {did_you_mean(rubric, known)}",
+            hint="To add one, give the path of a .md file.",
+        )
+    return known[rubric]
+
+
+def _parse(text: str, path: Path) -> tuple[RubricFile, str]:
+    """Return front matter and body; raise ConfigError for anything else."""
+    parts = re.split(r"^---[ \t]*$", text, maxsplit=2, flags=re.MULTILINE)
+    if len(parts) != 3 or parts[0].strip():
+        raise ConfigError(f"The rubric {str(path)!r} must open with front matter between '---'.")
+    try:
+        front: Any = yaml.safe_load(parts[1])
+    except yaml.YAMLError as error:
+        problem = getattr(error, "problem", None) or "not valid YAML"
+        raise ConfigError(f"The rubric {str(path)!r}: {problem}.") from None
+    return validate(RubricFile, front, f"rubric {str(path)!r}"), parts[2].strip()
+
+
+def _fill(template: str, values: dict[str, str]) -> str:
+    """Replace all placeholders in one pass, so that a value is never searched for more."""
+    return _PLACEHOLDER.sub(lambda match: values[match[1]], template)
+
+
+def _item_values(item: Item) -> dict[str, str]:
+    sample = item.sample
+    turns = sample.messages
+    question = (
+        turns[0].content
+        if len(turns) == 1
+        else "\n".join(f"{turn.role}: {turn.content}" for turn in turns)
+    )
+    return {
+        "question": _quote(question),
+        "answer": _quote(item.completion.text or ""),
+        "correct_answers": _quote_all(_correct_answers(sample)),
+        "incorrect_answers": _quote_all(_strings(sample.metadata.get("incorrect_answers"))),
+    }
+
+
+def _values(example: RubricExample) -> dict[str, str]:
+    return {
+        "question": _quote(example.question),
+        "answer": _quote(example.answer),
+        "correct_answers": _quote_all(example.correct_answers),
+        "incorrect_answers": _quote_all(example.incorrect_answers),
+    }
+
+
+def _correct_answers(sample: Sample) -> list[str]:
+    listed = _strings(sample.metadata.get("correct_answers"))
+    return listed or ([] if sample.target is None else [sample.target])
+
+
+def _strings(value: Any) -> list[str]:
+    return [text for text in value if isinstance(text, str)] if isinstance(value, list) else []
+
+
+def _quote(text: str) -> str:
+    """Return ``text`` as one line in double quotes, special tokens escaped (still valid JSON)."""
+    # str.splitlines counts these as line ends; JSON leaves them as they are.
+    quoted = re.sub(
+        "[\x7f\x85\u2028\u2029]",
+        lambda match: f"\\u{ord(match[0]):04x}",
+        json.dumps(text.strip(), ensure_ascii=False),
+    )
+    return _SPECIAL.sub(lambda match: f"\\u{ord(match[0]):04x}", quoted)
+
+
+def _quote_all(texts: Sequence[str]) -> str:
+    return "; ".join(map(_quote, texts)) or "none"
