@@ -40,7 +40,12 @@ def browser_data(
             "conditions": list(block.conditions),
             "initial": [i for i, label in enumerate(block.conditions) if label in wanted],
             "metrics": [
-                {"id": ref.id, "kind": ref.metric.kind, "good": ref.metric.higher_is_better}
+                {
+                    "id": ref.id,
+                    "kind": ref.metric.kind,
+                    "good": ref.metric.higher_is_better,
+                    "damage": ref.metric.role == "damage",
+                }
                 for ref in _ordered(block.metrics)
             ],
             "questions": [_question(block, sample) for sample in block.samples.values()],

@@ -76,6 +76,12 @@ def strength_points(summary: dict[str, Any]) -> list[Point]:
     return points
 
 
+def strength_unit(summary: dict[str, Any]) -> str:
+    """Return the unit of all doses (raw, unit, relative); empty if they have several or none."""
+    units = {str(c["coordinates"].get("unit", "")) for c in summary["conditions"] if _dose(c)}
+    return units.pop() if len(units) == 1 else ""
+
+
 def tradeoff_points(summary: dict[str, Any]) -> tuple[str, str, list[Point]] | None:
     """Return axis labels and points: side effect against effect, both relative to the baseline."""
     chosen = headline_metric(summary)
@@ -116,15 +122,20 @@ def _candidates(
 ) -> list[tuple[str, str, dict[str, Any], str]]:
     """Return (title, measure, metric, derived key) of the wanted metrics that the run has."""
     titles = {"perplexity_ratio": "perplexity ratio", "kl": "KL to baseline (nats/token)"}
-    found = []
+    found: list[tuple[int, str, str, dict[str, Any], str]] = []
     for wanted in names:
         key = wanted if wanted == "perplexity_ratio" else ""
-        name = "nll" if key else wanted
-        for measure, block in summary["measures"].items():
-            for metric in block["metrics"]:
-                if metric["name"] == name:
-                    found.append((titles.get(wanted, label(metric)), measure, metric, key))
-    return found
+        holders = [
+            (measure, metric)
+            for measure, block in summary["measures"].items()
+            for metric in block["metrics"]
+            if metric["name"] == ("nll" if key else wanted)
+        ]
+        for rank, (measure, metric) in enumerate(holders):
+            title = titles.get(wanted, label(metric)) + (f", {measure}" if rank else "")
+            found.append((rank, title, measure, metric, key))
+    # Every wanted metric once before any of them on a second measure.
+    return [chosen[1:] for chosen in sorted(found, key=lambda chosen: chosen[0])]
 
 
 def _value(

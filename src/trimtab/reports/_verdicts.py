@@ -105,17 +105,18 @@ def finding(summary: dict[str, Any]) -> str:
     shown = with_interval(found["difference"], found["interval"], metric, sign=True)
     if metric["kind"] != "number":
         shown += " points"
+    prompt = _prompt_alone(summary, name, metric)
     if significant(found) and upward * found["difference"] > 0:
         verb = "raised" if upward > 0 else "lowered"
         p = f"Holm p = {p_value(found['p_holm'])}".replace("= <", "< ")
         return (
             f"{best} {verb} {title} by {shown} against the baseline "
-            f"({p}, n = {found['n']}){_against_random(numbers, upward)}."
+            f"({p}, n = {found['n']}){_against_random(numbers, upward)}{prompt}."
         )
     tests = summary["families"]["baseline"]["tests"]
     return (
         f"No treatment improved {title} significantly (Holm, {tests} tests): the best, {best}, "
-        f"differs from the baseline by {shown} (n = {found['n']}{_power(found, metric)})."
+        f"differs from the baseline by {shown} (n = {found['n']}{_power(found, metric)}){prompt}."
     )
 
 
@@ -124,6 +125,17 @@ def _power(found: dict[str, Any], metric: dict[str, Any]) -> str:
         return ""
     smallest = number(found["mde"] * scale(metric), percent=metric["kind"] != "number")
     return f"; this run would miss a true difference below {smallest} more than one time in five"
+
+
+def _prompt_alone(summary: dict[str, Any], measure: str, metric: dict[str, Any]) -> str:
+    entries = summary["measures"][measure]["conditions"]
+    for condition in (c["condition"] for c in summary["conditions"] if c["group"] == "prompt"):
+        numbers = entries.get(condition)
+        found = numbers and numbers["metrics"][metric["id"]].get("vs_baseline")
+        if found:
+            shown = with_interval(found["difference"], found["interval"], metric, sign=True)
+            return f"; {condition} alone gives {shown}"
+    return ""
 
 
 def _against_random(numbers: dict[str, Any], upward: int) -> str:

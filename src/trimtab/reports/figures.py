@@ -14,6 +14,7 @@ from trimtab.reports._panels import (
     Point,
     strength_panels,
     strength_points,
+    strength_unit,
     to_csv,
     tradeoff_points,
 )
@@ -38,6 +39,7 @@ def strength_figure(summary: dict[str, Any], out_dir: Path) -> list[Path]:
     grid = strength_panels(summary)
     series = sorted({p.series for p in points if p.group == "treatment"})
     columns = max(len(row) for row in grid)
+    unit = strength_unit(summary)
     with style.canvas(_WIDTH, 0.6 + 2.5 * len(grid)) as figure:
         panels = figure.subplots(len(grid), columns, squeeze=False)
         for row, titles in enumerate(grid):
@@ -49,7 +51,7 @@ def strength_figure(summary: dict[str, Any], out_dir: Path) -> list[Path]:
                 _strength_panel(axes, [p for p in points if p.panel == titles[column]], series)
                 axes.set_title(titles[column])
                 if row == len(grid) - 1 or column >= len(grid[row + 1]):
-                    axes.set_xlabel("strength")
+                    axes.set_xlabel(f"strength ({unit})" if unit else "strength")
         handles: dict[str, Any] = {}
         for axes in figure.axes:
             found, labels = axes.get_legend_handles_labels()

@@ -35,6 +35,9 @@ _THEME = {
     style.MUTED: "var(--muted)",
     style.GRID: "var(--line)",
     style.PAPER: "var(--card)",
+    style.PROMPT: "var(--prompt)",
+    style.CONTROL: "var(--control)",
+    **{colour: f"var(--s{index})" for index, colour in enumerate(style.SERIES)},
 }
 _CAPTIONS = {
     "strength": "Effect (above) and damage (below) against strength. Bands and bars: 95 % "

@@ -72,18 +72,35 @@ def _conditions(run: RunSource) -> list[dict[str, Any]]:
         }
         for label, cell in first.items()
     ]
-    draws: dict[str, list[dict[str, Any]]] = {}
-    for condition in found:
+    return found + _pools(found)
+
+
+def _pools(conditions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return a pooled condition for random vectors that differ in nothing but the draw."""
+    draws: dict[tuple[Any, Any], list[dict[str, Any]]] = {}
+    for condition in conditions:
         if condition["group"] == "random":
-            place = {k: v for k, v in condition["coordinates"].items() if k != "series"}
-            draws.setdefault(json.dumps(place, sort_keys=True), []).append(condition)
-    for members in draws.values():
-        if len(members) > 1:
-            dose = members[0]["coordinates"].get("dose")
-            at = f" at {dose:g}" if len(draws) > 1 and isinstance(dose, float | int) else ""
-            pooled = {**members[0], "group": "pooled", "condition": f"random{at}, pooled"}
-            found.append({**pooled, "members": [member["condition"] for member in members]})
-    return found
+            place = condition["coordinates"]
+            draws.setdefault((place.get("dose"), place.get("layer")), []).append(condition)
+    several = len(draws) > 1
+    return [
+        {
+            **members[0],
+            "group": "pooled",
+            "condition": f"random{_place(dose, layer) if several else ''}, pooled",
+            "coordinates": {
+                key: value for key, value in members[0]["coordinates"].items() if key != "draw"
+            },
+            "members": [member["condition"] for member in members],
+        }
+        for (dose, layer), members in draws.items()
+        if len(members) > 1
+    ]
+
+
+def _place(dose: Any, layer: Any) -> str:
+    at = f" {dose:+g}" if isinstance(dose, int | float) else ""
+    return at + (f" layer {layer:g}" if isinstance(layer, int | float) else "")
 
 
 def _group(cell: Cell) -> str:

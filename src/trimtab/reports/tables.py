@@ -83,7 +83,8 @@ def condition_table(
         metrics: Metric ids to show; None is what ``effect_metrics`` names.
     """
     block = summary["measures"][measure]
-    shown = [m for m in block["metrics"] if m["id"] in (metrics or effect_metrics(block))]
+    by_id = {m["id"]: m for m in block["metrics"]}
+    shown = [by_id[name] for name in metrics or effect_metrics(block)]
     columns = ["condition", "n"]
     for metric in shown:
         columns += [label(metric), "Δ"]
@@ -106,13 +107,14 @@ def condition_table(
 
 
 def effect_metrics(block: dict[str, Any]) -> list[str]:
-    """Return the ids of a measure's effects, verdicts alone where a judge also gives P(yes)."""
-    effects = [m["id"] for m in block["metrics"] if m["role"] == "effect"]
+    """Return the ids of a measure's effects, derived ones first; all metrics if it has none.
+
+    Where a judge gives a verdict and its probability (``truth`` and ``truth_p``), the verdict.
+    """
     names = {m["name"] for m in block["metrics"]}
     twins = {f"{name}_p" for name in names} & names
-    return [m["id"] for m in block["metrics"] if m["id"] in effects and m["name"] not in twins] or [
-        m["id"] for m in block["metrics"]
-    ]
+    shown = [m for m in block["metrics"] if m["role"] == "effect" and m["name"] not in twins]
+    return [m["id"] for m in sorted(shown or block["metrics"], key=lambda m: not m["derived"])]
 
 
 def difference(found: dict[str, Any] | None, metric: dict[str, Any]) -> str:
@@ -129,9 +131,10 @@ def damage_table(summary: dict[str, Any]) -> Table:
     kept = _damage_metrics(summary)
     if any(metric["name"] == "nll" for _, metric in _all_metrics(summary)):
         columns.append(("perplexity ratio", _perplexity(summary)))
+    names = [metric["name"] for _, metric in kept]
     for measure, metric in kept:
-        unit = " (nats/token)" if metric["name"] == "kl" else ""
-        columns.append((label(metric) + unit, _means(summary, measure, metric)))
+        where = f", {measure}" if names.count(metric["name"]) > 1 else ""
+        columns.append((label(metric) + where, _means(summary, measure, metric)))
     columns += [(name, _rates(summary, name)) for name in ("truncated", "errors", "missing")]
     columns.append(("unscored", _unscored(summary)))
     rows = tuple(
@@ -140,8 +143,9 @@ def damage_table(summary: dict[str, Any]) -> Table:
     )
     note = (
         "Perplexity ratio: exp of the mean paired difference in nats per token to the baseline; "
-        "truncated: texts cut at the token limit; unscored: share of judgements without a value, "
-        "over all judges. A dash is a missing number, not a zero."
+        "kl: to the unedited model, nats per token unless a unit is given; truncated: texts cut at "
+        "the token limit; unscored: share of judgements without a value, over all judges. A dash "
+        "is a missing number, not a zero."
     )
     return Table("damage", "Damage", ("condition", *(n for n, _ in columns)), rows, note)
 

@@ -8,6 +8,7 @@ import pytest
 
 from trimtab.core.spec import Cell, Component, JudgePlan, Metric, ModelSpec, Plan
 from trimtab.core.types import Choice, Completion, Message, Sample, SamplingParams, Score
+from trimtab.reports.summary import summarise
 
 MODEL = ModelSpec(id="bundled:smollm2-135m-instruct", dtype="float32", device="cpu")
 DOSES = (-0.6, -0.3, 0.3, 0.6, 0.9)
@@ -36,8 +37,8 @@ def conditions():
         yield f"caa {dose:+.1f}", "treatment", _caa(dose), _at(dose), dose
     for seed in (1, 2):
         config = {"dose": 0.6, "layer": 15, "direction": "random", "seed": seed}
-        place = {"dose": 0.6, "layer": 15, "series": "random"}
-        yield f"random {seed}", "control", Component(name="caa", config=config), place, 0.02
+        place = {"dose": 0.6, "layer": 15, "series": "random", "unit": "relative", "draw": seed}
+        yield f"random +0.6 #{seed}", "control", Component(name="caa", config=config), place, 0.02
 
 
 def _caa(dose):
@@ -45,7 +46,7 @@ def _caa(dose):
 
 
 def _at(dose):
-    return {"dose": dose, "layer": 15, "series": "caa"}
+    return {"dose": dose, "layer": 15, "series": "caa", "unit": "relative"}
 
 
 def judge_plans():
@@ -74,7 +75,7 @@ def judge_plans():
              ("refusal", "binary", damage, False)),
         plan("choice-5555", "options", ("options",), ("mc1", "binary", effect, True),
              ("mc2", "fraction", effect, True), ("mc3", "fraction", effect, True)),
-        plan("divergence-6666", "options", ("options",), ("kl", "number", damage, False)),
+        plan("divergence-6666", "options", ("options", "heldout"), ("kl", "number", damage, False)),
         plan("choice-7777", "options", ("two_option",), ("two_option", "binary", effect, True)),
         plan("perplexity-8888", "options", ("heldout",), ("nll", "number", damage, False)),
     )  # fmt: skip
@@ -130,7 +131,8 @@ def _numbers(measure, dose, sample, rng):
                 "kl": 0.6 * hurt + (0.05 * rng.random() if dose else 0.0)}  # fmt: skip
     if measure == "two_option":
         return {"two_option": float(p_true + rng.gauss(0, 0.1) > 0.48)}
-    return {"nll": 2.9 + item.gauss(0, 0.3) + 0.5 * hurt}
+    return {"nll": 2.9 + item.gauss(0, 0.3) + (0.5 + 0.1 * rng.random()) * hurt,
+            "kl": 0.5 * hurt + (0.05 * rng.random() if dose else 0.0)}  # fmt: skip
 
 
 def _text(values, dose, sample):
@@ -143,29 +145,37 @@ def _text(values, dose, sample):
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def build():
     return build_run
 
 
+@pytest.fixture(scope="session")
+def summary():
+    """The summary of the default run; tests must not change it."""
+    return summarise(build_run())
+
+
 def build_run(
     *,
-    num=40,
+    num=30,
     clusters=True,
     no_completions=(),
     no_scores=(),
     unscored=0.02,
     texts=None,
     errors=0.01,
+    reverse=False,
+    measures=("generation", "options", "two_option", "heldout"),
 ):
     """Return a fake run; ``no_completions`` names conditions, ``no_scores`` judges by key."""
     samples, judges = make_samples(num, clusters), judge_plans()
     cells, completions, scores = [], {}, {}
     for label, role, intervention, place, dose in conditions():
-        for measure in samples:
+        for measure in measures:
             text = measure == "generation"
             cell = Cell(
-                key=f"{measure}-{label}".replace(" ", "_"), condition=label, role=role,
+                key=f"{measure}-{len(cells):02d}", condition=label, role=role,
                 coordinates=place, measure=measure, model=MODEL, model_identity="m" * 16,
                 task=Component(name="truthfulqa", config={"measure": measure}), split="test",
                 samples=measure, output="text" if text else "options", intervention=intervention,
@@ -193,13 +203,17 @@ def build_run(
                 for judge in judges:
                     if judge.key in no_scores or measure not in judge.measures or failed:
                         continue
-                    gone = judge.component.name == "rubric" and rng.random() < unscored
+                    luck = random.Random(f"{judge.key} {label} {sample.id}").random()
+                    gone = judge.component.name == "rubric" and luck < unscored
                     names = [metric.name for metric in judge.metrics]
                     scores.setdefault((judge.key, cell.key), []).append(Score(
                         cell=cell.key, sample_id=sample.id, judge=judge.key,
                         values={name: None if gone else values[name] for name in names},
                         error="no yes or no in the reply" if gone else None,
                     ))  # fmt: skip
+    if reverse:
+        for rows in (*completions.values(), *scores.values()):
+            rows.reverse()
     plan = Plan(
         recipe="truthfulqa_steering", name="demo", cells=tuple(cells), judges=judges, seed=11
     )

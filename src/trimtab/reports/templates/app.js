@@ -69,7 +69,10 @@
       const chips = make("div", "chips");
       if (answer[2] !== null) chips.append(make("span", "chip flag", `error: ${answer[2]}`));
       if (answer[1] === "length") chips.append(make("span", "chip flag", "truncated"));
-      m.metrics.forEach((metric, i) => chips.append(chip(metric, answer[3][i])));
+      m.metrics.forEach((metric, i) => {
+        // A damage that did not happen is not worth a chip.
+        if (!metric.damage || metric.kind !== "binary" || answer[3][i] !== 0) chips.append(chip(metric, answer[3][i]));
+      });
       box.append(chips);
     }
     return box;

@@ -1,0 +1,52 @@
+"""Figures: equal bytes, the CSV beside them, and nothing drawn of what is not there."""
+
+import csv
+
+from trimtab.reports._panels import strength_points, tradeoff_points
+from trimtab.reports.figures import write_figures
+from trimtab.reports.summary import summarise
+
+
+def test_equal_summaries_give_equal_bytes(summary, tmp_path):
+    first = write_figures(summary, tmp_path / "a")
+    second = write_figures(summary, tmp_path / "b")
+    assert [p.name for p in first] == [p.name for p in second]
+    assert {p.suffix for p in first} == {".png", ".svg", ".csv"} and len(first) == 6
+    for a, b in zip(first, second, strict=True):
+        assert a.read_bytes() == b.read_bytes(), a.name
+
+
+def test_the_csv_holds_the_points_in_the_units_of_the_axes(summary, tmp_path):
+    write_figures(summary, tmp_path)
+    with (tmp_path / "strength.csv").open(newline="") as file:
+        rows = {(row["panel"], row["condition"]): row for row in csv.DictReader(file)}
+    mean = summary["measures"]["options"]["conditions"]["caa +0.6"]["metrics"]["mc1"]["mean"]
+    assert float(rows["mc1 %", "caa +0.6"]["y"]) == 100 * mean
+    assert float(rows["perplexity ratio", "baseline"]["y"]) == 1
+
+
+def test_what_is_missing_has_no_point(build):
+    summary = summarise(build(no_completions=("caa +0.6",), measures=("generation", "options")))
+    found = tradeoff_points(summary)
+    assert found is not None
+    for points in (strength_points(summary), found[2]):
+        assert points and "caa +0.6" not in {p.condition for p in points}
+
+
+def test_without_strengths_or_scores_there_is_no_figure(build, tmp_path):
+    run = build(no_scores=[judge.key for judge in build().judges()])
+    assert strength_points(summarise(run)) == []
+    assert write_figures(summarise(run), tmp_path) == []
+
+
+def test_labels_with_dollars_are_no_formulas(build, tmp_path):
+    run = build(measures=("generation", "options"))
+    cells = tuple(
+        c.model_copy(update={"condition": f"{c.condition} $x^$ <b>"})
+        if c.role == "treatment"
+        else c
+        for c in run.plan.cells
+    )
+    run.plan = run.plan.model_copy(update={"cells": cells})
+    write_figures(summarise(run), tmp_path)
+    assert "caa +0.6 $x^$ &lt;b&gt;" in (tmp_path / "tradeoff.svg").read_text()
