@@ -35,7 +35,8 @@ class _Config(Spec):
         form: ``generation`` writes an answer; ``options`` scores published answers (MC1, MC2 and
             binary); ``two_option`` shows two answers and scores the letters, in both orders.
         rendering: ``chat`` or ``plain``; published log-probability numbers are plain.
-        preset: ``qa`` puts the six-pair primer in front; published numbers use it.
+        preset: ``qa`` puts the six-pair primer in front, as published numbers have it; with plain
+            rendering only. The two-option form never has it: it shows no lettered answers.
         limit: Most questions per split, spread over the categories; None is all.
         fractions: How questions are shared out; ``{fit: 0, select: 0, test: 1}`` for a benchmark.
         max_tokens: Most new tokens of a generated answer.
@@ -56,8 +57,6 @@ class _Config(Spec):
     def _preset_fits(cls, preset: Preset, info: ValidationInfo) -> Preset:
         if preset == "qa" and info.data.get("rendering") == "chat":
             raise ValueError("the Q/A primer is raw text, it needs `rendering: plain`")
-        if preset == "qa" and info.data.get("form") == "two_option":
-            raise ValueError("the Q/A primer has no lettered answers, two_option needs `none`")
         return preset
 
 
@@ -72,11 +71,12 @@ class TruthfulQA(Task[_Config]):
         self.output = "text" if config.form == "generation" else "options"
         self.measure = config.form
         self.rendering = config.rendering
+        self._preset: Preset = "none" if config.form == "two_option" else config.preset
 
     @property
     def protocol(self) -> str:
         """Form, rendering and preset, e.g. ``truthfulqa/options/plain+qa``."""
-        preset = "" if self.config.preset == "none" else f"+{self.config.preset}"
+        preset = "" if self._preset == "none" else f"+{self._preset}"
         return f"truthfulqa/{self.config.form}/{self.config.rendering}{preset}"
 
     @property
@@ -134,7 +134,7 @@ class TruthfulQA(Task[_Config]):
                 messages=_ask(item.question),
                 positive=right,
                 negative=wrong,
-                preamble=primer(self.config.preset),
+                preamble=primer(self._preset),
             )
             for item in self.questions(split)
             for k, (right, wrong) in enumerate(_pairs(item, self.config.max_pairs_per_question))
@@ -158,7 +158,7 @@ class TruthfulQA(Task[_Config]):
             messages=_ask(item.question),
             target=item.best_answer,
             cluster=item.category,
-            preamble=primer(self.config.preset),
+            preamble=primer(self._preset),
             metadata=metadata,
         )
 
@@ -169,7 +169,7 @@ class TruthfulQA(Task[_Config]):
             target=item.best_answer,
             choices=_choices(item),
             cluster=item.category,
-            preamble=primer(self.config.preset),
+            preamble=primer(self._preset),
             metadata=_about(item),
         )
 
