@@ -41,7 +41,7 @@ def run(
     from trimtab.cli import phases, planning
 
     created = planning.create(config, tuple(override or ()), out)
-    phases.run_all(created, "run")
+    phases.run_all(created)
 
 
 @app.command()
@@ -49,7 +49,7 @@ def resume(run_dir: RunDir) -> None:
     """Continue a run where it stopped; takes no options, the run knows them."""
     from trimtab.cli import phases
 
-    phases.run_all(phases.open_run(run_dir), "resume")
+    phases.run_all(phases.open_run(run_dir))
 
 
 @app.command()

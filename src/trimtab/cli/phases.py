@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,16 +12,19 @@ from rich.console import Console
 
 from trimtab.cli.progress import make_progress
 from trimtab.core.config import validate
-from trimtab.core.errors import ConfigError, JudgeError
+from trimtab.core.errors import ConfigError, JudgeError, TrimtabError
 from trimtab.core.folder import add_extension
 from trimtab.core.spec import Component, Plan
 from trimtab.models.load import resolve
 from trimtab.reports.write import headline_tables, write_report
 from trimtab.runs import gates
 from trimtab.runs.attempts import open_attempt
+from trimtab.runs.log import log_to
 from trimtab.runs.pipeline import PHASES, run_phases
 from trimtab.runs.planning import plan_judge
 from trimtab.runs.store import Run
+
+_log = logging.getLogger(__name__)
 
 
 def open_run(run_dir: Path) -> Run:
@@ -30,11 +35,11 @@ def open_run(run_dir: Path) -> Run:
     return run
 
 
-def run_all(run: Run, command: str) -> None:
+def run_all(run: Run) -> None:
     """Run all phases and the report; a failed judge is reported after the report is written."""
     failed: JudgeError | None = None
     try:
-        _run(run, PHASES, command)
+        _run(run, PHASES)
     except JudgeError as error:
         failed = error
     show_report(run)
@@ -45,7 +50,7 @@ def run_all(run: Run, command: str) -> None:
 
 def run_some(run: Run, phase: str) -> None:
     """Run one phase."""
-    _run(run, (phase,), phase)
+    _run(run, (phase,))
 
 
 def add_judges(run: Run, texts: Sequence[str]) -> None:
@@ -75,12 +80,17 @@ def show_report(run: Run) -> None:
     console.print(f"report: {written.html}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _run(run: Run, phases: Sequence[str], command: str) -> None:
+def _run(run: Run, phases: Sequence[str]) -> None:
     progress = make_progress()
-    attempt = open_attempt(run.dir, command, inputs=_inputs(run.plan))
+    attempt = open_attempt(run.dir, sys.argv, inputs=_inputs(run.plan))
     for warning in attempt.warnings:
         progress.note(f"warning: {warning}")
-    run_phases(run, phases, attempt.number, progress)
+    with log_to(attempt.log_file):
+        try:
+            run_phases(run, phases, attempt.number, progress)
+        except TrimtabError:
+            _log.exception("stopped")
+            raise
 
 
 def _inputs(plan: Plan) -> dict[str, str]:
