@@ -1,0 +1,107 @@
+"""What a model directory must hold, and what of it determines a model's output. No torch."""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from pathlib import Path
+from typing import Any
+
+from trimtab.core.errors import ModelError
+from trimtab.core.keys import content_key
+from trimtab.models.cache import cached_sha256
+from trimtab.models.memory import ModelCard, card_from_config
+
+# Weights, configuration, tokenizer and templates; not READMEs, logs or optimizer states.
+_SUFFIXES = {".safetensors", ".json", ".jinja", ".model", ".txt", ".tiktoken"}
+_PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the object in a JSON file; raise ModelError if it holds none."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} can't be read: {error}.", hint="Fetch it again.") from error
+    if not isinstance(value, dict):
+        raise ModelError(f"{path} holds no JSON object.", hint="Fetch it again.")
+    return value
+
+
+def check_directory(folder: Path) -> ModelCard:
+    """Return the card of the model in ``folder`` after a look at every weight file's header.
+
+    Raises:
+        ModelError: A file is missing, damaged or cut short, or the weights are pickled.
+    """
+    config = folder / "config.json"
+    if not config.is_file():
+        adapter = (folder / "adapter_config.json").is_file()
+        raise ModelError(
+            f"{folder} has no config.json.",
+            hint="It is an adapter; name its base model here."
+            if adapter
+            else "Name the folder that `save_pretrained` wrote.",
+        )
+    weights = _weight_files(folder)
+    count = sum(_num_parameters(path) for path in weights)
+    return card_from_config(read_json(config), str(config), count)
+
+
+def directory_identity(folder: Path, with_code: bool) -> str:
+    """Return a hash of the names and contents of the files that determine a model's output.
+
+    Args:
+        folder: The model's folder; ``1_Pooling`` and the like belong to sentence encoders.
+        with_code: Python files count as well (``trust_remote_code``).
+    """
+    suffixes = _SUFFIXES | ({".py"} if with_code else set())
+    found = [*folder.glob("*"), *folder.glob("[0-9]_*/*")]
+    files = sorted(p for p in found if p.is_file() and p.suffix in suffixes)
+    # The names of the shards, not of the folder: a moved model is the same model.
+    return content_key([[p.relative_to(folder).as_posix(), cached_sha256(p)] for p in files], 32)
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        names = sorted(set(read_json(index).get("weight_map", {}).values()))
+        missing = [name for name in names if not (folder / name).is_file()]
+        if missing or not names:
+            raise ModelError(
+                f"{folder} lacks {', '.join(missing) or 'weights'} that {index.name} lists.",
+                hint="Fetch the missing files.",
+            )
+        return [folder / name for name in names]
+    single = folder / "model.safetensors"
+    if single.is_file():
+        return [single]
+    pickled = sorted(p.name for pattern in _PICKLES for p in folder.glob(pattern))
+    if pickled:
+        raise ModelError(
+            f"{folder} has only pickled weights ({', '.join(pickled[:3])}), which can run code.",
+            hint="Convert them where you trust them: AutoModelForCausalLM.from_pretrained(DIR)"
+            ".save_pretrained(NEW_DIR).",
+        )
+    raise ModelError(f"{folder} has no model.safetensors.", hint="Fetch the weights.")
+
+
+def _num_parameters(path: Path) -> int:
+    """Count the numbers in a safetensors file; raise ModelError if its header and size disagree."""
+    size = path.stat().st_size
+    try:
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            if length > size:
+                raise ValueError(f"a header of {length} bytes in a file of {size}")
+            header = json.loads(file.read(length))
+        header.pop("__metadata__", None)
+        end = max((t["data_offsets"][1] for t in header.values()), default=0)
+        if size != 8 + length + end:
+            raise ValueError(f"{size} bytes where its header says {8 + length + end}")
+        return sum(math.prod(t["shape"]) for t in header.values())
+    except (struct.error, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(
+            f"{path} is not a whole safetensors file: {error}.", hint="Fetch it again."
+        ) from error

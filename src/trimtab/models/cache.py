@@ -1,0 +1,73 @@
+"""Where converted weights, fetched packages and file hashes are kept between runs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from trimtab.core.keys import content_key, file_sha256
+
+try:
+    import fcntl
+except ImportError:  # Windows: two processes may do the same work; the first rename wins.
+    fcntl = None  # type: ignore[assignment]
+
+
+def cache_dir() -> Path:
+    """Return the cache folder: ``TRIMTAB_CACHE``, else ``~/.cache/trimtab``. It may not exist."""
+    named = os.environ.get("TRIMTAB_CACHE")
+    return Path(named).expanduser() if named else Path.home() / ".cache" / "trimtab"
+
+
+@contextlib.contextmanager
+def building(target: Path) -> Iterator[Path | None]:
+    """Yield an empty folder that becomes ``target`` at the end, or None if ``target`` exists.
+
+    Processes that build the same target wait for one another; a build that raises leaves nothing.
+    """
+    if target.is_dir():
+        yield None
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(target.with_name(target.name + ".lock")):
+        if target.is_dir():
+            yield None
+            return
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".building-") as temporary:
+            folder = Path(temporary) / target.name
+            folder.mkdir()
+            yield folder
+            # Where locks do not work another process may have been first; its folder is equal.
+            if not target.is_dir():
+                folder.rename(target)
+
+
+def cached_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, remembered by its path, size and time of last change."""
+    path = path.resolve()
+    info = path.stat()
+    key = content_key([str(path), info.st_size, info.st_mtime_ns], 32)
+    note = cache_dir() / "sha256" / key
+    if note.is_file():
+        known = note.read_text(encoding="ascii")
+        if len(known) == 64:
+            return known
+    digest = file_sha256(path)
+    # A cache that can't be written costs time, not correctness.
+    with contextlib.suppress(OSError):
+        note.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=note.parent, delete=False) as file:
+            file.write(digest)
+        Path(file.name).replace(note)
+    return digest
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as file:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
