@@ -1,5 +1,7 @@
-"""What every judge offers. A judge sees the sample and the completion, never the prompt that the
-intervention made of it: a trigger or a persona can't reach it.
+"""What every judge offers.
+
+A judge sees the sample and the completion, never the prompt that the intervention made of it: a
+trigger or a persona can't reach it.
 """
 
 from __future__ import annotations

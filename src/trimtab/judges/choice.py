@@ -133,9 +133,9 @@ def _values(name: OptionSet, true: list[float], false: list[float]) -> dict[str,
     best_false = max(false)
     if name in ("mc1", "binary"):
         return {name: float(true[0] > best_false)}
-    log_share = _log_sum_exp(true) - _log_sum_exp(true + false)
-    # Rounding may leave the share of everything a hair above 1.
-    share = min(1.0, math.exp(log_share))
+    # As a logistic of the log-odds: exactly 1/2 for a tie, and never above 1. exp(710) overflows.
+    log_odds = _log_sum_exp(true) - _log_sum_exp(false)
+    share = 1.0 / (1.0 + math.exp(min(-log_odds, 700.0)))
     if name == "two_option":
         return {"two_option": share, "two_option_choice": float(true[0] > best_false)}
     return {"mc2": share, "mc3": sum(value > best_false for value in true) / len(true)}

@@ -122,11 +122,7 @@ class Rubric(Judge[RubricConfig]):
         text = path.read_text(encoding="utf-8")
         self._file, instructions = _parse(text, path)
         self._hash = content_key(text)
-        solved = [
-            _fill(self._file.item, _values(example)) + ("\nyes" if example.verdict else "\nno")
-            for example in self._file.examples
-        ]
-        self._prefix = "\n\n".join([instructions, *solved, ""])
+        self._instructions = instructions
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -154,13 +150,21 @@ class Rubric(Judge[RubricConfig]):
         return {"rubric": self._hash}
 
     def prompt(self, item: Item) -> tuple[Message, ...]:
-        """Return what the model is asked: one user turn, fixed part first.
+        """Return what the model is asked: instructions and examples first, the item last.
 
+        The examples are turns of their own, because small models then reply with the word alone.
         Every text of the item is a JSON string on one line, in which special tokens are escaped:
         an answer can't close its quotes, open a turn or add a line that looks like a verdict.
         """
-        content = self._prefix + _fill(self._file.item, _item_values(item))
-        return (Message(role="user", content=content),)
+        examples = self._file.examples
+        values = [*map(_values, examples), _item_values(item)]
+        asked = [_fill(self._file.item, each) for each in values]
+        asked[0] = f"{self._instructions}\n\n{asked[0]}"
+        turns: list[Message] = []
+        for example, question in zip(examples, asked, strict=False):
+            turns.append(Message(role="user", content=question))
+            turns.append(Message(role="assistant", content="yes" if example.verdict else "no"))
+        return (*turns, Message(role="user", content=asked[-1]))
 
     def score(self, items: Sequence[Item], resource: Chat | Embedder | None) -> list[Verdict]:
         """Ask about all items that have an answer at once.

@@ -1,0 +1,176 @@
+"""The API client against a real server on the loopback interface."""
+
+import json
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from trimtab.clients.http import HttpChat
+from trimtab.core.errors import JudgeError
+from trimtab.core.spec import Endpoint
+from trimtab.core.types import Chat, Message
+
+pytest.importorskip("openai", reason="the extra `judges` is not installed")
+
+Answer = tuple[int, dict[str, str], str]
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., tuple[HttpChat, list]]]:
+    """Return a maker of a client and the list of requests its server has seen."""
+    monkeypatch.setenv("TRIMTAB_TEST_KEY", "sk-very-secret")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    servers = []
+
+    def start(respond: Callable[[str, int], Answer], **settings) -> tuple[HttpChat, list]:
+        seen: list[tuple[str, dict, str]] = []
+        lock = threading.Lock()
+
+        def do_post(handler: BaseHTTPRequestHandler) -> None:
+            body = json.loads(handler.rfile.read(int(handler.headers["Content-Length"])))
+            content = body["messages"][-1]["content"]
+            with lock:
+                seen.append((handler.path, body, handler.headers["Authorization"]))
+                earlier = sum(b["messages"][-1]["content"] == content for _, b, _ in seen) - 1
+            status, headers, text = respond(content, earlier)
+            handler.send_response(status)
+            data = text.encode()
+            for name, value in {"Content-Type": "application/json", **headers}.items():
+                handler.send_header(name, value)
+            handler.send_header("Content-Length", str(len(data)))
+            handler.end_headers()
+            handler.wfile.write(data)
+
+        handler_type = type(
+            "Handler", (BaseHTTPRequestHandler,), {"do_POST": do_post, "log_message": lambda *a: 0}
+        )
+        server = ThreadingHTTPServer(("127.0.0.1", 0), handler_type)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        servers.append((server, thread))
+        endpoint = Endpoint(
+            base_url=f"http://127.0.0.1:{server.server_port}/v1",
+            model="judge-1",
+            api_key_env="TRIMTAB_TEST_KEY",
+        )
+        return HttpChat(endpoint, **{"max_retries": 2, **settings}), seen
+
+    yield start
+    for server, thread in servers:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def ask(*texts: str) -> list[tuple[Message, ...]]:
+    return [(Message(role="user", content=text),) for text in texts]
+
+
+def reply(content: str | None, top: dict[str, float] | None = None) -> Answer:
+    choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant"}}
+    choice["message"]["content"] = content
+    if top is not None:
+        tokens = [{"token": t, "logprob": math.log(p), "bytes": None} for t, p in top.items()]
+        choice["logprobs"] = {"content": [{**tokens[0], "top_logprobs": tokens}]}
+    body = {"id": "1", "object": "chat.completion", "created": 1, "model": "judge-1"}
+    return 200, {}, json.dumps({**body, "choices": [choice]})
+
+
+def test_replies_keep_the_order_of_the_prompts(serve) -> None:
+    def respond(content, earlier):
+        time.sleep(0.02 * (3 - int(content)))
+        return reply(f"reply {content}")
+
+    chat, seen = serve(respond)
+    assert isinstance(chat, Chat)
+    assert chat.complete(ask("0", "1", "2", "3"), 9) == [f"reply {i}" for i in range(4)]
+    path, body, authorization = seen[0]
+    assert path == "/v1/chat/completions" and authorization == "Bearer sk-very-secret"
+    assert (body["model"], body["temperature"], body["max_tokens"]) == ("judge-1", 0.0, 9)
+    assert "sk-very-secret" not in f"{chat.identity} {vars(chat)}"
+
+
+def test_yes_probability_sums_spellings(serve) -> None:
+    tops = {
+        "both": {"Yes": 0.375, " yes": 0.125, "No": 0.125, "Maybe": 0.25},
+        "only": {"no": 0.5, "yesterday": 0.25},
+        "neither": {"Maybe": 0.9},
+        "absent": None,
+    }
+    chat, seen = serve(lambda content, earlier: reply("Yes", tops[content]))
+    assert chat.yes_probabilities(ask(*tops)) == [pytest.approx(0.8), 0.0, None, None]
+    assert (seen[0][1]["logprobs"], seen[0][1]["max_tokens"]) == (True, 1)
+
+
+def test_overload_is_waited_out_as_long_as_the_server_says(serve) -> None:
+    def respond(content, earlier):
+        if earlier == 0:
+            return 429, {"Retry-After": "1.25"}, '{"error": {"message": "slow down"}}'
+        return reply("yes")
+
+    chat, seen = serve(respond)
+    start = time.monotonic()
+    assert chat.complete(ask("x"), 5) == ["yes"]
+    # Without the header the wait would be half a second at most.
+    assert time.monotonic() - start >= 1.25
+    assert len(seen) == 2
+
+
+def test_retries_are_finite(serve) -> None:
+    chat, seen = serve(lambda content, earlier: (503, {"Retry-After": "0.01"}, "{}"), max_retries=3)
+    with pytest.raises(JudgeError, match="status 503"):
+        chat.complete(ask("x"), 5)
+    assert len(seen) == 4
+
+
+def test_a_refused_key_is_fatal_at_once_and_spares_the_rest(serve) -> None:
+    refusal = (401, {}, '{"error": {"message": "bad key"}}')
+    chat, seen = serve(lambda content, earlier: refusal, num_parallel=1)
+    with pytest.raises(JudgeError, match="TRIMTAB_TEST_KEY") as caught:
+        chat.complete(ask(*map(str, range(50))), 5)
+    assert "sk-very-secret" not in str(caught.value)
+    assert len(seen) < 10
+
+
+def test_an_unknown_model_is_fatal(serve) -> None:
+    chat, _ = serve(lambda content, earlier: (404, {}, '{"error": {"message": "no model"}}'))
+    with pytest.raises(JudgeError, match="judge-1"):
+        chat.complete(ask("x"), 5)
+
+
+@pytest.mark.parametrize(
+    "malformed",
+    [
+        (200, {}, "{not json"),
+        (200, {}, '{"choices": []}'),
+        (200, {}, '{"choices": [{"index": 0}]}'),
+        (200, {}, '{"choices": null}'),
+        (200, {}, "[]"),
+        (200, {"Content-Type": "text/html"}, "<html>gateway</html>"),
+        (400, {}, '{"error": {"message": "content filter"}}'),
+        reply(None),
+    ],
+    ids=lambda answer: answer[2][:30],
+)
+def test_a_bad_reply_costs_one_prompt_only(serve, malformed) -> None:
+    chat, _ = serve(lambda content, earlier: malformed if content == "bad" else reply("yes"))
+    assert chat.complete(ask("good", "bad", "good"), 5) == ["yes", None, "yes"]
+    assert chat.yes_probabilities(ask("bad")) == [None]
+
+
+def test_a_missing_key_names_the_variable(serve, monkeypatch) -> None:
+    chat, seen = serve(lambda content, earlier: reply("yes"))
+    monkeypatch.delenv("TRIMTAB_TEST_KEY")
+    with pytest.raises(JudgeError, match="TRIMTAB_TEST_KEY is not set"):
+        chat.complete(ask("x"), 5)
+    assert seen == []
+
+
+def test_an_absent_server_says_where_it_was_sought(serve) -> None:
+    endpoint = Endpoint(base_url="http://127.0.0.1:9/v1", model="m", api_key_env=None)
+    with pytest.raises(JudgeError, match=r"m@http://127\.0\.0\.1:9/v1 can't be reached"):
+        HttpChat(endpoint, max_retries=0).complete(ask("x"), 5)
