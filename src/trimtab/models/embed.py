@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import importlib.util
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 
 from trimtab.core.errors import ModelError
+from trimtab.core.lazy import lazy
 from trimtab.models.load import ResolvedModel, check_device, model_dir
 
-try:
-    from sentence_transformers import SentenceTransformer
-except ImportError:
-    SentenceTransformer = None
+if TYPE_CHECKING:
+    import sentence_transformers
+else:
+    sentence_transformers = lazy("sentence_transformers")
 
 
 class SentenceEncoder:
@@ -23,7 +27,7 @@ class SentenceEncoder:
 
     def __init__(self, resolved: ResolvedModel) -> None:
         """Load the encoder; raise ModelError if it can't be had or the library is missing."""
-        if SentenceTransformer is None:
+        if importlib.util.find_spec("sentence_transformers") is None:
             raise ModelError(
                 f"The sentence encoder {resolved.spec.id!r} needs sentence-transformers.",
                 hint="Install it: pip install 'trimtab[judges]'",
@@ -32,7 +36,7 @@ class SentenceEncoder:
         device = check_device(resolved.spec)
         folder = model_dir(resolved.spec)
         try:
-            self._model = SentenceTransformer(
+            self._model = sentence_transformers.SentenceTransformer(
                 str(folder),
                 device=str(device),
                 trust_remote_code=resolved.spec.trust_remote_code,
