@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from trimtab.reports._format import label, scale
+from trimtab.reports._rows import NLL
 from trimtab.reports._verdicts import headline_metric
 
 # Most panels in a row of the strength figure.
@@ -129,7 +130,7 @@ def _candidates(
             (measure, metric)
             for measure, block in summary["measures"].items()
             for metric in block["metrics"]
-            if metric["name"] == ("nll" if key else wanted)
+            if metric["name"] == (NLL if key else wanted)
         ]
         for rank, (measure, metric) in enumerate(holders):
             title = titles.get(wanted, label(metric)) + (f", {measure}" if rank else "")

@@ -17,6 +17,8 @@ from trimtab.core.types import Completion, Sample
 from trimtab.reports._source import RowKey, RunSource
 
 TRUTH_INFO = "truth_info"
+# Negative log-likelihood per token, whose exponential is a perplexity.
+NLL = "nll_per_token"
 
 
 @dataclass(frozen=True)
@@ -152,9 +154,13 @@ def _read_cell(run: RunSource, cell: Cell, block: Block, rows: ConditionRows) ->
 
 
 def unit_of(sample: Sample) -> str:
-    """Return the question that ``sample`` asks; both orders of a question are one unit."""
-    question = sample.metadata.get("question_id")
-    return question if isinstance(question, str) else sample.id
+    """Return the question that ``sample`` asks; both orders of a question are one unit.
+
+    A sample that is named after its cluster (``q7#ab`` in the cluster ``q7``) is one of several
+    ways to ask one question.
+    """
+    cluster = sample.cluster
+    return cluster if cluster is not None and sample.id.startswith(f"{cluster}#") else sample.id
 
 
 def _derive(block: Block, rows: ConditionRows) -> None:

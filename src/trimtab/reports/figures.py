@@ -57,7 +57,10 @@ def strength_figure(summary: dict[str, Any], out_dir: Path) -> list[Path]:
             found, labels = axes.get_legend_handles_labels()
             handles.update(zip(labels, found, strict=True))
         figure.legend(
-            list(handles.values()), list(handles), loc="outside lower center", ncols=len(handles)
+            list(handles.values()),
+            list(handles),
+            loc="outside lower center",
+            ncols=min(len(handles), 5),
         )
         (out_dir / "strength.csv").write_text(to_csv(points), encoding="utf-8", newline="\n")
         return [*style.save(figure, out_dir / "strength"), out_dir / "strength.csv"]
@@ -95,8 +98,9 @@ def _line(axes: Axes, points: list[Point], name: str, index: int) -> None:
 def _controls(axes: Axes, points: list[Point]) -> None:
     """Draw random vectors beside each other where several draws share a strength."""
     left, right = axes.get_xlim()
-    for index, point in enumerate(points):
-        offset = (index - (len(points) - 1) / 2) * 0.025 * (right - left)
+    for point in points:
+        peers = [other for other in points if other.x == point.x]
+        offset = (peers.index(point) - (len(peers) - 1) / 2) * 0.025 * (right - left)
         _bar(axes, (point.x or 0.0) + offset, point, style.CONTROL)
         axes.plot(
             (point.x or 0.0) + offset, point.y, color=style.CONTROL, marker="X", ms=6, ls="none",

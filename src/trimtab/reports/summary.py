@@ -9,7 +9,7 @@ from typing import Any
 
 from trimtab.core.spec import Cell
 from trimtab.core.types import Completion
-from trimtab.reports._rows import Block, ConditionRows, MetricRef, mean_by_unit, read_blocks
+from trimtab.reports._rows import NLL, Block, ConditionRows, MetricRef, mean_by_unit, read_blocks
 from trimtab.reports._source import RunSource
 from trimtab.reports._statistics import CONFIDENCE, compare, correct, estimate, seed_for
 from trimtab.reports._verdicts import finding, verdicts
@@ -232,7 +232,7 @@ def _numbers(
     for name, other in references.items():
         against = seed_for(seed, block.name, ref.id, label, name)
         entry[f"vs_{name}"] = compare(units, other.units[ref.id], block.clusters, against)
-    if ref.metric.name == "nll" and (found := entry.get("vs_baseline")) is not None:
+    if ref.metric.name == NLL and (found := entry.get("vs_baseline")) is not None:
         # exp of the mean difference over shared texts: each text is its own control.
         bounds = found["interval"]
         entry["perplexity_ratio"] = {

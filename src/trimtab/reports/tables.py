@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trimtab.reports._format import DASH, label, number, p_value, scale, with_interval
+from trimtab.reports._rows import NLL
 from trimtab.reports._statistics import significant
 
 if TYPE_CHECKING:
@@ -15,8 +16,10 @@ if TYPE_CHECKING:
 
     import rich.table
 
-# What a damaged model shows, and the metric names that tell; the first one a run has is taken.
-_DAMAGE = ("kl", "repetition", "words", "length", "empty", "refusal", "collapsed")
+# Damage metrics in the order a reader wants them; unknown ones follow.
+_DAMAGE = ("kl", "repetition", "words", "truncated", "empty", "refusal", "collapsed")
+# Said by another column already, or too weak a sign for one; they are in ``numbers_table``.
+_MINOR = ("tokens", "follow_up")
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,11 @@ class Table:
 
 
 def condition_table(
-    summary: dict[str, Any], measure: str, metrics: Sequence[str] | None = None
+    summary: dict[str, Any],
+    measure: str,
+    metrics: Sequence[str] | None = None,
+    *,
+    compact: bool = False,
 ) -> Table:
     """Return the effects of one measure: a row per condition, each metric with its difference.
 
@@ -81,20 +88,22 @@ def condition_table(
         summary: What ``summarise`` returned.
         measure: A key of ``summary["measures"]``.
         metrics: Metric ids to show; None is what ``effect_metrics`` names.
+        compact: Leave out the intervals of means, for a terminal; differences keep theirs.
     """
     block = summary["measures"][measure]
     by_id = {m["id"]: m for m in block["metrics"]}
     shown = [by_id[name] for name in metrics or effect_metrics(block)]
     columns = ["condition", "n"]
     for metric in shown:
-        columns += [label(metric), "Δ"]
+        columns += [label(metric), f"Δ {label(metric).removesuffix(' %')}"]
     rows = []
     for condition in _labels(summary, block):
         entry = block["conditions"][condition]
         cells = [condition, _scored(entry, shown)]
         for metric in shown:
             numbers = entry["metrics"][metric["id"]]
-            cells.append(with_interval(numbers["mean"], numbers["interval"], metric))
+            interval = None if compact else numbers["interval"]
+            cells.append(with_interval(numbers["mean"], interval, metric))
             cells.append(difference(numbers.get("vs_baseline"), metric))
         rows.append(tuple(cells))
     tests = summary["families"]["baseline"]["tests"]
@@ -125,17 +134,21 @@ def difference(found: dict[str, Any] | None, metric: dict[str, Any]) -> str:
     return text + "*" if significant(found) else text
 
 
-def damage_table(summary: dict[str, Any]) -> Table:
-    """Return what each condition broke: a row per condition, over all measures."""
+def damage_table(summary: dict[str, Any], *, compact: bool = False) -> Table:
+    """Return what each condition broke: a row per condition, over all measures.
+
+    ``compact`` leaves out intervals, for a terminal.
+    """
     columns: list[tuple[str, dict[str, str]]] = []
     kept = _damage_metrics(summary)
-    if any(metric["name"] == "nll" for _, metric in _all_metrics(summary)):
-        columns.append(("perplexity ratio", _perplexity(summary)))
+    if any(metric["name"] == NLL for _, metric in _all_metrics(summary)):
+        columns.append(("perplexity ratio", _perplexity(summary, compact)))
     names = [metric["name"] for _, metric in kept]
     for measure, metric in kept:
         where = f", {measure}" if names.count(metric["name"]) > 1 else ""
-        columns.append((label(metric) + where, _means(summary, measure, metric)))
-    columns += [(name, _rates(summary, name)) for name in ("truncated", "errors", "missing")]
+        columns.append((label(metric) + where, _means(summary, measure, metric, compact)))
+    counted = [name for name in ("truncated", "errors", "missing") if name not in names]
+    columns += [(name, _rates(summary, name)) for name in counted]
     columns.append(("unscored", _unscored(summary)))
     rows = tuple(
         (c["condition"], *(cells.get(c["condition"], DASH) for _, cells in columns))
@@ -252,28 +265,31 @@ def _damage_metrics(summary: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]
     damage = [
         pair
         for pair in _all_metrics(summary)
-        if pair[1]["role"] == "damage" and pair[1]["name"] != "nll"
+        if pair[1]["role"] == "damage" and pair[1]["name"] not in (NLL, *_MINOR)
     ]
     rank = {name: index for index, name in enumerate(_DAMAGE)}
     return sorted(damage, key=lambda pair: rank.get(pair[1]["name"], len(rank)))
 
 
-def _means(summary: dict[str, Any], measure: str, metric: dict[str, Any]) -> dict[str, str]:
+def _means(
+    summary: dict[str, Any], measure: str, metric: dict[str, Any], compact: bool
+) -> dict[str, str]:
     return {
-        condition: with_interval(numbers["mean"], numbers["interval"], metric)
+        condition: with_interval(numbers["mean"], None if compact else numbers["interval"], metric)
         for condition, entry in summary["measures"][measure]["conditions"].items()
         for numbers in [entry["metrics"][metric["id"]]]
     }
 
 
-def _perplexity(summary: dict[str, Any]) -> dict[str, str]:
+def _perplexity(summary: dict[str, Any], compact: bool) -> dict[str, str]:
     cells = {summary["baseline"]: "1"}
     plain = {"kind": "number"}
     for block in summary["measures"].values():
         for condition, entry in block["conditions"].items():
             for numbers in entry["metrics"].values():
                 if (ratio := numbers.get("perplexity_ratio")) is not None:
-                    cells[condition] = with_interval(ratio["mean"], ratio["interval"], plain)
+                    interval = None if compact else ratio["interval"]
+                    cells[condition] = with_interval(ratio["mean"], interval, plain)
     return cells
 
 

@@ -67,11 +67,11 @@ def write_report(run: RunSource, gates: Sequence[GateLike], out_dir: Path) -> Wr
 def headline_tables(summary: dict[str, Any]) -> list[Table]:
     """Return the tables that a terminal shows after a run: effects per measure, then damage."""
     effects = [
-        condition_table(summary, name)
+        condition_table(summary, name, compact=True)
         for name, block in summary["measures"].items()
         if any(metric["role"] == "effect" for metric in block["metrics"])
     ]
-    return [*effects, damage_table(summary)]
+    return [*effects, damage_table(summary, compact=True)]
 
 
 def _stem(table: Table) -> str:

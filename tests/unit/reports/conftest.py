@@ -72,12 +72,13 @@ def judge_plans():
         plan("semantic-3333", "text", ("generation",), ("similarity", "number", effect, True)),
         plan("text_health-4444", "text", ("generation",), ("repetition", "fraction", damage, False),
              ("words", "number", damage, None), ("empty", "binary", damage, False),
-             ("refusal", "binary", damage, False)),
+             ("refusal", "binary", damage, False), ("truncated", "binary", damage, False)),
         plan("choice-5555", "options", ("options",), ("mc1", "binary", effect, True),
              ("mc2", "fraction", effect, True), ("mc3", "fraction", effect, True)),
         plan("divergence-6666", "options", ("options", "heldout"), ("kl", "number", damage, False)),
         plan("choice-7777", "options", ("two_option",), ("two_option", "binary", effect, True)),
-        plan("perplexity-8888", "options", ("heldout",), ("nll", "number", damage, False)),
+        plan("perplexity-8888", "options", ("heldout",),
+             ("nll_per_token", "number", damage, False)),
     )  # fmt: skip
 
 
@@ -104,9 +105,9 @@ def make_samples(num, clusters):
             Sample(id=f"h{i:03d}", messages=common["messages"], choices=choices[:1])
         )
         for order in ("ab", "ba"):
-            both = {**meta, "question_id": f"q{i:03d}"}
+            both = {**common, "cluster": f"q{i:03d}"}
             rows["two_option"].append(
-                Sample(id=f"q{i:03d}-{order}", choices=choices, metadata=both, **common)
+                Sample(id=f"q{i:03d}#{order}", choices=choices, metadata=meta, **both)
             )
     return rows
 
@@ -125,13 +126,14 @@ def _numbers(measure, dose, sample, rng):
             "repetition": min(1.0, 0.02 + 0.25 * hurt * rng.random()),
             "words": 18.0 + rng.gauss(0, 4) + 10 * hurt, "empty": float(rng.random() < 0.02 * hurt),
             "refusal": float(rng.random() < 0.05 + 0.08 * max(0, dose)),
+            "truncated": float(rng.random() < 0.1 * hurt),
         }  # fmt: skip
     if measure == "options":
         return {"mc1": float(p_true > 0.62), "mc2": p_true, "mc3": p_true * 0.8,
                 "kl": 0.6 * hurt + (0.05 * rng.random() if dose else 0.0)}  # fmt: skip
     if measure == "two_option":
         return {"two_option": float(p_true + rng.gauss(0, 0.1) > 0.48)}
-    return {"nll": 2.9 + item.gauss(0, 0.3) + (0.5 + 0.1 * rng.random()) * hurt,
+    return {"nll_per_token": 2.9 + item.gauss(0, 0.3) + (0.5 + 0.1 * rng.random()) * hurt,
             "kl": 0.5 * hurt + (0.05 * rng.random() if dose else 0.0)}  # fmt: skip
 
 
@@ -193,11 +195,12 @@ def build_run(
                 written = None if not text or failed else _text(values, dose, sample)
                 if texts and written is not None:
                     written = texts.get((label, sample.id), written)
-                finish = "error" if failed else "eos" if text else "options"
+                ended = "length" if text and values["truncated"] else "eos" if text else "options"
+                finish = "error" if failed else ended
                 completions[cell.key].append(Completion(
                     cell=cell.key, sample_id=sample.id, protocol=f"truthfulqa/{measure}/chat",
                     num_prompt_tokens=20, text=written, num_tokens=24,
-                    finish_reason="length" if text and len(written or "") > 160 else finish,
+                    finish_reason=finish,
                     error="NonFiniteError: layer 15" if failed else None,
                 ))  # fmt: skip
                 for judge in judges:

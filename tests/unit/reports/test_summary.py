@@ -49,12 +49,12 @@ def test_strength_zero_is_the_baseline(summary):
         for metric in block["metrics"]:
             found = numbers(summary, measure, "caa 0", metric["id"])["vs_baseline"]
             assert found["difference"] == 0 and found["wins"] == found["losses"] == 0
-    assert numbers(summary, "heldout", "caa 0", "nll")["perplexity_ratio"]["mean"] == 1
+    assert numbers(summary, "heldout", "caa 0", "nll_per_token")["perplexity_ratio"]["mean"] == 1
 
 
 def test_perplexity_ratio_is_the_exponential_of_the_mean_difference(summary):
-    found = numbers(summary, "heldout", "caa +0.9", "nll")
-    base = numbers(summary, "heldout", "baseline", "nll")
+    found = numbers(summary, "heldout", "caa +0.9", "nll_per_token")
+    base = numbers(summary, "heldout", "baseline", "nll_per_token")
     ratio = math.exp(found["mean"] - base["mean"])
     assert found["perplexity_ratio"]["mean"] == pytest.approx(ratio, rel=1e-6)
     low, high = found["perplexity_ratio"]["interval"]
