@@ -10,6 +10,7 @@ import torch
 
 from trimtab.core.errors import ModelError
 from trimtab.core.lazy import lazy
+from trimtab.models._quiet import quiet
 from trimtab.models.load import ResolvedModel, check_device, model_dir
 
 if TYPE_CHECKING:
@@ -35,17 +36,24 @@ class SentenceEncoder:
         self.resolved = resolved
         device = check_device(resolved.spec)
         folder = model_dir(resolved.spec)
-        try:
-            self._model = sentence_transformers.SentenceTransformer(
-                str(folder),
-                device=str(device),
-                trust_remote_code=resolved.spec.trust_remote_code,
-                local_files_only=True,
-                model_kwargs={
-                    "dtype": getattr(torch, resolved.spec.dtype),
-                    "use_safetensors": True,
-                },
+        if not (folder / "modules.json").is_file():
+            # The library would make up a mean over the states of any model.
+            raise ModelError(
+                f"{resolved.spec.id!r} is not a sentence encoder: it has no modules.json.",
+                hint="Known to work: bundled:all-minilm-l6-v2.",
             )
+        try:
+            with quiet():
+                self._model = sentence_transformers.SentenceTransformer(
+                    str(folder),
+                    device=str(device),
+                    trust_remote_code=resolved.spec.trust_remote_code,
+                    local_files_only=True,
+                    model_kwargs={
+                        "dtype": getattr(torch, resolved.spec.dtype),
+                        "use_safetensors": True,
+                    },
+                )
         except (OSError, ValueError, KeyError) as error:
             raise ModelError(
                 f"{resolved.spec.id!r} can't be loaded as a sentence encoder: {error}",

@@ -20,6 +20,7 @@ from tokenizers import pre_tokenizers
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from trimtab.core.errors import ModelError
+from trimtab.models._quiet import quiet
 from trimtab.models.bundled import BundledModel, check_sha256, locate
 from trimtab.models.cache import building, cache_dir
 from trimtab.models.gguf_header import CONVERTER, Header, read_header
@@ -65,7 +66,8 @@ def convert(parts: Sequence[Path], sha256: str) -> Path:
                         with part.open("rb") as piece:
                             shutil.copyfileobj(piece, out, 1 << 20)
             check_sha256(whole, sha256)
-            _write(whole, folder)
+            with quiet():
+                _write(whole, folder)
     return target
 
 

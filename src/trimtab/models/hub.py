@@ -76,6 +76,12 @@ def download(model_id: str, commit: str, with_code: bool) -> Path:
             )
     except _Unreachable as error:
         raise error.as_model_error() from error
+    if not any(Path(folder).glob("*.safetensors")):
+        raise ModelError(
+            f"{model_id!r} has no safetensors weights at {commit}, and pickled ones can run code.",
+            hint="Take a revision that has them, or convert it where you trust it and name the "
+            "folder: AutoModelForCausalLM.from_pretrained(ID).save_pretrained(DIR).",
+        )
     return Path(folder)
 
 

@@ -17,6 +17,7 @@ from trimtab.core.lazy import lazy
 from trimtab.core.spec import ModelSpec
 from trimtab.models import bundled, hub
 from trimtab.models._files import check_directory, directory_identity
+from trimtab.models._quiet import quiet
 from trimtab.models.cache import cached_sha256
 from trimtab.models.memory import ModelCard, available_ram, check_fits
 
@@ -125,15 +126,21 @@ def load_model(resolved: ResolvedModel) -> LoadedModel:
             missing, or the layout is not recognised.
     """
     spec = resolved.spec
+    if spec.id.startswith(bundled.PREFIX) and bundled.entry(spec.id).kind == "encoder":
+        raise ModelError(
+            f"{spec.id!r} is a sentence encoder and can't write text.",
+            hint="Use bundled:smollm2-135m-instruct, or another language model.",
+        )
     device = check_device(spec)
     check_fits(resolved.card, spec.dtype, spec.device, _available(device), spec.id)
     folder = model_dir(spec)
     dtype: torch.dtype = getattr(torch, spec.dtype)
     try:
-        model = _read_weights(folder, spec, dtype)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(
-            folder, trust_remote_code=spec.trust_remote_code, local_files_only=True
-        )
+        with quiet():
+            model = _read_weights(folder, spec, dtype)
+            tokenizer = transformers.AutoTokenizer.from_pretrained(
+                folder, trust_remote_code=spec.trust_remote_code, local_files_only=True
+            )
     except (OSError, ValueError, KeyError, safetensors.SafetensorError) as error:
         reason = " ".join(str(error).split())[:300]
         raise ModelError(

@@ -8,7 +8,7 @@ from trimtab.core.spec import ModelSpec
 from trimtab.core.types import Embedder
 from trimtab.models import bundled
 from trimtab.models.embed import SentenceEncoder
-from trimtab.models.load import resolve
+from trimtab.models.load import load_model, resolve
 
 NAME = "all-minilm-l6-v2"
 CAT, FELINE, TAX = "A cat sat on the mat.", "A feline rested on a rug.", "Taxes rose by 3 % in May."
@@ -40,8 +40,9 @@ def test_value_does_not_depend_on_what_is_asked_with_it(encoder):
     assert np.isfinite(many).all()
 
 
-def test_language_model_files_are_not_an_encoder(tiny_dir):
+def test_encoder_and_language_model_are_not_mixed_up(tiny_dir):
     pytest.importorskip("sentence_transformers")
-    (tiny_dir / "model.safetensors").unlink()
-    with pytest.raises(ModelError, match=r"no model.safetensors"):
-        resolve(ModelSpec(id=str(tiny_dir)))
+    with pytest.raises(ModelError, match="is not a sentence encoder"):
+        SentenceEncoder(resolve(ModelSpec(id=str(tiny_dir), device="cpu")))
+    with pytest.raises(ModelError, match="is a sentence encoder"):
+        load_model(resolve(ModelSpec(id=f"bundled:{NAME}", device="cpu")))

@@ -126,7 +126,7 @@ def test_hub_id_without_hub_or_cache(monkeypatch, tmp_path):
         resolve(spec("a b c"))
 
 
-def test_unknown_bundled_name_and_encoder_as_language_model():
+def test_unknown_bundled_name():
     with pytest.raises(ModelError, match=r"'smollm2-135m'.*Did you mean 'smollm2-135m-instruct'"):
         resolve(spec("bundled:smollm2-135m"))
 
