@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.text import Annotation
 
 _MAX_TICKS = 7
+# Share of a label that may lie on something else.
+_CROWDED = 0.35
 INK, MUTED, GRID, PAPER = "#1b1f24", "#626a73", "#e3e6e9", "#ffffff"
 BASELINE, PROMPT, CONTROL = "#626a73", "#d55e00", "#8d959e"
 # Okabe and Ito's palette without the colours used above: told apart by colour-blind readers too.
@@ -119,13 +121,17 @@ class Mark:
 
 
 def place_labels(axes: Axes, marks: list[Mark]) -> None:
-    """Label each mark where it hides no marker, no interval and no earlier label, if it can."""
+    """Label each mark where it hides no marker, no interval and no earlier label.
+
+    A mark without a text only keeps labels away. A label for which there is no room is left out:
+    the CSV beside the figure has every point.
+    """
     figure = axes.get_figure(root=True)
     assert figure is not None
     figure.draw_without_rendering()
     taken = [box for mark in marks for box in _boxes(axes, mark, figure.dpi)]
     frame = (axes.bbox.x0, axes.bbox.y0, axes.bbox.x1, axes.bbox.y1)
-    for mark in marks:
+    for mark in (mark for mark in marks if mark.text):
         places: list[tuple[float, int, tuple[float, float, str, str], _Box]] = []
         for option in _OPTIONS:
             made = _annotate(axes, mark, option)
@@ -134,9 +140,10 @@ def place_labels(axes: Axes, marks: list[Mark]) -> None:
             outside = _area(box) - _shared(box, frame)
             hidden = sum(_shared(box, other) for other in taken)
             places.append((hidden + 1000 * outside, len(places), option, box))
-        _, _, option, box = min(places)
-        _annotate(axes, mark, option)
-        taken.append(box)
+        cost, _, option, box = min(places)
+        if cost <= _CROWDED * _area(box):
+            _annotate(axes, mark, option)
+            taken.append(box)
 
 
 def _annotate(axes: Axes, mark: Mark, option: tuple[float, float, str, str]) -> Annotation:

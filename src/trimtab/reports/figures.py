@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trimtab.reports import _style as style
+from trimtab.reports._format import MINUS
 from trimtab.reports._panels import (
     Point,
     strength_panels,
@@ -21,6 +22,7 @@ from trimtab.reports._panels import (
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _WIDTH = 9.0
 
@@ -52,18 +54,23 @@ def strength_figure(summary: dict[str, Any], out_dir: Path) -> list[Path]:
                 axes.set_title(titles[column])
                 if row == len(grid) - 1 or column >= len(grid[row + 1]):
                     axes.set_xlabel(f"strength ({unit})" if unit else "strength")
-        handles: dict[str, Any] = {}
-        for axes in figure.axes:
-            found, labels = axes.get_legend_handles_labels()
-            handles.update(zip(labels, found, strict=True))
-        figure.legend(
-            list(handles.values()),
-            list(handles),
-            loc="outside lower center",
-            ncols=min(len(handles), 5),
-        )
+        _legend(figure)
         (out_dir / "strength.csv").write_text(to_csv(points), encoding="utf-8", newline="\n")
         return [*style.save(figure, out_dir / "strength"), out_dir / "strength.csv"]
+
+
+def _legend(figure: Figure) -> None:
+    """Put one legend below the panels; a name that several of them hold stands in it once."""
+    handles: dict[str, Any] = {}
+    for axes in figure.axes:
+        for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
+            handles.setdefault(name, handle)
+    figure.legend(
+        list(handles.values()),
+        list(handles),
+        loc="outside lower center",
+        ncols=min(len(handles), 6),
+    )
 
 
 def _strength_panel(axes: Axes, points: list[Point], series: list[str]) -> None:
@@ -123,18 +130,18 @@ def tradeoff_figure(summary: dict[str, Any], out_dir: Path) -> list[Path]:
     with style.canvas(_WIDTH, 4.8) as figure:
         axes = figure.subplots()
         axes.axhline(0, color=style.BASELINE, lw=1.0)
-        labels = []
+        marks = []
         for point in points:
-            colour, marker = _look(point, series)
+            colour, marker, name = _look(point, series)
             if point.x is None:
                 continue
             _bar(axes, point.x, point, colour)
             axes.plot(
-                point.x, point.y, color=colour, marker=marker, ms=8, ls="none", mec="white", mew=0.8
-            )
-            if point.group != "zero" or point.y != 0:
-                mark = style.Mark(point.x, point.y, point.low, point.high, point.condition, colour)
-                labels.append(mark)
+                point.x, point.y, color=colour, marker=marker, ms=8, ls="none", mec="white",
+                mew=0.8, label=name,
+            )  # fmt: skip
+            text = _tag(point)
+            marks.append(style.Mark(point.x, point.y, point.low, point.high, text, colour))
         axes.set_xlabel(across)
         axes.set_ylabel(up)
         axes.margins(x=0.08, y=0.1)
@@ -142,15 +149,27 @@ def tradeoff_figure(summary: dict[str, Any], out_dir: Path) -> list[Path]:
             str(summary["baseline"]), (1, 0), (-2, 3), xycoords=("axes fraction", "data"),
             textcoords="offset points", ha="right", color=style.BASELINE, fontsize=9,
         )  # fmt: skip
-        style.place_labels(axes, labels)
+        style.place_labels(axes, marks)
+        _legend(figure)
         (out_dir / "tradeoff.csv").write_text(to_csv(points), encoding="utf-8", newline="\n")
         return [*style.save(figure, out_dir / "tradeoff"), out_dir / "tradeoff.csv"]
 
 
-def _look(point: Point, series: list[str]) -> tuple[str, str]:
+def _look(point: Point, series: list[str]) -> tuple[str, str, str]:
+    """Return a point's colour, marker and name in the legend."""
     if point.group == "treatment":
         index = series.index(point.series)
-        return style.SERIES[index % len(style.SERIES)], style.MARKERS[index % len(style.MARKERS)]
+        marker = style.MARKERS[index % len(style.MARKERS)]
+        return style.SERIES[index % len(style.SERIES)], marker, point.series
     if point.group == "prompt":
-        return style.PROMPT, "P"
-    return (style.CONTROL, "X") if point.group in ("random", "control") else (style.BASELINE, "o")
+        return style.PROMPT, "P", point.condition
+    if point.group in ("random", "control"):
+        return style.CONTROL, "X", "random vector" if point.group == "random" else "control"
+    return style.BASELINE, "o", "strength 0"
+
+
+def _tag(point: Point) -> str:
+    """Return what a point is labelled with beside its colour: its strength, if that is the rest."""
+    if point.group != "treatment":
+        return ""
+    return point.condition if point.dose is None else f"{point.dose:+g}".replace("-", MINUS)

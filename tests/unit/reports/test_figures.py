@@ -42,11 +42,12 @@ def test_without_strengths_or_scores_there_is_no_figure(build, tmp_path):
 def test_labels_with_dollars_are_no_formulas(build, tmp_path):
     run = build(measures=("generation", "options"))
     cells = tuple(
-        c.model_copy(update={"condition": f"{c.condition} $x^$ <b>"})
+        c.model_copy(update={"coordinates": {**c.coordinates, "series": "caa $x^$ <b>"}})
         if c.role == "treatment"
         else c
         for c in run.plan.cells
     )
     run.plan = run.plan.model_copy(update={"cells": cells})
     write_figures(summarise(run), tmp_path)
-    assert "caa +0.6 $x^$ &lt;b&gt;" in (tmp_path / "tradeoff.svg").read_text()
+    for name in ("strength.svg", "tradeoff.svg"):
+        assert "caa $x^$ &lt;b&gt;, layer 15" in (tmp_path / name).read_text()
