@@ -43,8 +43,8 @@ _CAPTIONS = {
     "strength": "Effect (above) and damage (below) against strength. Bands and bars: 95 % "
     "intervals; grey band: baseline; dashed: the prompt; grey crosses: random vectors of equal "
     "norm.",
-    "tradeoff": "What each condition changed, against what it cost; labels are strengths. Bars: 95 % intervals of the "
-    "paired difference to the baseline.",
+    "tradeoff": "What each condition changed, against what it cost; labels are strengths. "
+    "Bars: 95 % intervals of the paired difference to the baseline.",
 }
 
 
