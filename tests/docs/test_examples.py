@@ -1,0 +1,189 @@
+"""The examples of the documentation are loaded as a reader would load them, and run."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from trimtab.core.types import Completion
+from trimtab.interventions.base import INTERVENTIONS
+from trimtab.judges.base import JUDGES, Item
+from trimtab.recipes.base import load_recipe
+from trimtab.tasks.base import TASKS
+
+_BLOCK = re.compile(r"^```python\n(# test:.*?)^```$", re.S | re.M)
+PAGES = [
+    page
+    for page in sorted((Path(__file__).parents[2] / "docs").glob("*.md"))
+    if _BLOCK.search(page.read_text())
+]
+
+
+def compare_yaml(repo: Path) -> dict:
+    text = (repo / "docs" / "add-a-recipe.md").read_text()
+    return yaml.safe_load(re.search(r"```yaml\n(.*?)```", text, re.S)[1])
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the directory of a tiny random Llama."""
+    from trimtab.models.tiny import save_tiny
+
+    return save_tiny(tmp_path_factory.mktemp("model") / "tiny", "llama")
+
+
+@pytest.fixture
+def finished_run(repo: Path, beside_extras: Path, tiny: Path) -> Path:
+    """Return ``runs/demo``, made from the page on recipes with a tiny model; made once."""
+    run = beside_extras / "runs" / "demo"
+    if not run.is_dir():
+        from trimtab.cli.phases import run_all
+        from trimtab.cli.planning import create
+
+        data = compare_yaml(repo) | {"model": {"id": str(tiny), "device": "cpu"}}
+        path = beside_extras / "sums.yaml"
+        path.write_text(yaml.safe_dump(data, sort_keys=False))
+        created = create(path, (), run)
+        run_all(created)
+    return run
+
+
+def test_each_page_shows_one_complete_file(example_files: dict[str, str]) -> None:
+    assert sorted(example_files) == [
+        "interventions/principal.py",
+        "judges/shout.py",
+        "recipes/compare.py",
+        "tasks/sums.py",
+    ]
+
+
+@pytest.mark.usefixtures("beside_extras")
+def test_task_example_has_disjoint_splits_and_right_answers() -> None:
+    task = TASKS.build("sums", {"limit": 50})
+    splits = {split: task.samples(split) for split in ("fit", "select", "test")}
+    ids = [sample.id for samples in splits.values() for sample in samples]
+    assert len(ids) == 150 == len(set(ids))
+    for sample in splits["test"]:
+        a, b = map(int, re.findall(r"\d+", sample.messages[0].content))
+        assert sample.target == str(a + b) and a <= b
+    assert [s.id for s in splits["test"]] == sorted(s.id for s in splits["test"])
+    fewer = TASKS.build("sums", {"limit": 10}).samples("test")
+    assert {s.id for s in fewer} <= {s.id for s in splits["test"]}
+    assert {pair.id for pair in task.pairs("fit")} == {s.id for s in splits["fit"]}
+
+
+@pytest.mark.usefixtures("beside_extras")
+def test_judge_example_scores_capitals_and_leaves_missing_unscored() -> None:
+    judge = JUDGES.build("shout", {"min_letters": 3})
+    sample = TASKS.build("sums", {}).samples("test")[0]
+
+    def item(text: str | None) -> Item:
+        row = Completion(
+            cell="c",
+            sample_id=sample.id,
+            protocol="p",
+            num_prompt_tokens=1,
+            text=text,
+            finish_reason="eos" if text is not None else "error",
+        )
+        return Item(sample, row)
+
+    verdicts = judge.score([item("ABcd 1!"), item("1"), item(None)], None)
+    assert [v.values["shout"] for v in verdicts] == [0.5, None, None]
+    assert all(v.error for v in verdicts[1:])
+
+
+@pytest.mark.usefixtures("beside_extras")
+def test_intervention_example_finds_the_principal_direction(tiny: Path) -> None:
+    import numpy as np
+    import torch
+
+    from trimtab.core.spec import ModelSpec
+    from trimtab.engine.engine import Engine
+    from trimtab.interventions.base import FitContext
+    from trimtab.models.load import load_model, resolve
+
+    layer = 1
+    engine = Engine(load_model(resolve(ModelSpec(id=str(tiny), device="cpu"))))
+    pairs = TASKS.build("sums", {"limit": 12}).pairs("fit")
+    steer = INTERVENTIONS.build("principal", {"layer": layer, "strength": 0.5})
+    fitted = steer.fit(FitContext(engine, pairs, "chat", 0))
+
+    def mean(prompt: list[int], answer: list[int]) -> np.ndarray:
+        ids = torch.tensor([[*prompt, *answer]])
+        with torch.no_grad():
+            hidden = engine.loaded.model(ids, output_hidden_states=True).hidden_states
+        return hidden[layer + 1][0, len(prompt) :].double().mean(dim=0).numpy()
+
+    rows = []
+    for pair in pairs:
+        prompt, (right, wrong) = engine.renderer.with_answers(
+            pair.messages, [pair.positive, pair.negative], "chat"
+        )
+        rows.append(mean(prompt, right) - mean(prompt, wrong))
+    expected = np.linalg.svd(np.stack(rows))[2][0]
+    expected *= np.sign(np.mean(rows, axis=0) @ expected)
+    direction = fitted.tensors[f"l{layer}.direction"].numpy()
+    assert direction @ expected == pytest.approx(1, abs=1e-4)
+    dose = steer.doses(fitted)
+    assert dose["relative"] == 0.5 and dose["raw"] == pytest.approx(dose["unit"])
+    (edit,) = steer.edits(fitted)
+    assert edit.layer == layer and edit.strength == dose["raw"]
+
+
+def test_examples_go_through_every_phase_together(finished_run: Path) -> None:
+    from trimtab.runs import gates
+    from trimtab.runs.store import Run
+
+    run = Run.open(finished_run)
+    assert [c.condition for c in run.plan.cells] == [
+        "baseline",
+        "terse",
+        "nothing added",
+        "towards right",
+    ]
+    assert len(run.plan.artifacts) == 1
+    assert all(len(run.completions(cell.key)) == 20 for cell in run.plan.cells)
+    status = {gate.name: gate.status for gate in gates.read(run)}
+    assert status["strength 0 equals baseline"] == "pass" == status["splits disjoint"]
+    texts = [[c.text for c in run.completions(cell.key).values()] for cell in run.plan.cells]
+    assert texts[0] == texts[2] and texts[0] != texts[1] and texts[0] != texts[3]
+
+
+def test_every_file_of_a_run_is_described(finished_run: Path, repo: Path) -> None:
+    page = (repo / "docs" / "run-directory.md").read_text()
+    table = page.partition("|---|---|---|")[2].partition("\n\n")[0]
+    first_column = "".join(line.split("|")[1] for line in table.splitlines() if line)
+    told = re.findall(r"`([^`]+)`", first_column)
+    patterns = [re.compile(re.sub(r"<\w+>", "[^/]+", re.escape(name))) for name in told]
+    found = [str(p.relative_to(finished_run)) for p in finished_run.rglob("*") if p.is_file()]
+    assert [name for name in found if not any(p.fullmatch(name) for p in patterns)] == []
+    made = [n for n, p in zip(told, patterns, strict=True) if not any(map(p.fullmatch, found))]
+    # this run has no judge that came later
+    assert made == ["judges.json"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_blocks_run(
+    page: Path, finished_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert finished_run == Path.cwd() / "runs" / "demo"
+    for code in _BLOCK.findall(page.read_text()):
+        exec(compile(code, page.name, "exec"), {})
+    assert capsys.readouterr().out
+
+
+def test_the_example_experiment_is_planned_as_its_page_says(
+    repo: Path, beside_extras: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "sums.yaml"
+    path.write_text(yaml.safe_dump(compare_yaml(repo), sort_keys=False))
+    first, second = load_recipe(path).plan(), load_recipe(path).plan()
+    assert first.plan == second.plan
+    assert [cell.role for cell in first.plan.cells] == [
+        "baseline",
+        "treatment",
+        "zero",
+        "treatment",
+    ]
