@@ -67,7 +67,7 @@ class Lines:
         """Count; say so now and then."""
         self._done += rows
         self._tokens += tokens
-        if time.monotonic() - self._last >= _SECONDS_BETWEEN_LINES:
+        if self._done < self._total and time.monotonic() - self._last >= _SECONDS_BETWEEN_LINES:
             self._last = time.monotonic()
             self._say(self._line())
 

@@ -16,7 +16,7 @@ import torch
 
 from trimtab.core.errors import ConfigError
 from trimtab.engine.nonfinite import locate
-from trimtab.engine.request import Options, OptionsResult, Request
+from trimtab.engine.request import Edit, Options, OptionsResult, Request
 from trimtab.engine.rows import PaddingSide, Row, RowBatch, logits
 from trimtab.models.load import LoadedModel
 
@@ -25,11 +25,14 @@ _HEAD_SLICE = 512
 
 @dataclass(frozen=True)
 class _Branch:
-    """A row: all of one option's tokens but the last, with or without the request's edits."""
+    """A row: a prompt, all of one option's tokens but the last, and edits, which compare by id.
 
-    request: int
+    Requests share the rows they have in common: an unedited reference serves every strength.
+    """
+
+    prompt: tuple[int, ...]
     tail: tuple[int, ...]
-    edited: bool
+    edits: tuple[Edit, ...]
 
 
 def num_branches(want: Options) -> int:
@@ -44,10 +47,7 @@ def score(
     wants = [_want(r) for r in requests]
     index = _branches(requests, wants)
     branches = list(index)
-    rows = [
-        Row(requests[b.request].prompt, requests[b.request].edits if b.edited else ())
-        for b in branches
-    ]
+    rows = [Row(branch.prompt, branch.edits) for branch in branches]
     width = 1 + max(len(b.tail) for b in branches)
     batch = RowBatch(loaded, rows, width, padding_side)
     ids_RQ = torch.zeros((len(rows), width), dtype=torch.long)
@@ -58,10 +58,11 @@ def score(
         valid_RQ[i, : len(tokens)] = True
     device = loaded.device
     hidden_RQH = batch.forward(ids_RQ.to(device), valid_RQ.to(device))
-    for i, (request, want) in enumerate(zip(requests, wants, strict=True)):
+    for request, want in zip(requests, wants, strict=True):
         logprobs = []
         for option in want.options:
-            hidden_NH = hidden_RQH[index[_Branch(i, option[:-1], True)], : len(option)]
+            row = index[_Branch(request.prompt, option[:-1], request.edits)]
+            hidden_NH = hidden_RQH[row, : len(option)]
             logprobs.append(_logprob(loaded, hidden_NH, option))
         if not torch.isfinite(torch.tensor(logprobs)).all():
             bad = next(o for o, x in zip(want.options, logprobs, strict=True) if not _finite(x))
@@ -70,11 +71,11 @@ def score(
         kl: list[float | None] = [None] * len(want.options)
         for j in want.reference:
             option = want.options[j]
-            pair = [
-                hidden_RQH[index[_Branch(i, option[:-1], edited)], : len(option)]
-                for edited in (False, True)
-            ]
-            kl[j] = _divergence(loaded, *pair) if request.edits else 0.0
+            plain_NH, edited_NH = (
+                hidden_RQH[index[_Branch(request.prompt, option[:-1], edits)], : len(option)]
+                for edits in ((), request.edits)
+            )
+            kl[j] = _divergence(loaded, plain_NH, edited_NH) if request.edits else 0.0
         yield OptionsResult(request.key, tuple(logprobs), tuple(kl))
 
 
@@ -88,13 +89,11 @@ def _want(request: Request) -> Options:
 def _branches(requests: Sequence[Request], wants: Sequence[Options]) -> dict[_Branch, int]:
     """Number the distinct rows that the requests need."""
     index: dict[_Branch, int] = {}
-    for i, (request, want) in enumerate(zip(requests, wants, strict=True)):
+    for request, want in zip(requests, wants, strict=True):
         for option in want.options:
-            index.setdefault(_Branch(i, option[:-1], True), len(index))
+            index.setdefault(_Branch(request.prompt, option[:-1], request.edits), len(index))
         for j in want.reference:
-            # without edits the row is its own reference
-            edited = not request.edits
-            index.setdefault(_Branch(i, want.options[j][:-1], edited), len(index))
+            index.setdefault(_Branch(request.prompt, want.options[j][:-1], ()), len(index))
     return index
 
 
@@ -117,7 +116,7 @@ def _divergence(loaded: LoadedModel, plain_NH: torch.Tensor, edited_NH: torch.Te
     """Return the mean over positions of KL(unedited || edited), in nats."""
     total = 0.0
     for at in range(0, len(plain_NH), _HEAD_SLICE):
-        p_NV = logits(loaded, plain_NH[at : at + _HEAD_SLICE]).double().log_softmax(dim=-1)
-        q_NV = logits(loaded, edited_NH[at : at + _HEAD_SLICE]).double().log_softmax(dim=-1)
-        total += float((p_NV.exp() * (p_NV - q_NV)).sum())
+        p_NV = logits(loaded, plain_NH[at : at + _HEAD_SLICE]).log_softmax(dim=-1)
+        q_NV = logits(loaded, edited_NH[at : at + _HEAD_SLICE]).log_softmax(dim=-1)
+        total += float((p_NV.exp() * (p_NV - q_NV)).sum(dim=-1).double().sum())
     return total / len(plain_NH)

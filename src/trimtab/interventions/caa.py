@@ -18,6 +18,7 @@ from trimtab.core.errors import DataError
 from trimtab.core.lazy import lazy
 from trimtab.core.spec import Component
 from trimtab.core.types import ContrastPair
+from trimtab.interventions import _estimators as estimators
 from trimtab.interventions._additive import AdditiveConfig, doses, vector_at
 from trimtab.interventions.base import FitContext, Fitted, Intervention
 
@@ -25,11 +26,9 @@ if TYPE_CHECKING:
     import torch
 
     from trimtab.engine import request as rq
-    from trimtab.interventions import _estimators as estimators
 else:
     torch = lazy("torch")
     rq = lazy("trimtab.engine.request")
-    estimators = lazy("trimtab.interventions._estimators")
 
 __all__ = ["Caa"]
 

@@ -121,6 +121,12 @@ def test_activations_equal_hidden_states(load_tiny: Load, layout) -> None:
             )
 
 
+def test_an_unedited_row_does_not_diverge_from_itself(load_tiny: Load) -> None:
+    request = Request(0, (5, 6, 7), Options(((8, 9), (10,)), reference=(0, 1)))
+    result = next(iter(Engine(load_tiny("llama")).run([request])))
+    assert isinstance(result, OptionsResult) and result.kl == (0.0, 0.0)
+
+
 def test_capture_sees_the_edits_that_later_blocks_see(load_tiny: Load) -> None:
     loaded = load_tiny("llama")
     v = vector(loaded)
