@@ -138,7 +138,7 @@ def test_what_has_no_answer_is_not_asked(text_item) -> None:
 
 def test_the_target_stands_in_for_right_answers(text_item) -> None:
     content = make("truth").prompt(text_item("x", target="Gold"))[-1].content
-    assert 'True answers: "Gold"\nFalse answers: none\n' in content
+    assert 'False answers: none\nTrue answers: "Gold"\n' in content
 
 
 def test_the_file_decides_the_metric_and_the_key(rude) -> None:
