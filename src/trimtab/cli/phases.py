@@ -24,6 +24,7 @@ from trimtab.runs.pipeline import PHASES, run_phases
 from trimtab.runs.planning import plan_judge
 from trimtab.runs.store import Run
 
+_PIPE_WIDTH = 120
 _log = logging.getLogger(__name__)
 
 
@@ -67,7 +68,7 @@ def add_judges(run: Run, texts: Sequence[str]) -> None:
 
 def show_report(run: Run) -> None:
     """Write the report, print its tables and say where it is."""
-    console = Console()
+    console = _console()
     written = write_report(run, gates.read(run), run.dir)
     for table in headline_tables(written.summary):
         console.print(table.to_rich())
@@ -78,6 +79,11 @@ def show_report(run: Run) -> None:
             line = f"{gate.status}: {gate.name}: {gate.detail}"
             console.print(line, highlight=False, markup=False)
     console.print(f"report: {written.html}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _console() -> Console:
+    """Return a console that is wide enough for tables in a pipe, where there is no terminal."""
+    return Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
 
 
 def _run(run: Run, phases: Sequence[str]) -> None:

@@ -1,1 +1,1 @@
-"""Records, keys, specs, registries, errors; imports the standard library, pydantic and YAML only."""
+"""Records, keys, specs, registries, errors; imports only the standard library, pydantic, YAML."""

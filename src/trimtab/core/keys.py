@@ -1,8 +1,8 @@
 """Content keys and seeds: the same inputs give the same key on every machine.
 
 A key hashes what determines an output and nothing else: never a label, a batch size, a device or a
-path. Floats are written with ``repr`` (shortest round-trip form), mappings are sorted, and a value
-of ``None`` is left out, so that a new optional field does not change the keys of old files.
+path. Floats are written with ``repr`` (shortest round-trip form), mappings are sorted, and fields of
+a model that have their default value are left out, so that a new field does not change old keys.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from pydantic import BaseModel
 def canonical(value: Any) -> Any:
     """Reduce ``value`` to JSON types in one canonical form; raise TypeError for anything else."""
     if isinstance(value, BaseModel):
-        return canonical(value.model_dump(mode="json"))
+        return canonical(value.model_dump(mode="json", exclude_defaults=True))
     if isinstance(value, Mapping):
-        return {str(k): canonical(v) for k, v in sorted(value.items()) if v is not None}
+        return {str(k): canonical(v) for k, v in sorted(value.items())}
     if isinstance(value, (list, tuple)):
         return [canonical(v) for v in value]
     if isinstance(value, float):

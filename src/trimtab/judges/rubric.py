@@ -43,7 +43,8 @@ class RubricConfig(Spec):
         endpoint: An API to ask instead.
         mode: ``logits`` compares P(yes) and P(no) of the first token, so nothing is parsed;
             ``parsed`` reads the reply, for an API that gives no log-probabilities.
-        threshold: P(yes) above it is a yes (mode ``logits``).
+        threshold: P(yes) above it is a yes (mode ``logits``). Null gives no verdict, only P(yes):
+            for a judge too small for its verdicts to mean anything.
         max_tokens: Longest reply (mode ``parsed``); a model that thinks aloud needs more.
     """
 
@@ -51,13 +52,15 @@ class RubricConfig(Spec):
     model: ModelSpec | Literal["subject"] = "subject"
     endpoint: Endpoint | None = None
     mode: Literal["logits", "parsed"] = "logits"
-    threshold: float = Field(default=0.5, ge=0.0, le=1.0)
+    threshold: float | None = Field(default=0.5, ge=0.0, le=1.0)
     max_tokens: int = Field(default=16, ge=1)
 
     @model_validator(mode="after")
-    def _one_model(self) -> Self:
+    def _agree(self) -> Self:
         if self.endpoint is not None and self.model != "subject":
             raise ValueError("model and endpoint can't both be given")
+        if self.threshold is None and self.mode == "parsed":
+            raise ValueError("mode 'parsed' gives verdicts alone, so threshold can't be null")
         return self
 
 
@@ -132,7 +135,8 @@ class Rubric(Judge[RubricConfig]):
         if self.config.mode == "parsed":
             return (verdict,)
         name = f"{self._name}_p"
-        return (verdict, Metric(name=name, kind="fraction", role=role, higher_is_better=better))
+        chance = Metric(name=name, kind="fraction", role=role, higher_is_better=better)
+        return (chance,) if self.config.threshold is None else (verdict, chance)
 
     @property
     def model(self) -> ModelSpec | None:
@@ -203,7 +207,9 @@ class Rubric(Judge[RubricConfig]):
     def _from_probability(self, p: float | None) -> Verdict:
         if p is None or not math.isfinite(p):
             return self.unscored(f"P(yes) could not be read (it is {p})")
-        return Verdict({self._name: float(p > self.config.threshold), f"{self._name}_p": p})
+        threshold = self.config.threshold
+        verdict = {} if threshold is None else {self._name: float(p > threshold)}
+        return Verdict({**verdict, f"{self._name}_p": p})
 
     def _from_reply(self, reply: str | None) -> Verdict:
         if reply is None:

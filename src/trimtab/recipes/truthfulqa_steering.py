@@ -126,6 +126,10 @@ class TruthfulQASteering(Recipe[_Config]):
         if "generation" in config.measures:
             for judge in config.judges:
                 planner.add_judge(judge)
+        if "options" in config.measures:
+            sets = planner.choice_sets(self._task("options"), "test")
+            scored = {"form": "options", "sets": [s for s in ("mc1", "mc2", "binary") if s in sets]}
+            planner.add_judge(Component(name="choice", config=scored), ("options",))
         for judge, measures in _OPTION_JUDGES:
             wanted = tuple(m for m in measures if m in config.measures)
             if wanted:
@@ -194,7 +198,6 @@ def _layer(model: ResolvedModel) -> int:
 
 
 _OPTION_JUDGES: tuple[tuple[Component, tuple[Measure, ...]], ...] = (
-    (Component(name="choice", config={"form": "options"}), ("options",)),
     (Component(name="choice", config={"form": "two_option"}), ("two_option",)),
     (Component(name="divergence"), ("options", "heldout")),
     (Component(name="perplexity"), ("heldout",)),

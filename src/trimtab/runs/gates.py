@@ -47,7 +47,7 @@ def require(run: Run) -> None:
     failed = [gate for gate in read(run) if gate.status == "fail"]
     if failed:
         raise GateError(
-            "Honesty checks failed: " + "; ".join(f"{g.name}: {g.detail}" for g in failed),
+            "Honesty checks failed: " + "; ".join(f"{g.name}: {g.detail}" for g in failed) + ".",
             hint="The report shows them at its top; don't publish its numbers.",
         )
 

@@ -79,6 +79,11 @@ class Planner:
             self._tasks[key] = TASKS.build(component.name, component.config)
         return self._tasks[key]
 
+    def choice_sets(self, task: Component, split: Split) -> set[str]:
+        """Return the option sets that the samples of ``split`` have."""
+        samples = self.task(task).samples(split)
+        return {name for s in samples for choice in s.choices for name in choice.sets}
+
     def add_cell(
         self,
         *,
@@ -106,7 +111,7 @@ class Planner:
             "intervention": [
                 intervention.name,
                 acting.VERSION,
-                acting.config.model_dump(mode="json", exclude_defaults=True),
+                acting.config,
             ],
             "artifact": artifact,
             "sampling": drawn,
@@ -154,7 +159,7 @@ class Planner:
 
     def _sample_set(self, task: Task[Spec], split: Split) -> str:
         samples = task.samples(split)
-        key = content_key([s.model_dump(mode="json") for s in samples])
+        key = content_key(samples)
         self._samples[key] = samples
         return key
 
@@ -164,7 +169,7 @@ class Planner:
         assert self.fit_on is not None, "the recipe names no task to fit on"
         task = self.task(self.fit_on)
         pairs = task.pairs("fit")
-        pairs_key = content_key([p.model_dump(mode="json") for p in pairs])
+        pairs_key = content_key(pairs)
         self._pairs[pairs_key] = pairs
         version = INTERVENTIONS.load(component.name).VERSION
         determines: dict[str, Any] = {
@@ -199,7 +204,7 @@ def plan_judge(
         resolved = subject if judge.model is None else resolve(judge.model)
     determines = {
         "judge": [component.name, judge.VERSION],
-        "config": judge.config.model_dump(mode="json", exclude_defaults=True),
+        "config": judge.config,
         "fingerprint": judge.fingerprint,
         "model": None if resolved is None else [resolved.identity, resolved.spec.dtype],
         "measures": measures,
