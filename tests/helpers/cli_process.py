@@ -1,7 +1,7 @@
 """Run the command line in processes that can be killed, without paying for imports each time.
 
-A fork server imports torch and transformers once; each command is a fork of it, with its own process
-group, so that SIGKILL hits what a user's kill -9 would hit.
+A fork server imports torch and transformers once; each command is a fork of it, in a process of its
+own, so that SIGKILL hits what a user's kill -9 would hit.
 """
 
 import contextlib

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 import torch
-from trimtab.models.load import LoadedModel
 
 from trimtab.engine.edits import span
 from trimtab.engine.request import Edit
+from trimtab.models.load import LoadedModel
 
 
 def full_logits(

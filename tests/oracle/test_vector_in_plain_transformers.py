@@ -1,7 +1,7 @@
 """A vector fitted here works the same in plain transformers with an ordinary forward hook.
 
-The hook below is what a researcher would write without this package: it knows nothing of our engine,
-takes padded batches on either side, and finds positions from the attention mask.
+The hook below is what a researcher would write without this package: it knows nothing of our
+engine, takes padded batches on either side, and finds positions from the attention mask.
 """
 
 from collections.abc import Iterator
@@ -9,7 +9,6 @@ from contextlib import contextmanager
 
 import pytest
 import torch
-from trimtab.models.load import LoadedModel, load_model, resolve
 
 from trimtab.core.errors import ModelError
 from trimtab.core.spec import ModelSpec
@@ -17,6 +16,7 @@ from trimtab.core.types import ContrastPair, Message, SamplingParams
 from trimtab.engine.engine import Engine
 from trimtab.engine.request import Options, OptionsResult, Request, Text, TextResult
 from trimtab.interventions.base import INTERVENTIONS, FitContext
+from trimtab.models.load import LoadedModel, load_model, resolve
 from trimtab.models.tiny import save_tiny
 
 PAIRS = [

@@ -1,8 +1,8 @@
 """Content keys and seeds: the same inputs give the same key on every machine.
 
 A key hashes what determines an output and nothing else: never a label, a batch size, a device or a
-path. Floats are written with ``repr`` (shortest round-trip form), mappings are sorted, and fields of
-a model that have their default value are left out, so that a new field does not change old keys.
+path. Floats are written with ``repr`` (shortest round-trip form), mappings are sorted, and fields
+with their default value are left out of models, so that a new field does not change old keys.
 """
 
 from __future__ import annotations

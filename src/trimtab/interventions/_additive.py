@@ -35,6 +35,10 @@ class AdditiveConfig(Spec):
     unit: Unit = "relative"
     positions: NamedPositions = "generated"
 
+    def blocks(self) -> tuple[int, ...]:
+        """Return every block that is read or edited, sorted."""
+        return (self.layer,)
+
     @field_validator("strength")
     @classmethod
     def _finite(cls, value: float) -> float:

@@ -47,6 +47,10 @@ class _Config(AdditiveConfig):
     layers: tuple[int, ...] = Field(default=())
     read: Read = "answer_mean"
 
+    def blocks(self) -> tuple[int, ...]:
+        """Return every block that is fitted, sorted."""
+        return tuple(sorted({*self.layers, self.layer}))
+
 
 class Caa(Intervention[_Config]):
     """Adds ``strength`` times the mean difference of positive and negative answers' activations."""
@@ -55,7 +59,7 @@ class Caa(Intervention[_Config]):
 
     def fitted_by(self) -> Component:
         """Return what determines the vectors: the layers and where they are read."""
-        layers = sorted({*self.config.layers, self.config.layer})
+        layers = list(self.config.blocks())
         return Component(
             name="caa",
             config={"layer": layers[0], "layers": layers, "read": self.config.read},
@@ -65,7 +69,7 @@ class Caa(Intervention[_Config]):
         """Return directions and residual norms of every layer, with their reliability."""
         if len(context.pairs) < 2:
             raise DataError(f"CAA needs at least 2 contrast pairs, there are {len(context.pairs)}.")
-        layers = tuple(sorted({*self.config.layers, self.config.layer}))
+        layers = self.config.blocks()
         requests: list[rq.Request] = []
         for pair in context.pairs:
             requests += _requests(context, pair, layers, self.config.read)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from trimtab.core.errors import ConfigError
 from trimtab.core.keys import content_key
 from trimtab.core.spec import (
     ArtifactPlan,
@@ -23,7 +24,8 @@ from trimtab.core.spec import (
     Split,
 )
 from trimtab.core.types import ContrastPair, Sample, SamplingParams
-from trimtab.interventions.base import INTERVENTIONS
+from trimtab.interventions._additive import AdditiveConfig
+from trimtab.interventions.base import INTERVENTIONS, Intervention
 from trimtab.judges.base import JUDGES, Judge
 from trimtab.models.load import ResolvedModel, resolve
 from trimtab.tasks.base import TASKS, Task
@@ -99,7 +101,7 @@ class Planner:
         """Add one cell; ``sampling`` defaults to the task's own protocol."""
         built = self.task(task)
         samples = self._sample_set(built, split)
-        acting = INTERVENTIONS.build(intervention.name, intervention.config)
+        acting = self._intervention(intervention)
         artifact = self._artifact(acting.fitted_by())
         drawn = (sampling or built.sampling()) if built.output == "text" else None
         determines = {
@@ -163,6 +165,20 @@ class Planner:
         self._samples[key] = samples
         return key
 
+    def _intervention(self, component: Component) -> Intervention[Spec]:
+        """Build an intervention; raise ConfigError if it names a block that the model lacks."""
+        built = INTERVENTIONS.build(component.name, component.config)
+        blocks = built.config.blocks() if isinstance(built.config, AdditiveConfig) else ()
+        count = self.resolved.card.num_layers
+        wrong = [block for block in blocks if block >= count]
+        if wrong:
+            raise ConfigError(
+                f"intervention {component.name!r}: layer = {wrong[0]}, and {self.model.id!r} has "
+                f"{count} layers.",
+                hint=f"Layers count from 0, so the last is {count - 1}.",
+            )
+        return built
+
     def _artifact(self, component: Component | None) -> str | None:
         if component is None:
             return None
@@ -171,7 +187,7 @@ class Planner:
         pairs = task.pairs("fit")
         pairs_key = content_key(pairs)
         self._pairs[pairs_key] = pairs
-        version = INTERVENTIONS.load(component.name).VERSION
+        version = self._intervention(component).VERSION
         determines: dict[str, Any] = {
             "engine": ENGINE_VERSION,
             "model": self.resolved.identity,

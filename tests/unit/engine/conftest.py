@@ -4,9 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from trimtab.models.load import LoadedModel, load_model, resolve
 
 from trimtab.core.spec import ModelSpec
+from trimtab.models.load import LoadedModel, load_model, resolve
 from trimtab.models.tiny import TinyLayout, save_tiny
 
 

@@ -5,7 +5,6 @@ from collections.abc import Callable
 import pytest
 import torch
 from slow_model import full_logits, greedy
-from trimtab.models.load import LoadedModel
 
 from trimtab.core.errors import ConfigError, NonFiniteError
 from trimtab.core.types import SamplingParams
@@ -22,6 +21,7 @@ from trimtab.engine.request import (
     TextResult,
     Window,
 )
+from trimtab.models.load import LoadedModel
 from trimtab.models.tiny import TinyLayout
 
 FAMILIES: list[TinyLayout] = [

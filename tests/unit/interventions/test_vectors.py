@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from trimtab.models.load import load_model, resolve
 
 from trimtab.core.errors import ConfigError, DataError
 from trimtab.core.spec import ModelSpec
 from trimtab.core.types import ContrastPair, Message
 from trimtab.engine.engine import Engine
 from trimtab.interventions.base import INTERVENTIONS, FitContext, Fitted
+from trimtab.models.load import load_model, resolve
 from trimtab.models.tiny import TinyLayout, save_tiny
 
 PAIRS = [
