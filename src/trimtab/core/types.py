@@ -31,7 +31,7 @@ class Choice(Record):
             where the text continues the prompt as it is).
         correct: Whether it is a right answer.
         sets: The metrics whose option set it belongs to, e.g. ``("mc1", "mc2")``.
-        reference: Whether the divergence from the unedited model is measured on its tokens.
+        reference: Whether the divergence from the baseline is measured on its tokens.
     """
 
     text: str
@@ -108,7 +108,7 @@ class Completion(Record):
         logprob: Sum of the generated tokens' log-probabilities (nats, temperature 1).
         option_logprobs: Sum log-probability of each option's tokens (nats), in choice order.
         option_num_tokens: Tokens of each option.
-        option_kl: Mean KL(unedited || edited) per token (nats) of the reference options, else None.
+        option_kl: Mean KL(baseline || this) per token (nats) of the reference options, else None.
         finish_reason: Why it ended.
         error: What went wrong; such a row counts as missing.
         attempt: The attempt that wrote the row.

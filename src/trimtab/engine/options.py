@@ -9,6 +9,8 @@ Shapes: R rows, Q tokens, N option positions, V vocabulary, H hidden.
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -58,25 +60,81 @@ def score(
         valid_RQ[i, : len(tokens)] = True
     device = loaded.device
     hidden_RQH = batch.forward(ids_RQ.to(device), valid_RQ.to(device))
+    needed = _Positions(hidden_RQH, [len(b.tail) + 1 for b in branches])
+    logprobs = _logprobs(loaded, needed, index, requests, wants)
+    for i, (request, want) in enumerate(zip(requests, wants, strict=True)):
+        for option, logprob in zip(want.options, logprobs[i], strict=True):
+            if not math.isfinite(logprob):
+                tokens = [*request.prompt, *option]
+                raise locate(loaded, request.key, tokens, len(request.prompt), request.edits)
+        yield OptionsResult(request.key, logprobs[i], _kl(loaded, needed, index, request, want))
+
+
+def _reference(request: Request, want: Options, j: int) -> _Branch:
+    """Return the row that option ``j`` is compared with: no edits, and the reference prompt."""
+    return _Branch(want.reference_prompt or request.prompt, want.options[j][:-1], ())
+
+
+class _Positions:
+    """The hidden states of all rows' tokens, without padding, one after the other."""
+
+    def __init__(self, hidden_RQH: torch.Tensor, lengths: Sequence[int]) -> None:
+        self.first = [0, *itertools.accumulate(lengths)]
+        lengths_R1 = torch.tensor(lengths, device=hidden_RQH.device)[:, None]
+        steps_Q = torch.arange(hidden_RQH.shape[1], device=hidden_RQH.device)
+        self.hidden_NH = hidden_RQH[steps_Q < lengths_R1]
+
+    def of(self, row: int) -> torch.Tensor:
+        """Return the hidden states [tokens, H] of one row."""
+        return self.hidden_NH[self.first[row] : self.first[row + 1]]
+
+
+def _logprobs(
+    loaded: LoadedModel,
+    needed: _Positions,
+    index: dict[_Branch, int],
+    requests: Sequence[Request],
+    wants: Sequence[Options],
+) -> list[tuple[float, ...]]:
+    """Return each option's sum log-probability; the head runs on full slices of positions."""
+    places: list[int] = []
+    tokens: list[int] = []
     for request, want in zip(requests, wants, strict=True):
-        logprobs = []
         for option in want.options:
-            row = index[_Branch(request.prompt, option[:-1], request.edits)]
-            hidden_NH = hidden_RQH[row, : len(option)]
-            logprobs.append(_logprob(loaded, hidden_NH, option))
-        if not torch.isfinite(torch.tensor(logprobs)).all():
-            bad = next(o for o, x in zip(want.options, logprobs, strict=True) if not _finite(x))
-            tokens = [*request.prompt, *bad]
-            raise locate(loaded, request.key, tokens, len(request.prompt), request.edits)
-        kl: list[float | None] = [None] * len(want.options)
-        for j in want.reference:
-            option = want.options[j]
-            plain_NH, edited_NH = (
-                hidden_RQH[index[_Branch(request.prompt, option[:-1], edits)], : len(option)]
-                for edits in ((), request.edits)
-            )
-            kl[j] = _divergence(loaded, plain_NH, edited_NH) if request.edits else 0.0
-        yield OptionsResult(request.key, tuple(logprobs), tuple(kl))
+            first = needed.first[index[_Branch(request.prompt, option[:-1], request.edits)]]
+            places += range(first, first + len(option))
+            tokens += option
+    device = needed.hidden_NH.device
+    place_T, token_T = (torch.tensor(x, device=device) for x in (places, tokens))
+    logprob_T = torch.empty(len(places), dtype=torch.float64, device=device)
+    for at in range(0, len(needed.hidden_NH), _HEAD_SLICE):
+        logits_NV = logits(loaded, needed.hidden_NH[at : at + _HEAD_SLICE])
+        total_N = logits_NV.logsumexp(dim=-1)
+        here_T = (place_T >= at) & (place_T < at + _HEAD_SLICE)
+        row_T = place_T[here_T] - at
+        logprob_T[here_T] = (logits_NV[row_T, token_T[here_T]] - total_N[row_T]).double()
+    values = iter(logprob_T.tolist())
+    return [
+        tuple(sum(itertools.islice(values, len(option))) for option in want.options)
+        for want in wants
+    ]
+
+
+def _kl(
+    loaded: LoadedModel,
+    needed: _Positions,
+    index: dict[_Branch, int],
+    request: Request,
+    want: Options,
+) -> tuple[float | None, ...]:
+    """Return the mean divergence of the reference options, None for the others."""
+    values: list[float | None] = [None] * len(want.options)
+    for j in want.reference:
+        row = index[_Branch(request.prompt, want.options[j][:-1], request.edits)]
+        reference = index[_reference(request, want, j)]
+        same = row == reference
+        values[j] = 0.0 if same else _divergence(loaded, needed.of(reference), needed.of(row))
+    return tuple(values)
 
 
 def _want(request: Request) -> Options:
@@ -93,27 +151,12 @@ def _branches(requests: Sequence[Request], wants: Sequence[Options]) -> dict[_Br
         for option in want.options:
             index.setdefault(_Branch(request.prompt, option[:-1], request.edits), len(index))
         for j in want.reference:
-            index.setdefault(_Branch(request.prompt, want.options[j][:-1], ()), len(index))
+            index.setdefault(_reference(request, want, j), len(index))
     return index
 
 
-def _finite(value: float) -> bool:
-    return value == value and abs(value) != float("inf")
-
-
-def _logprob(loaded: LoadedModel, hidden_NH: torch.Tensor, option: tuple[int, ...]) -> float:
-    """Return the sum log-probability of ``option``'s tokens."""
-    total = 0.0
-    for at in range(0, len(option), _HEAD_SLICE):
-        tokens_N1 = torch.tensor(option[at : at + _HEAD_SLICE], device=hidden_NH.device)[:, None]
-        logits_NV = logits(loaded, hidden_NH[at : at + _HEAD_SLICE])
-        logprob_N = logits_NV.gather(1, tokens_N1)[:, 0] - logits_NV.logsumexp(dim=-1)
-        total += float(logprob_N.double().sum())
-    return total
-
-
 def _divergence(loaded: LoadedModel, plain_NH: torch.Tensor, edited_NH: torch.Tensor) -> float:
-    """Return the mean over positions of KL(unedited || edited), in nats."""
+    """Return the mean over positions of KL(reference || row), in nats."""
     total = 0.0
     for at in range(0, len(plain_NH), _HEAD_SLICE):
         p_NV = logits(loaded, plain_NH[at : at + _HEAD_SLICE]).log_softmax(dim=-1)

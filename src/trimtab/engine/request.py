@@ -64,11 +64,13 @@ class Options:
 
     Attributes:
         options: Token ids of each option.
-        reference: Indices of the options on whose tokens KL(unedited || edited) is measured.
+        reference: Indices of the options on whose tokens KL(reference || this row) is measured.
+        reference_prompt: Prompt of the reference, which has no edits; None is the row's own.
     """
 
     options: tuple[tuple[int, ...], ...]
     reference: tuple[int, ...] = ()
+    reference_prompt: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)

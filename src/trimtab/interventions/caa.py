@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
+from pydantic import NonNegativeInt
 
 from trimtab.core.errors import DataError
 from trimtab.core.lazy import lazy
@@ -44,7 +44,7 @@ class _Config(AdditiveConfig):
             ``letter`` reads the first token with a letter or digit in it, the A of ``(A)``.
     """
 
-    layers: tuple[int, ...] = Field(default=())
+    layers: tuple[NonNegativeInt, ...] = ()
     read: Read = "answer_mean"
 
     def blocks(self) -> tuple[int, ...]:

@@ -17,7 +17,7 @@ class DivergenceConfig(Spec):
 
 
 class Divergence(Judge[DivergenceConfig]):
-    """KL(unedited || edited) on the reference choices' tokens, in nats per token.
+    """KL(baseline || condition) on the reference choices' tokens, in nats per token.
 
     The engine measures it; each reference choice counts once, however long it is. Li et al. 2023
     (arXiv 2306.03341) report the same quantity on held-out text. An item whose reference choices

@@ -164,7 +164,8 @@ class TruthfulQASteering(Recipe[_Config]):
             where = {"series": "caa", "dose": strength, "unit": steering.unit, "layer": layer}
             add(f"caa {strength:+g}", role, _vector("caa", layer, strength, steering), **where)
         like = _vector("caa", layer, 0.0, steering)
-        for strength in controls.random_strengths or (max(steering.strengths, key=abs),):
+        largest = max(steering.strengths, key=lambda s: (abs(s), s))
+        for strength in controls.random_strengths or (largest,):
             for draw in range(controls.random_draws):
                 drawn = _vector("random", layer, strength, steering, like=like, draw=draw)
                 where = {

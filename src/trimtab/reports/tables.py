@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -134,10 +135,13 @@ def difference(found: dict[str, Any] | None, metric: dict[str, Any]) -> str:
     return text + "*" if significant(found) else text
 
 
+_ZERO = re.compile(r"0(\.0+)?( %)?")
+
+
 def damage_table(summary: dict[str, Any], *, compact: bool = False) -> Table:
     """Return what each condition broke: a row per condition, over all measures.
 
-    ``compact`` leaves out intervals, for a terminal.
+    ``compact`` leaves out intervals and columns that are zero throughout, for a terminal.
     """
     columns: list[tuple[str, dict[str, str]]] = []
     kept = _damage_metrics(summary)
@@ -150,13 +154,15 @@ def damage_table(summary: dict[str, Any], *, compact: bool = False) -> Table:
     counted = [name for name in ("truncated", "errors", "missing") if name not in names]
     columns += [(name, _rates(summary, name)) for name in counted]
     columns.append(("unscored", _unscored(summary)))
+    if compact:
+        columns = [(n, c) for n, c in columns if not all(_ZERO.fullmatch(x) for x in c.values())]
     rows = tuple(
         (c["condition"], *(cells.get(c["condition"], DASH) for _, cells in columns))
         for c in summary["conditions"]
     )
     note = (
         "Perplexity ratio: exp of the mean paired difference in nats per token to the baseline; "
-        "kl: to the unedited model, nats per token unless a unit is given; truncated: texts cut at "
+        "kl: from the baseline, nats per token unless a unit is given; truncated: texts cut at "
         "the token limit; unscored: share of judgements without a value, over all judges. A dash "
         "is a missing number, not a zero."
     )

@@ -162,7 +162,8 @@ def _request(row: _Prepared, sample: Sample, key: RowKey) -> rq.Request:
             messages, [c.text for c in sample.choices], row.task.rendering, sample.preamble
         )
         reference = tuple(i for i, c in enumerate(sample.choices) if c.reference)
-        want = rq.Options(tuple(tuple(answer) for answer in answers), reference)
+        plain = renderer.prompt(sample.messages, row.task.rendering, sample.preamble)
+        want = rq.Options(tuple(tuple(answer) for answer in answers), reference, tuple(plain))
     return rq.Request(key, tuple(prompt), want, row.edits)
 
 

@@ -127,6 +127,17 @@ def test_an_unedited_row_does_not_diverge_from_itself(load_tiny: Load) -> None:
     assert isinstance(result, OptionsResult) and result.kl == (0.0, 0.0)
 
 
+def test_divergence_from_another_prompt(load_tiny: Load) -> None:
+    loaded = load_tiny("llama")
+    option, prompt, other = (8, 9, 10), (5, 6, 7), (11, 12, 13, 14, 6, 7)
+    want = Options((option,), reference=(0,), reference_prompt=other)
+    result = next(iter(Engine(loaded).run([Request(0, prompt, want)])))
+    p = full_logits(loaded, (*other, *option), len(other))[len(other) - 1 : -1].log_softmax(-1)
+    q = full_logits(loaded, (*prompt, *option), len(prompt))[len(prompt) - 1 : -1].log_softmax(-1)
+    assert isinstance(result, OptionsResult)
+    assert result.kl[0] == pytest.approx(float((p.exp() * (p - q)).sum(-1).mean()), abs=1e-4)
+
+
 def test_capture_sees_the_edits_that_later_blocks_see(load_tiny: Load) -> None:
     loaded = load_tiny("llama")
     v = vector(loaded)
