@@ -13,6 +13,10 @@ from trimtab.core.errors import ConfigError, did_you_mean
 
 M = TypeVar("M", bound=BaseModel)
 
+# Said as YAML says it: who writes a file knows no tuples.
+_MAPPING = "must be a mapping of keys to values"
+_WORDS = {"dict_type": _MAPPING, "model_type": _MAPPING, "tuple_type": "must be a list"}
+
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """Return the mapping in a YAML file; raise ConfigError if there is none."""
@@ -96,6 +100,7 @@ def _explain(model: type[BaseModel], item: Any, where: str) -> str:
     if item["type"] == "missing":
         return f"{where}: the key {path!r} is missing."
     message = item["msg"].removeprefix("Value error, ").rstrip(".")
+    message = _WORDS.get(item["type"], message)
     shown = repr(item["input"])
     shown = shown if len(shown) <= 60 else shown[:57] + "..."
     return f"{where}: {path or 'value'} = {shown}: {message}."

@@ -41,7 +41,7 @@ class Component(BaseModel):
             return {"name": value}
         if isinstance(value, dict) and not set(value) <= {"name", "config"}:
             rest = {k: v for k, v in value.items() if k != "name"}
-            return {"name": value.get("name"), "config": rest}
+            return {"config": rest} | ({"name": value["name"]} if "name" in value else {})
         return value
 
 

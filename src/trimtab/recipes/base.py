@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
-from pydantic import field_validator
+from pydantic import BaseModel, field_validator
 
 from trimtab.core.config import apply_overrides, read_yaml, validate
 from trimtab.core.errors import ConfigError
@@ -65,16 +65,23 @@ class Recipe(ABC, Generic[C]):
 RECIPES: Folder[Recipe[RecipeConfig]] = Folder("recipes", "recipe")
 
 
+class _Head(BaseModel):
+    """What must be known before the recipe's own configuration can be checked."""
+
+    recipe: str
+    extensions: tuple[str, ...] = ()
+
+
 def load_recipe(path: Path, overrides: tuple[str, ...] = ()) -> Recipe[RecipeConfig]:
     """Return the recipe of a YAML file with ``key=value`` overrides; raise ConfigError."""
     data = apply_overrides(read_yaml(path), overrides)
-    name = data.get("recipe")
-    if not isinstance(name, str):
+    if data.get("recipe") is None:
         raise ConfigError(
             f"{path}: the key 'recipe' is missing.", hint=f"Known: {', '.join(RECIPES.names())}."
         )
-    for folder in data.get("extensions") or ():
+    head = validate(_Head, data, str(path))
+    for folder in head.extensions:
         add_extension(Path(folder))
-    member: Any = RECIPES.load(name)
+    member: Any = RECIPES.load(head.recipe)
     recipe: Recipe[RecipeConfig] = member(validate(member.Config, data, str(path)))
     return recipe

@@ -104,6 +104,13 @@ class _Config(RecipeConfig):
         Component(name="text_health"),
     )
 
+    @field_validator("task")
+    @classmethod
+    def _no_form(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if "form" in value:
+            raise ValueError("each measure has its own form; choose with the key measures")
+        return value
+
 
 class TruthfulQASteering(Recipe[_Config]):
     """Baseline, prompt, CAA and its controls on TruthfulQA."""

@@ -7,6 +7,7 @@ file that takes part. Labels, paths, limits, devices and batch sizes stay out.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -146,7 +147,11 @@ class Planner:
         self._judges.append(plan_judge(component, self.resolved, measures))
 
     def finish(self, baseline: str = "baseline") -> PlannedRun:
-        """Return the plan and its data."""
+        """Return the plan and its data; raise ConfigError if it is empty or holds doubles."""
+        if not self._cells:
+            raise ConfigError(f"The experiment {self.name!r} measures nothing.")
+        _refuse_doubles("condition", [f"{c.condition!r} of {c.measure}" for c in self._cells])
+        _refuse_doubles("judge", [repr(j.key) for j in self._judges])
         plan = Plan(
             recipe=self.recipe,
             name=self.name,
@@ -208,6 +213,14 @@ class Planner:
             seed=self.seed,
         )
         return key
+
+
+def _refuse_doubles(what: str, names: Sequence[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ConfigError(
+            f"The {what} {twice[0]} occurs twice in the plan.", hint="List each thing once."
+        )
 
 
 def plan_judge(
