@@ -8,6 +8,7 @@ from functools import cached_property
 from trimtab.core.types import Message, Rendering, SamplingParams
 from trimtab.engine.engine import Engine
 from trimtab.engine.request import Options, OptionsResult, Request, Text, TextResult
+from trimtab.stats.reduce import log_sum_exp
 
 _YES = ("Yes", " Yes", "yes", " yes", "YES", " YES")
 _NO = ("No", " No", "no", " no", "NO", " NO")
@@ -46,8 +47,8 @@ class LocalChat:
         values: dict[int, float] = {}
         for result in self.engine.run(requests):
             assert isinstance(result, OptionsResult) and isinstance(result.key, int)
-            yes_mass = _logsumexp(result.logprobs[: len(yes)])
-            no_mass = _logsumexp(result.logprobs[len(yes) :])
+            yes_mass = log_sum_exp(result.logprobs[: len(yes)])
+            no_mass = log_sum_exp(result.logprobs[len(yes) :])
             values[result.key] = 1.0 / (1.0 + math.exp(min(no_mass - yes_mass, 700.0)))
         return [values[i] for i in range(len(prompts))]
 
@@ -65,8 +66,3 @@ class LocalChat:
 
     def _prompt(self, messages: tuple[Message, ...]) -> tuple[int, ...]:
         return tuple(self.engine.renderer.prompt(messages, self._rendering))
-
-
-def _logsumexp(values: tuple[float, ...]) -> float:
-    top = max(values)
-    return top + math.log(sum(math.exp(v - top) for v in values))

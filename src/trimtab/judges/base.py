@@ -93,4 +93,20 @@ class Judge(ABC, Generic[C]):
         return Verdict({metric.name: None for metric in self.metrics}, error=error)
 
 
+class ItemJudge(Judge[C]):
+    """A judge that needs no model and looks at one item at a time."""
+
+    def score(self, items: Sequence[Item], resource: Chat | Embedder | None) -> list[Verdict]:
+        """Return ``verdict`` of each item; one without an answer is unscored."""
+        return [self._score_one(item) for item in items]
+
+    def _score_one(self, item: Item) -> Verdict:
+        missing = self.missing(item)
+        return self.verdict(item) if missing is None else self.unscored(missing)
+
+    @abstractmethod
+    def verdict(self, item: Item) -> Verdict:
+        """Return the verdict on an item that has an answer of this judge's output kind."""
+
+
 JUDGES: Folder[Judge[Spec]] = Folder("judges", "judge")

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 from trimtab.core.spec import Metric, Spec
-from trimtab.core.types import Chat, Embedder
-from trimtab.judges.base import Item, Judge, Verdict
+from trimtab.judges.base import Item, ItemJudge, Verdict
 
 __all__ = ["Divergence"]
 
@@ -16,7 +14,7 @@ class DivergenceConfig(Spec):
     """Nothing to configure."""
 
 
-class Divergence(Judge[DivergenceConfig]):
+class Divergence(ItemJudge[DivergenceConfig]):
     """KL(baseline || condition) on the reference choices' tokens, in nats per token.
 
     The engine measures it; each reference choice counts once, however long it is. Li et al. 2023
@@ -36,17 +34,8 @@ class Divergence(Judge[DivergenceConfig]):
             ),
         )
 
-    def score(
-        self,
-        items: Sequence[Item],
-        resource: Chat | Embedder | None,  # noqa: ARG002
-    ) -> list[Verdict]:
-        """Score each item by itself; see the class."""
-        return [self._score_one(item) for item in items]
-
-    def _score_one(self, item: Item) -> Verdict:
-        if (missing := self.missing(item)) is not None:
-            return self.unscored(missing)
+    def verdict(self, item: Item) -> Verdict:
+        """Score an item that has an answer; see the class."""
         choices = item.sample.choices
         kl = item.completion.option_kl or ()
         if len(kl) != len(choices):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
 
 from trimtab.core.spec import Metric, Spec
-from trimtab.core.types import Chat, Embedder, Sample
-from trimtab.judges.base import Item, Judge, Verdict
+from trimtab.core.types import Sample
+from trimtab.judges.base import Item, ItemJudge, Verdict
 
 __all__ = ["Exact"]
 
@@ -29,7 +28,7 @@ class ExactConfig(Spec):
     strip_punctuation: bool = True
 
 
-class Exact(Judge[ExactConfig]):
+class Exact(ItemJudge[ExactConfig]):
     """Normalised match of the whole text with the target or any of metadata ``correct_answers``.
 
     Both sides are put into Unicode form NFKC with whitespace collapsed, then as configured. An
@@ -43,17 +42,8 @@ class Exact(Judge[ExactConfig]):
         """One binary metric."""
         return (Metric(name="exact", kind="binary", role="effect"),)
 
-    def score(
-        self,
-        items: Sequence[Item],
-        resource: Chat | Embedder | None,  # noqa: ARG002
-    ) -> list[Verdict]:
-        """Score each item by itself; see the class."""
-        return [self._score_one(item) for item in items]
-
-    def _score_one(self, item: Item) -> Verdict:
-        if (missing := self.missing(item)) is not None:
-            return self.unscored(missing)
+    def verdict(self, item: Item) -> Verdict:
+        """Score an item that has an answer; see the class."""
         right = {self._normalise(text) for text in _right_answers(item.sample)} - {""}
         if not right:
             return self.unscored("the sample has no target and no correct_answers")

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 from trimtab.core.spec import Metric, Spec
-from trimtab.core.types import Chat, Embedder
-from trimtab.judges.base import Item, Judge, Verdict
+from trimtab.judges.base import Item, ItemJudge, Verdict
 
 __all__ = ["Perplexity"]
 
@@ -16,7 +14,7 @@ class PerplexityConfig(Spec):
     """Nothing to configure."""
 
 
-class Perplexity(Judge[PerplexityConfig]):
+class Perplexity(ItemJudge[PerplexityConfig]):
     """Negative log-likelihood of the reference choices in nats per token; exp of it is perplexity.
 
     Several reference choices are pooled: the sum of their log-probabilities over the sum of their
@@ -39,17 +37,8 @@ class Perplexity(Judge[PerplexityConfig]):
             ),
         )
 
-    def score(
-        self,
-        items: Sequence[Item],
-        resource: Chat | Embedder | None,  # noqa: ARG002
-    ) -> list[Verdict]:
-        """Score each item by itself; see the class."""
-        return [self._score_one(item) for item in items]
-
-    def _score_one(self, item: Item) -> Verdict:
-        if (missing := self.missing(item)) is not None:
-            return self.unscored(missing)
+    def verdict(self, item: Item) -> Verdict:
+        """Score an item that has an answer; see the class."""
         choices = item.sample.choices
         logprobs = item.completion.option_logprobs or ()
         counts = item.completion.option_num_tokens or ()

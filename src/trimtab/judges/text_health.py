@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
 from trimtab.core.spec import Metric, Spec
-from trimtab.core.types import Chat, Embedder
-from trimtab.judges.base import Item, Judge, Verdict
+from trimtab.judges.base import Item, ItemJudge, Verdict
 from trimtab.text.health import asks_follow_up, is_empty, looks_refusal, num_words
 from trimtab.text.overlap import is_collapsed, repetition
 
@@ -18,7 +16,7 @@ class TextHealthConfig(Spec):
     """Nothing to configure."""
 
 
-class TextHealth(Judge[TextHealthConfig]):
+class TextHealth(ItemJudge[TextHealthConfig]):
     """Length, repetition and bad endings of a text; the rules are those of ``trimtab.text``.
 
     ``repetition`` is the share of word 4-grams that repeat an earlier one, and 0 for a text too
@@ -41,17 +39,8 @@ class TextHealth(Judge[TextHealthConfig]):
             _damage("collapsed", "binary"),
         )
 
-    def score(
-        self,
-        items: Sequence[Item],
-        resource: Chat | Embedder | None,  # noqa: ARG002
-    ) -> list[Verdict]:
-        """Score each item by itself; see the class."""
-        return [self._score_one(item) for item in items]
-
-    def _score_one(self, item: Item) -> Verdict:
-        if (missing := self.missing(item)) is not None:
-            return self.unscored(missing)
+    def verdict(self, item: Item) -> Verdict:
+        """Score an item that has an answer; see the class."""
         text = item.completion.text or ""
         return Verdict(
             {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 def mean_of(values: Iterable[float | None]) -> tuple[float | None, int, int]:
@@ -21,6 +21,12 @@ def mean_of(values: Iterable[float | None]) -> tuple[float | None, int, int]:
             scored.append(value)
     mean = math.fsum(scored) / len(scored) if scored else None
     return mean, len(scored), num_missing
+
+
+def log_sum_exp(values: Sequence[float]) -> float:
+    """Return log(sum(exp(values))) of at least one finite value, whatever their size and order."""
+    top = max(values)
+    return top + math.log(math.fsum(math.exp(value - top) for value in values))
 
 
 def pass_at_k(n: int, c: int, k: int) -> float:
