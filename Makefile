@@ -1,6 +1,8 @@
 # Every target works from a fresh clone; `make help` lists them.
 PY ?= python3
 PYTEST_ARGS ?=
+# A file's tests share loaded models, so a file stays with one worker.
+PYTEST_WORKERS ?= -n 2 --dist loadfile
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -64,7 +66,7 @@ format: $(DEV_STAMP)  ## rewrite the code in the house format and apply safe fix
 	$(BIN)/ruff check --fix .
 
 test: $(MODELS_STAMP)  ## all tests that need neither GPU nor network
-	$(BIN)/pytest -q $(PYTEST_ARGS)
+	$(BIN)/pytest -q $(PYTEST_WORKERS) $(PYTEST_ARGS)
 
 golden: $(MODELS_STAMP)  ## only the recorded numbers
 	$(BIN)/pytest -q tests/golden $(PYTEST_ARGS)

@@ -26,6 +26,8 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["MPLBACKEND"] = "Agg"
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    # Tiny models gain nothing from threads, and test processes side by side fight over cores.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_report_header() -> str:

@@ -17,9 +17,13 @@ _PRELOAD = [
     "torch",
     "transformers",
     "transformers.models.auto.modeling_auto",
+    "transformers.models.llama.modeling_llama",
     "trimtab.engine.engine",
     "trimtab.engine.chat",
     "trimtab.models.load",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.backends.backend_svg",
+    "trimtab.reports.figures",
     "trimtab.cli.phases",
 ]
 _context = mp.get_context("forkserver")
