@@ -85,7 +85,9 @@ def theirs(rows: list[dict[str, Any]], out: Path) -> dict[str, dict[str, float]]
                     pretrained=folder, dtype="float32", device="cpu", batch_size=16
                 )
             kept.write_text(json.dumps(piece(language_model, rows[at : at + PIECE], out)))
-        found |= {q: {k: v[k] for k in ("mc1", "mc2")} for q, v in json.loads(kept.read_text()).items()}
+        found |= {
+            q: {k: v[k] for k in ("mc1", "mc2")} for q, v in json.loads(kept.read_text()).items()
+        }
     return found
 
 
@@ -112,7 +114,9 @@ def piece(language_model: Any, rows: list[dict[str, Any]], out: Path) -> dict[st
     names = ["truthfulqa_mc1", "truthfulqa_mc2"]
     for name in names:
         text = (source / f"{name}.yaml").read_text().replace(hub, local)
-        text = text.replace("tag:\n  - truthfulqa\n", "").replace(f"task: {name}", f"task: {name}_x")
+        text = text.replace("tag:\n  - truthfulqa\n", "").replace(
+            f"task: {name}", f"task: {name}_x"
+        )
         text = text.replace("include: truthfulqa_mc1.yaml", "include: truthfulqa_mc1_x.yaml")
         (tasks / f"{name}_x.yaml").write_text(text)
     results = lm_eval.simple_evaluate(

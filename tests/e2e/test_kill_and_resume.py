@@ -2,6 +2,7 @@
 
 import json
 import random
+import time
 from pathlib import Path
 
 import pytest
@@ -110,7 +111,7 @@ def test_a_second_process_on_the_same_run_is_turned_away(config: Path, tmp_path:
     run, logs = tmp_path / "contested", tmp_path / "logs"
     first = Command(["run", str(config), "--out", str(run)], logs)
     while not list(run.glob("leases/generate-*.json")) and first.process.exitcode is None:
-        pass
+        time.sleep(0.001)
     second = trimtab(["resume", str(run)], logs)
     finished = first.wait()
     assert finished.code == 0, finished.err

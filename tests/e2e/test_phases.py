@@ -87,7 +87,9 @@ def test_gates_and_records_of_a_finished_run(config: Path, tmp_path: Path) -> No
     assert artifact["index"] == "block_output_0based"
     # Random weights have no direction to find, so the cosine may well be clipped to 0.
     assert 0 <= artifact["layers"]["1"]["reliability"]["population_cosine"] <= 1
-    rows = [json.loads(x) for p in run.glob("completions/*/*.jsonl") for x in p.open()]
+    rows = [
+        json.loads(x) for p in run.glob("completions/*/*.jsonl") for x in p.read_text().splitlines()
+    ]
     log = next(run.glob("attempts/*/log.txt")).read_text()
     assert log.count("loading the model") == 1, "subject, truth and info judge share one model"
     doses = json.loads((run / "doses.json").read_text())

@@ -19,7 +19,10 @@ NUM_CHECKED = 12
 def test_mc_equals_lm_eval_per_question(shared_data: Path) -> None:
     golden = json.loads(GOLDEN.read_text())
     data = shared_data / "truthfulqa" / "v1"
-    texts = {content_key(r["question"]): r["question"] for r in json.loads((data / "mc_task.json").read_text())}
+    texts = {
+        content_key(r["question"]): r["question"]
+        for r in json.loads((data / "mc_task.json").read_text())
+    }
     chosen = [key for key in sorted(golden) if key in texts][:NUM_CHECKED]
     assert len(chosen) == NUM_CHECKED
     found = ours(data, {texts[key] for key in chosen})

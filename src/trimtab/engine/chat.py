@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 from trimtab.core.types import Message, Rendering, SamplingParams
@@ -38,31 +39,36 @@ class LocalChat:
         return sorted(yes - no), sorted(no - yes)
 
     def yes_probabilities(self, prompts: list[tuple[Message, ...]]) -> list[float | None]:
-        """Return P(yes) / (P(yes) + P(no)) at the first token of the reply."""
+        """Return P(yes) / (P(yes) + P(no)) of the reply's first token; None if too long to read."""
         yes, no = self._letters
         options = tuple((token,) for token in [*yes, *no])
-        requests = [
-            Request(i, self._prompt(prompt), Options(options)) for i, prompt in enumerate(prompts)
-        ]
+        requests = [Request(i, prompt, Options(options)) for i, prompt in self._fitting(prompts, 1)]
         values: dict[int, float] = {}
         for result in self.engine.run(requests):
             assert isinstance(result, OptionsResult) and isinstance(result.key, int)
             yes_mass = log_sum_exp(result.logprobs[: len(yes)])
             no_mass = log_sum_exp(result.logprobs[len(yes) :])
             values[result.key] = 1.0 / (1.0 + math.exp(min(no_mass - yes_mass, 700.0)))
-        return [values[i] for i in range(len(prompts))]
+        return [values.get(i) for i in range(len(prompts))]
 
     def complete(self, prompts: list[tuple[Message, ...]], max_tokens: int) -> list[str | None]:
-        """Return greedy replies."""
+        """Return greedy replies; None for a prompt that is too long to read."""
         sampling = SamplingParams(max_tokens=max_tokens)
         requests = [
-            Request(i, self._prompt(prompt), Text(sampling)) for i, prompt in enumerate(prompts)
+            Request(i, prompt, Text(sampling)) for i, prompt in self._fitting(prompts, max_tokens)
         ]
         texts: dict[int, str] = {}
         for result in self.engine.run(requests):
             assert isinstance(result, TextResult) and isinstance(result.key, int)
             texts[result.key] = result.text
-        return [texts[i] for i in range(len(prompts))]
+        return [texts.get(i) for i in range(len(prompts))]
 
-    def _prompt(self, messages: tuple[Message, ...]) -> tuple[int, ...]:
-        return tuple(self.engine.renderer.prompt(messages, self._rendering))
+    def _fitting(
+        self, prompts: Sequence[tuple[Message, ...]], num_new: int
+    ) -> Iterator[tuple[int, tuple[int, ...]]]:
+        """Yield (index, token ids) of the prompts that leave room for ``num_new`` tokens."""
+        limit = self.engine.max_positions
+        for i, messages in enumerate(prompts):
+            ids = self.engine.renderer.prompt(messages, self._rendering)
+            if limit is None or len(ids) + num_new <= limit:
+                yield i, tuple(ids)

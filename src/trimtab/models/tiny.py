@@ -40,7 +40,7 @@ CHAT_TEMPLATE = (
 _HIDDEN = 32
 _HEADS = 4
 _WINDOW = 16
-_POSITIONS = 1024
+_POSITIONS = 4096
 # Rows of the output head that are neither printable ASCII nor <eos> are shrunk by this, so that
 # greedy text is mostly readable and an end is possible but not immediate.
 _RARE = 0.25

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from trimtab.reports._source import RunSource
@@ -103,11 +104,52 @@ def condition_list(run: RunSource, summary: dict[str, Any]) -> Table:
     for condition in summary["conditions"]:
         label = condition["condition"]
         cell = first.get(label)
+        doses: Mapping[str, float] = {}
         if cell is None:
             done = "mean over " + ", ".join(condition["members"])
         else:
+            doses = run.doses.get(cell.key, {})
             config = json.dumps(cell.intervention.config, sort_keys=True, ensure_ascii=False)
             done = cell.intervention.name + (f" {config}" if config != "{}" else "")
-        rows.append((label, condition["group"], done))
-    columns = ("condition", "what it is there for", "intervention")
-    return Table("conditions", "Conditions", columns, tuple(rows))
+        strengths = (f"{doses[unit]:.4g}" if unit in doses else "" for unit in _UNITS)
+        rows.append((label, condition["group"], *strengths, done))
+    columns = ("condition", "what it is there for", *_UNITS, "intervention")
+    note = (
+        "raw: multiple of the vector; unit: length of what is added; relative: that length over "
+        "the mean residual norm at the layer."
+    )
+    return Table("conditions", "Conditions", columns, tuple(rows), note)
+
+
+_UNITS = ("raw", "unit", "relative")
+
+
+def artifact_table(run: RunSource) -> Table:
+    """Return how far each fitted vector can be trusted, by layer."""
+    rows = []
+    for artifact in run.plan.artifacts:
+        info = run.artifact_info(artifact.key) or {}
+        for layer, found in sorted(info.get("layers", {}).items(), key=lambda item: int(item[0])):
+            trust = found["reliability"]
+            figures = (trust[name] for name in _TRUST)
+            rows.append(
+                (
+                    f"{artifact.component.name}, block {layer}",
+                    str(info["num_pairs"]),
+                    str(info["num_questions"]),
+                    f"{found['vector_norm']:.3g}",
+                    f"{found['residual_norm']:.3g}",
+                    *("" if x is None else f"{x:.2f}" for x in figures),
+                )
+            )
+    columns = ("vector", "pairs", "questions", "norm", "residual norm", "mean cosine")
+    trusts = ("halves, measured", "halves, predicted", "to the population")
+    note = (
+        "Mean cosine: between the differences of single questions. Halves: cosine of the means of "
+        "two random halves, measured and as the mean cosine predicts. To the population: the "
+        "cosine this many questions are expected to reach with endlessly many."
+    )
+    return Table("vectors", "Vectors", (*columns, *trusts), tuple(rows), note)
+
+
+_TRUST = ("mean_cosine", "split_half_measured", "split_half_predicted", "population_cosine")

@@ -55,6 +55,15 @@ class RunSource(Protocol):
         """Return a judge's scores of a cell, by (cell, sample, index)."""
         ...
 
+    def artifact_info(self, key: str) -> Mapping[str, Any] | None:
+        """Return what is known of a fitted artifact; None while it is owed."""
+        ...
+
+    @property
+    def doses(self) -> Mapping[str, Mapping[str, float]]:
+        """Each cell's strength as ``raw``, ``unit`` and ``relative``, by cell key."""
+        ...
+
     def judges(self) -> Sequence[JudgePlan]:
         """Return the judges whose scores belong to the run."""
         ...

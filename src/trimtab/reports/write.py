@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trimtab.reports._methods import condition_list, judge_table, model_table, protocol_table
+from trimtab.reports._methods import (
+    artifact_table,
+    condition_list,
+    judge_table,
+    model_table,
+    protocol_table,
+)
 from trimtab.reports._rows import read_blocks
 from trimtab.reports._source import GateLike, RunSource
 from trimtab.reports.figures import write_figures
@@ -48,6 +54,7 @@ def write_report(run: RunSource, gates: Sequence[GateLike], out_dir: Path) -> Wr
     tables = all_tables(summary)
     methods = [
         condition_list(run, summary),
+        artifact_table(run),
         protocol_table(run, summary),
         model_table(run),
         judge_table(run),

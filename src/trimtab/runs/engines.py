@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 from typing import TYPE_CHECKING
 
 from trimtab.core.errors import ModelError
@@ -17,6 +18,8 @@ else:
     embed = lazy("trimtab.models.embed")
     load = lazy("trimtab.models.load")
 
+_log = logging.getLogger(__name__)
+
 
 class EnginePool:
     """Hands out engines and sentence encoders; the subject and a judge may be the same object."""
@@ -25,21 +28,20 @@ class EnginePool:
         """Start with nothing loaded."""
         self._engines: dict[tuple[str, str], engines.Engine] = {}
         self._encoders: dict[str, embed.SentenceEncoder] = {}
-        self.num_loads = 0
 
     def engine(self, spec: ModelSpec, identity: str) -> engines.Engine:
         """Return the engine of ``spec``; raise ModelError if its content is not ``identity``."""
         key = (identity, spec.dtype)
         if key not in self._engines:
+            _log.info("loading the model %s (%s)", spec.id, identity)
             self._engines[key] = engines.Engine(load.load_model(self._resolve(spec, identity)))
-            self.num_loads += 1
         return self._engines[key]
 
     def encoder(self, spec: ModelSpec, identity: str) -> embed.SentenceEncoder:
         """Return the sentence encoder of ``spec``; raise ModelError as ``engine`` does."""
         if identity not in self._encoders:
+            _log.info("loading the encoder %s (%s)", spec.id, identity)
             self._encoders[identity] = embed.SentenceEncoder(self._resolve(spec, identity))
-            self.num_loads += 1
         return self._encoders[identity]
 
     def keep_only(self, identities: set[str]) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from trimtab.core.keys import derive_seed
+from trimtab.core.records import write_json
 from trimtab.core.spec import ArtifactPlan
 from trimtab.interventions.base import INTERVENTIONS, FitContext
 from trimtab.runs import artifacts
 from trimtab.runs.engines import EnginePool
 from trimtab.runs.lease import Lease
 from trimtab.runs.progress import Progress
-from trimtab.runs.store import Run
+from trimtab.runs.store import DOSES, Run
 
 
 def fit(run: Run, pool: EnginePool, progress: Progress) -> None:
@@ -22,7 +23,21 @@ def fit(run: Run, pool: EnginePool, progress: Progress) -> None:
             if not run.has_artifact(artifact.key):
                 _fit_one(run, artifact, pool)
         progress.advance(1, 0)
+    if total and not (run.dir / DOSES).is_file():
+        write_json(run.dir / DOSES, _doses(run))
     progress.finish()
+
+
+def _doses(run: Run) -> dict[str, dict[str, float]]:
+    """Return each cell's strength in every unit, by cell key; cells without a vector have none."""
+    fitted = {a.key: artifacts.load(run.artifact_dir(a.key)) for a in run.plan.artifacts}
+    return {
+        cell.key: INTERVENTIONS.build(cell.intervention.name, cell.intervention.config).doses(
+            fitted[cell.artifact]
+        )
+        for cell in run.plan.cells
+        if cell.artifact is not None
+    }
 
 
 def _fit_one(run: Run, artifact: ArtifactPlan, pool: EnginePool) -> None:

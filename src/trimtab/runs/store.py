@@ -29,6 +29,7 @@ from trimtab.runs._create import CREATING, file_stem, write_run
 from trimtab.runs._lock import locked
 
 RowKey = tuple[str, str, int]
+DOSES = "doses.json"
 B = TypeVar("B", bound=BaseModel)
 
 # Name, size and time of change of each segment of a folder.
@@ -136,6 +137,19 @@ class Run:
     def has_artifact(self, key: str) -> bool:
         """Return whether an artifact is complete: its ``artifact.json`` is written last."""
         return (self.artifact_dir(key) / "artifact.json").is_file()
+
+    def artifact_info(self, key: str) -> dict[str, Any] | None:
+        """Return what ``artifact.json`` says of an artifact; None while it is owed."""
+        if not self.has_artifact(key):
+            return None
+        info: dict[str, Any] = read_json(self.artifact_dir(key) / "artifact.json")
+        return info
+
+    @property
+    def doses(self) -> dict[str, dict[str, float]]:
+        """Each cell's strength as ``raw``, ``unit`` and ``relative``; empty before the fit."""
+        path = self.dir / DOSES
+        return read_json(path) if path.is_file() else {}
 
     @property
     def extra_judges(self) -> tuple[JudgePlan, ...]:

@@ -227,4 +227,6 @@ def build_run(
         completions=lambda key: {row.key: row for row in completions.get(key, [])},
         scores=lambda judge, cell: {row.key: row for row in scores.get((judge, cell), [])},
         judges=lambda: judges,
+        artifact_info=lambda key: None,
+        doses={},
     )
