@@ -1,0 +1,24 @@
+"""Errors: one exit code each, and suggestions."""
+
+from trimtab.core import errors
+
+
+def test_every_class_has_an_exit_code_of_its_own() -> None:
+    classes = errors.TrimtabError.__subclasses__()
+    codes = {c.__name__: c.exit_code for c in classes}
+    # Wrong data is a wrong input just as a wrong configuration is; no other code is shared.
+    assert codes.pop("DataError") == codes["ConfigError"] == 2
+    assert sorted(codes.values()) == [2, 3, 4, 5, 6, 7, 8]
+
+
+def test_the_hint_stands_behind_the_message() -> None:
+    error = errors.StoreError("The disk is full.", hint="Free space.")
+    assert str(error) == "The disk is full. Free space."
+    assert (error.message, error.hint) == ("The disk is full.", "Free space.")
+    assert str(errors.StoreError("The disk is full.")) == "The disk is full."
+
+
+def test_near_names_are_suggested_and_else_all_are_listed() -> None:
+    known = ["steering", "controls", "model"]
+    assert errors.did_you_mean("stering", known) == "Did you mean 'steering'?"
+    assert errors.did_you_mean("zzz", known) == "Known: controls, model, steering."

@@ -1,0 +1,101 @@
+"""A folder is a registry: names are files, and folders of one's own count as well."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from trimtab.core import folder
+from trimtab.core.errors import ConfigError
+from trimtab.judges.base import JUDGES
+
+MEMBER = """
+from trimtab.core.spec import Spec
+
+__all__ = ["Mine"]
+
+
+class MineConfig(Spec):
+    size: int = 1
+
+
+class Mine:
+    Config = MineConfig
+
+    def __init__(self, config):
+        self.config = config
+"""
+
+Write = Callable[[str, str], Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
+    """Return a function that writes judges/<name>.py into a folder named in TRIMTAB_PATH."""
+    monkeypatch.setattr(folder, "_extensions", [])
+    monkeypatch.setenv("TRIMTAB_PATH", str(tmp_path))
+    (tmp_path / "judges").mkdir()
+
+    def write(name: str, code: str) -> Path:
+        path = tmp_path / "judges" / f"{name}.py"
+        path.write_text(code)
+        return path
+
+    return write
+
+
+def test_members_are_listed_without_being_imported(write: Write) -> None:
+    write("explodes", "raise RuntimeError('imported')")
+    write("_shared", "raise RuntimeError('imported')")
+    files = JUDGES.files()
+    assert {"exact", "explodes"} <= files.keys()
+    assert not {"base", "__init__", "_shared"} & files.keys()
+
+
+def test_a_member_of_ones_own_is_built_with_its_own_configuration(write: Write) -> None:
+    write("mine", MEMBER)
+    assert JUDGES.build("mine", {"size": 3}).config.size == 3
+    assert JUDGES.load("mine") is JUDGES.load("mine")
+    with pytest.raises(ConfigError, match=r"judge 'mine': unknown key 'sise'.*'size'"):
+        JUDGES.build("mine", {"sise": 3})
+
+
+def test_the_packages_own_members_win(write: Write) -> None:
+    path = write("exact", MEMBER)
+    assert JUDGES.files()["exact"] != path
+    assert JUDGES.load("exact").__name__ == "Exact"
+
+
+def test_two_folders_with_equal_names_are_two_modules(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("mine", MEMBER)
+    first = JUDGES.load("mine")
+    other = tmp_path / "other"
+    (other / "judges").mkdir(parents=True)
+    (other / "judges" / "mine.py").write_text(MEMBER)
+    monkeypatch.setenv("TRIMTAB_PATH", str(other))
+    assert JUDGES.load("mine") is not first
+
+
+@pytest.mark.parametrize("code", ["", "__all__ = ['A', 'B']\nA = B = int", "__all__ = ['Gone']"])
+def test_a_file_must_export_one_class(write: Write, code: str) -> None:
+    path = write(f"odd{len(code)}", code)
+    with pytest.raises(ConfigError, match="exactly one class in __all__") as error:
+        JUDGES.load(path.stem)
+    assert str(path) in str(error.value)
+
+
+def test_a_member_that_fails_to_import_is_tried_again(write: Write) -> None:
+    path = write("mended", "raise RuntimeError('not yet')")
+    with pytest.raises(RuntimeError, match="not yet"):
+        JUDGES.load("mended")
+    path.write_text(MEMBER + "# mended\n")
+    assert JUDGES.load("mended").__name__ == "Mine"
+
+
+def test_unknown_names_and_folders_are_told(write: Write, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no judge 'exakt'. Did you mean 'exact'\?"):
+        JUDGES.load("exakt")
+    with pytest.raises(ConfigError, match="does not exist"):
+        folder.add_extension(tmp_path / "nowhere")
