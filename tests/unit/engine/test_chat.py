@@ -1,0 +1,45 @@
+"""The local judge: P(yes) as a slow forward gives it, in the order of the questions."""
+
+import pytest
+import torch
+
+from trimtab.core.types import Message
+from trimtab.engine.chat import LocalChat
+from trimtab.engine.engine import Engine
+
+WORDS = {
+    "yes": ("Yes", " Yes", "yes", " yes", "YES", " YES"),
+    "no": ("No", " No", "no", " no", "NO", " NO"),
+}
+PROMPTS = [(Message(role="user", content="Is water wet?" * n),) for n in (3, 1, 2)]
+
+
+@pytest.fixture
+def chat(load_tiny) -> LocalChat:
+    return LocalChat(Engine(load_tiny("llama"), max_rows=2))
+
+
+def test_p_yes_is_the_share_of_the_softmax_at_the_next_token(chat: LocalChat) -> None:
+    engine = chat.engine
+    first = {k: {engine.renderer.encode(w)[0] for w in words} for k, words in WORDS.items()}
+    yes, no = sorted(first["yes"] - first["no"]), sorted(first["no"] - first["yes"])
+    assert yes and no
+    expected = []
+    for prompt in PROMPTS:
+        ids = torch.tensor([engine.renderer.prompt(prompt, "chat")])
+        with torch.no_grad():
+            p = engine.loaded.model(ids).logits[0, -1].double().softmax(-1)
+        expected.append(float(p[yes].sum() / (p[yes].sum() + p[no].sum())))
+    assert chat.yes_probabilities(PROMPTS) == pytest.approx(expected, abs=1e-5)
+    assert len({round(p, 6) for p in expected}) == len(PROMPTS), "equal values hide a wrong order"
+
+
+def test_replies_keep_the_order_of_the_questions(chat: LocalChat) -> None:
+    alone = [chat.complete([prompt], 8)[0] for prompt in PROMPTS]
+    assert chat.complete(PROMPTS, 8) == alone
+    assert len(set(alone)) > 1, "equal replies hide a wrong order"
+    assert chat.yes_probabilities([]) == [] == chat.complete([], 8)
+
+
+def test_its_identity_is_the_models(chat: LocalChat) -> None:
+    assert chat.identity == chat.engine.loaded.identity

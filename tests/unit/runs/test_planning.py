@@ -1,0 +1,139 @@
+"""Keys hold what determines an output and nothing else; what can't run is refused early."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from trimtab.core.errors import ConfigError
+from trimtab.core.spec import Cell, Component, ModelSpec
+from trimtab.core.types import SamplingParams
+from trimtab.runs.planning import Planner, plan_judge
+
+MODEL = "bundled:smollm2-135m-instruct"
+TASK = Component(name="truthfulqa", config={"form": "generation", "limit": 4})
+CELL: dict[str, Any] = {
+    "condition": "x",
+    "role": "treatment",
+    "task": TASK,
+    "split": "test",
+    "intervention": Component(name="caa", config={"layer": 3, "strength": 0.5}),
+}
+
+Make = Callable[..., Planner]
+
+
+@pytest.fixture
+def make() -> Make:
+    def make(**changes: Any) -> Planner:
+        model = ModelSpec(id=MODEL, device="cpu")
+        return Planner(**{"recipe": "r", "name": "n", "model": model, "fit_on": TASK, **changes})
+
+    return make
+
+
+def caa(**config: Any) -> Component:
+    return Component(name="caa", config={"layer": 3, "strength": 0.5, **config})
+
+
+@pytest.fixture
+def cell(make: Make) -> Cell:
+    return make().add_cell(**CELL)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"condition": "another label"},
+        {"role": "control"},
+        {"coordinates": {"dose": 0.5}},
+        {"intervention": caa(unit="relative", positions="generated")},
+    ],
+)
+def test_labels_and_spelled_out_defaults_leave_the_key_alone(
+    make: Make, cell: Cell, changes: dict[str, Any]
+) -> None:
+    assert make(name="other", window=7).add_cell(**{**CELL, **changes}).key == cell.key
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"intervention": caa(strength=-0.5)},
+        {"intervention": caa(layer=4)},
+        {"intervention": caa(read="last")},
+        {"intervention": Component(name="none")},
+        {"task": TASK.model_copy(update={"config": {**TASK.config, "limit": 3}})},
+        {"task": TASK.model_copy(update={"config": {**TASK.config, "rendering": "plain"}})},
+        {"split": "select"},
+        {"sampling": SamplingParams(temperature=1.0)},
+        {"num_samples": 2},
+    ],
+)
+def test_what_changes_the_output_changes_the_key(
+    make: Make, cell: Cell, changes: dict[str, Any]
+) -> None:
+    assert make().add_cell(**{**CELL, **changes}).key != cell.key
+
+
+def test_seed_and_number_format_change_keys_of_cells_and_artifacts(make: Make, cell: Cell) -> None:
+    half = ModelSpec(id=MODEL, device="cpu", dtype="bfloat16")
+    for changes in ({"seed": 1}, {"model": half}):
+        other = make(**changes).add_cell(**CELL)
+        assert other.key != cell.key and other.artifact != cell.artifact
+
+
+def test_cells_that_differ_in_the_dose_share_one_artifact_and_one_sample_set(make: Make) -> None:
+    planner = make()
+    for strength in (-1.0, 0.0, 1.0):
+        planner.add_cell(
+            **{**CELL, "condition": f"{strength}", "intervention": caa(strength=strength)}
+        )
+    planned = planner.finish()
+    assert len(planned.plan.artifacts) == len(planned.samples) == len(planned.pairs) == 1
+    assert {c.artifact for c in planned.plan.cells} == {planned.plan.artifacts[0].key}
+    assert len({c.key for c in planned.plan.cells}) == 3
+
+
+@pytest.mark.parametrize(
+    "intervention",
+    [
+        caa(layer=30),
+        caa(layers=[2, 30]),
+        Component(
+            name="random", config={"layer": 3, "like": {"name": "caa", "config": {"layer": 30}}}
+        ),
+    ],
+)
+def test_a_block_that_the_model_lacks_is_named_with_the_model(
+    make: Make, intervention: Component
+) -> None:
+    with pytest.raises(ConfigError, match=r"layer = 30.*smollm2.*30 layers.*last is 29"):
+        make().add_cell(**{**CELL, "intervention": intervention})
+
+
+def test_an_empty_plan_and_doubles_are_refused(make: Make) -> None:
+    with pytest.raises(ConfigError, match="measures nothing"):
+        make().finish()
+    planner = make()
+    planner.add_cell(**CELL)
+    planner.add_cell(**{**CELL, "intervention": caa(strength=1.0)})
+    with pytest.raises(ConfigError, match="'x' of generation occurs twice"):
+        planner.finish()
+
+
+def test_a_judge_is_keyed_by_its_configuration_model_and_cells(make: Make) -> None:
+    subject = make().resolved
+    truth = Component(name="rubric", config={"rubric": "truth"})
+    info = Component(name="rubric", config={"rubric": "info"})
+    keys = [
+        plan_judge(truth, subject).key,
+        plan_judge(info, subject).key,
+        plan_judge(truth, make(model=ModelSpec(id="bundled:gemma3-270m")).resolved).key,
+        plan_judge(truth, subject, ("generation",)).key,
+    ]
+    assert len(set(keys)) == 4 and all(key.startswith("rubric-") for key in keys)
+    # A judge that needs no model does not depend on the subject.
+    exact = plan_judge(Component(name="exact"), subject)
+    assert exact.model is None and exact.model_identity is None
