@@ -12,6 +12,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from trimtab.core.errors import ConfigError, did_you_mean
 from trimtab.core.folder import Folder, extension_dirs
@@ -94,7 +95,8 @@ def doctor() -> None:
     optional = {"sentence_transformers": "judges", "openai": "judges", "datasets": "hub"}
     for module, extra in optional.items():
         present = importlib.util.find_spec(module) is not None
-        table.add_row(module, "installed" if present else f"missing: pip install trimtab[{extra}]")
+        found = "installed" if present else f"missing: pip install 'trimtab[{extra}]'"
+        table.add_row(module, Text(found))
     Console().print(table)
 
 

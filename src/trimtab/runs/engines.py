@@ -44,6 +44,11 @@ class EnginePool:
             self._encoders[identity] = embed.SentenceEncoder(self._resolve(spec, identity))
         return self._encoders[identity]
 
+    @property
+    def loaded(self) -> set[str]:
+        """Identities of the models that are loaded now."""
+        return {identity for identity, _ in self._engines} | set(self._encoders)
+
     def keep_only(self, identities: set[str]) -> None:
         """Free every model but those with these identities, before others are loaded."""
         self._engines = {k: v for k, v in self._engines.items() if k[0] in identities}

@@ -53,7 +53,11 @@ def owed(run: Run, judge: JudgePlan) -> int:
 
 def score(run: Run, pool: EnginePool, attempt: int, progress: Progress) -> None:
     """Score what is owed; raise JudgeError at the end if a judge failed."""
-    judges = sorted(run.judges(), key=lambda j: (j.model_identity or "", j.key))
+    # judges of a model that is loaded already come first, so that none is loaded twice
+    judges = sorted(
+        run.judges(),
+        key=lambda j: (j.model_identity not in pool.loaded, j.model_identity or "", j.key),
+    )
     failures = []
     for judge in judges:
         if not owed(run, judge):

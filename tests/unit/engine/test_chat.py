@@ -43,3 +43,12 @@ def test_replies_keep_the_order_of_the_questions(chat: LocalChat) -> None:
 
 def test_its_identity_is_the_models(chat: LocalChat) -> None:
     assert chat.identity == chat.engine.loaded.identity
+
+
+def test_a_question_that_is_too_long_costs_no_other_its_answer(chat: LocalChat) -> None:
+    long = (Message(role="user", content="a b " * (chat.engine.max_positions or 0)),)
+    short = chat.yes_probabilities(PROMPTS)
+    mixed = chat.yes_probabilities([PROMPTS[0], long, *PROMPTS[1:]])
+    assert mixed[1] is None
+    assert [mixed[0], *mixed[2:]] == pytest.approx(short, abs=1e-5)
+    assert chat.complete([long], 4) == [None]

@@ -1,0 +1,134 @@
+"""The steering experiment plans every condition with its controls, without torch."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from trimtab.core.errors import ConfigError
+from trimtab.core.spec import Cell, Plan
+from trimtab.recipes.base import load_recipe
+
+DATA: dict[str, Any] = {
+    "recipe": "truthfulqa_steering",
+    "name": "planned",
+    "model": {"id": "bundled:smollm2-135m-instruct", "device": "cpu"},
+    "task": {"limit": 4},
+    "heldout": {"limit": 2},
+    "steering": {"strengths": [0.5, -0.25]},
+    "controls": {"prompt": "Be truthful.", "random_draws": 2},
+    "judges": ["text_health"],
+}
+
+MakePlan = Callable[..., Plan]
+
+
+@pytest.fixture
+def make_plan(tmp_path: Path) -> MakePlan:
+    def make_plan(*overrides: str) -> Plan:
+        path = tmp_path / "experiment.yaml"
+        path.write_text(yaml.safe_dump(DATA))
+        return load_recipe(path, overrides).plan().plan
+
+    return make_plan
+
+
+def of(plan: Plan, measure: str) -> dict[str, Cell]:
+    return {c.condition: c for c in plan.cells if c.measure == measure}
+
+
+def test_every_measure_has_every_condition_and_each_condition_its_role(make_plan) -> None:
+    plan = make_plan()
+    roles = {
+        "baseline": "baseline",
+        "prompt": "control",
+        "caa -0.25": "treatment",
+        "caa +0": "zero",
+        "caa +0.5": "treatment",
+        "random +0.5 #1": "control",
+        "random +0.5 #2": "control",
+    }
+    measures = ["generation", "options", "two_option", "heldout"]
+    for measure in measures:
+        assert {k: c.role for k, c in of(plan, measure).items()} == roles
+    assert len(plan.cells) == len(measures) * len(roles)
+    assert plan.baseline == "baseline"
+
+
+def test_everything_is_tested_on_the_test_split_and_shares_one_vector(make_plan) -> None:
+    plan = make_plan()
+    assert {c.split for c in plan.cells} == {"test"}
+    (artifact,) = plan.artifacts
+    for cell in plan.cells:
+        bare = cell.condition in ("baseline", "prompt")
+        assert cell.artifact == (None if bare else artifact.key)
+
+
+def test_keys_differ_by_strength_draw_and_measure_and_survive_new_neighbours(make_plan) -> None:
+    plan = make_plan()
+    assert len({c.key for c in plan.cells}) == len(plan.cells)
+    more = make_plan("steering.strengths=[-0.25, 0.5, 0.75]", "controls.random_strengths=[0.5]")
+    kept = {c.key for c in more.cells}
+    assert {c.key for c in plan.cells} <= kept
+    assert {c.key for c in make_plan().cells} == {c.key for c in plan.cells}
+    assert not {c.key for c in make_plan("seed=1").cells} & {c.key for c in plan.cells}
+
+
+def test_the_layer_is_the_models_preset_unless_the_file_says_one(make_plan) -> None:
+    for overrides, layer in [((), 15), (("steering.layer=3",), 3)]:
+        cells = of(make_plan(*overrides), "generation")
+        steered = [c for c in cells.values() if c.coordinates.get("series") in ("caa", "random")]
+        assert len(steered) == 5
+        assert {c.intervention.config["layer"] for c in steered} == {layer}
+    other = of(make_plan("model.id=bundled:gemma3-270m"), "generation")
+    assert other["caa +0.5"].intervention.config["layer"] == 8
+
+
+def test_controls_and_measures_can_be_left_out_but_never_strength_zero(make_plan) -> None:
+    plan = make_plan(
+        "controls.prompt=null", "controls.random_draws=0", "measures=[generation]", "judges=[exact]"
+    )
+    assert {c.condition for c in plan.cells} == {"baseline", "caa -0.25", "caa +0", "caa +0.5"}
+    assert [j.component.name for j in plan.judges] == ["exact"]
+
+
+def test_judges_score_what_they_are_for(make_plan) -> None:
+    judges = {j.key.rpartition("-")[0]: j for j in make_plan().judges}
+    assert judges["text_health"].output == "text"
+    assert judges["perplexity"].measures == ("heldout",)
+    assert judges["divergence"].measures == ("options", "heldout")
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("steering.strengths=[0.5, 0.5]", "distinct"),
+        ("steering.strengths=[]", "distinct"),
+        ("steering.layer=30", "30 layers"),
+        ("task.form=options", "choose with the key measures"),
+        ("measures=[]", "measures nothing"),
+        ("judges=[exact, exact]", "occurs twice"),
+        ("controls.random_strengths=[0.5, 0.5]", "occurs twice"),
+        ("extensions=5", "must be a list"),
+        ("recipe=5", "recipe = 5"),
+        ("recipe=null", "'recipe' is missing"),
+    ],
+)
+def test_what_makes_no_experiment_is_refused(make_plan, override: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        make_plan(override)
+
+
+def test_planning_loads_no_model_library(tmp_path: Path) -> None:
+    path = tmp_path / "experiment.yaml"
+    path.write_text(yaml.safe_dump(DATA))
+    code = (
+        "import sys; from pathlib import Path; from trimtab.recipes.base import load_recipe\n"
+        "assert load_recipe(Path(sys.argv[1])).plan().plan.cells\n"
+        "assert not {'torch', 'transformers', 'matplotlib'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(path)], check=True)
