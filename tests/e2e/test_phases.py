@@ -77,7 +77,9 @@ def test_a_judge_is_added_to_a_finished_run(config: Path, tmp_path: Path) -> Non
 
 def test_gates_and_records_of_a_finished_run(config: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    done = trimtab(["run", str(config), "--out", str(run)], tmp_path / "logs")
+    rubrics = ", ".join(f"{{name: rubric, rubric: {name}}}" for name in ("truth", "info"))
+    judges = f"judges=[semantic, {rubrics}]"
+    done = trimtab(["run", str(config), "--out", str(run), "-o", judges], tmp_path / "logs")
     assert done.code == 0, done.err
     gates = [g for phase in json.loads((run / "gates.json").read_text()).values() for g in phase]
     zero = [g for g in gates if g["name"] == "strength 0 equals baseline"]
