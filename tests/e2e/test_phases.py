@@ -101,6 +101,27 @@ def test_gates_and_records_of_a_finished_run(config: Path, tmp_path: Path) -> No
     assert str(tmp_path) not in json.dumps(rows)
 
 
+def test_sampled_answers_share_random_numbers_between_conditions(
+    config: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    overrides = ["sampling={max_tokens: 8, temperature: 1.0, top_p: 0.9}", "num_samples=3"]
+    argv = ["run", str(config), "--out", str(run), "-o", "measures=[generation]"]
+    argv += ["-o", "judges=[text_health]", *(x for o in overrides for x in ("-o", o))]
+    done = trimtab(argv, tmp_path / "logs")
+    assert done.code == 0, done.err
+    gates = json.loads((run / "gates.json").read_text())["generate"]
+    zero = [g for g in gates if g["name"] == "strength 0 equals baseline"]
+    assert [(g["status"], g["detail"]) for g in zero] == [
+        ("pass", "18 of 18 rows equal (generation)")
+    ]
+    rows = [
+        json.loads(x) for p in run.glob("completions/*/*.jsonl") for x in p.read_text().splitlines()
+    ]
+    texts = {(r["cell"], r["sample_id"], r["index"]): r["text"] for r in rows}
+    assert len(texts) == 6 * 6 * 3 and len(set(texts.values())) > 40
+
+
 def test_nan_weights_stop_the_run_with_the_layers_name(
     config: Path, tmp_path: Path, tiny_model: Path
 ) -> None:

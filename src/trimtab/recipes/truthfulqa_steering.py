@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 
 from trimtab.core.spec import Component, Spec
+from trimtab.core.types import SamplingParams
 from trimtab.interventions._additive import NamedPositions, Unit
 from trimtab.interventions.caa import Read
 from trimtab.models.load import ResolvedModel
@@ -89,6 +90,8 @@ class _Config(RecipeConfig):
         measures: What each condition is measured on.
         steering: The vector and its strengths.
         controls: Prompt and random directions.
+        sampling: How free answers are drawn; null is the task's protocol, greedy.
+        num_samples: Free answers per question.
         judges: What scores free answers.
     """
 
@@ -97,6 +100,8 @@ class _Config(RecipeConfig):
     measures: tuple[Measure, ...] = ("generation", "options", "two_option", "heldout")
     steering: _Steering = _Steering()
     controls: _Controls = _Controls()
+    sampling: SamplingParams | None = None
+    num_samples: int = Field(default=1, ge=1)
     judges: tuple[Component, ...] = (
         Component(name="rubric", config={"rubric": "truth"}),
         Component(name="rubric", config={"rubric": "info"}),
@@ -152,6 +157,8 @@ class TruthfulQASteering(Recipe[_Config]):
         steering, controls = self.config.steering, self.config.controls
         layer = steering.layer if steering.layer is not None else _layer(planner.resolved)
 
+        free = planner.task(task).output == "text"
+
         def add(condition: str, role: Any, intervention: Component, **coordinates: Any) -> None:
             planner.add_cell(
                 condition=condition,
@@ -160,6 +167,8 @@ class TruthfulQASteering(Recipe[_Config]):
                 split="test",
                 intervention=intervention,
                 coordinates=coordinates,
+                sampling=self.config.sampling if free else None,
+                num_samples=self.config.num_samples if free else 1,
             )
 
         add("baseline", "baseline", Component(name="none"))

@@ -156,7 +156,9 @@ def _request(row: _Prepared, sample: Sample, key: RowKey) -> rq.Request:
     if row.cell.output == "text":
         assert row.cell.sampling is not None
         prompt = renderer.prompt(messages, row.task.rendering, sample.preamble)
-        want = rq.Text(row.cell.sampling, derive_seed(row.cell.seed, *key))
+        # the cell is left out: conditions share random numbers, so that strength 0 is the baseline
+        # when texts are sampled too, and paired differences vary less
+        want = rq.Text(row.cell.sampling, derive_seed(row.cell.seed, key[1], key[2]))
     else:
         prompt, answers = renderer.with_answers(
             messages, [c.text for c in sample.choices], row.task.rendering, sample.preamble
