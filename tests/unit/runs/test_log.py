@@ -31,7 +31,10 @@ sys.exit("rich" in sys.modules)
 def leave_no_handler() -> Iterator[None]:
     logger = logging.getLogger("trimtab")
     before, level = list(logger.handlers), logger.level
+    # Half a surrogate in what pytest captures can't be sent from one test process to another.
+    logger.propagate = False
     yield
+    logger.propagate = True
     logger.handlers[:] = before
     logger.setLevel(level)
 
