@@ -31,10 +31,7 @@ sys.exit("rich" in sys.modules)
 def leave_no_handler() -> Iterator[None]:
     logger = logging.getLogger("trimtab")
     before, level = list(logger.handlers), logger.level
-    # Half a surrogate in what pytest captures can't be sent from one test process to another.
-    logger.propagate = False
     yield
-    logger.propagate = True
     logger.handlers[:] = before
     logger.setLevel(level)
 
@@ -58,7 +55,12 @@ def test_a_terminal_gets_rich_lines_without_markup() -> None:
     assert "hidden" not in shown
 
 
-def test_the_file_gets_everything_while_it_is_open(tmp_path: Path) -> None:
+def test_the_file_gets_everything_while_it_is_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Half a surrogate in what pytest captures can't be sent from one test process to another;
+    # pytest looks for loggers that don't propagate before the test's body runs.
+    monkeypatch.setattr(logging.getLogger("trimtab"), "propagate", False)
     setup(logging.ERROR)
     path = tmp_path / "log.txt"
     log = logging.getLogger("trimtab.engine")
