@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.multitest import multipletests
 
 from trimtab.stats.paired import (
     holm,
@@ -121,6 +122,11 @@ def test_holm_agrees_with_the_textbook_and_passes_none_through(p_values):
     assert [p is None for p in result] == [p is None for p in p_values]
     tested = [p for p in p_values if p is not None]
     assert [p for p in result if p is not None] == pytest.approx(slow_holm(tested))
+
+
+def test_holm_agrees_with_statsmodels():
+    p_values = [0.04, 0.001, 0.001, 1.0, 0.0, 0.3, 0.012]
+    assert holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1])
 
 
 @pytest.mark.parametrize("bad", [math.nan, 1.5, -0.1])
