@@ -39,7 +39,8 @@ class RubricConfig(Spec):
 
     Attributes:
         rubric: Name of a file in ``judges/rubrics``, or the path of a ``.md`` file.
-        model: The judge's model; ``subject`` is the experiment's own model with edits off.
+        model: The judge's model: an id, or a mapping with ``id``, ``dtype``, ...; ``subject`` is the
+            experiment's own model with edits off.
         endpoint: An API to ask instead.
         mode: ``logits`` compares P(yes) and P(no) of the first token, so nothing is parsed;
             ``parsed`` reads the reply, for an API that gives no log-probabilities.
@@ -54,6 +55,11 @@ class RubricConfig(Spec):
     mode: Literal["logits", "parsed"] = "logits"
     threshold: float | None = Field(default=0.5, ge=0.0, le=1.0)
     max_tokens: int = Field(default=16, ge=1)
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _model_by_id(cls, value: object) -> object:
+        return {"id": value} if isinstance(value, str) and value != "subject" else value
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
