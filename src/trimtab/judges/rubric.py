@@ -39,8 +39,8 @@ class RubricConfig(Spec):
 
     Attributes:
         rubric: Name of a file in ``judges/rubrics``, or the path of a ``.md`` file.
-        model: The judge's model: an id, or a mapping with ``id``, ``dtype``, ...; ``subject`` is the
-            experiment's own model with edits off.
+        model: The judge's model: an id, or a mapping with ``id``, ``dtype`` and so on; ``subject``
+            is the experiment's own model with edits off.
         endpoint: An API to ask instead.
         mode: ``logits`` compares P(yes) and P(no) of the first token, so nothing is parsed;
             ``parsed`` reads the reply, for an API that gives no log-probabilities.
