@@ -46,8 +46,9 @@ class KVCache:
         """Store ``key`` and ``value`` [B, K, Q, D] of one layer; return all up to the new slots."""
         if layer_idx not in self._keys:
             shape = (key.shape[0], key.shape[1], self.capacity, key.shape[3])
-            self._keys[layer_idx] = key.new_zeros(shape)
-            self._values[layer_idx] = value.new_zeros((*shape[:3], value.shape[3]))
+            # unset slots are never returned: every forward fills its slots in all rows
+            self._keys[layer_idx] = key.new_empty(shape)
+            self._values[layer_idx] = value.new_empty((*shape[:3], value.shape[3]))
         end = self.length + self._pending
         self._keys[layer_idx][:, :, self.length : end] = key
         self._values[layer_idx][:, :, self.length : end] = value
@@ -66,7 +67,7 @@ class KVCache:
         for source, target in ((self._keys, chosen._keys), (self._values, chosen._values)):
             for layer, tensor in source.items():
                 _, heads, _, dim = tensor.shape
-                target[layer] = tensor.new_zeros((len(rows), heads, chosen.capacity, dim))
+                target[layer] = tensor.new_empty((len(rows), heads, chosen.capacity, dim))
                 target[layer][:, :, : self.length] = tensor[rows, :, : self.length]
         return chosen
 

@@ -87,20 +87,24 @@ class RowBatch:
         device = self.loaded.device
         common = self._common_prefix(owner)
         longest = max(len(row.prompt) - 1 - common for row in owner)
-        cache = KVCache(1 if common else len(owner), common + longest, device)
+        shared = len(owner) < len(self.rows)
+        capacity = common + longest + (0 if shared else num_new)
+        cache = KVCache(1 if common else len(owner), common or capacity, device)
         if common:
             first = torch.tensor([owner[0].prompt[:common]], device=device)
             positions = torch.arange(common, device=device)[None]
             run(self.loaded, cache, NO_EDITS, first, positions)
-            cache = cache.select(torch.zeros(len(owner), dtype=torch.long, device=device))
+            every = torch.zeros(len(owner), dtype=torch.long, device=device)
+            cache = cache.select(every, capacity)
         if longest:
             ids_PQ, position_PQ = self._pad([row.prompt[common:-1] for row in owner], common)
             edits = BatchEdits(
                 [(row.edits, len(row.prompt)) for row in owner], device, self.loaded.dtype
             )
             run(self.loaded, cache, edits, ids_PQ, position_PQ)
-        rows = torch.tensor(group_of_row, device=device)
-        return cache.select(rows, capacity=cache.length + num_new)
+        if not shared:
+            return cache
+        return cache.select(torch.tensor(group_of_row, device=device), cache.length + num_new)
 
     def _common_prefix(self, owner: list[Row]) -> int:
         """Tokens at the start of every prompt on which no edit acts; 0 if few or one prompt."""
