@@ -141,7 +141,7 @@ def test_every_paper_that_the_code_cites_is_on_the_papers_page() -> None:
 
 def test_positions_are_those_of_the_engine() -> None:
     torch = pytest.importorskip("torch")
-    from trimtab.engine.edits import span
+    from trimtab.engine.segments import span
     from trimtab.engine.request import Edit
 
     page = (REPO / "docs" / "concepts.md").read_text()

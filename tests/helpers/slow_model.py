@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from trimtab.engine.edits import span
+from trimtab.engine.segments import span
 from trimtab.engine.request import Edit
 from trimtab.models.load import LoadedModel
 

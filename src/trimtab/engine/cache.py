@@ -1,107 +1,231 @@
-"""Keys and values of a batch of rows, with the absolute position of every slot.
+"""Keys and values: what rows share, in slots of a shared cache, and what each row wrote itself.
 
-The cache is handed to the Hugging Face modules as ``past_key_values``; they only call ``update``.
-Slots are shared by the whole batch: a forward over Q tokens fills the next Q slots of every row,
-and ``position_BS`` says which absolute position a slot holds in each row (-1: padding, never
-attended). Attention masks are built from these positions alone, so padding side, gaps and sharing
-can't change what a token sees.
+Both are preallocated and written in place. Absolute positions of keys follow from where a slot or a
+row begins, so masks are needed only where lengths differ or a sliding window ends.
 
-Shapes: B rows, S slots, Q new tokens, K key/value heads, D head dimension.
+Shapes: C slots, B rows, G groups of at most M tokens, T packed tokens, S keys, K key/value heads,
+D head dimension.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
 import torch
 
+from trimtab.engine.attention import HIDDEN, KeyValue, Part
+from trimtab.engine.segments import Stage
 
-class KVCache:
-    """Preallocated keys and values; grows by writing into free slots, never by concatenation."""
 
-    is_compileable = False
+def group(slot_T: np.ndarray, num_slots: int, device: torch.device) -> Part:
+    """Return the rectangle that puts the tokens of each slot side by side."""
+    counts = np.bincount(slot_T, minlength=num_slots)
+    widest = int(counts.max())
+    shape = (num_slots, widest)
+    order = np.argsort(slot_T, kind="stable")
+    if (counts == widest).all() and (order == np.arange(len(order))).all():
+        return Part(None, None, shape)
+    rank = np.arange(len(order)) - (np.cumsum(counts) - counts)[slot_T[order]]
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = slot_T[order] * widest + rank
+    token = np.zeros(num_slots * widest, dtype=np.int64)
+    token[place] = np.arange(len(order))
+    token_GM = torch.from_numpy(token.reshape(shape)).to(device)
+    return Part(token_GM, torch.from_numpy(place).to(device), shape)
 
-    def __init__(self, num_rows: int, capacity: int, device: torch.device) -> None:
-        """Make an empty cache for ``num_rows`` rows and ``capacity`` slots."""
+
+class PrefixCache:
+    """What comes before the rows' own tokens; rows with the same past have the same slot."""
+
+    def __init__(self, num_layers: int, num_rows: int, device: torch.device) -> None:
+        """Make an empty cache for ``num_rows`` rows."""
+        self.device = device
+        self.slot_LB = np.zeros((num_layers, num_rows), dtype=np.int64)
+        # per block: length and start of every slot
+        self._tables = [(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))] * num_layers
+        self._pairs: list[KeyValue | None] = [None] * num_layers
+
+    def claim(
+        self,
+        layer: int,
+        stage: Stage,
+        rows: Sequence[int],
+        kept: Sequence[int],
+        length_C: np.ndarray,
+        start_C: np.ndarray,
+    ) -> torch.Tensor:
+        """Give each class of ``stage`` a slot that none of the ``kept`` rows uses.
+
+        Args:
+            layer: Block.
+            stage: Classes of ``rows``.
+            rows: The rows that get a new past.
+            kept: The rows whose past must stay.
+            length_C: Tokens of each class.
+            start_C: Absolute position of their first.
+
+        Returns:
+            The slot of each class [C].
+        """
+        taken = set(self.slot_LB[layer, list(kept)].tolist())
+        slots: list[int] = []
+        candidate = 0
+        for _ in stage.owners:
+            while candidate in taken:
+                candidate += 1
+            slots.append(candidate)
+            candidate += 1
+        for row, which in zip(rows, stage.class_of, strict=True):
+            self.slot_LB[layer, row] = slots[which]
+        lengths, starts = (
+            np.pad(table, (0, max(0, max(slots) + 1 - len(table)))) for table in self._tables[layer]
+        )
+        lengths[slots], starts[slots] = length_C, start_C
+        self._tables[layer] = (lengths, starts)
+        return torch.tensor(slots, device=self.device)
+
+    def write(
+        self, layer: int, slot_C: torch.Tensor, key_CKDS: torch.Tensor, value_CKSD: torch.Tensor
+    ) -> None:
+        """Store keys and values in their slots."""
+        num_slots, length = len(self._tables[layer][0]), key_CKDS.shape[-1]
+        key, value = self._grown(layer, num_slots, length, key_CKDS, value_CKSD)
+        key[slot_C, :, :, :length] = key_CKDS.detach()
+        value[slot_C, :, :length] = value_CKSD.detach()
+
+    def _grown(
+        self,
+        layer: int,
+        num_slots: int,
+        length: int,
+        like_key: torch.Tensor,
+        like_value: torch.Tensor,
+    ) -> KeyValue:
+        """Return the storage of a block, with room for ``num_slots`` x ``length``."""
+        old = self._pairs[layer]
+        if old is not None and old[0].shape[0] >= num_slots and old[0].shape[3] >= length:
+            return old
+        if old is not None:
+            num_slots, length = max(num_slots, old[0].shape[0]), max(length, old[0].shape[3])
+        heads, dim = like_key.shape[1:3]
+        # zeros: a slot that was never written must stay finite under its mask
+        key = like_key.new_zeros((num_slots, heads, dim, length))
+        value = like_value.new_zeros((num_slots, heads, length, like_value.shape[3]))
+        if old is not None:
+            key[: old[0].shape[0], :, :, : old[0].shape[3]] = old[0]
+            value[: old[1].shape[0], :, : old[1].shape[2]] = old[1]
+        self._pairs[layer] = (key, value)
+        return key, value
+
+    def is_empty(self, layer: int) -> bool:
+        """Whether no slot of a block holds a token."""
+        return not self._tables[layer][0].any()
+
+    def view(self, layer: int) -> KeyValue:
+        """Return the keys and values of all slots, as long as the longest."""
+        pair = self._pairs[layer]
+        assert pair is not None
+        num_slots, length = len(self._tables[layer][0]), int(self._tables[layer][0].max())
+        return pair[0][:num_slots, :, :, :length], pair[1][:num_slots, :, :length]
+
+    def part(
+        self, layer: int, row_T: np.ndarray, position_T: np.ndarray, window: int | None
+    ) -> Part:
+        """Return how tokens of ``row_T`` at ``position_T`` see their rows' pasts."""
+        slot_T, length_C, start_C = self.slot_LB[layer, row_T], *self._tables[layer]
+        part = group(slot_T, len(length_C), self.device)
+        key_S = np.arange(int(length_C.max()))
+        mask = None
+        if (length_C[slot_T] < len(key_S)).any():
+            mask = hide(key_S < length_C[:, None])[:, None, None]
+        if window is not None and (position_T - start_C[slot_T]).max() >= window:
+            token_GM = np.arange(len(row_T))[None] if part.token_GM is None else part.token_GM.cpu()
+            age_GMS = position_T[np.asarray(token_GM).reshape(part.shape)][:, :, None] - (
+                start_C[:, None, None] + key_S
+            )
+            mask = hide(age_GMS < window)[:, None] + (0.0 if mask is None else mask)
+        return part if mask is None else replace(part, mask=torch.from_numpy(mask).to(self.device))
+
+    def select(self, rows: Sequence[int]) -> None:
+        """Drop all rows but these and the slots that nobody uses any more."""
+        self.slot_LB = self.slot_LB[:, list(rows)]
+        for layer, pair in enumerate(self._pairs):
+            used, inverse = np.unique(self.slot_LB[layer], return_inverse=True)
+            self.slot_LB[layer] = inverse.reshape(-1)
+            length_C, start_C = self._tables[layer]
+            self._tables[layer] = (length_C[used], start_C[used])
+            if pair is not None and len(used) < len(pair[0]):
+                index = torch.from_numpy(used).to(self.device)
+                length = int(length_C[used].max())
+                self._pairs[layer] = (pair[0][index, :, :, :length], pair[1][index, :, :length])
+
+
+class SuffixCache:
+    """What each row wrote itself, one token per step, each row at its own pace."""
+
+    def __init__(self, num_layers: int, num_rows: int, capacity: int, device: torch.device) -> None:
+        """Make an empty cache of ``capacity`` tokens for ``num_rows`` rows."""
+        self.device = device
         self.capacity = capacity
-        self.length = 0
-        self.position_BS = torch.full((num_rows, capacity), -1, dtype=torch.long, device=device)
-        self._keys: dict[int, torch.Tensor] = {}
-        self._values: dict[int, torch.Tensor] = {}
-        self._pending = 0
+        self.step_B = np.zeros(num_rows, dtype=np.int64)
+        self.first_B = np.zeros(num_rows, dtype=np.int64)
+        self._pairs: list[KeyValue | None] = [None] * num_layers
 
     @property
-    def num_rows(self) -> int:
-        """Rows of the batch."""
-        return self.position_BS.shape[0]
+    def position_B(self) -> np.ndarray:
+        """Absolute position of each row's next token."""
+        return self.first_B + self.step_B
 
-    def begin(self, position_BQ: torch.Tensor) -> None:
-        """Claim the next Q slots for tokens at ``position_BQ`` (-1 where padded)."""
-        self._pending = position_BQ.shape[1]
-        end = self.length + self._pending
-        assert end <= self.capacity, f"{end} slots needed, {self.capacity} allocated"
-        self.position_BS[:, self.length : end] = position_BQ
+    def restart(self, rows: Sequence[int], first: Sequence[int]) -> None:
+        """Forget what ``rows`` wrote; their next tokens are at the positions ``first``."""
+        self.step_B[list(rows)] = 0
+        self.first_B[list(rows)] = first
 
-    def update(
-        self, key: torch.Tensor, value: torch.Tensor, layer_idx: int, *_: object, **__: object
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Store ``key`` and ``value`` [B, K, Q, D] of one layer; return all up to the new slots."""
-        if layer_idx not in self._keys:
-            shape = (key.shape[0], key.shape[1], self.capacity, key.shape[3])
-            # unset slots are never returned: every forward fills its slots in all rows
-            self._keys[layer_idx] = key.new_empty(shape)
-            self._values[layer_idx] = value.new_empty((*shape[:3], value.shape[3]))
-        end = self.length + self._pending
-        self._keys[layer_idx][:, :, self.length : end] = key
-        self._values[layer_idx][:, :, self.length : end] = value
-        return self._keys[layer_idx][:, :, :end], self._values[layer_idx][:, :, :end]
+    def advance(self) -> None:
+        """Count one token more for every row; a row that is full writes over its last one."""
+        self.step_B = np.minimum(self.step_B + 1, self.capacity - 1)
 
-    def commit(self) -> None:
-        """Count the claimed slots as filled."""
-        self.length += self._pending
-        self._pending = 0
+    def append(self, layer: int, key_BKD: torch.Tensor, value_BKD: torch.Tensor) -> KeyValue:
+        """Store every row's next key and value; return all up to the longest row's."""
+        pair = self._pairs[layer]
+        if pair is None:
+            num_rows, heads, dim = key_BKD.shape
+            pair = (
+                key_BKD.new_zeros((num_rows, heads, dim, self.capacity)),
+                value_BKD.new_zeros((num_rows, heads, self.capacity, value_BKD.shape[2])),
+            )
+            self._pairs[layer] = pair
+        key, value = pair
+        longest = int(self.step_B.max())
+        if (self.step_B == longest).all():
+            key[:, :, :, longest], value[:, :, longest] = key_BKD, value_BKD
+        else:
+            row_B = torch.arange(len(self.step_B), device=self.device)
+            step_B = torch.from_numpy(self.step_B).to(self.device)
+            key[row_B, :, :, step_B], value[row_B, :, step_B] = key_BKD, value_BKD
+        return key[:, :, :, : longest + 1], value[:, :, : longest + 1]
 
-    def select(self, rows: torch.Tensor, capacity: int | None = None) -> KVCache:
-        """Return a new cache whose row i is a copy of row ``rows[i]``: expands, drops, reorders."""
-        chosen = KVCache(len(rows), capacity or self.capacity, self.position_BS.device)
-        chosen.length = self.length
-        chosen.position_BS[:, : self.length] = self.position_BS[rows, : self.length]
-        for source, target in ((self._keys, chosen._keys), (self._values, chosen._values)):
-            for layer, tensor in source.items():
-                _, heads, _, dim = tensor.shape
-                target[layer] = tensor.new_empty((len(rows), heads, chosen.capacity, dim))
-                target[layer][:, :, : self.length] = tensor[rows, :, : self.length]
-        return chosen
+    def part(self, window: int | None) -> Part:
+        """Return how the rows' next tokens see their own."""
+        num_rows, longest = len(self.step_B), int(self.step_B.max())
+        age_BS = self.step_B[:, None] - np.arange(longest + 1)
+        visible_BS = age_BS >= 0 if window is None else (age_BS >= 0) & (age_BS < window)
+        if visible_BS.all():
+            return Part(None, None, (num_rows, 1))
+        mask = torch.from_numpy(hide(visible_BS)[:, None, None]).to(self.device)
+        return Part(None, None, (num_rows, 1), mask)
 
-    def mask(
-        self, position_BQ: torch.Tensor, window: int | None, dtype: torch.dtype
-    ) -> torch.Tensor:
-        """Return the additive attention mask [B, 1, Q, S'] of the pending tokens.
+    def select(self, rows: Sequence[int]) -> None:
+        """Drop all rows but these."""
+        index = torch.tensor(list(rows), device=self.device)
+        self.step_B, self.first_B = self.step_B[list(rows)], self.first_B[list(rows)]
+        for layer, pair in enumerate(self._pairs):
+            if pair is not None:
+                self._pairs[layer] = (pair[0][index], pair[1][index])
 
-        A token sees the slots of its own row at positions not after its own and, with ``window``,
-        less than ``window`` before it. Padding tokens see their own slot only, which keeps their
-        (unused) outputs finite.
-        """
-        end = self.length + self._pending
-        slot_B1S = self.position_BS[:, None, :end]
-        query_BQ1 = position_BQ[:, :, None]
-        visible = (slot_B1S >= 0) & (slot_B1S <= query_BQ1)
-        if window is not None:
-            visible &= query_BQ1 - slot_B1S < window
-        own = torch.arange(self.length, end, device=visible.device)
-        visible[:, torch.arange(len(own), device=visible.device), own] = True
-        mask = torch.zeros(visible.shape, dtype=dtype, device=visible.device)
-        return mask.masked_fill_(~visible, torch.finfo(dtype).min)[:, None]
 
-    def get_seq_length(self, layer_idx: int = 0) -> int:
-        """Return the filled slots; part of what transformers asks of a cache."""
-        del layer_idx
-        return self.length
-
-    def get_query_offset(self, layer_idx: int = 0) -> int:
-        """Return the slot of the first new token; part of what transformers asks of a cache."""
-        del layer_idx
-        return self.length
-
-    def get_mask_sizes(self, query_length: int, layer_idx: int = 0) -> tuple[int, int]:
-        """Return (slots, offset); part of what transformers asks of a cache."""
-        del layer_idx
-        return self.length + query_length, 0
+def hide(visible: np.ndarray) -> np.ndarray:
+    """Return what is added to scores: 0 where visible."""
+    return np.where(visible, 0.0, HIDDEN).astype(np.float32)

@@ -1,22 +1,26 @@
-"""Read block outputs: padding never enters a mean, sums are float64, NaN and infinity are errors.
+"""Read block outputs: sums are float64, NaN and infinity are errors, nothing above is computed.
 
-Shapes: B rows, Q tokens, H hidden, L layers asked for.
+Answers to the same prompt branch off it. There is no padding, so none can enter a mean.
+
+Shapes: R rows, T packed tokens, N of them read, H hidden, L layers asked for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
+import numpy as np
 import torch
-from torch import nn
 
 from trimtab.core.errors import ConfigError
-from trimtab.engine.cache import KVCache
-from trimtab.engine.edits import NO_EDITS, BatchEdits
+from trimtab.engine.batch import chunks
+from trimtab.engine.cache import PrefixCache
+from trimtab.engine.forward import Reader
 from trimtab.engine.nonfinite import locate
+from trimtab.engine.passes import Past, Pass, Store
 from trimtab.engine.request import Activations, ActivationsResult, Request
-from trimtab.engine.rows import PaddingSide, run
+from trimtab.engine.scheduler import Limits, Load, batches
+from trimtab.engine.segments import Segment
 from trimtab.models.load import LoadedModel
 
 
@@ -25,30 +29,25 @@ class _DeepestLayerReached(Exception):
 
 
 def capture(
-    loaded: LoadedModel, requests: Sequence[Request], padding_side: PaddingSide
+    loaded: LoadedModel, requests: Sequence[Request], limits: Limits
 ) -> Iterator[ActivationsResult]:
     """Yield mean activations of each request, reading all of its layers in one pass."""
+    loads = [Load(r.prompt, len(_want(loaded, r).continuation)) for r in requests]
+    for batch in batches(loads, limits.tokens):
+        yield from _capture_batch(loaded, [requests[i] for i in batch], limits)
+
+
+def _capture_batch(
+    loaded: LoadedModel, requests: Sequence[Request], limits: Limits
+) -> Iterator[ActivationsResult]:
     wants = [_want(loaded, r) for r in requests]
-    rows = [(*r.prompt, *w.continuation) for r, w in zip(requests, wants, strict=True)]
-    width = max(len(row) for row in rows)
-    ids = torch.zeros((len(rows), width), dtype=torch.long)
-    positions = torch.full((len(rows), width), -1, dtype=torch.long)
-    for i, row in enumerate(rows):
-        at = width - len(row) if padding_side == "left" else 0
-        ids[i, at : at + len(row)] = torch.tensor(row)
-        positions[i, at : at + len(row)] = torch.arange(len(row))
-    position_BQ = positions.to(loaded.device)
-    start_B1 = torch.tensor([[w.start] for w in wants], device=loaded.device)
-    stop_B1 = torch.tensor([[w.stop] for w in wants], device=loaded.device)
-    read_BQ = (position_BQ >= start_B1) & (position_BQ < stop_B1)
-    layers = sorted({layer for want in wants for layer in want.layers})
-    edits = BatchEdits([(r.edits, len(r.prompt)) for r in requests], loaded.device, loaded.dtype)
-    means, norms = _read(loaded, edits, ids.to(loaded.device), position_BQ, read_BQ, layers)
+    means, norms = _read(loaded, requests, wants, limits)
     for i, (request, want) in enumerate(zip(requests, wants, strict=True)):
         mean_LH = torch.stack([means[layer][i] for layer in want.layers]).float()
         norm_L = torch.stack([norms[layer][i] for layer in want.layers]).float()
         if not (torch.isfinite(mean_LH).all() and torch.isfinite(norm_L).all()):
-            raise locate(loaded, request.key, rows[i], len(request.prompt), request.edits)
+            tokens = [*request.prompt, *want.continuation]
+            raise locate(loaded, request.key, tokens, len(request.prompt), request.edits)
         yield ActivationsResult(request.key, mean_LH, norm_L)
 
 
@@ -71,39 +70,77 @@ def _want(loaded: LoadedModel, request: Request) -> Activations:
 
 def _read(
     loaded: LoadedModel,
-    edits: BatchEdits,
-    ids_BQ: torch.Tensor,
-    position_BQ: torch.Tensor,
-    read_BQ: torch.Tensor,
-    layers: list[int],
+    requests: Sequence[Request],
+    wants: Sequence[Activations],
+    limits: Limits,
 ) -> tuple[dict[int, torch.Tensor], dict[int, torch.Tensor]]:
-    """Return {layer: mean [B, H]} and {layer: mean norm [B]}, both float64 on the CPU."""
-    means: dict[int, torch.Tensor] = {}
-    norms: dict[int, torch.Tensor] = {}
-    count_B = read_BQ.sum(dim=1).double()
+    """Return {layer: mean [R, H]} and {layer: mean norm [R]}, both float64 on the CPU."""
+    reading = _Reading(loaded, wants)
+    if len({request.prompt for request in requests}) == len(requests):
+        pairs = zip(requests, wants, strict=True)
+        whole = [Segment((*r.prompt, *w.continuation), 0, len(r.prompt), r.edits) for r, w in pairs]
+        reading.run(Pass(loaded, whole))
+        return reading.result()
+    cache = PrefixCache(loaded.layout.num_layers, len(requests), loaded.device)
+    prompts = [Segment(r.prompt, 0, len(r.prompt), r.edits) for r in requests]
+    done: list[int] = []
+    for some in chunks(prompts, limits.tokens):
+        store = Store(cache, some, list(done))
+        reading.run(Pass(loaded, [prompts[i] for i in some], (), store), some)
+        done += some
+    answers = [
+        Segment(w.continuation, len(r.prompt), len(r.prompt), r.edits)
+        for r, w in zip(requests, wants, strict=True)
+    ]
+    reading.run(Pass(loaded, answers, (Past(cache, range(len(requests))),)))
+    return reading.result()
 
-    def reader(layer: int) -> Any:
-        def hook(_module: nn.Module, _args: Any, output: Any) -> None:
-            h_BQH = output[0] if isinstance(output, tuple) else output
-            # where, not multiply: NaN in a padding position must not leak through 0 * NaN
-            kept_BQH = torch.where(read_BQ[:, :, None], h_BQH, 0).double()
-            means[layer] = (kept_BQH.sum(dim=1) / count_B[:, None]).cpu()
-            norms[layer] = (kept_BQH.norm(dim=-1).sum(dim=1) / count_B).cpu()
-            if layer == layers[-1]:
+
+class _Reading:
+    """Sums over the positions that each row reads, from one or several passes."""
+
+    def __init__(self, loaded: LoadedModel, wants: Sequence[Activations]) -> None:
+        self._wants = wants
+        self._layers = sorted({layer for want in wants for layer in want.layers})
+        shape = (len(wants), loaded.layout.hidden_size)
+        double = {"dtype": torch.float64, "device": loaded.device}
+        self._sums = {layer: torch.zeros(shape, **double) for layer in self._layers}
+        self._norms = {layer: torch.zeros(shape[0], **double) for layer in self._layers}
+
+    def run(self, computing: Pass, rows: Sequence[int] | None = None) -> None:
+        """Add what a pass over the segments of ``rows`` (all of them if None) reads."""
+        rows = range(len(self._wants)) if rows is None else rows
+        readers = {layer: self._reader(computing, layer, rows) for layer in self._layers}
+        try:
+            computing.run(readers)
+        except _DeepestLayerReached:
+            pass
+
+    def result(self) -> tuple[dict[int, torch.Tensor], dict[int, torch.Tensor]]:
+        """Return the means over positions, on the CPU."""
+        counts = [want.stop - want.start for want in self._wants]
+        count_R = torch.tensor(counts, dtype=torch.float64)
+        return (
+            {layer: total.cpu() / count_R[:, None] for layer, total in self._sums.items()},
+            {layer: total.cpu() / count_R for layer, total in self._norms.items()},
+        )
+
+    def _reader(self, computing: Pass, layer: int, rows: Sequence[int]) -> Reader:
+        plan = computing.plan_after(layer)
+        lines, owners = [], []
+        for segment, which, row in zip(computing.segments, plan.stage.class_of, rows, strict=True):
+            want = self._wants[row]
+            low = max(want.start - segment.start, 0)
+            high = min(want.stop - segment.start, len(segment.tokens))
+            lines.append(plan.first_C[which] + np.arange(low, high))
+            owners.append(np.full(max(high - low, 0), row))
+        line_N, row_N = (torch.from_numpy(np.concatenate(x)) for x in (lines, owners))
+
+        def read(h_TH: torch.Tensor) -> None:
+            h_NH = h_TH[line_N.to(h_TH.device)].double()
+            self._sums[layer].index_add_(0, row_N.to(h_TH.device), h_NH)
+            self._norms[layer].index_add_(0, row_N.to(h_TH.device), h_NH.norm(dim=-1))
+            if layer == self._layers[-1]:
                 raise _DeepestLayerReached
 
-        return hook
-
-    blocks = loaded.layout.blocks
-    cache = KVCache(ids_BQ.shape[0], ids_BQ.shape[1], loaded.device)
-    # edit hooks come first, so that what is read is what the next block sees
-    with edits.applied(blocks, position_BQ):
-        handles = [blocks[layer].register_forward_hook(reader(layer)) for layer in layers]
-        try:
-            run(loaded, cache, NO_EDITS, ids_BQ, position_BQ)
-        except _DeepestLayerReached:
-            return means, norms
-        finally:
-            for handle in handles:
-                handle.remove()
-    raise AssertionError("the deepest layer was not reached")
+        return read

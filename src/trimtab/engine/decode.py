@@ -1,20 +1,28 @@
-"""Write texts for a batch of rows, one token per step, each row with its own edits and stream."""
+"""Write texts: rows of many cells step together; finished rows leave and waiting rows enter.
+
+A prompt up to, but not including, its last token is computed once for all rows that agree on it
+(see ``segments``); its last token is the first that each row computes on its own.
+
+Shapes: B rows of the batch, H hidden.
+"""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 
 from trimtab.core.types import FinishReason
+from trimtab.engine.batch import DecodeBatch
+from trimtab.engine.head import Head
 from trimtab.engine.nonfinite import locate
 from trimtab.engine.request import Request, Text, TextResult
-from trimtab.engine.rows import PaddingSide, Row, RowBatch, logits
 from trimtab.engine.sampling import Sampler
+from trimtab.engine.scheduler import Limits, entering, leaving
 from trimtab.models.load import LoadedModel
-
-_COMPACT_WHEN_DONE = 0.25
 
 
 @dataclass
@@ -26,74 +34,88 @@ class _Writing:
     want: Text
     tokens: list[int] = field(default_factory=list)
     logprob: float = 0.0
-    done: TextResult | None = None
+    done: bool = False
 
 
 def write(
-    loaded: LoadedModel, requests: Sequence[Request], padding_side: PaddingSide
+    loaded: LoadedModel, head: Head, requests: Sequence[Request], limits: Limits
 ) -> Iterator[TextResult]:
-    """Yield each request's text as it finishes; raise NonFiniteError naming layer and position."""
+    """Yield each request's text as it finishes; raise NonFiniteError naming layer and position.
+
+    Args:
+        loaded: The model.
+        head: Its head.
+        requests: In the order in which they shall start.
+        limits: How many rows and tokens at a time.
+    """
     wants = [r.want for r in requests if isinstance(r.want, Text)]
     assert len(wants) == len(requests)
-    sampler = Sampler(wants)
-    states = [_Writing(i, r, w) for i, (r, w) in enumerate(zip(requests, wants, strict=True))]
+    sampler = Sampler(wants, head)
+    waiting = deque(_Writing(i, r, w) for i, (r, w) in enumerate(zip(requests, wants, strict=True)))
+    rows: list[_Writing] = [waiting.popleft() for _ in range(min(limits.rows, len(waiting)))]
     most = max(w.sampling.max_tokens for w in wants)
-    batch = RowBatch(loaded, [Row(r.prompt, r.edits) for r in requests], most, padding_side)
-    last_B = torch.tensor([r.prompt[-1] for r in requests], device=loaded.device)
-    for step in range(most):
-        hidden_BQH = batch.forward(
-            last_B[:, None], torch.ones_like(last_B, dtype=torch.bool)[:, None]
+    batch = DecodeBatch(loaded, requests, len(rows), most, limits.tokens)
+    batch.enter(list(range(len(rows))), [row.request for row in rows])
+    last_B = torch.tensor([row.request.prompt[-1] for row in rows], device=loaded.device)
+    while True:
+        hidden_BH = batch.step(last_B)
+        last_B, logprob_B = sampler.choose(
+            hidden_BH, [row.index for row in rows], [len(row.tokens) for row in rows]
         )
-        logits_BV = logits(loaded, hidden_BQH[:, -1])
-        last_B = sampler.choose(logits_BV, [s.index for s in states], step)
-        total_B = logits_BV.logsumexp(dim=-1)
-        logprob_B = logits_BV.gather(1, last_B[:, None])[:, 0] - total_B
-        _check(loaded, states, total_B)
-        for state, token, logprob in zip(states, last_B.tolist(), logprob_B.tolist(), strict=True):
-            if state.done is None and (result := _extend(loaded, state, token, logprob)):
-                state.done = result
+        for row, token, logprob in zip(rows, last_B.tolist(), logprob_B.tolist(), strict=True):
+            if row.done:
+                continue
+            if not np.isfinite(logprob):
+                raise _located(loaded, row)
+            result = _extend(loaded, row, token, logprob)
+            if result is not None:
+                row.done = True
                 yield result
-        alive = [i for i, s in enumerate(states) if s.done is None]
-        if not alive:
+        free = [i for i, row in enumerate(rows) if row.done]
+        if waiting and entering(len(free), len(rows)):
+            free = free[: len(waiting)]
+            for i in free:
+                rows[i] = waiting.popleft()
+            batch.enter(free, [rows[i].request for i in free])
+            last_B[free] = torch.tensor([rows[i].request.prompt[-1] for i in free]).to(last_B)
+        elif len(free) == len(rows):
             return
-        if len(alive) <= (1 - _COMPACT_WHEN_DONE) * len(states):
+        elif not waiting and leaving(len(free), len(rows)):
+            alive = [i for i, row in enumerate(rows) if not row.done]
             batch.keep(alive)
-            states = [states[i] for i in alive]
-            last_B = last_B[torch.tensor(alive, device=loaded.device)]
+            rows = [rows[i] for i in alive]
+            last_B = last_B[alive]
 
 
-def _check(loaded: LoadedModel, states: Sequence[_Writing], total_B: torch.Tensor) -> None:
-    """Raise NonFiniteError for the first unfinished row whose logits are not finite."""
-    for index in (~torch.isfinite(total_B)).nonzero()[:, 0].tolist():
-        state = states[index]
-        if state.done is None:
-            request = state.request
-            tokens = [*request.prompt, *state.tokens]
-            raise locate(loaded, request.key, tokens, len(request.prompt), request.edits)
+def _located(loaded: LoadedModel, row: _Writing) -> Exception:
+    """Return the error that says where values stopped being finite."""
+    request = row.request
+    tokens = [*request.prompt, *row.tokens]
+    return locate(loaded, request.key, tokens, len(request.prompt), request.edits)
 
 
-def _extend(loaded: LoadedModel, state: _Writing, token: int, logprob: float) -> TextResult | None:
+def _extend(loaded: LoadedModel, row: _Writing, token: int, logprob: float) -> TextResult | None:
     """Add a token; return the result if it ends the text."""
-    state.tokens.append(token)
-    state.logprob += logprob
-    params = state.want.sampling
+    row.tokens.append(token)
+    row.logprob += logprob
+    params = row.want.sampling
     if token in loaded.eos_ids:
-        return _finish(state, loaded.renderer.decode(state.tokens[:-1]), "eos")
+        return _finish(row, loaded.renderer.decode(row.tokens[:-1]), "eos")
     if params.stop:
-        text = loaded.renderer.decode(state.tokens)
+        text = loaded.renderer.decode(row.tokens)
         cuts = [at for stop in params.stop if (at := text.find(stop)) >= 0]
         if cuts:
-            return _finish(state, text[: min(cuts)], "stop")
-    if len(state.tokens) >= params.max_tokens:
-        return _finish(state, loaded.renderer.decode(state.tokens), "length")
+            return _finish(row, text[: min(cuts)], "stop")
+    if len(row.tokens) >= params.max_tokens:
+        return _finish(row, loaded.renderer.decode(row.tokens), "length")
     return None
 
 
-def _finish(state: _Writing, text: str, reason: FinishReason) -> TextResult:
+def _finish(row: _Writing, text: str, reason: FinishReason) -> TextResult:
     return TextResult(
-        key=state.request.key,
+        key=row.request.key,
         text=text,
-        tokens=tuple(state.tokens),
-        logprob=state.logprob,
+        tokens=tuple(row.tokens),
+        logprob=row.logprob,
         finish_reason=reason,
     )

@@ -1,76 +1,48 @@
-"""Per-row edits of a batch: one forward hook per edited block, one fused add per block.
+"""Edits of packed tokens: one hook per edited block and site, one fused add for all rows.
 
-Shapes: B rows, Q tokens of this forward, E edits of one layer (a row may have several), H hidden.
+Shapes: T packed tokens, N of them edited, H values at the edited site.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
+import numpy as np
 import torch
-from torch import nn
 
 from trimtab.core.errors import ConfigError
-from trimtab.engine.request import Edit, Window
+from trimtab.engine.request import Edit, Site
+from trimtab.engine.segments import span
 
-_END = 2**62
+Place = tuple[int, Site]
+"""A block, and the site within it."""
 
+Deltas = dict[Place, tuple[torch.Tensor | None, torch.Tensor]]
+"""For each place the edited tokens [N] (None: all T, in order) and what is added to them [N, H]."""
 
-def span(edit: Edit, num_prompt: int) -> tuple[int, int]:
-    """Return the half-open range of absolute positions where ``edit`` acts."""
-    if isinstance(edit.positions, Window):
-        stop = edit.positions.stop
-        return edit.positions.start, _END if stop is None else stop
-    return {
-        "all": (0, _END),
-        "prompt": (0, num_prompt),
-        "last_prompt": (num_prompt - 1, num_prompt),
-        "generated": (num_prompt - 1, _END),
-        "after_prompt": (num_prompt, _END),
-    }[edit.positions]
+_WIDTH_NAME: dict[Site, str] = {"residual": "hidden size", "heads": "width of all heads together"}
 
 
-def prefix_signature(edits: Sequence[Edit], num_prompt: int, length: int) -> tuple[Any, ...]:
-    """Return what tells rows apart in their first ``length`` positions: edits that act there."""
-    acting = []
-    for edit in edits:
-        start, stop = span(edit, num_prompt)
-        if start < min(stop, length):
-            acting.append((edit.layer, id(edit.vector), edit.strength, start, min(stop, length)))
-    return tuple(acting)
-
-
-def check(edits: Sequence[Edit], num_layers: int, hidden_size: int) -> None:
+def check(edits: Sequence[Edit], num_layers: int, width: dict[Site, int]) -> None:
     """Raise ConfigError for an edit that does not fit the model or is not finite."""
     for edit in edits:
         if not 0 <= edit.layer < num_layers:
             raise ConfigError(
                 f"An edit names layer {edit.layer}; the model has blocks 0 to {num_layers - 1}."
             )
-        if edit.vector.shape != (hidden_size,):
+        if edit.vector.shape != (width[edit.site],):
             raise ConfigError(
-                f"An edit's vector has shape {tuple(edit.vector.shape)}; the model's hidden size "
-                f"is {hidden_size}.",
+                f"An edit's vector has shape {tuple(edit.vector.shape)}; the model's "
+                f"{_WIDTH_NAME[edit.site]} is {width[edit.site]}.",
                 hint="Vectors fit only the model they were made on.",
             )
         if not math.isfinite(edit.strength) or not torch.isfinite(edit.vector).all():
             raise ConfigError(f"An edit of layer {edit.layer} is not finite.")
 
 
-@dataclass
-class _LayerEdits:
-    row_E: torch.Tensor
-    delta_EH: torch.Tensor
-    start_E: torch.Tensor
-    stop_E: torch.Tensor
-
-
-class BatchEdits:
-    """The edits of a batch of rows, ready to be added to block outputs."""
+class EditTable:
+    """The edits of some rows, ready to be laid over packed tokens."""
 
     def __init__(
         self,
@@ -79,56 +51,59 @@ class BatchEdits:
         dtype: torch.dtype,
     ) -> None:
         """Gather the edits of each row, given as (edits, number of prompt tokens)."""
-        by_layer: dict[int, list[tuple[int, Edit, tuple[int, int]]]] = {}
-        for index, (edits, num_prompt) in enumerate(rows):
+        self._device = device
+        entries: dict[Place, list[tuple[int, Edit, tuple[int, int]]]] = {}
+        for row, (edits, num_prompt) in enumerate(rows):
             for edit in edits:
-                entry = (index, edit, span(edit, num_prompt))
-                by_layer.setdefault(edit.layer, []).append(entry)
-        self._layers = {
-            layer: _LayerEdits(
-                row_E=torch.tensor([row for row, _, _ in entries], device=device),
-                delta_EH=torch.stack(
-                    [edit.strength * edit.vector.float() for _, edit, _ in entries]
-                ).to(device, dtype),
-                start_E=torch.tensor([s for _, _, (s, _) in entries], device=device),
-                stop_E=torch.tensor([s for _, _, (_, s) in entries], device=device),
-            )
-            for layer, entries in by_layer.items()
+                entry = (row, edit, span(edit, num_prompt))
+                entries.setdefault((edit.layer, edit.site), []).append(entry)
+        self._row_E = {place: np.array([e[0] for e in es]) for place, es in entries.items()}
+        self._span_E = {place: np.array([e[2] for e in es]) for place, es in entries.items()}
+        self._delta_EH = {
+            place: torch.stack([e.strength * e.vector.float() for _, e, _ in es]).to(device, dtype)
+            for place, es in entries.items()
         }
-        self._position_BQ: torch.Tensor | None = None
+        self._last: dict[Place, tuple[bytes, tuple[torch.Tensor | None, torch.Tensor]]] = {}
 
-    @contextmanager
-    def applied(self, blocks: Sequence[nn.Module], position_BQ: torch.Tensor) -> Iterator[None]:
-        """Hook the blocks for one forward over tokens at absolute positions ``position_BQ``.
+    def deltas(self, first_R: np.ndarray, length_R: np.ndarray, start_R: np.ndarray) -> Deltas:
+        """Return what acts on packed tokens.
 
-        Padding has position -1 and is never edited. The add is out of place, so gradients flow.
+        Args:
+            first_R: Packed index of each row's first token.
+            length_R: How many consecutive tokens of the row there are.
+            start_R: Absolute position of the first.
         """
-        self._position_BQ = position_BQ
-        handles = [blocks[layer].register_forward_hook(self._hook(layer)) for layer in self._layers]
-        try:
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
-            self._position_BQ = None
+        found: Deltas = {}
+        num_tokens = int(length_R.sum())
+        for place, row_E in self._row_E.items():
+            start_E, stop_E = self._span_E[place].T
+            low_E = np.clip(start_E - start_R[row_E], 0, length_R[row_E])
+            num_E = np.maximum(np.clip(stop_E - start_R[row_E], 0, length_R[row_E]) - low_E, 0)
+            total = int(num_E.sum())
+            if total:
+                step_N = np.arange(total) - np.repeat(np.cumsum(num_E) - num_E, num_E)
+                token_N = np.repeat(first_R[row_E] + low_E, num_E) + step_N
+                edit_N = np.repeat(np.arange(len(row_E)), num_E)
+                found[place] = self._tensors(place, token_N, edit_N, num_tokens)
+        return found
 
-    def _hook(self, layer: int) -> Any:
-        def hook(_module: nn.Module, _args: Any, output: Any) -> Any:
-            if isinstance(output, tuple):
-                return (self._add(output[0], layer), *output[1:])
-            return self._add(output, layer)
-
-        return hook
-
-    def _add(self, h_BQH: torch.Tensor, layer: int) -> torch.Tensor:
-        edits = self._layers[layer]
-        assert self._position_BQ is not None
-        position_EQ = self._position_BQ[edits.row_E]
-        acts_EQ = (position_EQ >= edits.start_E[:, None]) & (position_EQ < edits.stop_E[:, None])
-        acts_EQ &= position_EQ >= 0
-        delta_EQH = acts_EQ[:, :, None].to(h_BQH.dtype) * edits.delta_EH[:, None, :]
-        return h_BQH.index_add(0, edits.row_E, delta_EQH)
+    def _tensors(
+        self, place: Place, token_N: np.ndarray, edit_N: np.ndarray, num_tokens: int
+    ) -> tuple[torch.Tensor | None, torch.Tensor]:
+        """Return (tokens, deltas) on the device; steps that edit the same tokens share them."""
+        key = token_N.tobytes() + edit_N.tobytes() + num_tokens.to_bytes(8)
+        last = self._last.get(place)
+        if last is None or last[0] != key:
+            delta_NH = self._delta_EH[place][torch.from_numpy(edit_N).to(self._device)]
+            dense = len(token_N) == num_tokens and (token_N == np.arange(num_tokens)).all()
+            index = None if dense else torch.from_numpy(token_N).to(self._device)
+            last = (key, (index, delta_NH))
+            self._last[place] = last
+        return last[1]
 
 
-NO_EDITS = BatchEdits([], torch.device("cpu"), torch.float32)
-"""For forwards whose edits are applied by the caller, or that have none."""
+def add(x_1TH: torch.Tensor, tokens: torch.Tensor | None, delta_NH: torch.Tensor) -> torch.Tensor:
+    """Return ``x`` with ``delta`` added to some of its tokens; out of place, so gradients flow."""
+    if tokens is None:
+        return x_1TH + delta_NH
+    return x_1TH.index_add(1, tokens, delta_NH[None])

@@ -2,52 +2,57 @@
 
 Every row carries its own edits, strength, sampling parameters and random stream, so rows of many
 cells share batches. Texts, option scores and activations go through the same forward
-(``rows.run``), with the same absolute positions.
+(``forward.forward``), with the same absolute positions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 
 from trimtab.core.errors import ConfigError
+from trimtab.engine.attention import check_family
 from trimtab.engine.capture import capture
 from trimtab.engine.decode import write
 from trimtab.engine.edits import check
-from trimtab.engine.options import num_branches, score
-from trimtab.engine.request import Activations, Options, Request, Result, Text
-from trimtab.engine.rows import PaddingSide
-from trimtab.engine.scheduler import Load, batches
+from trimtab.engine.head import Head
+from trimtab.engine.options import score
+from trimtab.engine.packed import pack
+from trimtab.engine.request import Options, Request, Result, Site, Text
+from trimtab.engine.scheduler import Limits, Load, order
 from trimtab.models.load import LoadedModel
+
+_TOKENS = 4096
+_ROWS = {"float32": 128}
+_MOST_ROWS = 256
 
 
 class Engine:
-    """Runs requests on one loaded model, whose modules and weights it never changes."""
+    """Runs requests on one loaded model, whose weights it never changes."""
 
     def __init__(
-        self,
-        loaded: LoadedModel,
-        *,
-        max_rows: int = 64,
-        max_slots: int = 64 * 1024,
-        padding_side: PaddingSide = "left",
+        self, loaded: LoadedModel, *, max_rows: int | None = None, max_tokens: int = _TOKENS
     ) -> None:
         """Take a loaded model.
 
         Args:
-            loaded: The model, its tokenizer and layout.
-            max_rows: Most rows in one batch.
-            max_slots: Most rows x tokens in one batch: bounds the cache.
-            padding_side: Where prompts of unequal length are padded; results do not depend on it.
+            loaded: The model, its tokenizer and layout; on a CPU its linear layers compute with
+                packed weights from now on, when no gradient is asked for.
+            max_rows: Most rows that write together.
+            max_tokens: Most tokens of prompts, answers or options computed together.
+
+        Raises:
+            ModelError: The model's attention can't be shared between rows.
         """
-        if padding_side == "right" and not loaded.layout.allows_gaps:
-            raise ConfigError("This model's local attention counts slots, so it can't pad right.")
+        check_family(loaded)
+        pack(loaded)
         self.loaded = loaded
-        self.max_rows = max_rows
-        self.max_slots = max_slots
-        self.padding_side: PaddingSide = padding_side
+        self.limits = Limits(
+            max_rows or _ROWS.get(loaded.resolved.spec.dtype, _MOST_ROWS), max_tokens
+        )
         self.renderer = loaded.renderer
+        self._head = Head(loaded)
 
     @property
     def num_layers(self) -> int:
@@ -79,17 +84,29 @@ class Engine:
             ConfigError: A prompt is empty, or an edit or a read does not fit the model.
             NonFiniteError: Names the first layer, row and position that is NaN or infinite.
         """
+        width: dict[Site, int] = {
+            "residual": self.hidden_size,
+            "heads": self.loaded.layout.head_width,
+        }
+        by_kind: dict[type, list[Request]] = {}
         for request in requests:
             if not request.prompt:
                 raise ConfigError(f"Request {request.key!r} has an empty prompt.")
-            check(request.edits, self.num_layers, self.hidden_size)
-        cut = batches([_load(r) for r in requests], self.max_rows, self.max_slots)
-        for batch in cut:
-            yield from self._run_batch([requests[i] for i in batch])
+            check(request.edits, self.num_layers, width)
+            by_kind.setdefault(type(request.want), []).append(request)
+        for kind, some in by_kind.items():
+            yield from self._run_kind(kind, some)
 
-    def _run_batch(self, requests: Sequence[Request]) -> Iterator[Result]:
-        work = _WORK[type(requests[0].want)]
-        results = work(self.loaded, requests, self.padding_side)
+    def _run_kind(self, kind: type, requests: Sequence[Request]) -> Iterator[Result]:
+        results: Iterator[Result]
+        if kind is Text:
+            loads = [Load(r.prompt, 0) for r in requests]
+            ordered = [requests[i] for i in order(loads)]
+            results = write(self.loaded, self._head, ordered, self.limits)
+        elif kind is Options:
+            results = score(self.loaded, self._head, requests, self.limits)
+        else:
+            results = capture(self.loaded, requests, self.limits)
         while True:
             # the consumer's code between two results must not run without gradients
             with torch.no_grad():
@@ -97,20 +114,3 @@ class Engine:
             if result is None:
                 return
             yield result
-
-
-_WORK: dict[type, Callable[[LoadedModel, Sequence[Request], PaddingSide], Iterator[Result]]] = {
-    Text: write,
-    Options: score,
-    Activations: capture,
-}
-
-
-def _load(request: Request) -> Load:
-    want = request.want
-    if isinstance(want, Text):
-        return Load("text", request.prompt, 1, want.sampling.max_tokens)
-    if isinstance(want, Options):
-        longest = max((len(option) for option in want.options), default=0)
-        return Load("options", request.prompt, num_branches(want), longest)
-    return Load("activations", request.prompt, 1, len(want.continuation))

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
 from trimtab.core.errors import NonFiniteError
-from trimtab.engine.cache import KVCache
-from trimtab.engine.edits import NO_EDITS, BatchEdits
+from trimtab.engine.passes import Pass
 from trimtab.engine.request import Edit
-from trimtab.engine.rows import run
+from trimtab.engine.segments import Segment
 from trimtab.models.load import LoadedModel
 
 
@@ -64,33 +64,21 @@ def _first(
     """Return (module name, position) of the first non-finite output, embeddings included."""
     found: list[tuple[str, int]] = []
 
-    def watch(name: str) -> Any:
-        def hook(_module: nn.Module, _args: Any, output: Any) -> None:
-            h_BQH = output[0] if isinstance(output, tuple) else output
-            bad_Q = ~torch.isfinite(h_BQH[0]).all(dim=-1)
-            if not found and bool(bad_Q.any()):
-                found.append((name, int(bad_Q.nonzero()[0])))
+    def note(name: str, h_TH: torch.Tensor) -> None:
+        bad_T = ~torch.isfinite(h_TH).all(dim=-1)
+        if not found and bool(bad_T.any()):
+            found.append((name, int(bad_T.nonzero()[0])))
 
-        return hook
+    def at_input(_module: nn.Module, _args: Any, output: torch.Tensor) -> None:
+        note("the input embeddings", output[0])
 
-    layout = loaded.layout
-    position_BQ = torch.arange(len(tokens), device=loaded.device)[None]
-    ids = torch.tensor([list(tokens)], device=loaded.device)
-    batch = BatchEdits([(edits, num_prompt)], loaded.device, loaded.dtype)
-    # the engine's own forward, with its mask: torch's unmasked attention can swallow NaN
-    cache = KVCache(1, len(tokens), loaded.device)
-    with torch.no_grad(), batch.applied(layout.blocks, position_BQ):
-        handles = [
-            module.register_forward_hook(watch(name))
-            for module, name in zip(layout.blocks, layout.block_names, strict=True)
-        ]
-        embedding = loaded.model.get_input_embeddings()
-        handles.append(embedding.register_forward_hook(watch("the input embeddings")))
-        try:
-            run(loaded, cache, NO_EDITS, ids, position_BQ)
-        finally:
-            for handle in handles:
-                handle.remove()
+    handle = loaded.model.get_input_embeddings().register_forward_hook(at_input)
+    readers = {layer: partial(note, name) for layer, name in enumerate(loaded.layout.block_names)}
+    try:
+        with torch.no_grad():
+            Pass(loaded, [Segment(tuple(tokens), 0, num_prompt, edits)]).run(readers)
+    finally:
+        handle.remove()
     return found[0] if found else None
 
 

@@ -1,10 +1,10 @@
 """Score answer options as continuations of their prompt.
 
-The prompt is computed once; each option is a row that branches off it. Options that differ in their
-last token only (single letters, yes and no) share a row. The vocabulary softmax is taken at option
-positions only, a slice at a time.
+What all prompts have in common is computed once, then each prompt once, then its options branch off
+it, all in packed passes without padding. Options that differ in their last token only (single
+letters, yes and no) share a branch.
 
-Shapes: R rows, Q tokens, N option positions, V vocabulary, H hidden.
+Shapes: T packed tokens, N positions, V vocabulary, H hidden.
 """
 
 from __future__ import annotations
@@ -17,19 +17,22 @@ from dataclasses import dataclass
 import torch
 
 from trimtab.core.errors import ConfigError
+from trimtab.engine.batch import Primer, chunks
+from trimtab.engine.cache import PrefixCache
+from trimtab.engine.head import Head
 from trimtab.engine.nonfinite import locate
+from trimtab.engine.passes import Past, Pass, Store
 from trimtab.engine.request import Edit, Options, OptionsResult, Request
-from trimtab.engine.rows import PaddingSide, Row, RowBatch, logits
+from trimtab.engine.scheduler import Limits, Load, batches
+from trimtab.engine.segments import Segment
 from trimtab.models.load import LoadedModel
-
-_HEAD_SLICE = 512
 
 
 @dataclass(frozen=True)
 class _Branch:
-    """A row: a prompt, all of one option's tokens but the last, and edits, which compare by id.
+    """A prompt, all of one option's tokens but the last, and edits, which compare by id.
 
-    Requests share the rows they have in common: an unedited reference serves every strength.
+    Requests share the branches they have in common: an unedited reference serves every strength.
     """
 
     prompt: tuple[int, ...]
@@ -37,66 +40,111 @@ class _Branch:
     edits: tuple[Edit, ...]
 
 
-def num_branches(want: Options) -> int:
-    """Return how many rows the options of one request take."""
-    return len({option[:-1] for option in want.options}) + len(want.reference)
+def load(request: Request) -> Load:
+    """Return what the options of one request take."""
+    want = _want(request)
+    tails = {option[:-1] for option in want.options}
+    references = {want.options[j][:-1] for j in want.reference}
+    return Load(request.prompt, sum(1 + len(tail) for tail in [*tails, *references]))
 
 
 def score(
-    loaded: LoadedModel, requests: Sequence[Request], padding_side: PaddingSide
+    loaded: LoadedModel, head: Head, requests: Sequence[Request], limits: Limits
 ) -> Iterator[OptionsResult]:
     """Yield the option scores of each request; raise NonFiniteError naming layer and position."""
+    loads = [load(request) for request in requests]
+    primer = Primer(loaded, _unedited_twins(requests))
+    for batch in batches(loads, limits.tokens):
+        yield from _score_batch(loaded, head, [requests[i] for i in batch], primer, limits)
+
+
+def _unedited_twins(requests: Sequence[Request]) -> list[Request]:
+    """Return the requests and those that stand for their references."""
+    found = list(requests)
+    for request in requests:
+        want = _want(request)
+        if want.reference_prompt is not None:
+            found.append(Request(None, want.reference_prompt, want))
+    return found
+
+
+def _score_batch(
+    loaded: LoadedModel,
+    head: Head,
+    requests: Sequence[Request],
+    primer: Primer,
+    limits: Limits,
+) -> Iterator[OptionsResult]:
     wants = [_want(r) for r in requests]
     index = _branches(requests, wants)
-    branches = list(index)
-    rows = [Row(branch.prompt, branch.edits) for branch in branches]
-    width = 1 + max(len(b.tail) for b in branches)
-    batch = RowBatch(loaded, rows, width, padding_side)
-    ids_RQ = torch.zeros((len(rows), width), dtype=torch.long)
-    valid_RQ = torch.zeros((len(rows), width), dtype=torch.bool)
-    for i, branch in enumerate(branches):
-        tokens = [rows[i].prompt[-1], *branch.tail]
-        ids_RQ[i, : len(tokens)] = torch.tensor(tokens)
-        valid_RQ[i, : len(tokens)] = True
-    device = loaded.device
-    hidden_RQH = batch.forward(ids_RQ.to(device), valid_RQ.to(device))
-    needed = _Positions(hidden_RQH, [len(b.tail) + 1 for b in branches])
-    logprobs = _logprobs(loaded, needed, index, requests, wants)
+    needed = _positions(loaded, list(index), primer, limits)
+    logprobs = _logprobs(head, needed, index, requests, wants)
     for i, (request, want) in enumerate(zip(requests, wants, strict=True)):
         for option, logprob in zip(want.options, logprobs[i], strict=True):
             if not math.isfinite(logprob):
                 tokens = [*request.prompt, *option]
                 raise locate(loaded, request.key, tokens, len(request.prompt), request.edits)
-        yield OptionsResult(request.key, logprobs[i], _kl(loaded, needed, index, request, want))
+        yield OptionsResult(request.key, logprobs[i], _kl(head, needed, index, request, want))
 
 
 def _reference(request: Request, want: Options, j: int) -> _Branch:
-    """Return the row that option ``j`` is compared with: no edits, and the reference prompt."""
+    """Return the branch that option ``j`` is compared with: no edits, and the reference prompt."""
     return _Branch(want.reference_prompt or request.prompt, want.options[j][:-1], ())
 
 
+@dataclass(frozen=True, eq=False)
 class _Positions:
-    """The hidden states of all rows' tokens, without padding, one after the other."""
+    """The hidden states [T, H] whose next tokens matter, and where each branch's first one is."""
 
-    def __init__(self, hidden_RQH: torch.Tensor, lengths: Sequence[int]) -> None:
-        self.first = [0, *itertools.accumulate(lengths)]
-        lengths_R1 = torch.tensor(lengths, device=hidden_RQH.device)[:, None]
-        steps_Q = torch.arange(hidden_RQH.shape[1], device=hidden_RQH.device)
-        self.hidden_NH = hidden_RQH[steps_Q < lengths_R1]
+    hidden_TH: torch.Tensor
+    first: list[int]
+    lengths: list[int]
 
-    def of(self, row: int) -> torch.Tensor:
-        """Return the hidden states [tokens, H] of one row."""
-        return self.hidden_NH[self.first[row] : self.first[row + 1]]
+    def of(self, branch: int) -> torch.Tensor:
+        """Return the hidden states [tokens, H] of one branch."""
+        first = self.first[branch]
+        return self.hidden_TH[first : first + self.lengths[branch]]
+
+
+def _positions(
+    loaded: LoadedModel, branches: Sequence[_Branch], primer: Primer, limits: Limits
+) -> _Positions:
+    """Compute the last prompt token and the tail of every branch, shared prompts once."""
+    start = primer.length
+    lengths = [1 + len(branch.tail) for branch in branches]
+    pasts = primer.pasts(len(branches))
+    if len({branch.prompt for branch in branches}) == len(branches):
+        # nothing to share: prompts and tails in one go
+        whole = [
+            Segment((*b.prompt[start:], *b.tail), start, len(b.prompt), b.edits) for b in branches
+        ]
+        computed = Pass(loaded, whole, pasts).run()
+        offsets = [len(branch.prompt) - 1 - start for branch in branches]
+        first = [at + offset for at, offset in zip(computed.first_R, offsets, strict=True)]
+        return _Positions(computed.hidden_TH, first, lengths)
+    cache = PrefixCache(loaded.layout.num_layers, len(branches), loaded.device)
+    prompts = [Segment(b.prompt[start:-1], start, len(b.prompt), b.edits) for b in branches]
+    done: list[int] = []
+    for some in chunks(prompts, limits.tokens):
+        mine = [prompts[i] for i in some]
+        Pass(loaded, mine, primer.pasts(len(some)), Store(cache, some, list(done))).run()
+        done += some
+    tails = [
+        Segment((b.prompt[-1], *b.tail), len(b.prompt) - 1, len(b.prompt), b.edits)
+        for b in branches
+    ]
+    computed = Pass(loaded, tails, (*pasts, Past(cache, range(len(branches))))).run()
+    return _Positions(computed.hidden_TH, computed.first_R, lengths)
 
 
 def _logprobs(
-    loaded: LoadedModel,
+    head: Head,
     needed: _Positions,
     index: dict[_Branch, int],
     requests: Sequence[Request],
     wants: Sequence[Options],
 ) -> list[tuple[float, ...]]:
-    """Return each option's sum log-probability; the head runs on full slices of positions."""
+    """Return each option's sum log-probability."""
     places: list[int] = []
     tokens: list[int] = []
     for request, want in zip(requests, wants, strict=True):
@@ -104,16 +152,10 @@ def _logprobs(
             first = needed.first[index[_Branch(request.prompt, option[:-1], request.edits)]]
             places += range(first, first + len(option))
             tokens += option
-    device = needed.hidden_NH.device
-    place_T, token_T = (torch.tensor(x, device=device) for x in (places, tokens))
-    logprob_T = torch.empty(len(places), dtype=torch.float64, device=device)
-    for at in range(0, len(needed.hidden_NH), _HEAD_SLICE):
-        logits_NV = logits(loaded, needed.hidden_NH[at : at + _HEAD_SLICE])
-        total_N = logits_NV.logsumexp(dim=-1)
-        here_T = (place_T >= at) & (place_T < at + _HEAD_SLICE)
-        row_T = place_T[here_T] - at
-        logprob_T[here_T] = (logits_NV[row_T, token_T[here_T]] - total_N[row_T]).double()
-    values = iter(logprob_T.tolist())
+    device = needed.hidden_TH.device
+    used, line_T = torch.tensor(places, device=device).unique(return_inverse=True)
+    token_T = torch.tensor(tokens, device=device)
+    values = iter(head.logprobs(needed.hidden_TH[used], line_T, token_T).tolist())
     return [
         tuple(sum(itertools.islice(values, len(option))) for option in want.options)
         for want in wants
@@ -121,7 +163,7 @@ def _logprobs(
 
 
 def _kl(
-    loaded: LoadedModel,
+    head: Head,
     needed: _Positions,
     index: dict[_Branch, int],
     request: Request,
@@ -133,7 +175,7 @@ def _kl(
         row = index[_Branch(request.prompt, want.options[j][:-1], request.edits)]
         reference = index[_reference(request, want, j)]
         same = row == reference
-        values[j] = 0.0 if same else _divergence(loaded, needed.of(reference), needed.of(row))
+        values[j] = 0.0 if same else _divergence(head, needed.of(reference), needed.of(row))
     return tuple(values)
 
 
@@ -145,7 +187,7 @@ def _want(request: Request) -> Options:
 
 
 def _branches(requests: Sequence[Request], wants: Sequence[Options]) -> dict[_Branch, int]:
-    """Number the distinct rows that the requests need."""
+    """Number the distinct branches that the requests need."""
     index: dict[_Branch, int] = {}
     for request, want in zip(requests, wants, strict=True):
         for option in want.options:
@@ -155,11 +197,8 @@ def _branches(requests: Sequence[Request], wants: Sequence[Options]) -> dict[_Br
     return index
 
 
-def _divergence(loaded: LoadedModel, plain_NH: torch.Tensor, edited_NH: torch.Tensor) -> float:
+def _divergence(head: Head, plain_NH: torch.Tensor, edited_NH: torch.Tensor) -> float:
     """Return the mean over positions of KL(reference || row), in nats."""
-    total = 0.0
-    for at in range(0, len(plain_NH), _HEAD_SLICE):
-        p_NV = logits(loaded, plain_NH[at : at + _HEAD_SLICE]).log_softmax(dim=-1)
-        q_NV = logits(loaded, edited_NH[at : at + _HEAD_SLICE]).log_softmax(dim=-1)
-        total += float((p_NV.exp() * (p_NV - q_NV)).sum(dim=-1).double().sum())
-    return total / len(plain_NH)
+    p_NV = head.logits(plain_NH).log_softmax(dim=-1)
+    q_NV = head.logits(edited_NH).log_softmax(dim=-1)
+    return float((p_NV.exp() * (p_NV - q_NV)).sum(dim=-1).double().mean())

@@ -33,21 +33,27 @@ first generated token untouched.
 """
 
 
+Site = Literal["residual", "heads"]
+
+
 @dataclass(frozen=True, eq=False)
 class Edit:
-    """Add ``strength * vector`` to the output of block ``layer`` at ``positions``.
+    """Add ``strength * vector`` to the activations of block ``layer`` at ``positions``.
 
     Attributes:
-        layer: 0-based block; its output is the residual stream after the block.
-        vector: Float32 tensor [hidden_size].
+        layer: 0-based block.
+        vector: Float32 tensor, [hidden_size] or [heads * head_dim], see ``site``.
         strength: Multiplier in raw units of the vector; 0 is exactly no edit.
         positions: Where it acts.
+        site: ``residual``: the block's output, the residual stream after it. ``heads``: the outputs
+            of its attention heads, one after the other, before the output projection mixes them.
     """
 
     layer: int
     vector: torch.Tensor
     strength: float
     positions: Positions = "generated"
+    site: Site = "residual"
 
 
 @dataclass(frozen=True)

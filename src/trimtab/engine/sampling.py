@@ -4,7 +4,7 @@ A row's stream depends on its seed and the step alone, never on the batch: step 
 uniform number of a Philox generator keyed by the row's seed, and picks the token by inverting the
 cumulative distribution. So N = 16 candidates extend N = 5, and a resumed row repeats itself.
 
-Shapes: B rows, V vocabulary.
+Shapes: B rows, V vocabulary, J blocks of words.
 """
 
 from __future__ import annotations
@@ -14,14 +14,20 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from trimtab.core.types import SamplingParams
+from trimtab.engine.head import Head
 from trimtab.engine.request import Text
+
+_BLOCK = 128
+_ROWS = 64
 
 
 class Sampler:
     """Picks tokens for a fixed list of rows; rows are addressed by their index in that list."""
 
-    def __init__(self, wants: Sequence[Text]) -> None:
+    def __init__(self, wants: Sequence[Text], head: Head) -> None:
         """Draw every row's uniforms ahead; greedy rows draw none."""
+        self._head = head
         self._params = [want.sampling for want in wants]
         self._uniforms = [
             np.random.Generator(np.random.Philox(key=want.seed)).random(want.sampling.max_tokens)
@@ -30,38 +36,101 @@ class Sampler:
             for want in wants
         ]
 
-    def choose(self, logits_BV: torch.Tensor, rows: Sequence[int], step: int) -> torch.Tensor:
-        """Return the next token [B] of ``rows`` (one per line of float32 ``logits_BV``)."""
-        tokens_B = logits_BV.argmax(dim=-1)
+    def choose(
+        self, hidden_BH: torch.Tensor, rows: Sequence[int], steps: Sequence[int]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the next token [B] of ``rows`` and its log-probability [B] at temperature 1.
+
+        The log-probability is NaN where the logits are not finite.
+        """
+        greedy = [i for i, row in enumerate(rows) if self._uniforms[row] is None]
         drawn = [i for i, row in enumerate(rows) if self._uniforms[row] is not None]
-        if drawn:
-            tokens_B[drawn] = self._draw(logits_BV[drawn], [rows[i] for i in drawn], step)
-        return tokens_B
+        if not drawn:
+            return self._greedy(hidden_BH)
+        token_B = torch.empty(len(rows), dtype=torch.long, device=hidden_BH.device)
+        logprob_B = torch.empty(len(rows), dtype=torch.float32, device=hidden_BH.device)
+        if greedy:
+            token_B[greedy], logprob_B[greedy] = self._greedy(hidden_BH[greedy])
+        for at in range(0, len(drawn), _ROWS):
+            some = drawn[at : at + _ROWS]
+            logits_BV = self._head.logits(hidden_BH[some])
+            token_B[some] = self.draw(logits_BV, [rows[i] for i in some], [steps[i] for i in some])
+            chosen = logits_BV.gather(1, token_B[some][:, None])[:, 0]
+            logprob_B[some] = (chosen - logits_BV.logsumexp(dim=1)).float()
+        return token_B, logprob_B
 
-    def _draw(self, logits_BV: torch.Tensor, rows: list[int], step: int) -> torch.Tensor:
-        device = logits_BV.device
+    def _greedy(self, hidden_BH: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        token_B, logit_B, total_B = self._head.greedy(hidden_BH)
+        return token_B, (logit_B - total_B).float()
+
+    def draw(
+        self, logits_BV: torch.Tensor, rows: Sequence[int], steps: Sequence[int]
+    ) -> torch.Tensor:
+        """Return a token [B] of each line of ``logits``, by its row's own stream."""
         params = [self._params[row] for row in rows]
-
-        def column(values: list[float]) -> torch.Tensor:
-            return torch.tensor(values, dtype=torch.float64, device=device)[:, None]
-
-        scaled_BV = logits_BV.double() / column([p.temperature for p in params])
-        sorted_BV, token_BV = scaled_BV.sort(dim=-1, descending=True, stable=True)
-        vocabulary = logits_BV.shape[1]
-        rank_V = torch.arange(vocabulary, device=device)
-        sorted_BV = sorted_BV.masked_fill(
-            rank_V >= column([float(p.top_k or vocabulary) for p in params]), -torch.inf
-        )
-        p_BV = sorted_BV.softmax(dim=-1)
-        # a token stays if the ones before it do not yet reach top_p, so the first always stays
-        before_BV = p_BV.cumsum(dim=-1) - p_BV
-        p_BV = p_BV.masked_fill(before_BV >= column([p.top_p for p in params]), 0.0)
-        cumulative_BV = p_BV.cumsum(dim=-1)
         uniforms = [self._uniforms[row] for row in rows]
         # a finished row may stay in the batch beyond its own limit; its token is not used
-        u_B1 = column([float(u[min(step, len(u) - 1)]) for u in uniforms if u is not None])
-        # rounding can leave a last sliver: never pick a token that was filtered out
-        pick_B = (cumulative_BV <= u_B1 * cumulative_BV[:, -1:]).sum(dim=-1)
-        last_B = (p_BV > 0).sum(dim=-1) - 1
-        chosen: torch.Tensor = token_BV.gather(1, pick_B.minimum(last_B)[:, None])[:, 0]
-        return chosen
+        u = [
+            0.0 if u is None else float(u[min(step, len(u) - 1)])
+            for u, step in zip(uniforms, steps, strict=True)
+        ]
+        device = logits_BV.device
+        u_B1 = torch.tensor(u, dtype=torch.float64, device=device)[:, None]
+        heat_B1 = torch.tensor([[p.temperature] for p in params], device=device)
+        scaled_BV = logits_BV / heat_B1.to(logits_BV.dtype)
+        token_B = torch.empty(len(rows), dtype=torch.long, device=device)
+        for cut in (False, True):
+            some = [i for i, p in enumerate(params) if _is_cut(p) == cut]
+            if some and cut:
+                token_B[some] = _invert_cut(scaled_BV[some], [params[i] for i in some], u_B1[some])
+            elif some:
+                token_B[some] = _invert(scaled_BV[some], u_B1[some])
+        return token_B
+
+
+def _is_cut(params: SamplingParams) -> bool:
+    return params.top_p < 1 or bool(params.top_k)
+
+
+def _invert(scaled_BV: torch.Tensor, u_B1: torch.Tensor) -> torch.Tensor:
+    """Pick from the whole distribution, in the order of the vocabulary.
+
+    The cumulative sum is taken over blocks of words in float64, then within the block chosen.
+    """
+    p_BV = (scaled_BV - scaled_BV.amax(dim=1, keepdim=True)).exp_()
+    short = -p_BV.shape[1] % _BLOCK
+    p_BJW = torch.nn.functional.pad(p_BV, (0, short)).unflatten(1, (-1, _BLOCK))
+    cumulative_BJ = p_BJW.sum(dim=2, dtype=torch.float64).cumsum(dim=1)
+    goal_B1 = u_B1 * cumulative_BJ[:, -1:]
+    block_B = (cumulative_BJ <= goal_B1).sum(dim=1).clamp(max=cumulative_BJ.shape[1] - 1)
+    rows = torch.arange(len(p_BV), device=p_BV.device)
+    before_B1 = torch.nn.functional.pad(cumulative_BJ, (1, 0))[rows, block_B][:, None]
+    inside_BW = before_B1 + p_BJW[rows, block_B].double().cumsum(dim=1)
+    within_B = (inside_BW <= goal_B1).sum(dim=1)
+    # rounding can leave a last sliver: never pick a word of probability zero
+    last_B = (p_BJW[rows, block_B] > 0) * torch.arange(_BLOCK, device=p_BV.device)
+    return block_B * _BLOCK + within_B.minimum(last_B.amax(dim=1))
+
+
+def _invert_cut(
+    scaled_BV: torch.Tensor, params: Sequence[SamplingParams], u_B1: torch.Tensor
+) -> torch.Tensor:
+    """Pick from the likeliest words that top-k and top-p leave, the likeliest first."""
+    device = scaled_BV.device
+    sorted_BV, token_BV = scaled_BV.double().sort(dim=-1, descending=True, stable=True)
+    vocabulary = scaled_BV.shape[1]
+
+    def column(values: list[float]) -> torch.Tensor:
+        return torch.tensor(values, dtype=torch.float64, device=device)[:, None]
+
+    rank_V = torch.arange(vocabulary, device=device)
+    most_B1 = column([float(p.top_k or vocabulary) for p in params])
+    p_BV = sorted_BV.masked_fill(rank_V >= most_B1, -torch.inf).softmax(dim=-1)
+    # a token stays if the ones before it do not yet reach top_p, so the first always stays
+    before_BV = p_BV.cumsum(dim=-1) - p_BV
+    p_BV = p_BV.masked_fill(before_BV >= column([p.top_p for p in params]), 0.0)
+    cumulative_BV = p_BV.cumsum(dim=-1)
+    pick_B = (cumulative_BV <= u_B1 * cumulative_BV[:, -1:]).sum(dim=-1)
+    last_B = (p_BV > 0).sum(dim=-1) - 1
+    chosen: torch.Tensor = token_BV.gather(1, pick_B.minimum(last_B)[:, None])[:, 0]
+    return chosen

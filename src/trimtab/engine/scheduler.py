@@ -1,9 +1,25 @@
-"""Cut requests into batches: similar lengths together, same prompts side by side. No torch."""
+"""What runs when: similar lengths together, equal prompts side by side, rows refilled. No torch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+_ENTER_WHEN_FREE = 1 / 8
+_LEAVE_WHEN_FREE = 1 / 4
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much runs at a time. Results depend on it in the last bits only.
+
+    Attributes:
+        rows: Rows that write together.
+        tokens: Tokens of prompts, answers or options computed together.
+    """
+
+    rows: int
+    tokens: int
 
 
 @dataclass(frozen=True)
@@ -11,38 +27,44 @@ class Load:
     """What one request needs.
 
     Attributes:
-        kind: Requests of different kinds never share a batch.
-        prompt: Its token ids; equal prompts are put side by side.
-        num_rows: Rows it takes in a batch.
-        num_new: Tokens after the prompt.
+        prompt: Its token ids.
+        num_tokens: Tokens computed beyond the prompt, all branches together.
     """
 
-    kind: str
     prompt: tuple[int, ...]
-    num_rows: int
-    num_new: int
+    num_tokens: int
 
 
-def batches(loads: Sequence[Load], max_rows: int, max_slots: int) -> list[list[int]]:
-    """Return the indices of ``loads`` in batches, longest first.
+def order(loads: Sequence[Load]) -> list[int]:
+    """Return the indices of ``loads``, longest prompts first, equal prompts side by side."""
+    return sorted(range(len(loads)), key=lambda i: (-len(loads[i].prompt), loads[i].prompt, i))
 
-    A batch holds at most ``max_rows`` rows and at most ``max_slots`` rows x tokens, but always at
-    least one request. The cut depends on the requests and these two numbers alone.
+
+def batches(loads: Sequence[Load], most_tokens: int) -> list[list[int]]:
+    """Return the indices of ``loads`` in ``order``, cut into batches.
+
+    A batch holds at most ``most_tokens`` tokens, equal prompts counted once, but always at least
+    one request.
     """
-    order = sorted(
-        range(len(loads)),
-        key=lambda i: (loads[i].kind, -len(loads[i].prompt), loads[i].prompt, i),
-    )
     result: list[list[int]] = []
-    rows, width = 0, 0
-    for index in order:
+    tokens = 0
+    last: tuple[int, ...] | None = None
+    for index in order(loads):
         load = loads[index]
-        tokens = max(width, len(load.prompt) + load.num_new)
-        same_kind = bool(result) and loads[result[-1][0]].kind == load.kind
-        full = rows + load.num_rows > max_rows or (rows + load.num_rows) * tokens > max_slots
-        if not same_kind or full:
+        new = load.num_tokens + (0 if load.prompt == last else len(load.prompt))
+        if not result or tokens + new > most_tokens:
             result.append([])
-            rows, tokens = 0, len(load.prompt) + load.num_new
+            tokens, new = 0, load.num_tokens + len(load.prompt)
         result[-1].append(index)
-        rows, width = rows + load.num_rows, tokens
+        tokens, last = tokens + new, load.prompt
     return result
+
+
+def entering(num_free: int, num_rows: int) -> bool:
+    """Whether waiting rows shall enter now: a few at a time, for a prompt pass has its cost."""
+    return num_free >= max(1, num_rows * _ENTER_WHEN_FREE)
+
+
+def leaving(num_free: int, num_rows: int) -> bool:
+    """Whether finished rows shall be dropped from the batch: it costs a copy of its caches."""
+    return num_free >= num_rows * _LEAVE_WHEN_FREE

@@ -29,6 +29,9 @@ _MASK_AS_DICT = {
     "qwen2": True,
     "qwen3": True,
 }
+_HEAD_MIXERS = ("self_attn.o_proj", "attn.c_proj", "attention.dense", "attn.attention.out_proj")
+# Bodies that force their output into the shape of their input.
+_FIXED_LENGTH = ("gpt2", "gpt_neo")
 _SOFT_CAPPED = ("gemma2", "gemma3_text")
 _OTHER_TOWERS = ("vision", "visual", "image", "audio", "speech")
 
@@ -52,6 +55,9 @@ class Layout:
         layer_types: Kind of attention of each block.
         mask_as_dict: The body takes ``{layer type: mask}``; otherwise one mask for all blocks.
         final_logit_softcap: c of ``c * tanh(logits / c)``, or None.
+        head_mixers: The module of each block that maps its attention heads' outputs, one after
+            the other, to the residual stream.
+        may_expand: A block may return more tokens than it was given.
     """
 
     blocks: list[nn.Module]
@@ -64,24 +70,18 @@ class Layout:
     layer_types: list[LayerType]
     mask_as_dict: bool
     final_logit_softcap: float | None
+    head_mixers: list[nn.Module]
+    may_expand: bool
 
     @property
-    def mask_types(self) -> tuple[LayerType, ...]:
-        """Masks that the body wants: keys of the dict, or the kind of the single mask.
+    def head_width(self) -> int:
+        """Width of all attention heads' outputs together, before the head mixer."""
+        weight: torch.Tensor = self.head_mixers[0].weight  # type: ignore[assignment]
+        return weight.numel() // self.hidden_size
 
-        GPT-Neo mixes both kinds under a single full mask: its local layers add their window
-        themselves, by index into the keys, so there queries must be the last keys, without gaps.
-        """
-        if self.mask_as_dict:
-            return tuple(sorted(set(self.layer_types)))
-        everywhere = set(self.layer_types) == {"sliding_attention"}
-        return ("sliding_attention",) if everywhere else ("full_attention",)
-
-    @property
-    def allows_gaps(self) -> bool:
-        """Whether padding may stand between a row's tokens; not where a window counts keys."""
-        mixed = len(set(self.layer_types)) > 1
-        return self.mask_as_dict or not mixed
+    def window_of(self, layer: int) -> int | None:
+        """Return the sliding window of a block; None if it attends to everything."""
+        return self.sliding_window if self.layer_types[layer] == "sliding_attention" else None
 
     def logits(self, h_BTD: torch.Tensor) -> torch.Tensor:
         """Return logits_BTV of the body's output: the head, and the soft cap where there is one."""
@@ -122,6 +122,8 @@ def find_layout(model: PreTrainedModel) -> Layout:
         layer_types=layer_types,
         mask_as_dict=_MASK_AS_DICT.get(family, False),
         final_logit_softcap=config.final_logit_softcapping if family in _SOFT_CAPPED else None,
+        head_mixers=[_head_mixer(model, block) for block in blocks],
+        may_expand=family in _MASK_AS_DICT and family not in _FIXED_LENGTH,
     )
     if family not in _MASK_AS_DICT:
         _check_logits(model, layout)
@@ -140,6 +142,15 @@ def _block_lists(model: nn.Module, length: int) -> list[str]:
         if not any(name.startswith(outer + ".") for outer in names):
             names.append(name)
     return names
+
+
+def _head_mixer(model: nn.Module, block: nn.Module) -> nn.Module:
+    """Return the module of ``block`` that mixes its heads' outputs."""
+    modules = dict(block.named_modules())
+    found = [modules[name] for name in _HEAD_MIXERS if name in modules]
+    if len(found) != 1:
+        raise _refusal(model, f"has blocks with {len(found)} output projections of their attention")
+    return found[0]
 
 
 def _attention(model: PreTrainedModel, config: Any) -> tuple[int | None, list[LayerType]]:

@@ -223,6 +223,9 @@ def _read_weights(folder: Path, spec: ModelSpec, dtype: torch.dtype) -> PreTrain
             hint="Fetch the whole model; a base model without its head can't generate.",
         )
     assert isinstance(model, transformers.PreTrainedModel)
+    if getattr(model.config.get_text_config(), "attn_logit_softcapping", None):
+        # torch's fused attention has no soft cap and would leave it out in silence
+        model.set_attn_implementation("eager")
     return model
 
 

@@ -5,8 +5,14 @@ import pytest
 import torch
 
 from trimtab.core.types import SamplingParams
+from trimtab.engine.head import Head
 from trimtab.engine.request import Text
 from trimtab.engine.sampling import Sampler
+
+
+@pytest.fixture
+def head(load_tiny) -> Head:
+    return Head(load_tiny("llama"))
 
 
 def allowed(logits: np.ndarray, params: SamplingParams) -> dict[int, float]:
@@ -28,21 +34,36 @@ def allowed(logits: np.ndarray, params: SamplingParams) -> dict[int, float]:
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
 @pytest.mark.parametrize(("top_p", "top_k"), [(1.0, 0), (0.7, 0), (1.0, 3), (0.8, 5), (0.01, 0)])
-def test_draws_follow_the_filtered_distribution(temperature, top_p, top_k) -> None:
+def test_draws_follow_the_filtered_distribution(head, temperature, top_p, top_k) -> None:
     params = SamplingParams(max_tokens=1, temperature=temperature, top_p=top_p, top_k=top_k)
     logits = torch.randn(12, generator=torch.Generator().manual_seed(3))
     expected = allowed(logits.double().numpy(), params)
     n = 4000
-    sampler = Sampler([Text(params, seed=i) for i in range(n)])
-    drawn = sampler.choose(logits.expand(n, -1), list(range(n)), 0).tolist()
+    sampler = Sampler([Text(params, seed=i) for i in range(n)], head)
+    drawn = sampler.draw(logits.expand(n, -1), list(range(n)), [0] * n).tolist()
     assert set(drawn) <= set(expected)
     for token, p in expected.items():
         assert drawn.count(token) / n == pytest.approx(p, abs=4 * (p * (1 - p) / n) ** 0.5 + 1e-3)
 
 
-def test_greedy_rows_and_sampled_rows_share_a_batch() -> None:
-    logits = torch.randn(2, 50, generator=torch.Generator().manual_seed(1))
-    wants = [Text(SamplingParams()), Text(SamplingParams(temperature=1.0), seed=4)]
-    both = Sampler(wants).choose(logits, [0, 1], 0)
-    assert int(both[0]) == int(logits[0].argmax())
-    assert int(both[1]) == int(Sampler(wants[1:]).choose(logits[1:], [0], 0)[0])
+def test_greedy_rows_and_sampled_rows_share_a_batch(head) -> None:
+    hidden = torch.randn(3, 32, generator=torch.Generator().manual_seed(1))
+    logprobs = head.logits(hidden).log_softmax(-1)
+    hot = SamplingParams(temperature=1.0)
+    wants = [Text(SamplingParams()), Text(hot, seed=4), Text(SamplingParams())]
+    tokens, chosen = Sampler(wants, head).choose(hidden, [0, 1, 2], [0, 5, 1])
+    assert tokens[[0, 2]].tolist() == logprobs[[0, 2]].argmax(-1).tolist()
+    alone, _ = Sampler(wants[1:2], head).choose(hidden[1:2], [0], [5])
+    assert int(tokens[1]) == int(alone[0])
+    torch.testing.assert_close(chosen, logprobs.gather(1, tokens[:, None])[:, 0])
+
+
+def test_a_long_vocabulary_is_drawn_block_by_block(head) -> None:
+    # 300 words: two full blocks and a part of one; every word must be reachable, none beyond
+    n = 3000
+    sampler = Sampler([Text(SamplingParams(temperature=1.0), seed=i) for i in range(n)], head)
+    logits = torch.zeros(n, 300)
+    logits[:, :40] = -torch.inf
+    logits[:, 290:] = -torch.inf
+    drawn = sampler.draw(logits, range(n), [0] * n)
+    assert set(drawn.tolist()) == set(range(40, 290))

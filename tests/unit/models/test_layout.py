@@ -30,13 +30,14 @@ def _masks(layout, queries, num_keys):
     """Additive float masks [1, 1, queries, keys] as the layout wants them."""
     distance = queries[:, None] - torch.arange(num_keys)[None]
     masks = {}
-    for kind in layout.mask_types:
+    for kind in dict.fromkeys(layout.layer_types):
         seen = distance >= 0
         if kind == "sliding_attention":
             seen &= distance < layout.sliding_window
         mask = torch.zeros(seen.shape).masked_fill(~seen, torch.finfo(torch.float32).min)
         masks[kind] = mask[None, None]
-    return masks if layout.mask_as_dict else next(iter(masks.values()))
+    # a single mask for all blocks is full, unless every block has a window
+    return masks if layout.mask_as_dict else masks.get("full_attention", next(iter(masks.values())))
 
 
 @pytest.mark.parametrize("name", TINY_LAYOUTS)

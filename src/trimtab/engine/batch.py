@@ -1,0 +1,160 @@
+"""Rows that write together: their shared pasts, what they wrote so far, and their edits.
+
+Shapes: B rows, H hidden.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from trimtab.engine.attention import KeyValue, Part
+from trimtab.engine.cache import PrefixCache, SuffixCache
+from trimtab.engine.edits import Deltas, EditTable
+from trimtab.engine.forward import forward
+from trimtab.engine.passes import Past, Pass, Store
+from trimtab.engine.request import Request
+from trimtab.engine.segments import Segment, common_prefix
+from trimtab.models.load import LoadedModel
+
+_NO_EDIT: tuple[tuple[()], int] = ((), 1)
+
+
+class DecodeBatch:
+    """A fixed number of rows, each of which may be given a new request when its text is done."""
+
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        requests: Sequence[Request],
+        num_rows: int,
+        most_new: int,
+        most_tokens: int,
+    ) -> None:
+        """Make room for ``num_rows`` rows.
+
+        Args:
+            loaded: The model.
+            requests: All that will ever enter: what their prompts have in common is computed now.
+            num_rows: Rows of the batch.
+            most_new: Most tokens that a row writes.
+            most_tokens: Prompt tokens computed at a time.
+        """
+        self._loaded = loaded
+        self._most_tokens = most_tokens
+        num_layers = loaded.layout.num_layers
+        self._primer = Primer(loaded, requests)
+        self._prompts = PrefixCache(num_layers, num_rows, loaded.device)
+        self._own = SuffixCache(num_layers, num_rows, most_new, loaded.device)
+        self._requests: list[Request | None] = [None] * num_rows
+        self._parts: dict[tuple[bytes, int | None], Part] = {}
+
+    def enter(self, rows: Sequence[int], requests: Sequence[Request]) -> None:
+        """Give ``rows`` new requests and compute their prompts up to the last token."""
+        for row, request in zip(rows, requests, strict=True):
+            self._requests[row] = request
+        entering = set(rows)
+        kept = [i for i, r in enumerate(self._requests) if r is not None and i not in entering]
+        start = self._primer.length
+        segments = [Segment(r.prompt[start:-1], start, len(r.prompt), r.edits) for r in requests]
+        for some in chunks(segments, self._most_tokens):
+            mine = [rows[i] for i in some]
+            Pass(
+                self._loaded,
+                [segments[i] for i in some],
+                self._primer.pasts(len(some)),
+                Store(self._prompts, mine, kept),
+            ).run()
+            kept += mine
+        self._own.restart(rows, [len(r.prompt) - 1 for r in requests])
+        self._compile()
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Drop all rows but these."""
+        self._requests = [self._requests[i] for i in rows]
+        self._prompts.select(rows)
+        self._own.select(rows)
+        self._compile()
+
+    def step(self, ids_B: torch.Tensor, more: Deltas | None = None) -> torch.Tensor:
+        """Run every row's next token; return final hidden states [B, H].
+
+        ``more`` is added to the rows' own edits: places must not be theirs.
+        """
+        position_B = self._own.position_B
+        ones = np.ones_like(position_B)
+        deltas = self._edits.deltas(np.arange(len(ones)), ones, position_B)
+        hidden_BH = forward(
+            self._loaded,
+            ids_B,
+            torch.from_numpy(position_B).to(self._loaded.device),
+            self._seen,
+            deltas | (more or {}),
+        )
+        self._own.advance()
+        for key in [key for key in self._parts if key[1] is not None or key[0] == b"own"]:
+            del self._parts[key]
+        return hidden_BH
+
+    def _compile(self) -> None:
+        """Gather what changes only when rows enter or leave."""
+        self._parts.clear()
+        pairs = [_NO_EDIT if r is None else (r.edits, len(r.prompt)) for r in self._requests]
+        self._edits = EditTable(pairs, self._loaded.device, self._loaded.dtype)
+        self._row_B = np.arange(len(self._requests))
+
+    def _seen(
+        self, layer: int, key_BKD: torch.Tensor, value_BKD: torch.Tensor
+    ) -> list[tuple[Part, KeyValue]]:
+        window = self._loaded.layout.window_of(layer)
+        own = self._own.append(layer, key_BKD, value_BKD)
+        if (b"own", window) not in self._parts:
+            self._parts[b"own", window] = self._own.part(window)
+        seen = [(self._parts[b"own", window], own)]
+        for name, cache in ((b"primer", self._primer.cache), (b"prompts", self._prompts)):
+            if cache is None or cache.is_empty(layer):
+                continue
+            row_B = self._row_B if cache is self._prompts else np.zeros_like(self._row_B)
+            key = (name + cache.slot_LB[layer, row_B].tobytes(), window)
+            if key not in self._parts:
+                position_B = self._own.position_B
+                self._parts[key] = cache.part(layer, row_B, position_B, window)
+            seen.append((self._parts[key], cache.view(layer)))
+        return seen
+
+
+class Primer:
+    """What all prompts have in common (a few-shot preamble, a rubric), computed once."""
+
+    def __init__(self, loaded: LoadedModel, requests: Sequence[Request]) -> None:
+        """Compute the common start of the requests' prompts, if it is worth it."""
+        self.length = common_prefix([(r.prompt, r.edits) for r in requests])
+        self.cache: PrefixCache | None = None
+        if self.length:
+            self.cache = PrefixCache(loaded.layout.num_layers, 1, loaded.device)
+            prompt = requests[0].prompt
+            segment = Segment(prompt[: self.length], 0, len(prompt))
+            Pass(loaded, [segment], (), Store(self.cache, [0])).run()
+
+    def pasts(self, num_rows: int) -> tuple[Past, ...]:
+        """Return it as the past of ``num_rows`` segments."""
+        return () if self.cache is None else (Past(self.cache, [0] * num_rows),)
+
+
+def chunks(segments: Sequence[Segment], most_tokens: int) -> list[list[int]]:
+    """Cut segments into lists of indices of at most ``most_tokens`` distinct tokens each.
+
+    Equal neighbours count once; a longer segment is alone.
+    """
+    result: list[list[int]] = []
+    total = 0
+    for i, segment in enumerate(segments):
+        new = 0 if i and segments[i - 1].tokens == segment.tokens else len(segment.tokens)
+        if not result or (new and total + new > most_tokens):
+            result.append([])
+            total = 0
+        result[-1].append(i)
+        total += new
+    return result

@@ -1,0 +1,145 @@
+"""One forward of packed tokens through the Hugging Face modules: the one place edits are applied.
+
+Tokens of many rows stand one after the other in a batch of one, so nothing is padded. Between
+blocks the tokens may multiply: rows that were one so far part where an edit tells them apart.
+
+Shapes: T packed tokens (a number that may grow from block to block), H hidden.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from trimtab.engine.attention import Parts, attending
+from trimtab.engine.edits import Deltas, add
+from trimtab.models.load import LoadedModel
+
+Reader = Callable[[torch.Tensor], None]
+"""Is given the output [T, H] of a block, as the next block sees it."""
+
+
+def forward(
+    loaded: LoadedModel,
+    ids_T: torch.Tensor,
+    position_T: torch.Tensor,
+    parts: Parts,
+    deltas: Deltas,
+    expand: Mapping[int, torch.Tensor] | None = None,
+    readers: Mapping[int, Reader] | None = None,
+) -> torch.Tensor:
+    """Run tokens through the body; return final hidden states [T', H].
+
+    Args:
+        loaded: The model.
+        ids_T: Token ids.
+        position_T: Their absolute positions.
+        parts: What they attend to.
+        deltas: Edits, by the packed tokens of the place where they act.
+        expand: For a block, which of the tokens so far are the tokens from that block on [T'];
+            the number of blocks stands for what follows the last.
+        readers: Readers of blocks' outputs.
+    """
+    layout = loaded.layout
+    dummy: Any = torch.zeros((1, 1, 1, 1), dtype=loaded.dtype, device=loaded.device)
+    mask = dict.fromkeys(layout.layer_types, dummy) if layout.mask_as_dict else dummy
+    with ExitStack() as stack:
+        stack.enter_context(attending(loaded, parts))
+        stack.enter_context(_hooked(loaded, deltas, expand or {}, readers or {}))
+        output = layout.text_model(
+            input_ids=ids_T[None],
+            attention_mask=mask,
+            position_ids=position_T[None],
+            use_cache=False,
+        )
+    hidden: torch.Tensor = output.last_hidden_state[0]
+    return hidden
+
+
+@contextmanager
+def _hooked(
+    loaded: LoadedModel,
+    deltas: Deltas,
+    expand: Mapping[int, torch.Tensor],
+    readers: Mapping[int, Reader],
+) -> Iterator[None]:
+    """Hook what happens after blocks, to their arguments and before their head mixers."""
+    layout = loaded.layout
+    handles: list[Any] = []
+    try:
+        touched = {layer - 1 for layer in expand} | set(readers)
+        touched |= {layer for layer, site in deltas if site == "residual"}
+        for layer in sorted(touched):
+            hook = _after(
+                expand.get(layer + 1), deltas.get((layer, "residual")), readers.get(layer)
+            )
+            handles.append(layout.blocks[layer].register_forward_hook(hook))
+        for layer, site in deltas:
+            if site == "heads":
+                mixer = layout.head_mixers[layer]
+                handles.append(mixer.register_forward_pre_hook(_before(deltas[layer, site])))
+        handles += _expand_arguments(layout.blocks, expand)
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _after(
+    expand_T: torch.Tensor | None,
+    delta: tuple[torch.Tensor | None, torch.Tensor] | None,
+    reader: Reader | None,
+) -> Any:
+    def hook(_module: nn.Module, _args: Any, output: Any) -> Any:
+        h_1TH = output[0] if isinstance(output, tuple) else output
+        if expand_T is not None:
+            h_1TH = h_1TH[:, expand_T]
+        if delta is not None:
+            h_1TH = add(h_1TH, *delta)
+        if reader is not None:
+            reader(h_1TH[0])
+        return (h_1TH, *output[1:]) if isinstance(output, tuple) else h_1TH
+
+    return hook
+
+
+def _before(delta: tuple[torch.Tensor | None, torch.Tensor]) -> Any:
+    def hook(_module: nn.Module, args: tuple[Any, ...]) -> Any:
+        return (add(args[0], *delta), *args[1:])
+
+    return hook
+
+
+def _expand_arguments(blocks: list[nn.Module], expand: Mapping[int, torch.Tensor]) -> list[Any]:
+    """Hook the blocks after an expansion: their per-token arguments (rotations) expand, too."""
+    handles = []
+    index: torch.Tensor | None = None
+    for layer in range(min(expand, default=len(blocks)), len(blocks)):
+        if layer in expand:
+            index = expand[layer] if index is None else index[expand[layer]]
+        assert index is not None
+        handles.append(blocks[layer].register_forward_pre_hook(_Expanding(index), with_kwargs=True))
+    return handles
+
+
+class _Expanding:
+    """A hook that selects tokens from every per-token argument of a block but the first."""
+
+    def __init__(self, index_T: torch.Tensor) -> None:
+        self.index_T = index_T
+
+    def __call__(self, _module: nn.Module, args: Any, kwargs: Any) -> Any:
+        (hidden, *others) = args
+        return (hidden, *map(self._select, others)), {k: self._select(v) for k, v in kwargs.items()}
+
+    def _select(self, value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(map(self._select, value))
+        if isinstance(value, torch.Tensor) and value.dim() >= 2 and value.shape[:1] == (1,):
+            # the dummy mask is [1, 1, 1, 1] and is nobody's
+            return value[:, self.index_T] if value.shape[1] > 1 else value
+        return value

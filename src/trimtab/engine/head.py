@@ -1,0 +1,96 @@
+"""The language-model head, a block of rows and a slice of the vocabulary at a time.
+
+The logits of all rows are never in memory at once unless a row samples from them: with 262,144
+words that would be 134 MB for 128 rows. Slices fit in the processor's cache.
+
+Shapes: N rows, V vocabulary, H hidden.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from trimtab.engine.packed import PackedWeight, can_pack
+from trimtab.models.load import LoadedModel
+
+_SLICE = 8192
+_ROWS = 256
+
+
+class Head:
+    """Next-token distributions of final hidden states, always in float32 or better."""
+
+    def __init__(self, loaded: LoadedModel) -> None:
+        """Cut the head's weights into slices of the vocabulary."""
+        self._loaded = loaded
+        head: nn.Module = loaded.layout.lm_head
+        weight: torch.Tensor = head.weight  # type: ignore[assignment]
+        bias: torch.Tensor | None = getattr(head, "bias", None)
+        self.vocabulary = len(weight)
+        self._slices = []
+        for at in range(0, self.vocabulary, _SLICE):
+            part = weight[at : at + _SLICE]
+            part_bias = None if bias is None else bias[at : at + _SLICE]
+            packed = PackedWeight(part, part_bias) if can_pack(loaded) else None
+            self._slices.append((at, part, part_bias, packed))
+
+    def slices(self, hidden_NH: torch.Tensor) -> Iterator[tuple[int, torch.Tensor]]:
+        """Yield (first word, logits [N, words]) over the vocabulary; the caller may overwrite."""
+        hidden_NH = hidden_NH.contiguous()
+        cap = self._loaded.layout.final_logit_softcap
+        for at, weight, bias, packed in self._slices:
+            if packed is not None and not torch.is_grad_enabled():
+                logits = packed(hidden_NH)
+            else:
+                logits = functional.linear(hidden_NH, weight, bias)
+            logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+            yield at, logits if cap is None else cap * torch.tanh(logits / cap)
+
+    def logits(self, hidden_NH: torch.Tensor) -> torch.Tensor:
+        """Return logits [N, V]."""
+        return torch.cat([logits for _, logits in self.slices(hidden_NH)], dim=1)
+
+    def greedy(self, hidden_NH: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return the likeliest token [N], its logit [N] and the log of the summed exps [N]."""
+        tops, tokens, sums = [], [], []
+        for at, logits_NW in self.slices(hidden_NH):
+            top_N, token_N = logits_NW.max(dim=1)
+            sums.append((logits_NW - top_N[:, None]).exp_().sum(dim=1))
+            tops.append(top_N)
+            tokens.append(token_N + at)
+        top_SN = torch.stack(tops)
+        best_N, slice_N = top_SN.max(dim=0)
+        total_N = best_N + ((top_SN - best_N).exp() * torch.stack(sums)).sum(dim=0).log()
+        return torch.stack(tokens).gather(0, slice_N[None])[0], best_N, total_N
+
+    def logprobs(
+        self, hidden_NH: torch.Tensor, row_T: torch.Tensor, token_T: torch.Tensor
+    ) -> torch.Tensor:
+        """Return log-probabilities [T], float64, of tokens given rows of ``hidden``, sorted."""
+        found = torch.empty(len(row_T), dtype=torch.float64, device=hidden_NH.device)
+        for first in range(0, len(hidden_NH), _ROWS):
+            here_T = (row_T >= first) & (row_T < first + _ROWS)
+            if bool(here_T.any()):
+                rows = hidden_NH[first : first + _ROWS]
+                found[here_T] = self._block(rows, row_T[here_T] - first, token_T[here_T])
+        return found
+
+    def _block(
+        self, hidden_NH: torch.Tensor, row_T: torch.Tensor, token_T: torch.Tensor
+    ) -> torch.Tensor:
+        logit_T = torch.empty(len(row_T), dtype=torch.float64, device=hidden_NH.device)
+        tops, sums = [], []
+        for at, logits_NW in self.slices(hidden_NH):
+            here_T = (token_T >= at) & (token_T < at + logits_NW.shape[1])
+            logit_T[here_T] = logits_NW[row_T[here_T], token_T[here_T] - at].double()
+            top_N = logits_NW.amax(dim=1)
+            sums.append((logits_NW - top_N[:, None]).exp_().sum(dim=1))
+            tops.append(top_N)
+        top_SN = torch.stack(tops)
+        best_N = top_SN.amax(dim=0)
+        total_N = best_N + ((top_SN - best_N).exp() * torch.stack(sums)).sum(dim=0).log()
+        return logit_T - total_N[row_T].double()
