@@ -14,6 +14,7 @@ R query heads per key/value head, D head dimension.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -36,11 +37,17 @@ KeyValue = tuple[torch.Tensor, torch.Tensor]
 Parts = Callable[[int, torch.Tensor, torch.Tensor], list[tuple["Part", KeyValue]]]
 """Given a block and its new keys and values [T, K, D], what its tokens see."""
 
-_MOST_SCORES = 2**22
-"""Scores computed at a time; bounds memory and keeps them in the cache."""
+_MOST_SCORES = 2**19
+"""Scores computed at a time; bounds memory and keeps them in the processor's cache."""
+
+LOG2_E = math.log2(math.e)
+"""Scores are in units of log 2: ``exp2`` is faster than ``exp``, much so for very small results."""
 
 HIDDEN = -1e30
 """What a mask adds to a score that must not count; finite, so that a part may be hidden whole."""
+
+_HARMLESS = ("dropout", "sliding_window", "position_ids", "is_causal", "use_cache")
+"""Arguments of attention functions that positions and parts make superfluous."""
 
 _ACTIVE: ContextVar[Parts | None] = ContextVar("trimtab_attention", default=None)
 
@@ -68,7 +75,8 @@ class Part:
         """Return the rectangle [G, M, ...] of per-token values [T, ...]."""
         if self.token_GM is not None:
             x_TKD = x_TKD[self.token_GM.flatten()]
-        return x_TKD.unflatten(0, self.shape)
+        rectangle: torch.Tensor = x_TKD.unflatten(0, self.shape)
+        return rectangle
 
 
 def check_family(loaded: LoadedModel) -> None:
@@ -119,21 +127,31 @@ def attend(
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
-    attention_mask: torch.Tensor | None = None,
+    _mask: torch.Tensor | None = None,
     scaling: float | None = None,
     softcap: float | None = None,
-    **kwargs: Any,
+    **others: Any,
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Attend as transformers asks for: query [1, K * R, T, D] to output [1, T, K * R, D]."""
+    _refuse(others)
     parts_of = _ACTIVE.get()
     assert parts_of is not None
     layer: int = module.layer_idx  # type: ignore[assignment]
     q_TKRD = query[0].transpose(0, 1).unflatten(1, (key.shape[1], -1))
-    q_TKRD = q_TKRD * (query.shape[-1] ** -0.5 if scaling is None else scaling)
+    q_TKRD = q_TKRD * (LOG2_E * (query.shape[-1] ** -0.5 if scaling is None else scaling))
     seen = parts_of(layer, key[0].transpose(0, 1), value[0].transpose(0, 1))
     partials = [_partial(part, q_TKRD, *pair, softcap) for part, pair in seen]
     out_TKRD = partials[0][0] if len(partials) == 1 else _merge(partials)
     return out_TKRD.to(query.dtype).flatten(1, 2)[None], None
+
+
+def _refuse(arguments: dict[str, Any]) -> None:
+    """Raise ModelError for an argument that would change the scores and is not known here."""
+    unknown = [k for k, v in arguments.items() if k not in _HARMLESS and v is not None]
+    if unknown:
+        raise ModelError(
+            f"The model's attention wants {', '.join(unknown)}, which is not done here."
+        )
 
 
 def _attend_gpt_neo(
@@ -141,7 +159,7 @@ def _attend_gpt_neo(
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
-    attention_mask: torch.Tensor | None = None,
+    *_mask: Any,
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Attend as GPT-Neo does: not scaled, the output [1, heads, T, D]."""
     out, _ = attend(module, query, key, value, None, scaling=1.0)
@@ -190,15 +208,16 @@ def _attend_slice(
     scores = torch.matmul(q.flatten(2, 3), key_GKDS).unflatten(2, q.shape[2:4])
     scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
     if softcap is not None:
-        scores = softcap * torch.tanh(scores / softcap)
+        scores = softcap * LOG2_E * torch.tanh(scores / (softcap * LOG2_E))
     if mask is not None:
-        scores = scores + mask[:, :, :, None]
+        scores = scores.add_(mask[:, :, :, None])
     top = scores.amax(dim=-1, keepdim=True)
-    p = (scores - top).exp_()
+    # the maximum's gradient needs the scores as they were
+    p = ((scores - top) if scores.requires_grad else scores.sub_(top)).exp2_()
     sum_GKMR1 = p.sum(dim=-1, keepdim=True)
     p = p.to(value_GKSD.dtype).flatten(2, 3)
     out = torch.matmul(p, value_GKSD).unflatten(2, q.shape[2:4]) / sum_GKMR1
-    return out, top + sum_GKMR1.log()
+    return out, top + sum_GKMR1.log2()
 
 
 def _ungroup(part: Part, x_GKMRD: torch.Tensor) -> torch.Tensor:
@@ -211,10 +230,10 @@ def _merge(parts: list[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
     """Return the softmax over the union of the parts' keys, in float32."""
     total = parts[0][1]
     for _, sum_TKR1 in parts[1:]:
-        total = torch.logaddexp(total, sum_TKR1)
-    out = parts[0][0] * (parts[0][1] - total).exp()
+        total = torch.logaddexp2(total, sum_TKR1)
+    out = parts[0][0] * (parts[0][1] - total).exp2()
     for part_TKRD, sum_TKR1 in parts[1:]:
-        out = out + part_TKRD * (sum_TKR1 - total).exp()
+        out = out + part_TKRD * (sum_TKR1 - total).exp2()
     return out
 
 

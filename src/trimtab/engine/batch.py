@@ -14,10 +14,13 @@ from trimtab.engine.attention import KeyValue, Part
 from trimtab.engine.cache import PrefixCache, SuffixCache
 from trimtab.engine.edits import Deltas, EditTable
 from trimtab.engine.forward import forward
-from trimtab.engine.passes import Past, Pass, Store
+from trimtab.engine.passes import Pass, Past, Store
 from trimtab.engine.request import Request
 from trimtab.engine.segments import Segment, common_prefix
 from trimtab.models.load import LoadedModel
+
+_SHORT = 64
+"""A common start up to this long is copied into every prompt: reading it apart would cost more."""
 
 _NO_EDIT: tuple[tuple[()], int] = ((), 1)
 
@@ -46,6 +49,7 @@ class DecodeBatch:
         self._most_tokens = most_tokens
         num_layers = loaded.layout.num_layers
         self._primer = Primer(loaded, requests)
+        self._inherit = 0 < self._primer.length <= _SHORT
         self._prompts = PrefixCache(num_layers, num_rows, loaded.device)
         self._own = SuffixCache(num_layers, num_rows, most_new, loaded.device)
         self._requests: list[Request | None] = [None] * num_rows
@@ -65,7 +69,7 @@ class DecodeBatch:
                 self._loaded,
                 [segments[i] for i in some],
                 self._primer.pasts(len(some)),
-                Store(self._prompts, mine, kept),
+                Store(self._prompts, mine, kept, self._primer.cache if self._inherit else None),
             ).run()
             kept += mine
         self._own.restart(rows, [len(r.prompt) - 1 for r in requests])
@@ -113,7 +117,8 @@ class DecodeBatch:
         if (b"own", window) not in self._parts:
             self._parts[b"own", window] = self._own.part(window)
         seen = [(self._parts[b"own", window], own)]
-        for name, cache in ((b"primer", self._primer.cache), (b"prompts", self._prompts)):
+        primer = None if self._inherit else self._primer.cache
+        for name, cache in ((b"primer", primer), (b"prompts", self._prompts)):
             if cache is None or cache.is_empty(layer):
                 continue
             row_B = self._row_B if cache is self._prompts else np.zeros_like(self._row_B)

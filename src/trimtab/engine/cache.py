@@ -119,6 +119,10 @@ class PrefixCache:
         self._pairs[layer] = (key, value)
         return key, value
 
+    def is_known(self, layer: int) -> bool:
+        """Whether a block was reached: reading activations stops below the last."""
+        return bool(len(self._tables[layer][0]))
+
     def is_empty(self, layer: int) -> bool:
         """Whether no slot of a block holds a token."""
         return not self._tables[layer][0].any()

@@ -7,6 +7,7 @@ Shapes: R rows, T packed tokens, N of them read, H hidden, L layers asked for.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -17,7 +18,7 @@ from trimtab.engine.batch import chunks
 from trimtab.engine.cache import PrefixCache
 from trimtab.engine.forward import Reader
 from trimtab.engine.nonfinite import locate
-from trimtab.engine.passes import Past, Pass, Store
+from trimtab.engine.passes import Pass, Past, Store
 from trimtab.engine.request import Activations, ActivationsResult, Request
 from trimtab.engine.scheduler import Limits, Load, batches
 from trimtab.engine.segments import Segment
@@ -103,18 +104,16 @@ class _Reading:
         self._wants = wants
         self._layers = sorted({layer for want in wants for layer in want.layers})
         shape = (len(wants), loaded.layout.hidden_size)
-        double = {"dtype": torch.float64, "device": loaded.device}
-        self._sums = {layer: torch.zeros(shape, **double) for layer in self._layers}
-        self._norms = {layer: torch.zeros(shape[0], **double) for layer in self._layers}
+        zeros = torch.zeros(shape, dtype=torch.float64, device=loaded.device)
+        self._sums = {layer: zeros.clone() for layer in self._layers}
+        self._norms = {layer: zeros[:, 0].clone() for layer in self._layers}
 
     def run(self, computing: Pass, rows: Sequence[int] | None = None) -> None:
         """Add what a pass over the segments of ``rows`` (all of them if None) reads."""
         rows = range(len(self._wants)) if rows is None else rows
         readers = {layer: self._reader(computing, layer, rows) for layer in self._layers}
-        try:
+        with contextlib.suppress(_DeepestLayerReached):
             computing.run(readers)
-        except _DeepestLayerReached:
-            pass
 
     def result(self) -> tuple[dict[int, torch.Tensor], dict[int, torch.Tensor]]:
         """Return the means over positions, on the CPU."""

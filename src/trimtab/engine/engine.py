@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from trimtab.core.errors import ConfigError
+from trimtab.engine.allocator import keep_freed_memory
 from trimtab.engine.attention import check_family
 from trimtab.engine.capture import capture
 from trimtab.engine.decode import write
@@ -47,6 +48,7 @@ class Engine:
         """
         check_family(loaded)
         pack(loaded)
+        keep_freed_memory()
         self.loaded = loaded
         self.limits = Limits(
             max_rows or _ROWS.get(loaded.resolved.spec.dtype, _MOST_ROWS), max_tokens
@@ -110,7 +112,8 @@ class Engine:
         while True:
             # the consumer's code between two results must not run without gradients
             with torch.no_grad():
-                result = next(results, None)
-            if result is None:
-                return
+                try:
+                    result: Result = next(results)
+                except StopIteration:
+                    return
             yield result

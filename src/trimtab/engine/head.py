@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from trimtab.engine.attention import LOG2_E
 from trimtab.engine.packed import PackedWeight, can_pack
 from trimtab.models.load import LoadedModel
 
@@ -59,7 +60,7 @@ class Head:
         tops, tokens, sums = [], [], []
         for at, logits_NW in self.slices(hidden_NH):
             top_N, token_N = logits_NW.max(dim=1)
-            sums.append((logits_NW - top_N[:, None]).exp_().sum(dim=1))
+            sums.append(_sum_exp(logits_NW, top_N))
             tops.append(top_N)
             tokens.append(token_N + at)
         top_SN = torch.stack(tops)
@@ -88,9 +89,14 @@ class Head:
             here_T = (token_T >= at) & (token_T < at + logits_NW.shape[1])
             logit_T[here_T] = logits_NW[row_T[here_T], token_T[here_T] - at].double()
             top_N = logits_NW.amax(dim=1)
-            sums.append((logits_NW - top_N[:, None]).exp_().sum(dim=1))
+            sums.append(_sum_exp(logits_NW, top_N))
             tops.append(top_N)
         top_SN = torch.stack(tops)
         best_N = top_SN.amax(dim=0)
         total_N = best_N + ((top_SN - best_N).exp() * torch.stack(sums)).sum(dim=0).log()
         return logit_T - total_N[row_T].double()
+
+
+def _sum_exp(logits_NW: torch.Tensor, top_N: torch.Tensor) -> torch.Tensor:
+    """Return the sum over words of exp(logit - top), [N]; overwrites the logits."""
+    return logits_NW.sub_(top_N[:, None]).mul_(LOG2_E).exp2_().sum(dim=1)

@@ -21,7 +21,7 @@ from trimtab.engine.batch import Primer, chunks
 from trimtab.engine.cache import PrefixCache
 from trimtab.engine.head import Head
 from trimtab.engine.nonfinite import locate
-from trimtab.engine.passes import Past, Pass, Store
+from trimtab.engine.passes import Pass, Past, Store
 from trimtab.engine.request import Edit, Options, OptionsResult, Request
 from trimtab.engine.scheduler import Limits, Load, batches
 from trimtab.engine.segments import Segment

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from trimtab.engine.allocator import page_out
 from trimtab.models.load import LoadedModel
 
 
@@ -51,7 +52,7 @@ def pack(loaded: LoadedModel) -> None:
     for block in loaded.layout.blocks:
         for module in block.modules():
             if type(module) is nn.Linear:
-                module.forward = _Packed(module)  # type: ignore[method-assign]
+                module.forward = _Packed(module)  # type: ignore[method-assign, assignment]
 
 
 class _Packed:
@@ -65,6 +66,7 @@ class _Packed:
         weight, bias = self._module.weight, self._module.bias
         self._versions = (weight.data_ptr(), weight._version)
         self._packed = PackedWeight(weight, bias)
+        page_out(weight)
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         weight = self._module.weight

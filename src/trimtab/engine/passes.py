@@ -46,11 +46,13 @@ class Store:
         cache: The cache.
         rows: The row of the cache for each segment.
         kept: Rows of the cache whose keys and values must stay.
+        heritage: What comes before all segments, to be kept in front of each.
     """
 
     cache: PrefixCache
     rows: Sequence[int]
     kept: Sequence[int] = ()
+    heritage: PrefixCache | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,9 +84,7 @@ class Pass:
         self._pasts = pasts
         self._store = store
         num_layers = loaded.layout.num_layers
-        nothing = [0] * len(segments)
-        below = [pasts[-1].slots(x) if pasts else nothing for x in range(num_layers)]
-        found = stages(segments, below)
+        found = stages(segments, self._below(num_layers))
         if not loaded.layout.may_expand:
             found = [Stage(0, found[-1].owners, found[-1].class_of)]
         self._plans = [_StagePlan(loaded, stage, segments) for stage in found]
@@ -92,6 +92,14 @@ class Pass:
             [stage.first_layer for stage in found], np.arange(num_layers), side="right"
         )
         self._memo: dict[tuple[int, int, bytes, int | None], Part] = {}
+
+    def _below(self, num_layers: int) -> list[list[int]]:
+        """Return for each block the slots of the segments' pasts."""
+        found = [[0] * len(self.segments)]
+        for layer in range(num_layers):
+            known = self._pasts and self._pasts[-1].cache.is_known(layer)
+            found.append(self._pasts[-1].slots(layer) if known else found[-1])
+        return found[1:]
 
     @property
     def last(self) -> _StagePlan:
@@ -163,7 +171,7 @@ class Pass:
         value_CKMD = own.gather(value_TKD).transpose(1, 2)
         if self._store is not None:
             slot_C = self._claim(layer, plan)
-            self._store.cache.write(layer, slot_C, key_CKDM, value_CKMD)
+            self._keep(layer, slot_C, key_CKDM, value_CKMD)
         seen = [(own, (key_CKDM, value_CKMD))]
         for number, past in enumerate(self._pasts):
             if past.cache.is_empty(layer):
@@ -178,9 +186,22 @@ class Pass:
     def _claim(self, layer: int, plan: _StagePlan) -> torch.Tensor:
         store = self._store
         assert store is not None
-        return store.cache.claim(
-            layer, plan.stage, store.rows, store.kept, plan.length_C, plan.start_C
-        )
+        length_C, start_C = plan.length_C, plan.start_C
+        if store.heritage is not None:
+            length_C, start_C = length_C + start_C, np.zeros_like(start_C)
+        return store.cache.claim(layer, plan.stage, store.rows, store.kept, length_C, start_C)
+
+    def _keep(
+        self, layer: int, slot_C: torch.Tensor, key_CKDM: torch.Tensor, value_CKMD: torch.Tensor
+    ) -> None:
+        store = self._store
+        assert store is not None
+        if store.heritage is not None:
+            key_1KDS, value_1KSD = store.heritage.view(layer)
+            num = len(slot_C)
+            key_CKDM = torch.cat([key_1KDS.expand(num, -1, -1, -1), key_CKDM], dim=3)
+            value_CKMD = torch.cat([value_1KSD.expand(num, -1, -1, -1), value_CKMD], dim=2)
+        store.cache.write(layer, slot_C, key_CKDM, value_CKMD)
 
 
 class _StagePlan:

@@ -109,7 +109,8 @@ def _invert(scaled_BV: torch.Tensor, u_B1: torch.Tensor) -> torch.Tensor:
     within_B = (inside_BW <= goal_B1).sum(dim=1)
     # rounding can leave a last sliver: never pick a word of probability zero
     last_B = (p_BJW[rows, block_B] > 0) * torch.arange(_BLOCK, device=p_BV.device)
-    return block_B * _BLOCK + within_B.minimum(last_B.amax(dim=1))
+    chosen: torch.Tensor = block_B * _BLOCK + within_B.minimum(last_B.amax(dim=1))
+    return chosen
 
 
 def _invert_cut(

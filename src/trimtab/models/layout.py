@@ -146,7 +146,7 @@ def _block_lists(model: nn.Module, length: int) -> list[str]:
 
 def _head_mixer(model: nn.Module, block: nn.Module) -> nn.Module:
     """Return the module of ``block`` that mixes its heads' outputs."""
-    modules = dict(block.named_modules())
+    modules: dict[str, nn.Module] = dict(block.named_modules())
     found = [modules[name] for name in _HEAD_MIXERS if name in modules]
     if len(found) != 1:
         raise _refusal(model, f"has blocks with {len(found)} output projections of their attention")

@@ -72,7 +72,8 @@ class _Controls(Spec):
     Attributes:
         prompt: System prompt of the prompt condition; null leaves it out.
         random_draws: Independent random directions.
-        random_strengths: Their strengths; null takes the largest of the steering strengths.
+        random_strengths: Their strengths; null takes every size of the steering strengths, so that
+            each effect has a control of equal length (a random direction has no sign of its own).
     """
 
     prompt: str | None = _PROMPT
@@ -180,8 +181,8 @@ class TruthfulQASteering(Recipe[_Config]):
             where = {"series": "caa", "dose": strength, "unit": steering.unit, "layer": layer}
             add(f"caa {strength:+g}", role, _vector("caa", layer, strength, steering), **where)
         like = _vector("caa", layer, 0.0, steering)
-        largest = max(steering.strengths, key=lambda s: (abs(s), s))
-        for strength in controls.random_strengths or (largest,):
+        sizes = sorted({abs(strength) for strength in steering.strengths})
+        for strength in controls.random_strengths or sizes:
             for draw in range(controls.random_draws):
                 drawn = _vector("random", layer, strength, steering, like=like, draw=draw)
                 where = {

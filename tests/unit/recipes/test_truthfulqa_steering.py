@@ -49,6 +49,8 @@ def test_every_measure_has_every_condition_and_each_condition_its_role(make_plan
         "caa -0.25": "treatment",
         "caa +0": "zero",
         "caa +0.5": "treatment",
+        "random +0.25 #1": "control",
+        "random +0.25 #2": "control",
         "random +0.5 #1": "control",
         "random +0.5 #2": "control",
     }
@@ -71,7 +73,9 @@ def test_everything_is_tested_on_the_test_split_and_shares_one_vector(make_plan)
 def test_keys_differ_by_strength_draw_and_measure_and_survive_new_neighbours(make_plan) -> None:
     plan = make_plan()
     assert len({c.key for c in plan.cells}) == len(plan.cells)
-    more = make_plan("steering.strengths=[-0.25, 0.5, 0.75]", "controls.random_strengths=[0.5]")
+    more = make_plan(
+        "steering.strengths=[-0.25, 0.5, 0.75]", "controls.random_strengths=[0.25, 0.5]"
+    )
     kept = {c.key for c in more.cells}
     assert {c.key for c in plan.cells} <= kept
     assert {c.key for c in make_plan().cells} == {c.key for c in plan.cells}
@@ -82,7 +86,7 @@ def test_the_layer_is_the_models_preset_unless_the_file_says_one(make_plan) -> N
     for overrides, layer in [((), 15), (("steering.layer=3",), 3)]:
         cells = of(make_plan(*overrides), "generation")
         steered = [c for c in cells.values() if c.coordinates.get("series") in ("caa", "random")]
-        assert len(steered) == 5
+        assert len(steered) == 7
         assert {c.intervention.config["layer"] for c in steered} == {layer}
     other = of(make_plan("model.id=bundled:gemma3-270m"), "generation")
     assert other["caa +0.5"].intervention.config["layer"] == 8

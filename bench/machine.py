@@ -1,0 +1,170 @@
+"""What a figure needs beside it: the machine's limits, what else it was doing, and fair turns.
+
+Two sides are run in turns in one process, and the median of their ratios is the figure: absolute
+times on a shared machine mean little. Load of other processes is recorded with every turn, because
+one busy neighbour core costs a factor of two to ten.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+DATA = Path("../shared/data")
+
+
+def commit() -> str:
+    """Return the commit that is measured, with a mark if the tree is changed."""
+    done = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip() or "unknown"
+
+
+def hardware() -> str:
+    """Return the processor, its cores and torch's threads."""
+    name = platform.processor() or platform.machine()
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            name = line.partition(":")[2].strip()
+            break
+    return f"{name}, {os.cpu_count()} cores, {torch.get_num_threads()} threads"
+
+
+def _busy_seconds() -> tuple[float, float]:
+    """Return processor seconds of the whole machine and of this process with its children."""
+    fields = Path("/proc/stat").read_text().splitlines()[0].split()[1:]
+    ticks = [int(value) for value in fields]
+    whole = (sum(ticks[:8]) - ticks[3] - ticks[4]) / os.sysconf("SC_CLK_TCK")
+    own = sum(
+        usage.ru_utime + usage.ru_stime
+        for usage in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    )
+    return whole, own
+
+
+@dataclass
+class Turn:
+    """One timed run of one side."""
+
+    seconds: float
+    other_load: float
+    peak_mb: float
+    result: Any = field(repr=False, default=None)
+
+
+class _PeakMemory:
+    """Samples this process's resident memory; its high-water mark can't be reset everywhere."""
+
+    def __enter__(self) -> _PeakMemory:
+        self.peak = 0.0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._stop.wait(0.05):
+            pages = int(Path("/proc/self/statm").read_text().split()[1])
+            self.peak = max(self.peak, pages * os.sysconf("SC_PAGE_SIZE") / 1e6)
+
+
+def timed(work: Callable[[], Any]) -> Turn:
+    """Run ``work`` once."""
+    gc.collect()
+    whole, own = _busy_seconds()
+    with _PeakMemory() as memory:
+        start = time.perf_counter()
+        result = work()
+        seconds = time.perf_counter() - start
+    whole_after, own_after = _busy_seconds()
+    other = max(0.0, (whole_after - whole) - (own_after - own)) / seconds
+    return Turn(seconds, other, memory.peak, result)
+
+
+def in_turns(
+    sides: dict[str, Callable[[], Any]],
+    repeats: int,
+    check: Callable[[Any, Any], str] | None = None,
+) -> dict[str, list[Turn]]:
+    """Run the sides in turns and print each; the first side's ratios to the others come last.
+
+    ``check`` compares the results of the first side and of another, and says how they agree.
+    """
+    turns: dict[str, list[Turn]] = {name: [] for name in sides}
+    for _ in range(repeats):
+        for name, work in sides.items():
+            turn = timed(work)
+            turns[name].append(turn)
+            print(
+                f"  {name}: {turn.seconds:.2f} s, peak {turn.peak_mb:.0f} MB, "
+                f"other load {turn.other_load:.2f} cores",
+                flush=True,
+            )
+    ours, *others = sides
+    for name in others:
+        ratios = [b.seconds / a.seconds for a, b in zip(turns[ours], turns[name], strict=True)]
+        agreement = check(turns[ours][0].result, turns[name][0].result) if check else ""
+        print(f"{name} / {ours}: {statistics.median(ratios):.2f}x {agreement}", flush=True)
+    return turns
+
+
+def gemm_rate(dtype: torch.dtype, rows: int) -> float:
+    """Return GFLOP/s of products [rows, 576] x [576, 1536], weights packed: the machine's limit."""
+    x, w = torch.randn(rows, 576).to(dtype), torch.randn(1536, 576).to(dtype)
+    packed = torch.ops.mkldnn._reorder_linear_weight(w, None)
+
+    def once() -> None:
+        torch.ops.mkldnn._linear_pointwise(x, packed, None, "none", [], "")
+
+    return 2 * rows * 576 * 1536 / _median_seconds(once) / 1e9
+
+
+def bandwidth() -> float:
+    """Return GB/s of reading 512 MB."""
+    block = torch.ones(128 * 2**20)
+    return 0.512 * 1.048576 / _median_seconds(block.sum, 5)
+
+
+def _median_seconds(work: Callable[[], Any], repeats: int = 30) -> float:
+    work()
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds)
+
+
+def header(title: str) -> None:
+    """Print what is measured, where."""
+    print(f"{title}\n{hardware()}; torch {torch.__version__}; commit {commit()}", flush=True)
+
+
+def gsm8k_prompts(renderer: Any, count: int) -> list[tuple[int, ...]]:
+    """Return the chat prompts of the first questions of GSM8K's test set, as token ids."""
+    from trimtab.core.types import Message
+
+    lines = (DATA / "gsm8k" / "test.jsonl").read_text().splitlines()[:count]
+    questions = [json.loads(line)["question"] for line in lines]
+    return [
+        tuple(renderer.prompt((Message(role="user", content=question),), "chat"))
+        for question in questions
+    ]
