@@ -109,6 +109,7 @@ class Completion(Record):
         option_logprobs: Sum log-probability of each option's tokens (nats), in choice order.
         option_num_tokens: Tokens of each option.
         option_kl: Mean KL(baseline || this) per token (nats) of the reference options, else None.
+        strengths: For each property of a dynamic intervention, its strength at each token.
         finish_reason: Why it ended.
         error: What went wrong; such a row counts as missing.
         attempt: The attempt that wrote the row.
@@ -126,6 +127,7 @@ class Completion(Record):
     option_logprobs: tuple[float, ...] | None = None
     option_num_tokens: tuple[int, ...] | None = None
     option_kl: tuple[float | None, ...] | None = None
+    strengths: tuple[tuple[float, ...], ...] | None = None
     finish_reason: FinishReason
     error: str | None = None
     attempt: int = 0

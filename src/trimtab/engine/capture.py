@@ -1,4 +1,4 @@
-"""Read block outputs: sums are float64, NaN and infinity are errors, nothing above is computed.
+"""Read activations: sums are float64, NaN and infinity are errors, nothing above is computed.
 
 Answers to the same prompt branch off it. There is no padding, so none can enter a mean.
 
@@ -8,7 +8,7 @@ Shapes: R rows, T packed tokens, N of them read, H hidden, L layers asked for.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -19,14 +19,14 @@ from trimtab.engine.cache import PrefixCache
 from trimtab.engine.forward import Reader
 from trimtab.engine.nonfinite import locate
 from trimtab.engine.passes import Pass, Past, Store
-from trimtab.engine.request import Activations, ActivationsResult, Request
+from trimtab.engine.request import Activations, ActivationsResult, Place, Request
 from trimtab.engine.scheduler import Limits, Load, batches
 from trimtab.engine.segments import Segment
 from trimtab.models.load import LoadedModel
 
 
-class _DeepestLayerReached(Exception):
-    """A signal, not an error: what lies above the deepest layer is not computed."""
+class _DeepestPlaceReached(Exception):
+    """A signal, not an error: what lies above the deepest place is not computed."""
 
 
 def capture(
@@ -42,14 +42,13 @@ def _capture_batch(
     loaded: LoadedModel, requests: Sequence[Request], limits: Limits
 ) -> Iterator[ActivationsResult]:
     wants = [_want(loaded, r) for r in requests]
-    means, norms = _read(loaded, requests, wants, limits)
+    reading = _read(loaded, requests, wants, limits)
     for i, (request, want) in enumerate(zip(requests, wants, strict=True)):
-        mean_LH = torch.stack([means[layer][i] for layer in want.layers]).float()
-        norm_L = torch.stack([norms[layer][i] for layer in want.layers]).float()
-        if not (torch.isfinite(mean_LH).all() and torch.isfinite(norm_L).all()):
+        result = reading.result(request.key, i)
+        if not (torch.isfinite(result.mean_LH).all() and torch.isfinite(result.norm_L).all()):
             tokens = [*request.prompt, *want.continuation]
             raise locate(loaded, request.key, tokens, len(request.prompt), request.edits)
-        yield ActivationsResult(request.key, mean_LH, norm_L)
+        yield result
 
 
 def _want(loaded: LoadedModel, request: Request) -> Activations:
@@ -74,14 +73,14 @@ def _read(
     requests: Sequence[Request],
     wants: Sequence[Activations],
     limits: Limits,
-) -> tuple[dict[int, torch.Tensor], dict[int, torch.Tensor]]:
-    """Return {layer: mean [R, H]} and {layer: mean norm [R]}, both float64 on the CPU."""
+) -> _Reading:
+    """Run the passes that the requests need: prompts that several of them share come first."""
     reading = _Reading(loaded, wants)
     if len({request.prompt for request in requests}) == len(requests):
         pairs = zip(requests, wants, strict=True)
         whole = [Segment((*r.prompt, *w.continuation), 0, len(r.prompt), r.edits) for r, w in pairs]
-        reading.run(Pass(loaded, whole))
-        return reading.result()
+        reading.run(Pass(loaded, whole), range(len(requests)))
+        return reading
     cache = PrefixCache(loaded.layout.num_layers, len(requests), loaded.device)
     prompts = [Segment(r.prompt, 0, len(r.prompt), r.edits) for r in requests]
     done: list[int] = []
@@ -89,12 +88,13 @@ def _read(
         store = Store(cache, some, list(done))
         reading.run(Pass(loaded, [prompts[i] for i in some], (), store), some)
         done += some
+    answered = [i for i, want in enumerate(wants) if want.continuation]
     answers = [
-        Segment(w.continuation, len(r.prompt), len(r.prompt), r.edits)
-        for r, w in zip(requests, wants, strict=True)
+        Segment(wants[i].continuation, len(r.prompt), len(r.prompt), r.edits)
+        for i, r in ((i, requests[i]) for i in answered)
     ]
-    reading.run(Pass(loaded, answers, (Past(cache, range(len(requests))),)))
-    return reading.result()
+    reading.run(Pass(loaded, answers, (Past(cache, answered),)), answered)
+    return reading
 
 
 class _Reading:
@@ -102,44 +102,59 @@ class _Reading:
 
     def __init__(self, loaded: LoadedModel, wants: Sequence[Activations]) -> None:
         self._wants = wants
-        self._layers = sorted({layer for want in wants for layer in want.layers})
-        shape = (len(wants), loaded.layout.hidden_size)
-        zeros = torch.zeros(shape, dtype=torch.float64, device=loaded.device)
-        self._sums = {layer: zeros.clone() for layer in self._layers}
-        self._norms = {layer: zeros[:, 0].clone() for layer in self._layers}
+        self._places = sorted({(layer, w.site) for w in wants for layer in w.layers}, key=_depth)
+        self._sums: dict[Place, torch.Tensor] = {}
+        self._norms: dict[Place, torch.Tensor] = {}
+        width = {"residual": loaded.layout.hidden_size, "heads": loaded.layout.head_width}
+        for place in self._places:
+            shape = (len(wants), width[place[1]])
+            self._sums[place] = torch.zeros(shape, dtype=torch.float64, device=loaded.device)
+            self._norms[place] = self._sums[place][:, 0].clone()
+        self._each: dict[tuple[int, Place], list[torch.Tensor]] = {}
 
-    def run(self, computing: Pass, rows: Sequence[int] | None = None) -> None:
-        """Add what a pass over the segments of ``rows`` (all of them if None) reads."""
-        rows = range(len(self._wants)) if rows is None else rows
-        readers = {layer: self._reader(computing, layer, rows) for layer in self._layers}
-        with contextlib.suppress(_DeepestLayerReached):
+    def run(self, computing: Pass, rows: Sequence[int]) -> None:
+        """Add what a pass over the segments of ``rows`` reads."""
+        readers = {place: self._reader(computing, place, rows) for place in self._places}
+        with contextlib.suppress(_DeepestPlaceReached):
             computing.run(readers)
 
-    def result(self) -> tuple[dict[int, torch.Tensor], dict[int, torch.Tensor]]:
-        """Return the means over positions, on the CPU."""
-        counts = [want.stop - want.start for want in self._wants]
-        count_R = torch.tensor(counts, dtype=torch.float64)
-        return (
-            {layer: total.cpu() / count_R[:, None] for layer, total in self._sums.items()},
-            {layer: total.cpu() / count_R for layer, total in self._norms.items()},
+    def result(self, key: Hashable, row: int) -> ActivationsResult:
+        """Return what a row asked for, on the CPU."""
+        want = self._wants[row]
+        places = [(layer, want.site) for layer in want.layers]
+        count = want.stop - want.start
+        each = [torch.cat(self._each[row, place]).float().cpu() for place in places if want.each]
+        return ActivationsResult(
+            key,
+            torch.stack([self._sums[place][row].cpu() / count for place in places]).float(),
+            torch.stack([self._norms[place][row].cpu() / count for place in places]).float(),
+            torch.stack(each, dim=1) if each else None,
         )
 
-    def _reader(self, computing: Pass, layer: int, rows: Sequence[int]) -> Reader:
-        plan = computing.plan_after(layer)
-        lines, owners = [], []
+    def _reader(self, computing: Pass, place: Place, rows: Sequence[int]) -> Reader:
+        plan = computing.plan_at(place)
+        lines, owners = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
         for segment, which, row in zip(computing.segments, plan.stage.class_of, rows, strict=True):
             want = self._wants[row]
             low = max(want.start - segment.start, 0)
             high = min(want.stop - segment.start, len(segment.tokens))
             lines.append(plan.first_C[which] + np.arange(low, high))
             owners.append(np.full(max(high - low, 0), row))
-        line_N, row_N = (torch.from_numpy(np.concatenate(x)) for x in (lines, owners))
+        line_N, row_N = (np.concatenate(x) for x in (lines, owners))
 
         def read(h_TH: torch.Tensor) -> None:
-            h_NH = h_TH[line_N.to(h_TH.device)].double()
-            self._sums[layer].index_add_(0, row_N.to(h_TH.device), h_NH)
-            self._norms[layer].index_add_(0, row_N.to(h_TH.device), h_NH.norm(dim=-1))
-            if layer == self._layers[-1]:
-                raise _DeepestLayerReached
+            h_NH = h_TH[torch.from_numpy(line_N).to(h_TH.device)].double()
+            index = torch.from_numpy(row_N).to(h_TH.device)
+            self._sums[place].index_add_(0, index, h_NH)
+            self._norms[place].index_add_(0, index, h_NH.norm(dim=-1))
+            for row in {int(row) for row in row_N if self._wants[row].each}:
+                self._each.setdefault((row, place), []).append(h_NH[index == row])
+            if place == self._places[-1]:
+                raise _DeepestPlaceReached
 
         return read
+
+
+def _depth(place: Place) -> tuple[int, bool]:
+    """Return what sorts places in the order in which a forward reaches them."""
+    return place[0], place[1] == "residual"

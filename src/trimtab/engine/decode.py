@@ -26,7 +26,7 @@ from trimtab.models.load import LoadedModel
 
 
 @dataclass
-class _Writing:
+class Writing:
     """One row's text so far; ``index`` is its place in the list of requests."""
 
     index: int
@@ -51,8 +51,8 @@ def write(
     wants = [r.want for r in requests if isinstance(r.want, Text)]
     assert len(wants) == len(requests)
     sampler = Sampler(wants, head)
-    waiting = deque(_Writing(i, r, w) for i, (r, w) in enumerate(zip(requests, wants, strict=True)))
-    rows: list[_Writing] = [waiting.popleft() for _ in range(min(limits.rows, len(waiting)))]
+    waiting = deque(Writing(i, r, w) for i, (r, w) in enumerate(zip(requests, wants, strict=True)))
+    rows: list[Writing] = [waiting.popleft() for _ in range(min(limits.rows, len(waiting)))]
     most = max(w.sampling.max_tokens for w in wants)
     batch = DecodeBatch(loaded, requests, len(rows), most, limits.tokens)
     batch.enter(list(range(len(rows))), [row.request for row in rows])
@@ -66,8 +66,8 @@ def write(
             if row.done:
                 continue
             if not np.isfinite(logprob):
-                raise _located(loaded, row)
-            result = _extend(loaded, row, token, logprob)
+                raise located(loaded, row)
+            result = extend(loaded, row, token, logprob)
             if result is not None:
                 row.done = True
                 yield result
@@ -87,14 +87,14 @@ def write(
             last_B = last_B[alive]
 
 
-def _located(loaded: LoadedModel, row: _Writing) -> Exception:
+def located(loaded: LoadedModel, row: Writing) -> Exception:
     """Return the error that says where values stopped being finite."""
     request = row.request
     tokens = [*request.prompt, *row.tokens]
     return locate(loaded, request.key, tokens, len(request.prompt), request.edits)
 
 
-def _extend(loaded: LoadedModel, row: _Writing, token: int, logprob: float) -> TextResult | None:
+def extend(loaded: LoadedModel, row: Writing, token: int, logprob: float) -> TextResult | None:
     """Add a token; return the result if it ends the text."""
     row.tokens.append(token)
     row.logprob += logprob
@@ -111,7 +111,7 @@ def _extend(loaded: LoadedModel, row: _Writing, token: int, logprob: float) -> T
     return None
 
 
-def _finish(row: _Writing, text: str, reason: FinishReason) -> TextResult:
+def _finish(row: Writing, text: str, reason: FinishReason) -> TextResult:
     return TextResult(
         key=row.request.key,
         text=text,

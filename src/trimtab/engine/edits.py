@@ -12,11 +12,8 @@ import numpy as np
 import torch
 
 from trimtab.core.errors import ConfigError
-from trimtab.engine.request import Edit, Site
+from trimtab.engine.request import Edit, Place, Site
 from trimtab.engine.segments import span
-
-Place = tuple[int, Site]
-"""A block, and the site within it."""
 
 Deltas = dict[Place, tuple[torch.Tensor | None, torch.Tensor]]
 """For each place the edited tokens [N] (None: all T, in order) and what is added to them [N, H]."""

@@ -15,13 +15,15 @@ from trimtab.core.errors import ConfigError
 from trimtab.engine.allocator import keep_freed_memory
 from trimtab.engine.attention import check_family
 from trimtab.engine.capture import capture
+from trimtab.engine.composition import compose
 from trimtab.engine.decode import write
 from trimtab.engine.edits import check
 from trimtab.engine.head import Head
 from trimtab.engine.options import score
 from trimtab.engine.packed import pack
 from trimtab.engine.request import Options, Request, Result, Site, Text
-from trimtab.engine.scheduler import Limits, Load, order
+from trimtab.engine.scheduler import Ladder, Limits, Load, order
+from trimtab.engine.within_memory import Work, within_memory
 from trimtab.models.load import LoadedModel
 
 _TOKENS = 4096
@@ -55,6 +57,7 @@ class Engine:
         )
         self.renderer = loaded.renderer
         self._head = Head(loaded)
+        self._ladder = Ladder(self.limits)
 
     @property
     def num_layers(self) -> int:
@@ -83,7 +86,9 @@ class Engine:
         """Yield a result per request, in the order in which they finish.
 
         Raises:
-            ConfigError: A prompt is empty, or an edit or a read does not fit the model.
+            ConfigError: A prompt is empty, two keys are equal, or an edit or a read does not fit
+                the model.
+            ModelError: A single row does not fit into memory.
             NonFiniteError: Names the first layer, row and position that is NaN or infinite.
         """
         width: dict[Site, int] = {
@@ -91,29 +96,48 @@ class Engine:
             "heads": self.loaded.layout.head_width,
         }
         by_kind: dict[type, list[Request]] = {}
+        if len({request.key for request in requests}) < len(requests):
+            raise ConfigError("Two requests have the same key.")
         for request in requests:
             if not request.prompt:
                 raise ConfigError(f"Request {request.key!r} has an empty prompt.")
             check(request.edits, self.num_layers, width)
             by_kind.setdefault(type(request.want), []).append(request)
         for kind, some in by_kind.items():
-            yield from self._run_kind(kind, some)
+            yield from _without_gradients(self._results(kind, some))
 
-    def _run_kind(self, kind: type, requests: Sequence[Request]) -> Iterator[Result]:
-        results: Iterator[Result]
+    def _results(self, kind: type, requests: Sequence[Request]) -> Iterator[Result]:
         if kind is Text:
-            loads = [Load(r.prompt, 0) for r in requests]
-            ordered = [requests[i] for i in order(loads)]
-            results = write(self.loaded, self._head, ordered, self.limits)
-        elif kind is Options:
-            results = score(self.loaded, self._head, requests, self.limits)
+            ordered = [requests[i] for i in order([Load(r.prompt, 0) for r in requests])]
+            dynamic = [r for r in ordered if isinstance(r.want, Text) and r.want.composition]
+            fixed = [r for r in ordered if isinstance(r.want, Text) and not r.want.composition]
+            yield from self._work("text", self._write, fixed)
+            yield from self._work("composition", self._compose, dynamic)
         else:
-            results = capture(self.loaded, requests, self.limits)
-        while True:
-            # the consumer's code between two results must not run without gradients
-            with torch.no_grad():
-                try:
-                    result: Result = next(results)
-                except StopIteration:
-                    return
-            yield result
+            work = self._score if kind is Options else self._capture
+            yield from self._work(kind.__name__, work, requests)
+
+    def _work(self, kind: str, work: Work, requests: Sequence[Request]) -> Iterator[Result]:
+        return within_memory(self.loaded, self._ladder, kind, work, requests)
+
+    def _write(self, requests: Sequence[Request], limits: Limits) -> Iterator[Result]:
+        return write(self.loaded, self._head, requests, limits)
+
+    def _compose(self, requests: Sequence[Request], limits: Limits) -> Iterator[Result]:
+        return compose(self.loaded, self._head, requests, limits)
+
+    def _score(self, requests: Sequence[Request], limits: Limits) -> Iterator[Result]:
+        return score(self.loaded, self._head, requests, limits)
+
+    def _capture(self, requests: Sequence[Request], limits: Limits) -> Iterator[Result]:
+        return capture(self.loaded, requests, limits)
+
+
+def _without_gradients(results: Iterator[Result]) -> Iterator[Result]:
+    """Compute without gradients, and leave the consumer's code between two results alone."""
+    while True:
+        with torch.no_grad():
+            result = next(results, None)
+        if result is None:
+            return
+        yield result

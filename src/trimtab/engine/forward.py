@@ -17,10 +17,11 @@ from torch import nn
 
 from trimtab.engine.attention import Parts, attending
 from trimtab.engine.edits import Deltas, add
+from trimtab.engine.request import Place
 from trimtab.models.load import LoadedModel
 
 Reader = Callable[[torch.Tensor], None]
-"""Is given the output [T, H] of a block, as the next block sees it."""
+"""Is given activations [T, H] at a place, edits included."""
 
 
 def forward(
@@ -30,7 +31,7 @@ def forward(
     parts: Parts,
     deltas: Deltas,
     expand: Mapping[int, torch.Tensor] | None = None,
-    readers: Mapping[int, Reader] | None = None,
+    readers: Mapping[Place, Reader] | None = None,
 ) -> torch.Tensor:
     """Run tokens through the body; return final hidden states [T', H].
 
@@ -42,7 +43,7 @@ def forward(
         deltas: Edits, by the packed tokens of the place where they act.
         expand: For a block, which of the tokens so far are the tokens from that block on [T'];
             the number of blocks stands for what follows the last.
-        readers: Readers of blocks' outputs.
+        readers: Readers of activations.
     """
     layout = loaded.layout
     dummy: Any = torch.zeros((1, 1, 1, 1), dtype=loaded.dtype, device=loaded.device)
@@ -65,23 +66,24 @@ def _hooked(
     loaded: LoadedModel,
     deltas: Deltas,
     expand: Mapping[int, torch.Tensor],
-    readers: Mapping[int, Reader],
+    readers: Mapping[Place, Reader],
 ) -> Iterator[None]:
     """Hook what happens after blocks, to their arguments and before their head mixers."""
     layout = loaded.layout
     handles: list[Any] = []
     try:
-        touched = {layer - 1 for layer in expand} | set(readers)
-        touched |= {layer for layer, site in deltas if site == "residual"}
+        places = {*deltas, *readers}
+        touched = {layer - 1 for layer in expand}
+        touched |= {layer for layer, site in places if site == "residual"}
         for layer in sorted(touched):
-            hook = _after(
-                expand.get(layer + 1), deltas.get((layer, "residual")), readers.get(layer)
-            )
+            place: Place = (layer, "residual")
+            hook = _after(expand.get(layer + 1), deltas.get(place), readers.get(place))
             handles.append(layout.blocks[layer].register_forward_hook(hook))
-        for layer, site in deltas:
-            if site == "heads":
-                mixer = layout.head_mixers[layer]
-                handles.append(mixer.register_forward_pre_hook(_before(deltas[layer, site])))
+        for place in places:
+            if place[1] == "heads":
+                mixer = layout.head_mixers[place[0]]
+                hook = _before(deltas.get(place), readers.get(place))
+                handles.append(mixer.register_forward_pre_hook(hook))
         handles += _expand_arguments(layout.blocks, expand)
         yield
     finally:
@@ -107,9 +109,12 @@ def _after(
     return hook
 
 
-def _before(delta: tuple[torch.Tensor | None, torch.Tensor]) -> Any:
+def _before(delta: tuple[torch.Tensor | None, torch.Tensor] | None, reader: Reader | None) -> Any:
     def hook(_module: nn.Module, args: tuple[Any, ...]) -> Any:
-        return (add(args[0], *delta), *args[1:])
+        h_1TH = args[0] if delta is None else add(args[0], *delta)
+        if reader is not None:
+            reader(h_1TH[0])
+        return (h_1TH, *args[1:])
 
     return hook
 

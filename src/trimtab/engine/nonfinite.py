@@ -10,8 +10,9 @@ import torch
 from torch import nn
 
 from trimtab.core.errors import NonFiniteError
+from trimtab.engine.forward import Reader
 from trimtab.engine.passes import Pass
-from trimtab.engine.request import Edit
+from trimtab.engine.request import Edit, Place
 from trimtab.engine.segments import Segment
 from trimtab.models.load import LoadedModel
 
@@ -73,7 +74,10 @@ def _first(
         note("the input embeddings", output[0])
 
     handle = loaded.model.get_input_embeddings().register_forward_hook(at_input)
-    readers = {layer: partial(note, name) for layer, name in enumerate(loaded.layout.block_names)}
+    readers: dict[Place, Reader] = {
+        (layer, "residual"): partial(note, name)
+        for layer, name in enumerate(loaded.layout.block_names)
+    }
     try:
         with torch.no_grad():
             Pass(loaded, [Segment(tuple(tokens), 0, num_prompt, edits)]).run(readers)

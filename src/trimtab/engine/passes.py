@@ -16,6 +16,7 @@ from trimtab.engine.attention import KeyValue, Part
 from trimtab.engine.cache import PrefixCache, group, hide
 from trimtab.engine.edits import Deltas, EditTable
 from trimtab.engine.forward import Reader, forward
+from trimtab.engine.request import Place
 from trimtab.engine.segments import Segment, Stage, stages
 from trimtab.models.load import LoadedModel
 
@@ -106,7 +107,7 @@ class Pass:
         """The tokens that leave the last block."""
         return self._plans[-1]
 
-    def run(self, readers: Mapping[int, Reader] | None = None) -> Computed:
+    def run(self, readers: Mapping[Place, Reader] | None = None) -> Computed:
         """Compute the segments; return their final hidden states."""
         if not self.last.position_T.size:
             return self._without_tokens()
@@ -134,10 +135,11 @@ class Pass:
         empty = torch.empty((0, self.loaded.layout.hidden_size), device=self.loaded.device)
         return Computed(empty, [0] * len(self.segments))
 
-    def plan_after(self, layer: int) -> _StagePlan:
-        """Return the tokens that leave block ``layer``."""
+    def plan_at(self, place: Place) -> _StagePlan:
+        """Return the tokens at a place: what leaves its block, or goes through its attention."""
         at = [plan.stage.first_layer for plan in self._plans]
-        return self._plans[int(np.searchsorted(at, layer + 1, side="right")) - 1]
+        first = place[0] + (place[1] == "residual")
+        return self._plans[int(np.searchsorted(at, first, side="right")) - 1]
 
     def _expansion(self, before: _StagePlan, after: _StagePlan) -> torch.Tensor:
         """Return which tokens of one stage are the tokens of the next."""

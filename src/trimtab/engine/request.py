@@ -56,12 +56,55 @@ class Edit:
     site: Site = "residual"
 
 
+Place = tuple[int, Site]
+"""A block, and the site within it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Composition:
+    """Steering whose strength is chosen anew for each token, from what it would change.
+
+    Dynamic Activation Composition, Scalena et al. 2024, arXiv 2406.17563. Step i feeds position
+    n - 1 + i, the i-th whose output chooses a token. With p the unsteered next-token distribution
+    and q the one with a property added at strength ``probe`` everywhere so far, Q the union of both
+    distributions' likeliest tokens and both renormalised on it, the property's strength at step i
+    is ``KL(p || q)`` on Q, at most ``most``. Strengths of earlier steps stay what they were.
+
+    Attributes:
+        properties: For each property what is added at strength 1: for each place a float32 tensor
+            [steps, width]; nothing is added after the last step.
+        constant: The tensors have one step, which is repeated for ever.
+        probe: Strength at which a property's effect is measured.
+        most: Largest strength.
+        top_p: Mass of the likeliest tokens.
+        inclusive: The token that crosses ``top_p`` belongs to them.
+        per_token: Divide the divergence by the number of tokens in Q.
+        reverse: Take KL(q || p).
+    """
+
+    properties: tuple[dict[Place, torch.Tensor], ...]
+    constant: bool = False
+    probe: float = 2.0
+    most: float = 2.0
+    top_p: float = 0.5
+    inclusive: bool = True
+    per_token: bool = False
+    reverse: bool = False
+
+
 @dataclass(frozen=True)
 class Text:
-    """Write a text after the prompt; ``seed`` starts this row's own random stream."""
+    """Write a text after the prompt.
+
+    Attributes:
+        sampling: How tokens are chosen.
+        seed: Starts this row's own random stream.
+        composition: Steering in the place of ``Request.edits``, if its strength is dynamic.
+    """
 
     sampling: SamplingParams
     seed: int = 0
+    composition: Composition | None = None
 
 
 @dataclass(frozen=True)
@@ -81,19 +124,23 @@ class Options:
 
 @dataclass(frozen=True)
 class Activations:
-    """Read block outputs, averaged over positions ``start <= p < stop``.
+    """Read activations at positions ``start <= p < stop``, averaged over them.
 
     Attributes:
         layers: 0-based blocks.
         continuation: Tokens after the prompt (an answer), part of the absolute positions.
         start: First position read.
         stop: One past the last position read.
+        site: Block outputs, or the attention heads' before they are mixed (see ``Edit``).
+        each: Return every position's, too.
     """
 
     layers: tuple[int, ...]
     continuation: tuple[int, ...]
     start: int
     stop: int
+    site: Site = "residual"
+    each: bool = False
 
 
 @dataclass(frozen=True)
@@ -115,13 +162,23 @@ class Request:
 
 @dataclass(frozen=True)
 class TextResult:
-    """A generated text: ``tokens`` include the one that ended it, ``text`` does not."""
+    """A generated text.
+
+    Attributes:
+        key: The request's key.
+        text: Without what ended it.
+        tokens: With the one that ended it.
+        logprob: Sum of the tokens' log-probabilities (nats, temperature 1).
+        finish_reason: Why it ended.
+        strengths: For each property of a ``Composition``, the strength at each token.
+    """
 
     key: Hashable
     text: str
     tokens: tuple[int, ...]
     logprob: float
     finish_reason: FinishReason
+    strengths: tuple[tuple[float, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -135,17 +192,19 @@ class OptionsResult:
 
 @dataclass(frozen=True, eq=False)
 class ActivationsResult:
-    """Block outputs at the layers asked for.
+    """Activations at the layers asked for.
 
     Attributes:
         key: The request's key.
-        mean_LH: Float32 [layers, hidden], averaged over the positions in float64.
-        norm_L: Float32 [layers], mean over the positions of the residual norm.
+        mean_LH: Float32 [layers, width of the site], averaged over the positions in float64.
+        norm_L: Float32 [layers], mean over the positions of the norm.
+        each_PLH: Float32 [positions, layers, width], if asked for.
     """
 
     key: Hashable
     mean_LH: torch.Tensor
     norm_L: torch.Tensor
+    each_PLH: torch.Tensor | None = None
 
 
 Result = TextResult | OptionsResult | ActivationsResult

@@ -22,6 +22,27 @@ class Limits:
     tokens: int
 
 
+class Ladder:
+    """How far limits were lowered when memory ran out, for each kind of work and length."""
+
+    def __init__(self, limits: Limits) -> None:
+        """Start at ``limits``."""
+        self._limits = limits
+        self._rungs: dict[tuple[str, int], int] = {}
+
+    def limits(self, kind: str, length: int) -> Limits:
+        """Return the limits for rows of up to ``length`` tokens: halved once per rung."""
+        share = 2 ** self._rungs.get((kind, length.bit_length()), 0)
+        return Limits(max(1, self._limits.rows // share), max(1, self._limits.tokens // share))
+
+    def lower(self, kind: str, length: int) -> bool:
+        """Halve the limits for such rows from now on; return whether there was anything left."""
+        now = self.limits(kind, length)
+        key = (kind, length.bit_length())
+        self._rungs[key] = self._rungs.get(key, 0) + 1
+        return now.rows > 1 or now.tokens > 1
+
+
 @dataclass(frozen=True)
 class Load:
     """What one request needs.

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from trimtab.core.folder import Folder
-from trimtab.core.spec import Component, Spec
+from trimtab.core.spec import Component, Output, Spec
 from trimtab.core.types import ContrastPair, Message, Rendering
 
 if TYPE_CHECKING:
     import torch
 
     from trimtab.engine.engine import Engine
-    from trimtab.engine.request import Edit
+    from trimtab.engine.request import Composition, Edit
 
 C = TypeVar("C", bound=Spec)
 
@@ -53,10 +53,12 @@ class Intervention(ABC, Generic[C]):
 
     Attributes:
         VERSION: Part of every key; raise it when the effect of a configuration changes.
+        OUTPUTS: What it can act on: written texts, scored options.
         Config: Its configuration.
     """
 
     VERSION: ClassVar[int] = 1
+    OUTPUTS: ClassVar[tuple[Output, ...]] = ("text", "options")
     Config: type[C]
 
     def __init__(self, config: C) -> None:
@@ -82,6 +84,10 @@ class Intervention(ABC, Generic[C]):
     def edits(self, fitted: Fitted | None) -> tuple[Edit, ...]:
         """Return the edits of each row, given the artifact that ``fitted_by`` asked for."""
         return ()
+
+    def composition(self, fitted: Fitted | None) -> Composition | None:
+        """Return steering with a strength of its own at each token, in the place of edits."""
+        return None
 
     def doses(self, fitted: Fitted | None) -> dict[str, float]:
         """Return the strength in every coordinate: ``raw``, ``unit`` and ``relative``."""

@@ -94,6 +94,7 @@ class _Prepared:
     task: Task[Any]
     intervention: Intervention[Any]
     edits: tuple[rq.Edit, ...]
+    composition: rq.Composition | None
     samples: dict[str, Sample]
 
 
@@ -119,12 +120,14 @@ def _prepare(run: Run, cells: Sequence[Cell], pool: EnginePool) -> dict[str, _Pr
         if cell.artifact is not None and cell.artifact not in fitted:
             fitted[cell.artifact] = artifacts.load(run.artifact_dir(cell.artifact))
         intervention = INTERVENTIONS.build(cell.intervention.name, cell.intervention.config)
+        artifact = fitted[cell.artifact] if cell.artifact else None
         prepared[cell.key] = _Prepared(
             cell=cell,
             engine=pool.engine(cell.model, cell.model_identity),
             task=TASKS.build(cell.task.name, cell.task.config),
             intervention=intervention,
-            edits=intervention.edits(fitted[cell.artifact] if cell.artifact else None),
+            edits=intervention.edits(artifact),
+            composition=intervention.composition(artifact),
             samples=run.samples(cell.samples),
         )
     return prepared
@@ -158,7 +161,8 @@ def _request(row: _Prepared, sample: Sample, key: RowKey) -> rq.Request:
         prompt = renderer.prompt(messages, row.task.rendering, sample.preamble)
         # the cell is left out: conditions share random numbers, so that strength 0 is the baseline
         # when texts are sampled too, and paired differences vary less
-        want = rq.Text(row.cell.sampling, derive_seed(row.cell.seed, key[1], key[2]))
+        seed = derive_seed(row.cell.seed, key[1], key[2])
+        want = rq.Text(row.cell.sampling, seed, row.composition)
     else:
         prompt, answers = renderer.with_answers(
             messages, [c.text for c in sample.choices], row.task.rendering, sample.preamble
@@ -206,6 +210,7 @@ def _completion(row: _Prepared, request: rq.Request, result: rq.Result) -> Compl
             "num_tokens": len(result.tokens),
             "logprob": result.logprob,
             "finish_reason": result.finish_reason,
+            "strengths": result.strengths or None,
         }
     else:
         assert isinstance(result, rq.OptionsResult) and isinstance(request.want, rq.Options)

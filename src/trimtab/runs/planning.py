@@ -31,7 +31,7 @@ from trimtab.judges.base import JUDGES, Judge
 from trimtab.models.load import ResolvedModel, resolve
 from trimtab.tasks.base import TASKS, Task
 
-ENGINE_VERSION = 1
+ENGINE_VERSION = 2
 """Part of every cell's key; raise it when the engine's output changes its meaning."""
 
 
@@ -103,6 +103,11 @@ class Planner:
         built = self.task(task)
         samples = self._sample_set(built, split)
         acting = self._intervention(intervention)
+        if built.output not in acting.OUTPUTS:
+            raise ConfigError(
+                f"intervention {intervention.name!r} acts on {' and '.join(acting.OUTPUTS)} only, "
+                f"and condition {condition!r} measures {built.measure!r}, which is {built.output}."
+            )
         artifact = self._artifact(acting.fitted_by())
         drawn = (sampling or built.sampling()) if built.output == "text" else None
         determines = {

@@ -1,0 +1,175 @@
+"""Write texts under Dynamic Activation Composition: each token's strength from what it would do.
+
+Exact, batched and cached. Each row has twins that never lose their footing: one unsteered, one per
+property at full probe strength, both fed the tokens that the row chose. Per step the twins run
+first, their distributions give the strengths, then the row runs with them. What earlier steps left
+in the caches stays right, because earlier strengths don't change: 2 + P cached forwards of one
+token per step for P properties, where the released code runs whole sequences.
+
+Shapes: B rows, P properties, V vocabulary, W width of a place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import torch
+
+from trimtab.engine.batch import DecodeBatch
+from trimtab.engine.decode import Writing, extend, located
+from trimtab.engine.edits import Deltas
+from trimtab.engine.head import Head
+from trimtab.engine.request import Composition, Place, Request, Text, TextResult
+from trimtab.engine.sampling import Sampler
+from trimtab.engine.scheduler import Limits
+from trimtab.models.load import LoadedModel
+
+
+def compose(
+    loaded: LoadedModel, head: Head, requests: Sequence[Request], limits: Limits
+) -> Iterator[TextResult]:
+    """Yield each request's text; the requests are in the order in which they shall start."""
+    groups: dict[int, list[Request]] = {}
+    for request in requests:
+        assert isinstance(request.want, Text) and request.want.composition is not None
+        groups.setdefault(id(request.want.composition), []).append(request)
+    for group in groups.values():
+        composition = group[0].want.composition  # type: ignore[union-attr]
+        assert composition is not None
+        size = max(1, limits.rows // (2 + len(composition.properties)))
+        for at in range(0, len(group), size):
+            batch = _Composing(loaded, head, composition, group[at : at + size], limits)
+            yield from batch.write()
+
+
+class _Composing:
+    """A batch of rows with one composition, and their twins."""
+
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        head: Head,
+        composition: Composition,
+        requests: Sequence[Request],
+        limits: Limits,
+    ) -> None:
+        self._loaded, self._head, self._composition = loaded, head, composition
+        wants = [r.want for r in requests if isinstance(r.want, Text)]
+        self._rows = [
+            Writing(i, r, w) for i, (r, w) in enumerate(zip(requests, wants, strict=True))
+        ]
+        self._sampler = Sampler(wants, head)
+        self._most = max(want.sampling.max_tokens for want in wants)
+        plain = [replace(request, edits=()) for request in requests]
+        self._times = 1 + len(composition.properties)
+        self._twins = self._batch(plain * self._times, limits)
+        self._real = self._batch(plain, limits)
+        self._strengths: list[torch.Tensor] = []
+
+    def _batch(self, requests: list[Request], limits: Limits) -> DecodeBatch:
+        batch = DecodeBatch(self._loaded, requests, len(requests), self._most, limits.tokens)
+        batch.enter(list(range(len(requests))), requests)
+        return batch
+
+    def write(self) -> Iterator[TextResult]:
+        """Write all rows to their ends."""
+        ids = [row.request.prompt[-1] for row in self._rows]
+        last_B = torch.tensor(ids, device=self._loaded.device)
+        for step in range(self._most):
+            hidden = self._twins.step(last_B.repeat(self._times), self._probes(step))
+            strength_PB = self._choose_strengths(self._head.logits(hidden))
+            self._strengths.append(strength_PB)
+            hidden_BH = self._real.step(last_B, self._added(step, strength_PB))
+            steps = [len(row.tokens) for row in self._rows]
+            last_B, logprob_B = self._sampler.choose(hidden_BH, range(len(self._rows)), steps)
+            pairs = zip(self._rows, last_B.tolist(), logprob_B.tolist(), strict=True)
+            for row, token, logprob in pairs:
+                if row.done:
+                    continue
+                if not torch.isfinite(torch.tensor(logprob)):
+                    raise located(self._loaded, row)
+                result = extend(self._loaded, row, token, logprob)
+                if result is not None:
+                    row.done = True
+                    yield replace(result, strengths=self._of(row))
+            if all(row.done for row in self._rows):
+                return
+
+    def _of(self, row: Writing) -> tuple[tuple[float, ...], ...]:
+        """Return the strengths that led to the row's tokens."""
+        used = torch.stack(self._strengths[: len(row.tokens)])[:, :, row.index]
+        return tuple(tuple(values) for values in used.T.tolist())
+
+    def _at(self, values: torch.Tensor, step: int) -> torch.Tensor | None:
+        """Return what a property adds at a step, [W]; None if nothing."""
+        if self._composition.constant:
+            step = 0
+        if step >= len(values):
+            return None
+        return values[step].to(self._loaded.device, self._loaded.dtype)
+
+    def _probes(self, step: int) -> Deltas:
+        """Return each property at full strength for its twins."""
+        found: Deltas = {}
+        num_rows = len(self._rows)
+        entries: dict[Place, list[tuple[torch.Tensor, torch.Tensor]]] = {}
+        for number, of_property in enumerate(self._composition.properties, start=1):
+            for place, values in of_property.items():
+                delta_W = self._at(values, step)
+                if delta_W is not None:
+                    index = torch.arange(number * num_rows, (number + 1) * num_rows)
+                    rows = (self._composition.probe * delta_W).expand(num_rows, -1)
+                    entries.setdefault(place, []).append((index, rows))
+        for place, pairs in entries.items():
+            index = torch.cat([pair[0] for pair in pairs]).to(self._loaded.device)
+            found[place] = (index, torch.cat([pair[1] for pair in pairs]))
+        return found
+
+    def _added(self, step: int, strength_PB: torch.Tensor) -> Deltas:
+        """Return the properties at the strengths chosen, summed."""
+        found: Deltas = {}
+        for of_property, strength_B in zip(self._composition.properties, strength_PB, strict=True):
+            for place, values in of_property.items():
+                delta_W = self._at(values, step)
+                if delta_W is not None:
+                    delta_BW = strength_B[:, None].to(delta_W.dtype) * delta_W
+                    before = found.get(place)
+                    found[place] = (None, delta_BW if before is None else before[1] + delta_BW)
+        return found
+
+    def _choose_strengths(self, logits: torch.Tensor) -> torch.Tensor:
+        """Return each property's strength for each row, [P, B]."""
+        p_BV, *others = logits.unflatten(0, (self._times, -1)).log_softmax(dim=-1)
+        strengths = [strength(p_BV, q_BV, self._composition) for q_BV in others]
+        return torch.stack(strengths)
+
+
+def strength(p_BV: torch.Tensor, q_BV: torch.Tensor, composition: Composition) -> torch.Tensor:
+    """Return the strength [B] from log-probabilities without and with a property.
+
+    A single token in Q gives 0: where nothing is open there is nothing to steer.
+    """
+    kept_BV = _likeliest(p_BV, composition) | _likeliest(q_BV, composition)
+    # finite, so that 0 * (what is left out) is 0
+    p_BV, q_BV = (x.masked_fill(~kept_BV, -1e30).log_softmax(dim=-1) for x in (p_BV, q_BV))
+    if composition.reverse:
+        p_BV, q_BV = q_BV, p_BV
+    terms_BV = (p_BV.exp() * (p_BV - q_BV)).masked_fill(~kept_BV, 0.0)
+    divergence_B = terms_BV.sum(dim=-1)
+    if composition.per_token:
+        divergence_B = divergence_B / kept_BV.sum(dim=-1).clamp(min=1)
+    chosen: torch.Tensor = divergence_B.clamp(0.0, composition.most)
+    return chosen
+
+
+def _likeliest(logp_BV: torch.Tensor, composition: Composition) -> torch.Tensor:
+    """Return which tokens make up the mass ``top_p``, the likeliest first."""
+    sorted_BV, token_BV = logp_BV.sort(dim=-1, descending=True, stable=True)
+    upto_BV = sorted_BV.exp().cumsum(dim=-1)
+    # inclusive: a token stays if those before it do not reach the mass yet
+    edge_BV = upto_BV - sorted_BV.exp() if composition.inclusive else upto_BV
+    stays_BV = (
+        edge_BV < composition.top_p if composition.inclusive else edge_BV <= composition.top_p
+    )
+    return torch.zeros_like(stays_BV).scatter(1, token_BV, stays_BV)
