@@ -174,8 +174,8 @@ def report(turns, engine: Engine, scale: float) -> None:
     rate = gemm_rate(engine.loaded.dtype, engine.limits.rows)
     limit = rate * 1e9 / (2 * weights)
     print(
-        f"trimtab: {tokens} tokens, best {tokens / best:.0f} tok/s = {tokens / best / limit:.0%} of "
-        f"the limit of {limit:.0f} tok/s ({rate:.0f} GFLOP/s at {engine.limits.rows} rows)"
+        f"trimtab: {tokens} tokens, best {tokens / best:.0f} tok/s = {tokens / best / limit:.0%} "
+        f"of {limit:.0f} tok/s ({rate:.0f} GFLOP/s at {engine.limits.rows} rows)"
     )
 
 

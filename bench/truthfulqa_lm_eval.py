@@ -1,20 +1,24 @@
 """MC1 and MC2 of the unsteered SmolLM2-135M-Instruct, question by question, here and in lm-eval.
 
-    python bench/truthfulqa_lm_eval.py --data FOLDER [--out FOLDER] [--limit N] [--golden FILE]
+    python bench/truthfulqa_lm_eval.py [--data FOLDER] [--out FOLDER] [--limit N] [--golden FILE]
+        [--model ID] [--batch 16]
 
 FOLDER holds ``mc_task.json`` of TruthfulQA's 817-question version. Both sides get the same float32
 weights and the raw QA preset. lm-eval's results are kept in pieces of 20 questions, so that a run
 that was stopped goes on. ``--golden`` writes the figures that ``tests/golden`` checks; questions
 are named by hash there, because the data set asks not to be spread. lm-eval comes with the extra
-``bench``; it needs about 40 minutes on two cores, trimtab about 4.
+``bench``. Both sides' times are printed, lm-eval's for the pieces that were not there yet.
 """
 
 import argparse
 import json
 import random
 import shutil
+import time
 from pathlib import Path
 from typing import Any
+
+from machine import header
 
 from trimtab.core.keys import content_key
 from trimtab.core.spec import ModelSpec
@@ -25,11 +29,10 @@ from trimtab.judges.base import JUDGES, Item
 from trimtab.models.load import load_model, model_dir, resolve
 from trimtab.tasks.base import TASKS
 
-MODEL = ModelSpec(id="bundled:smollm2-135m-instruct", device="cpu", dtype="float32")
 PIECE = 20
 
 
-def ours(data: Path, questions: set[str]) -> dict[str, dict[str, float]]:
+def ours(model: ModelSpec, data: Path, questions: set[str]) -> dict[str, dict[str, float]]:
     """Return {question: {"mc1": ..., "mc2": ...}} of the engine and the judge ``choice``."""
     config = {
         "source": str(data / "mc_task.json"),
@@ -41,7 +44,7 @@ def ours(data: Path, questions: set[str]) -> dict[str, dict[str, float]]:
     task = TASKS.build("truthfulqa", config)
     judge = JUDGES.build("choice", {"form": "options", "sets": ["mc1", "mc2"]})
     samples = {s.id: s for s in task.samples("test") if text_of(s) in questions}
-    engine = Engine(load_model(resolve(MODEL)))
+    engine = Engine(load_model(resolve(model)))
     requests = []
     for sample in samples.values():
         prompt, answers = engine.renderer.with_answers(
@@ -50,7 +53,10 @@ def ours(data: Path, questions: set[str]) -> dict[str, dict[str, float]]:
         options = Options(tuple(tuple(answer) for answer in answers))
         requests.append(Request(sample.id, tuple(prompt), options))
     found = {}
-    for result in engine.run(requests):
+    start = time.perf_counter()
+    results = list(engine.run(requests))
+    print(f"trimtab: {time.perf_counter() - start:.1f} s for {len(requests)} questions")
+    for result in results:
         assert isinstance(result, OptionsResult) and isinstance(result.key, str)
         row = Completion(
             cell="bench",
@@ -70,9 +76,12 @@ def text_of(sample: Sample) -> str:
     return sample.messages[-1].content
 
 
-def theirs(rows: list[dict[str, Any]], out: Path) -> dict[str, dict[str, float]]:
+def theirs(
+    model: ModelSpec, rows: list[dict[str, Any]], out: Path, batch: int
+) -> dict[str, dict[str, float]]:
     """Return the same from lm-eval, a piece at a time."""
     found: dict[str, dict[str, float]] = {}
+    seconds = pieces = 0.0
     language_model = None
     for at in range(0, len(rows), PIECE):
         kept = out / f"{at:04d}.json"
@@ -80,14 +89,18 @@ def theirs(rows: list[dict[str, Any]], out: Path) -> dict[str, dict[str, float]]
             if language_model is None:
                 from lm_eval.models.huggingface import HFLM
 
-                folder = str(model_dir(MODEL))
+                folder = str(model_dir(model))
                 language_model = HFLM(
-                    pretrained=folder, dtype="float32", device="cpu", batch_size=16
+                    pretrained=folder, dtype="float32", device="cpu", batch_size=batch
                 )
+            start = time.perf_counter()
             kept.write_text(json.dumps(piece(language_model, rows[at : at + PIECE], out)))
+            seconds += time.perf_counter() - start
+            pieces += 1
         found |= {
             q: {k: v[k] for k in ("mc1", "mc2")} for q, v in json.loads(kept.read_text()).items()
         }
+    print(f"lm-eval: {seconds:.1f} s for {pieces:.0f} pieces of {PIECE} questions")
     return found
 
 
@@ -140,13 +153,17 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/lm-eval"))
     parser.add_argument("--limit", type=int)
     parser.add_argument("--golden", type=Path)
+    parser.add_argument("--model", default="bundled:smollm2-135m-instruct")
+    parser.add_argument("--batch", type=int, default=16)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     rows = json.loads((args.data / "mc_task.json").read_text())
     random.Random(20261121).shuffle(rows)
     rows = rows[: args.limit]
-    them = theirs(rows, args.out)
-    we = ours(args.data, set(them))
+    header(f"options {vars(args)}")
+    model = ModelSpec(id=args.model, device="cpu", dtype="float32")
+    them = theirs(model, rows, args.out, args.batch)
+    we = ours(model, args.data, set(them))
     assert set(we) == set(them)
     largest = max(abs(we[q]["mc2"] - them[q]["mc2"]) for q in we)
     differing = [q for q in we if we[q]["mc1"] != them[q]["mc1"]]

@@ -11,9 +11,11 @@ import pytest
 from truthfulqa_lm_eval import ours
 
 from trimtab.core.keys import content_key
+from trimtab.core.spec import ModelSpec
 
 GOLDEN = Path(__file__).parent / "truthfulqa_mc_lm_eval.json"
 NUM_CHECKED = 12
+MODEL = ModelSpec(id="bundled:smollm2-135m-instruct", device="cpu", dtype="float32")
 
 
 def test_mc_equals_lm_eval_per_question(shared_data: Path) -> None:
@@ -25,7 +27,7 @@ def test_mc_equals_lm_eval_per_question(shared_data: Path) -> None:
     }
     chosen = [key for key in sorted(golden) if key in texts][:NUM_CHECKED]
     assert len(chosen) == NUM_CHECKED
-    found = ours(data, {texts[key] for key in chosen})
+    found = ours(MODEL, data, {texts[key] for key in chosen})
     for key in chosen:
         assert found[texts[key]]["mc1"] == golden[key]["mc1"]
         assert found[texts[key]]["mc2"] == pytest.approx(golden[key]["mc2"], abs=1e-3)

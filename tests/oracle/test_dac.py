@@ -43,7 +43,7 @@ def properties(loaded: LoadedModel, count: int, site: str) -> tuple[dict, ...]:
 
 
 def slow_logits(loaded, tokens, num_prompt, deltas, coefficients) -> torch.Tensor:
-    """Next-token logits [V] with ``coefficients[p][j] * delta_p[j]`` added at position n - 1 + j."""
+    """Next-token logits [V]; ``coefficients[p][j] * delta_p[j]`` is added at position n - 1 + j."""
 
     def add(x, place):
         x = x.clone()

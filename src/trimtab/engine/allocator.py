@@ -11,6 +11,7 @@ import torch
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 _LARGEST_FROM_HEAP = 32 * 2**20
+_MADV_HUGEPAGE = 14
 _MADV_PAGEOUT = 21
 
 
@@ -32,11 +33,24 @@ def page_out(tensor: torch.Tensor) -> None:
     Weights that were mapped from their file leave memory and come back from it when they are read;
     what lies nowhere else stays. Never changes a value.
     """
-    if platform.system() != "Linux":
+    _advise(tensor, _MADV_PAGEOUT)
+
+
+def use_huge_pages(tensor: torch.Tensor) -> torch.Tensor:
+    """Tell Linux to back ``tensor`` by huge pages, before it is written; return it.
+
+    Writing one column of a large cache touches thousands of pages: fewer are faster.
+    """
+    _advise(tensor, _MADV_HUGEPAGE)
+    return tensor
+
+
+def _advise(tensor: torch.Tensor, advice: int) -> None:
+    """Pass advice on a CPU tensor's whole pages to Linux; elsewhere nothing happens."""
+    if platform.system() != "Linux" or tensor.device.type != "cpu":
         return
     first = -(-tensor.data_ptr() // mmap.PAGESIZE) * mmap.PAGESIZE
     last = (tensor.data_ptr() + tensor.nbytes) // mmap.PAGESIZE * mmap.PAGESIZE
     if last > first:
-        ctypes.CDLL(None).madvise(
-            ctypes.c_void_p(first), ctypes.c_size_t(last - first), _MADV_PAGEOUT
-        )
+        libc = ctypes.CDLL(None)
+        libc.madvise(ctypes.c_void_p(first), ctypes.c_size_t(last - first), advice)

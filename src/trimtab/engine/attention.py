@@ -2,8 +2,8 @@
 
 A forward holds the tokens of many rows one after the other, without padding. What a token sees is
 made of parts (a common primer, its prompt, its own tokens); a part's keys and values are read once
-for all tokens that share them. The parts' softmaxes are merged by their log-sum-exp, which is the
-softmax over the union of their keys.
+for all tokens that share them. There is one softmax over the union of the parts' keys: taken at
+once where scores are few, as when texts are written; else part by part and merged by log-sum-exp.
 
 The function is registered with transformers under ``NAME``; a model uses it within the engine's
 forwards only, and its own attention everywhere else.
@@ -138,10 +138,14 @@ def attend(
     assert parts_of is not None
     layer: int = module.layer_idx  # type: ignore[assignment]
     q_TKRD = query[0].transpose(0, 1).unflatten(1, (key.shape[1], -1))
-    q_TKRD = q_TKRD * (LOG2_E * (query.shape[-1] ** -0.5 if scaling is None else scaling))
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     seen = parts_of(layer, key[0].transpose(0, 1), value[0].transpose(0, 1))
-    partials = [_partial(part, q_TKRD, *pair, softcap) for part, pair in seen]
-    out_TKRD = partials[0][0] if len(partials) == 1 else _merge(partials)
+    if len(seen) > 1 and sum(_num_scores(*one, q_TKRD) for one in seen) <= _MOST_SCORES:
+        out_TKRD = _jointly(seen, q_TKRD * scale, softcap)
+    else:
+        q_TKRD = q_TKRD * (scale * LOG2_E)
+        partials = [_partial(part, q_TKRD, *pair, softcap) for part, pair in seen]
+        out_TKRD = partials[0][0] if len(partials) == 1 else _merge(partials)
     return out_TKRD.to(query.dtype).flatten(1, 2)[None], None
 
 
@@ -164,6 +168,45 @@ def _attend_gpt_neo(
     """Attend as GPT-Neo does: not scaled, the output [1, heads, T, D]."""
     out, _ = attend(module, query, key, value, None, scaling=1.0)
     return out.transpose(1, 2), None
+
+
+def _num_scores(part: Part, pair: KeyValue, q_TKRD: torch.Tensor) -> int:
+    """Return how many scores a part takes, filled up."""
+    return part.shape[0] * part.shape[1] * q_TKRD[0, ..., 0].numel() * pair[0].shape[-1]
+
+
+def _jointly(
+    seen: list[tuple[Part, KeyValue]], q_TKRD: torch.Tensor, softcap: float | None
+) -> torch.Tensor:
+    """Return the output [T, K, R, D] by one softmax over all scores at once."""
+    scores = []
+    for part, (key_GKDS, _) in seen:
+        q_GKMRD = part.gather(q_TKRD).transpose(1, 2)
+        found = _scores(q_GKMRD, key_GKDS, softcap, part.mask)
+        scores.append(_ungroup(part, found))
+    p_TKRS = torch.cat(scores, dim=-1).softmax(dim=-1)
+    out: torch.Tensor | None = None
+    split = p_TKRS.split([x.shape[-1] for x in scores], dim=-1)
+    for (part, (_, value_GKSD)), p_TKRs in zip(seen, split, strict=True):
+        p_GKMRS = part.gather(p_TKRs).transpose(1, 2)
+        one = torch.matmul(p_GKMRS.flatten(2, 3), value_GKSD).unflatten(2, p_GKMRS.shape[2:4])
+        one = _ungroup(part, one)
+        out = one if out is None else out + one
+    assert out is not None
+    return out
+
+
+def _scores(
+    q_GKMRD: torch.Tensor,
+    key_GKDS: torch.Tensor,
+    softcap: float | None,
+    mask: torch.Tensor | None,
+) -> torch.Tensor:
+    """Return scores [G, K, M, R, S], capped and masked."""
+    scores = torch.matmul(q_GKMRD.flatten(2, 3), key_GKDS).unflatten(2, q_GKMRD.shape[2:4])
+    if softcap is not None:
+        scores = softcap * torch.tanh(scores / softcap)
+    return scores if mask is None else scores.add_(mask[:, :, :, None])
 
 
 def _partial(
@@ -197,7 +240,7 @@ def _attend_slice(
     start: int,
     stop: int,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Attend with tokens ``start`` to ``stop`` of every group."""
+    """Attend with tokens ``start`` to ``stop`` of every group; scores are in units of log 2."""
     q = q_GKMRD[:, :, start:stop]
     mask = part.mask
     if mask is not None and mask.shape[2] > 1:
@@ -205,12 +248,8 @@ def _attend_slice(
     if part.causal:
         key_GKDS, value_GKSD = key_GKDS[..., :stop], value_GKSD[:, :, :stop]
         mask = None if mask is None else mask[..., :stop]
-    scores = torch.matmul(q.flatten(2, 3), key_GKDS).unflatten(2, q.shape[2:4])
+    scores = _scores(q, key_GKDS, None if softcap is None else softcap * LOG2_E, mask)
     scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
-    if softcap is not None:
-        scores = softcap * LOG2_E * torch.tanh(scores / (softcap * LOG2_E))
-    if mask is not None:
-        scores = scores.add_(mask[:, :, :, None])
     top = scores.amax(dim=-1, keepdim=True)
     # the maximum's gradient needs the scores as they were
     p = ((scores - top) if scores.requires_grad else scores.sub_(top)).exp2_()

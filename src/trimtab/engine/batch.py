@@ -115,7 +115,7 @@ class DecodeBatch:
         window = self._loaded.layout.window_of(layer)
         own = self._own.append(layer, key_BKD, value_BKD)
         if (b"own", window) not in self._parts:
-            self._parts[b"own", window] = self._own.part(window)
+            self._parts[b"own", window] = self._own.part(window, key_BKD.dtype)
         seen = [(self._parts[b"own", window], own)]
         primer = None if self._inherit else self._primer.cache
         for name, cache in ((b"primer", primer), (b"prompts", self._prompts)):

@@ -15,6 +15,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from trimtab.engine.allocator import use_huge_pages
 from trimtab.engine.attention import HIDDEN, KeyValue, Part
 from trimtab.engine.segments import Stage
 
@@ -132,7 +133,9 @@ class PrefixCache:
         pair = self._pairs[layer]
         assert pair is not None
         num_slots, length = len(self._tables[layer][0]), int(self._tables[layer][0].max())
-        return pair[0][:num_slots, :, :, :length], pair[1][:num_slots, :, :length]
+        # slots of rows without any token were claimed and never written
+        key, value = self._grown(layer, num_slots, length, *pair)
+        return key[:num_slots, :, :, :length], value[:num_slots, :, :length]
 
     def part(
         self, layer: int, row_T: np.ndarray, position_T: np.ndarray, window: int | None
@@ -197,8 +200,10 @@ class SuffixCache:
         if pair is None:
             num_rows, heads, dim = key_BKD.shape
             pair = (
-                key_BKD.new_zeros((num_rows, heads, dim, self.capacity)),
-                value_BKD.new_zeros((num_rows, heads, self.capacity, value_BKD.shape[2])),
+                use_huge_pages(key_BKD.new_empty((num_rows, heads, dim, self.capacity))).zero_(),
+                use_huge_pages(
+                    value_BKD.new_empty((num_rows, heads, self.capacity, value_BKD.shape[2]))
+                ).zero_(),
             )
             self._pairs[layer] = pair
         key, value = pair
@@ -209,12 +214,17 @@ class SuffixCache:
             row_B = torch.arange(len(self.step_B), device=self.device)
             step_B = torch.from_numpy(self.step_B).to(self.device)
             key[row_B, :, :, step_B], value[row_B, :, step_B] = key_BKD, value_BKD
-        return key[:, :, :, : longest + 1], value[:, :, : longest + 1]
+        end = self._end(key.dtype)
+        return key[:, :, :, :end], value[:, :, :end]
 
-    def part(self, window: int | None) -> Part:
+    def _end(self, dtype: torch.dtype) -> int:
+        """Return how many keys are looked at: half-precision products would copy a slice."""
+        return int(self.step_B.max()) + 1 if dtype.itemsize > 2 else self.capacity
+
+    def part(self, window: int | None, dtype: torch.dtype) -> Part:
         """Return how the rows' next tokens see their own."""
-        num_rows, longest = len(self.step_B), int(self.step_B.max())
-        age_BS = self.step_B[:, None] - np.arange(longest + 1)
+        num_rows = len(self.step_B)
+        age_BS = self.step_B[:, None] - np.arange(self._end(dtype))
         visible_BS = age_BS >= 0 if window is None else (age_BS >= 0) & (age_BS < window)
         if visible_BS.all():
             return Part(None, None, (num_rows, 1))

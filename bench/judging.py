@@ -1,0 +1,113 @@
+"""Truth and info verdicts on answers against one ``generate`` call per verdict.
+
+    python bench/judging.py [--answers 200] [--dtype float32] [--repeats 3]
+
+The answers are those that humans labelled (``truthfulqa/judge_labels``); both sides ask the same
+prompts of SmolLM2-135M-Instruct with the rubrics ``truth`` and ``info``. The peer generates one
+token, one prompt at a time, and reads its scores, as scripts around a fine-tuned judge do.
+"""
+
+import argparse
+import json
+
+import torch
+from machine import DATA, header, in_turns
+
+from trimtab.core.spec import ModelSpec
+from trimtab.core.types import Completion, Message, Sample
+from trimtab.engine.chat import LocalChat
+from trimtab.engine.engine import Engine
+from trimtab.judges.base import JUDGES, Item
+from trimtab.models.load import load_model, resolve
+
+
+class Recorder:
+    """A chat model that only notes what it is asked."""
+
+    identity = "recorder"
+
+    def __init__(self) -> None:
+        self.prompts: list[tuple[Message, ...]] = []
+
+    def yes_probabilities(self, prompts: list[tuple[Message, ...]]) -> list[float | None]:
+        """Keep the prompts."""
+        self.prompts += prompts
+        return [0.5] * len(prompts)
+
+    def complete(self, prompts: list[tuple[Message, ...]], max_tokens: int) -> list[str | None]:
+        """Never asked here."""
+        raise NotImplementedError
+
+
+def main() -> None:
+    """Measure."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--answers", type=int, default=200)
+    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--repeats", type=int, default=3)
+    args = parser.parse_args()
+    header(f"judging {vars(args)}")
+    spec = ModelSpec(id="bundled:smollm2-135m-instruct", device="cpu", dtype=args.dtype)
+    engine, peer = Engine(load_model(resolve(spec))), load_model(resolve(spec))
+    chat, recorder = LocalChat(engine), Recorder()
+    items = labelled(args.answers)
+    judges = [JUDGES.build("rubric", {"rubric": name, "threshold": None}) for name in RUBRICS]
+    for judge in judges:
+        judge.score(items, recorder)
+    yes, no = chat._letters
+
+    def ours() -> list[float | None]:
+        scores = [judge.score(items, chat) for judge in judges]
+        return [v.values[f"{n}_p"] for n, some in zip(RUBRICS, scores, strict=True) for v in some]
+
+    def theirs() -> list[float | None]:
+        found: list[float | None] = []
+        for messages in recorder.prompts:
+            ids = torch.tensor([engine.renderer.prompt(messages, "chat")])
+            with torch.no_grad():
+                out = peer.model.generate(
+                    input_ids=ids,
+                    attention_mask=torch.ones_like(ids),
+                    max_new_tokens=1,
+                    do_sample=False,
+                    pad_token_id=0,
+                    output_scores=True,
+                    return_dict_in_generate=True,
+                )
+            logp = out.scores[0][0].float().log_softmax(-1)
+            odds = logp[no].logsumexp(0) - logp[yes].logsumexp(0)
+            found.append(float(1 / (1 + odds.exp())))
+        return found
+
+    def check(a: list[float | None], b: list[float | None]) -> str:
+        worst = max(abs((x or 0.0) - (y or 0.0)) for x, y in zip(a, b, strict=True))
+        return f"(largest difference of P(yes) {worst:.1e})"
+
+    in_turns({"trimtab": ours, "one at a time": theirs}, args.repeats, check)
+
+
+RUBRICS = ("truth", "info")
+
+
+def labelled(count: int) -> list[Item]:
+    """Return the first ``count`` answers that humans judged."""
+    path = DATA / "truthfulqa" / "judge_labels" / "finetune_truth.jsonl"
+    items = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines()[:count]):
+        question, _, answer = json.loads(line)["prompt"].removesuffix("\nTrue:").partition("\nA: ")
+        asked = question.removeprefix("Q: ")
+        sample = Sample(id=str(number), messages=(Message(role="user", content=asked),))
+        row = Completion(
+            cell="bench",
+            sample_id=str(number),
+            protocol="bench",
+            num_prompt_tokens=1,
+            text=answer,
+            finish_reason="eos",
+        )
+        items.append(Item(sample, row))
+    return items
+
+
+if __name__ == "__main__":
+    main()
