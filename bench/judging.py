@@ -21,18 +21,19 @@ from trimtab.judges.base import JUDGES, Item
 from trimtab.models.load import load_model, resolve
 
 
-class Recorder:
-    """A chat model that only notes what it is asked."""
+class Noting:
+    """A chat model that keeps what it is asked and what it says, or says the same always."""
 
-    identity = "recorder"
-
-    def __init__(self) -> None:
-        self.prompts: list[tuple[Message, ...]] = []
+    def __init__(self, chat: LocalChat | None) -> None:
+        self.chat = chat
+        self.identity = "noting"
+        self.said: dict[tuple[Message, ...], float | None] = {}
 
     def yes_probabilities(self, prompts: list[tuple[Message, ...]]) -> list[float | None]:
-        """Keep the prompts."""
-        self.prompts += prompts
-        return [0.5] * len(prompts)
+        """Ask, and keep the replies."""
+        replies = self.chat.yes_probabilities(prompts) if self.chat else [0.5] * len(prompts)
+        self.said |= dict(zip(prompts, replies, strict=True))
+        return replies
 
     def complete(self, prompts: list[tuple[Message, ...]], max_tokens: int) -> list[str | None]:
         """Never asked here."""
@@ -49,20 +50,22 @@ def main() -> None:
     header(f"judging {vars(args)}")
     spec = ModelSpec(id="bundled:smollm2-135m-instruct", device="cpu", dtype=args.dtype)
     engine, peer = Engine(load_model(resolve(spec))), load_model(resolve(spec))
-    chat, recorder = LocalChat(engine), Recorder()
+    chat, recorder = LocalChat(engine), Noting(None)
     items = labelled(args.answers)
     judges = [JUDGES.build("rubric", {"rubric": name, "threshold": None}) for name in RUBRICS]
     for judge in judges:
         judge.score(items, recorder)
     yes, no = chat._letters
 
-    def ours() -> list[float | None]:
-        scores = [judge.score(items, chat) for judge in judges]
-        return [v.values[f"{n}_p"] for n, some in zip(RUBRICS, scores, strict=True) for v in some]
+    def ours() -> dict[tuple[Message, ...], float | None]:
+        noting = Noting(chat)
+        for judge in judges:
+            judge.score(items, noting)
+        return noting.said
 
-    def theirs() -> list[float | None]:
-        found: list[float | None] = []
-        for messages in recorder.prompts:
+    def theirs() -> dict[tuple[Message, ...], float | None]:
+        found: dict[tuple[Message, ...], float | None] = {}
+        for messages in recorder.said:
             ids = torch.tensor([engine.renderer.prompt(messages, "chat")])
             with torch.no_grad():
                 out = peer.model.generate(
@@ -76,12 +79,12 @@ def main() -> None:
                 )
             logp = out.scores[0][0].float().log_softmax(-1)
             odds = logp[no].logsumexp(0) - logp[yes].logsumexp(0)
-            found.append(float(1 / (1 + odds.exp())))
+            found[messages] = float(1 / (1 + odds.exp()))
         return found
 
-    def check(a: list[float | None], b: list[float | None]) -> str:
-        worst = max(abs((x or 0.0) - (y or 0.0)) for x, y in zip(a, b, strict=True))
-        return f"(largest difference of P(yes) {worst:.1e})"
+    def check(a: dict, b: dict) -> str:
+        worst = max(abs((a[m] or 0.0) - (b[m] or 0.0)) for m in b)
+        return f"({len(b)} distinct verdicts, largest difference of P(yes) {worst:.1e})"
 
     in_turns({"trimtab": ours, "one at a time": theirs}, args.repeats, check)
 

@@ -224,5 +224,5 @@ class Plan(Spec):
     artifacts: tuple[ArtifactPlan, ...] = ()
     judges: tuple[JudgePlan, ...] = ()
     baseline: str = "baseline"
-    window: int = 256
+    window: int = 512
     seed: int = 0

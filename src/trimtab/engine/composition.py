@@ -25,6 +25,9 @@ from trimtab.engine.sampling import Sampler
 from trimtab.engine.scheduler import Limits
 from trimtab.models.load import LoadedModel
 
+_FEW = 256
+"""Likeliest tokens that are looked at first: to sort a vocabulary takes longer than a step."""
+
 
 def compose(
     loaded: LoadedModel, head: Head, requests: Sequence[Request], limits: Limits
@@ -165,11 +168,15 @@ def strength(p_BV: torch.Tensor, q_BV: torch.Tensor, composition: Composition) -
 
 def _likeliest(logp_BV: torch.Tensor, composition: Composition) -> torch.Tensor:
     """Return which tokens make up the mass ``top_p``, the likeliest first."""
-    sorted_BV, token_BV = logp_BV.sort(dim=-1, descending=True, stable=True)
-    upto_BV = sorted_BV.exp().cumsum(dim=-1)
-    # inclusive: a token stays if those before it do not reach the mass yet
-    edge_BV = upto_BV - sorted_BV.exp() if composition.inclusive else upto_BV
-    stays_BV = (
-        edge_BV < composition.top_p if composition.inclusive else edge_BV <= composition.top_p
-    )
-    return torch.zeros_like(stays_BV).scatter(1, token_BV, stays_BV)
+    few = min(_FEW, logp_BV.shape[1])
+    sorted_BK, token_BK = logp_BV.topk(few, dim=-1)
+    if bool((sorted_BK.exp().sum(dim=-1) <= composition.top_p).any()):
+        sorted_BK, token_BK = logp_BV.sort(dim=-1, descending=True, stable=True)
+    upto_BK = sorted_BK.exp().cumsum(dim=-1)
+    if composition.inclusive:
+        # a token stays if those before it do not reach the mass yet
+        stays_BK = upto_BK - sorted_BK.exp() < composition.top_p
+    else:
+        stays_BK = upto_BK <= composition.top_p
+    none_BV = torch.zeros_like(logp_BV, dtype=torch.bool)
+    return none_BV.scatter(1, token_BK, stays_BK)

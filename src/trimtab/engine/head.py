@@ -25,17 +25,17 @@ _ROWS = 256
 class Head:
     """Next-token distributions of final hidden states, always in float32 or better."""
 
-    def __init__(self, loaded: LoadedModel) -> None:
-        """Cut the head's weights into slices of the vocabulary."""
+    def __init__(self, loaded: LoadedModel, num_words: int = _SLICE) -> None:
+        """Cut the head's weights into slices of ``num_words`` words."""
         self._loaded = loaded
         head: nn.Module = loaded.layout.lm_head
         weight: torch.Tensor = head.weight  # type: ignore[assignment]
         bias: torch.Tensor | None = getattr(head, "bias", None)
         self.vocabulary = len(weight)
         self._slices = []
-        for at in range(0, self.vocabulary, _SLICE):
-            part = weight[at : at + _SLICE]
-            part_bias = None if bias is None else bias[at : at + _SLICE]
+        for at in range(0, self.vocabulary, num_words):
+            part = weight[at : at + num_words]
+            part_bias = None if bias is None else bias[at : at + num_words]
             packed = PackedWeight(part, part_bias) if can_pack(loaded) else None
             self._slices.append((at, part, part_bias, packed))
 

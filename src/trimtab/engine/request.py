@@ -1,8 +1,8 @@
 """What is asked of the engine, and what comes back.
 
 Positions are absolute: token i of a row's prompt is position i, and the first generated (or option,
-or continuation) token is position ``n = len(prompt)``, whatever the padding side, the batch or the
-cache holds. They mean the same in prefill, decode, option scoring and capture.
+or continuation) token is position ``n = len(prompt)``, whatever else is in the batch or the
+cache. They mean the same in prefill, decode, option scoring and capture.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ class Planner:
     model: ModelSpec
     fit_on: Component | None = None
     seed: int = 0
-    window: int = 256
+    window: int = 512
     _cells: list[Cell] = field(default_factory=list)
     _artifacts: dict[str, ArtifactPlan] = field(default_factory=dict)
     _judges: list[JudgePlan] = field(default_factory=list)
