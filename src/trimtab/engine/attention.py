@@ -203,10 +203,13 @@ def _scores(
     mask: torch.Tensor | None,
 ) -> torch.Tensor:
     """Return scores [G, K, M, R, S], capped and masked."""
-    scores = torch.matmul(q_GKMRD.flatten(2, 3), key_GKDS).unflatten(2, q_GKMRD.shape[2:4])
+    product = torch.matmul(q_GKMRD.flatten(2, 3), key_GKDS)
+    scores: torch.Tensor = product.unflatten(2, q_GKMRD.shape[2:4])
     if softcap is not None:
         scores = softcap * torch.tanh(scores / softcap)
-    return scores if mask is None else scores.add_(mask[:, :, :, None])
+    if mask is not None:
+        scores.add_(mask[:, :, :, None])
+    return scores
 
 
 def _partial(
