@@ -9,10 +9,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from trimtab.core.errors import ConfigError
 from trimtab.core.spec import ModelSpec
 from trimtab.core.types import ContrastPair, Message, SamplingParams
 from trimtab.engine.engine import Engine
-from trimtab.engine.request import Composition, Request, Text, TextResult
+from trimtab.engine.request import Composition, Edit, Request, Text, TextResult
 from trimtab.interventions.base import INTERVENTIONS, FitContext
 from trimtab.models.load import LoadedModel, load_model, resolve
 from trimtab.models.tiny import save_tiny
@@ -143,7 +144,7 @@ def test_tokens_and_strengths_equal_the_slow_algorithm(loaded, count, site, knob
     assert steered > 0
 
 
-def test_no_divergence_is_the_baseline_and_a_full_dose_is_a_fixed_one(loaded) -> None:
+def test_a_largest_strength_of_zero_is_the_baseline(loaded) -> None:
     prompt, sampling = tuple(range(10, 30)), SamplingParams(max_tokens=NEW)
     off = Composition(properties(loaded, 1, "heads"), most=0.0)
     plain, silent = Engine(loaded).run(
@@ -151,6 +152,22 @@ def test_no_divergence_is_the_baseline_and_a_full_dose_is_a_fixed_one(loaded) ->
     )
     assert isinstance(plain, TextResult) and isinstance(silent, TextResult)
     assert silent.tokens == plain.tokens and set(silent.strengths[0]) == {0.0}
+
+
+def test_compositions_that_do_not_fit_are_refused(loaded) -> None:
+    sampling, layout = SamplingParams(max_tokens=2), loaded.layout
+    good = Composition(properties(loaded, 1, "residual"))
+    wide = Composition(({(0, "residual"): torch.ones(1, layout.hidden_size + 1)},))
+    deep = Composition(({(layout.num_layers, "residual"): torch.ones(1, layout.hidden_size)},))
+    edit = Edit(0, torch.ones(layout.hidden_size), 1.0)
+    for composition, edits, words in (
+        (wide, (), "hidden size"),
+        (deep, (), "names layer"),
+        (good, (edit,), "both edits and a composition"),
+    ):
+        request = Request(0, (5, 6), Text(sampling, composition=composition), edits)
+        with pytest.raises(ConfigError, match=words):
+            list(Engine(loaded).run([request]))
 
 
 PAIRS = [

@@ -16,11 +16,12 @@ from dataclasses import replace
 
 import torch
 
+from trimtab.core.errors import ConfigError
 from trimtab.engine.batch import DecodeBatch
 from trimtab.engine.decode import Writing, extend, located
-from trimtab.engine.edits import Deltas
+from trimtab.engine.edits import Deltas, check
 from trimtab.engine.head import Head
-from trimtab.engine.request import Composition, Place, Request, Text, TextResult
+from trimtab.engine.request import Composition, Edit, Place, Request, Site, Text, TextResult
 from trimtab.engine.sampling import Sampler
 from trimtab.engine.scheduler import Limits
 from trimtab.models.load import LoadedModel
@@ -46,6 +47,25 @@ def compose(
             yield from batch.write()
 
 
+def check_compositions(
+    requests: Sequence[Request], num_layers: int, width: dict[Site, int]
+) -> None:
+    """Raise ConfigError for a composition that does not fit the model, or beside edits."""
+    checked: set[int] = set()
+    for request in requests:
+        want = request.want
+        if not isinstance(want, Text) or want.composition is None:
+            continue
+        if request.edits:
+            raise ConfigError(f"Request {request.key!r} has both edits and a composition.")
+        if id(want.composition) in checked:
+            continue
+        checked.add(id(want.composition))
+        for of_property in want.composition.properties:
+            for (layer, site), values in of_property.items():
+                check([Edit(layer, step, 1.0, site=site) for step in values], num_layers, width)
+
+
 class _Composing:
     """A batch of rows with one composition, and their twins."""
 
@@ -64,10 +84,9 @@ class _Composing:
         ]
         self._sampler = Sampler(wants, head)
         self._most = max(want.sampling.max_tokens for want in wants)
-        plain = [replace(request, edits=()) for request in requests]
         self._times = 1 + len(composition.properties)
-        self._twins = self._batch(plain * self._times, limits)
-        self._real = self._batch(plain, limits)
+        self._twins = self._batch(list(requests) * self._times, limits)
+        self._real = self._batch(list(requests), limits)
         self._strengths: list[torch.Tensor] = []
 
     def _batch(self, requests: list[Request], limits: Limits) -> DecodeBatch:

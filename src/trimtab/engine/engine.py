@@ -15,7 +15,7 @@ from trimtab.core.errors import ConfigError
 from trimtab.engine.allocator import keep_freed_memory
 from trimtab.engine.attention import check_family
 from trimtab.engine.capture import capture
-from trimtab.engine.composition import compose
+from trimtab.engine.composition import check_compositions, compose
 from trimtab.engine.decode import write
 from trimtab.engine.edits import check
 from trimtab.engine.head import Head
@@ -103,6 +103,7 @@ class Engine:
                 raise ConfigError(f"Request {request.key!r} has an empty prompt.")
             check(request.edits, self.num_layers, width)
             by_kind.setdefault(type(request.want), []).append(request)
+        check_compositions(requests, self.num_layers, width)
         for kind, some in by_kind.items():
             yield from _without_gradients(self._results(kind, some))
 
