@@ -41,7 +41,7 @@ _MOST_SCORES = 2**19
 """Scores computed at a time; bounds memory and keeps them in the processor's cache."""
 
 LOG2_E = math.log2(math.e)
-"""Scores merged by log-sum-exp are in units of log 2: ``exp2`` is faster than ``exp``, much so for very small results."""
+"""Scores merged by log-sum-exp are in units of log 2: ``exp2`` is faster, most where it is tiny."""
 
 HIDDEN = -1e30
 """What a mask adds to a score that must not count; finite, so that a part may be hidden whole."""
