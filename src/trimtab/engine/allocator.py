@@ -10,6 +10,7 @@ import torch
 
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
+_M_ARENA_MAX = -8
 _LARGEST_FROM_HEAP = 32 * 2**20
 _MADV_HUGEPAGE = 14
 _MADV_PAGEOUT = 21
@@ -25,6 +26,8 @@ def keep_freed_memory() -> None:
         libc = ctypes.CDLL(None)
         libc.mallopt(_M_MMAP_THRESHOLD, _LARGEST_FROM_HEAP)
         libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+        # a thread's own heap is small and handed back
+        libc.mallopt(_M_ARENA_MAX, 1)
 
 
 def page_out(tensor: torch.Tensor) -> None:

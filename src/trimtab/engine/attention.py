@@ -215,8 +215,9 @@ def _slice_sums(
     total = p.sum(dim=-1, keepdim=True)
     p = p.to(q.dtype).flatten(2, 3)
     weights = p.split([value.shape[2] for _, value in pages], dim=-1)
-    outs = [torch.matmul(w, value) for w, (_, value) in zip(weights, pages, strict=True)]
-    out = outs[0] if len(outs) == 1 else torch.stack(outs).sum(dim=0)
+    out = torch.matmul(weights[0], pages[0][1])
+    for weight, (_, value) in zip(weights[1:], pages[1:], strict=True):
+        out = out + torch.matmul(weight, value)
     return out.unflatten(2, q.shape[2:4]), total, top
 
 

@@ -5,7 +5,7 @@ Shapes: B rows, H hidden.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 import torch
@@ -120,7 +120,7 @@ class DecodeBatch:
             if cache is None or cache.is_empty(layer):
                 continue
             row_B = self._row_B if cache is self._prompts else np.zeros_like(self._row_B)
-            key = (name + cache.slot_LB[layer, row_B].tobytes(), window)
+            key = (name + cache.signature(layer, row_B), window)
             if key not in self._parts:
                 position_B = self._own.position_B
                 self._parts[key] = cache.part(layer, row_B, position_B, window)
@@ -149,15 +149,19 @@ class Primer:
 def chunks(segments: Sequence[Segment], most_tokens: int) -> list[list[int]]:
     """Cut segments into lists of indices of at most ``most_tokens`` distinct tokens each.
 
-    Equal neighbours count once; a longer segment is alone.
+    Equal segments with equal edits count once; a longer segment is alone.
     """
     result: list[list[int]] = []
+    counted: set[Hashable] = set()
     total = 0
     for i, segment in enumerate(segments):
-        new = 0 if i and segments[i - 1].tokens == segment.tokens else len(segment.tokens)
+        what = (segment.tokens, segment.start, tuple(segment.acts()))
+        new = 0 if what in counted else len(segment.tokens)
         if not result or (new and total + new > most_tokens):
             result.append([])
-            total = 0
+            counted.clear()
+            total, new = 0, len(segment.tokens)
         result[-1].append(i)
+        counted.add(what)
         total += new
     return result

@@ -86,6 +86,8 @@ class PrefixCache:
         lengths, starts = (
             np.pad(table, (0, max(0, max(slots) + 1 - len(table)))) for table in self._tables[layer]
         )
+        # what nobody uses any more must not be read
+        lengths[[slot for slot in range(len(lengths)) if slot not in taken]] = 0
         lengths[slots], starts[slots] = length_C, start_C
         self._tables[layer] = (lengths, starts)
         return torch.tensor(slots, device=self.device)
@@ -126,6 +128,12 @@ class PrefixCache:
     def is_known(self, layer: int) -> bool:
         """Whether a block was reached: reading activations stops below the last."""
         return bool(len(self._tables[layer][0]))
+
+    def signature(self, layer: int, row_T: np.ndarray) -> bytes:
+        """Return what ``part`` depends on beside positions: blocks that agree share parts."""
+        lengths, starts = self._tables[layer]
+        arrays = (self.slot_LB[layer, row_T], lengths, starts)
+        return b"|".join(array.tobytes() for array in arrays)
 
     def is_empty(self, layer: int) -> bool:
         """Whether no slot of a block holds a token."""

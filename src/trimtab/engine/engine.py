@@ -8,22 +8,24 @@ cells share batches. Texts, option scores and activations go through the same fo
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import torch
 
 from trimtab.core.errors import ConfigError
+from trimtab.engine import parallel
 from trimtab.engine.allocator import keep_freed_memory
 from trimtab.engine.attention import check_family
 from trimtab.engine.capture import capture
 from trimtab.engine.composition import check_compositions, compose
 from trimtab.engine.decode import write
 from trimtab.engine.edits import check
-from trimtab.engine.head import Head
 from trimtab.engine.options import score
 from trimtab.engine.packed import pack
+from trimtab.engine.parallel import Work, Worker, workers
 from trimtab.engine.request import Options, Request, Result, Site, Text
 from trimtab.engine.scheduler import Ladder, Limits, Load, order
-from trimtab.engine.within_memory import Work, within_memory
+from trimtab.engine.within_memory import within_memory
 from trimtab.models.load import LoadedModel
 
 _TOKENS = 4096
@@ -56,7 +58,7 @@ class Engine:
             max_rows or _ROWS.get(loaded.resolved.spec.dtype, _MOST_ROWS), max_tokens
         )
         self.renderer = loaded.renderer
-        self._head = Head(loaded)
+        self._workers = workers(loaded)
         self._ladder = Ladder(self.limits)
 
     @property
@@ -112,26 +114,31 @@ class Engine:
             ordered = [requests[i] for i in order([Load(r.prompt, 0) for r in requests])]
             dynamic = [r for r in ordered if isinstance(r.want, Text) and r.want.composition]
             fixed = [r for r in ordered if isinstance(r.want, Text) and not r.want.composition]
-            yield from self._work("text", self._write, fixed)
-            yield from self._work("composition", self._compose, dynamic)
+            yield from self._work("text", _write, fixed)
+            yield from self._work("composition", _compose, dynamic)
         else:
-            work = self._score if kind is Options else self._capture
+            work: Work = _score if kind is Options else _capture
             yield from self._work(kind.__name__, work, requests)
 
     def _work(self, kind: str, work: Work, requests: Sequence[Request]) -> Iterator[Result]:
-        return within_memory(self.loaded, self._ladder, kind, work, requests)
+        divided = partial(parallel.run, self._workers, work)
+        return within_memory(self.loaded, self._ladder, kind, divided, requests)
 
-    def _write(self, requests: Sequence[Request], limits: Limits) -> Iterator[Result]:
-        return write(self.loaded, self._head, requests, limits)
 
-    def _compose(self, requests: Sequence[Request], limits: Limits) -> Iterator[Result]:
-        return compose(self.loaded, self._head, requests, limits)
+def _write(worker: Worker, requests: Sequence[Request], limits: Limits) -> Iterator[Result]:
+    return write(worker.loaded, worker.head, requests, limits)
 
-    def _score(self, requests: Sequence[Request], limits: Limits) -> Iterator[Result]:
-        return score(self.loaded, self._head, requests, limits)
 
-    def _capture(self, requests: Sequence[Request], limits: Limits) -> Iterator[Result]:
-        return capture(self.loaded, requests, limits)
+def _compose(worker: Worker, requests: Sequence[Request], limits: Limits) -> Iterator[Result]:
+    return compose(worker.loaded, worker.head, requests, limits)
+
+
+def _score(worker: Worker, requests: Sequence[Request], limits: Limits) -> Iterator[Result]:
+    return score(worker.loaded, worker.head, requests, limits)
+
+
+def _capture(worker: Worker, requests: Sequence[Request], limits: Limits) -> Iterator[Result]:
+    return capture(worker.loaded, requests, limits)
 
 
 def _without_gradients(results: Iterator[Result]) -> Iterator[Result]:

@@ -17,6 +17,7 @@ from torch import nn
 
 from trimtab.engine.attention import Parts, attending
 from trimtab.engine.edits import Deltas, add
+from trimtab.engine.parallel import stop_if_unwanted
 from trimtab.engine.request import Place
 from trimtab.models.load import LoadedModel
 
@@ -45,6 +46,7 @@ def forward(
             the number of blocks stands for what follows the last.
         readers: Readers of activations.
     """
+    stop_if_unwanted()
     layout = loaded.layout
     dummy: Any = torch.zeros((1, 1, 1, 1), dtype=loaded.dtype, device=loaded.device)
     mask = dict.fromkeys(layout.layer_types, dummy) if layout.mask_as_dict else dummy

@@ -37,6 +37,10 @@ class PackedWeight:
         self._packed = torch.ops.mkldnn._reorder_linear_weight(weight.detach().contiguous(), None)
         self._bias = None if bias is None else bias.detach()
 
+    def __deepcopy__(self, _memo: dict[int, object]) -> PackedWeight:
+        """Return itself: it never changes, and its layout can't be copied."""
+        return self
+
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """Return ``x @ weight.T + bias``."""
         y: torch.Tensor = torch.ops.mkldnn._linear_pointwise(

@@ -177,7 +177,7 @@ class Pass:
             if past.cache.is_empty(layer):
                 continue
             row_T = np.array(past.rows)[plan.row_T]
-            memo = (index, number, past.cache.slot_LB[layer, row_T].tobytes(), window)
+            memo = (index, number, past.cache.signature(layer, row_T), window)
             if memo not in self._memo:
                 self._memo[memo] = past.cache.part(layer, row_T, plan.position_T, window)
             seen.append((self._memo[memo], [past.cache.view(layer)]))

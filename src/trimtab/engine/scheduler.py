@@ -81,6 +81,27 @@ def batches(loads: Sequence[Load], most_tokens: int) -> list[list[int]]:
     return result
 
 
+def divide(loads: Sequence[Load], num_shares: int) -> list[list[int]]:
+    """Return the indices of ``loads`` in at most ``num_shares`` shares of about equal work.
+
+    Equal prompts stay together unless they are more than one share's work. The order within a
+    share is that of ``loads``.
+    """
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for index, load in enumerate(loads):
+        groups.setdefault(load.prompt, []).append(index)
+    most = -(-len(loads) // max(1, num_shares))
+    shares: list[list[int]] = [[] for _ in range(max(1, num_shares))]
+    done = [0] * len(shares)
+    for prompt, group in groups.items():
+        for at in range(0, len(group), most):
+            piece = group[at : at + most]
+            lightest = done.index(min(done))
+            shares[lightest] += piece
+            done[lightest] += len(prompt) + sum(loads[i].num_tokens for i in piece)
+    return [sorted(share) for share in shares if share]
+
+
 def entering(num_free: int, num_rows: int) -> bool:
     """Whether waiting rows shall enter now: a few at a time, for a prompt pass has its cost."""
     return num_free >= max(1, num_rows * _ENTER_WHEN_FREE)
