@@ -5,8 +5,8 @@ waits for the slowest thread and for Python; two workers that own half of the ro
 (``bench/RESULTS.md``). Workers share the weights, and each has a module tree of its own, because
 edits and caches hang on modules while a forward runs.
 
-How rows are divided depends on the requests and the number of workers alone, and so do results: in
-the last bits, as with any other change of a batch's shape.
+How rows are divided and in which order results come depends on the requests and the number of
+workers alone. Results do so in the last bits, as with any other change of a batch's shape.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ class Worker:
 
 Job = tuple[Worker, Sequence[Request]]
 Work = Callable[[Worker, Sequence[Request], Limits], Iterator[Result]]
+_Found = queue.SimpleQueue[Result | BaseException | None]
 
 
 def workers(loaded: LoadedModel) -> list[Worker]:
@@ -107,53 +108,63 @@ def _worth(requests: Sequence[Request], loads: Sequence[Load]) -> int:
 
 
 class _Crew:
-    """Threads that work at the same time, and the queue of what they found."""
+    """Threads that work at the same time, each with a queue of what it found."""
 
     def __init__(self, work: Work, jobs: Sequence[Job], limits: Limits) -> None:
         self._work = work
-        self._jobs = jobs
         self._limits = limits
-        self._found: queue.SimpleQueue[Result | BaseException | None] = queue.SimpleQueue()
+        self._jobs = jobs
+        self._queues: list[_Found] = [queue.SimpleQueue() for _ in jobs]
         self._stop = threading.Event()
 
     def results(self) -> Iterator[Result]:
-        """Yield results as they come; after an error, all that is there and then the error."""
+        """Yield one result of each worker in turn, so that their order never depends on time.
+
+        After an error the other workers stop, all that they found is yielded and the error raised.
+        """
         num_threads = torch.get_num_threads()
         each = max(1, num_threads // len(self._jobs))
-        crew = [threading.Thread(target=self._run, args=(job, each)) for job in self._jobs]
+        crew = [
+            threading.Thread(target=self._run, args=(job, found, each), name=f"trimtab-worker-{i}")
+            for i, (job, found) in enumerate(zip(self._jobs, self._queues, strict=True))
+        ]
         for thread in crew:
             thread.start()
-        errors: list[BaseException] = []
-        at_work = len(crew)
         try:
-            while at_work:
-                found = self._found.get()
-                if isinstance(found, BaseException):
-                    errors.append(found)
-                    self._stop.set()
-                elif found is None:
-                    at_work -= 1
-                else:
-                    yield found
+            yield from self._in_turn()
         finally:
             self._stop.set()
             for thread in crew:
                 thread.join()
             torch.set_num_threads(num_threads)
+
+    def _in_turn(self) -> Iterator[Result]:
+        errors: list[BaseException] = []
+        at_work = list(self._queues)
+        while at_work:
+            for found in list(at_work):
+                item = found.get()
+                if item is None:
+                    at_work.remove(found)
+                elif isinstance(item, BaseException):
+                    errors.append(item)
+                else:
+                    yield item
         if errors:
             raise errors[0]
 
-    def _run(self, job: Job, num_threads: int) -> None:
+    def _run(self, job: Job, found: _Found, num_threads: int) -> None:
         worker, requests = job
         _stopping.set(self._stop)
         torch.set_num_threads(num_threads)
         try:
             with torch.no_grad():
                 for result in self._work(worker, requests, self._limits):
-                    self._found.put(result)
+                    found.put(result)
         except _Stopped:
             pass
         except BaseException as error:  # raised again by the thread that asked for the results
-            self._found.put(error)
+            self._stop.set()
+            found.put(error)
         finally:
-            self._found.put(None)
+            found.put(None)

@@ -2,10 +2,12 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import torch
 
+from trimtab.core.errors import NonFiniteError
 from trimtab.core.spec import ModelSpec
 from trimtab.core.types import SamplingParams
 from trimtab.engine import parallel
@@ -75,12 +77,33 @@ def test_workers_share_weights_but_no_modules(loaded, two_threads):
     assert all(a is b for a, b in pairs)
 
 
+def at_work() -> list[str]:
+    return [t.name for t in threading.enumerate() if t.name.startswith("trimtab-worker")]
+
+
+def test_results_come_in_the_same_order_each_time(loaded, two_threads):
+    orders = [[r.key for r in Engine(loaded).run(work(loaded))] for _ in range(3)]
+    assert orders[0] == orders[1] == orders[2]
+
+
 def test_consumer_that_leaves_stops_the_workers(loaded, two_threads):
     many = SamplingParams(max_tokens=30)
     requests = [Request(i, (5, 6, 7 + i), Text(many)) for i in range(12)]
     requests[0] = Request(0, (5, 6, 7), Text(SamplingParams(max_tokens=1)))
     results = Engine(loaded).run(requests)
-    assert next(results).key == 0
+    next(results)
+    assert at_work()
     results.close()
-    assert threading.active_count() == 1
+    assert not at_work()
+    assert torch.get_num_threads() == 2
+
+
+def test_error_of_one_worker_ends_the_others_and_is_raised(loaded, two_threads):
+    v = torch.full((loaded.layout.hidden_size,), 1e30)
+    many = SamplingParams(max_tokens=30)
+    requests = [Request(i, (5, 6, 7 + i), Text(many)) for i in range(12)]
+    requests[7] = replace(requests[7], edits=(Edit(0, v, 1e30),))
+    with pytest.raises(NonFiniteError):
+        list(Engine(loaded).run(requests))
+    assert not at_work()
     assert torch.get_num_threads() == 2
