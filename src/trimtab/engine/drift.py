@@ -1,7 +1,7 @@
 """How far answers move when numbers are rounded differently: measured, not hidden.
 
-The same requests are run twice, in another number format or another batch shape, and compared row by
-row. Two runs of a deterministic engine in one shape and format have no drift at all.
+The same requests are run twice, in another number format or another batch shape, and compared row
+by row. Two runs of a deterministic engine in one shape and format have no drift at all.
 """
 
 from __future__ import annotations
