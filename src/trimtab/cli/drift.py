@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.table import Table
 
+from trimtab.cli.phases import wide_console
 from trimtab.core.errors import ConfigError
 from trimtab.core.lazy import lazy
 from trimtab.core.spec import ModelSpec
@@ -56,7 +56,7 @@ def show(target: str, dtype: str | None, limit: int, max_tokens: int) -> None:
         raise ConfigError(f"--dtype {dtype!r} is none of {', '.join(_FORMATS)}.")
     spec, asked = _target(target, limit)
     chosen = dtype or ("bfloat16" if spec.dtype == "float32" else spec.dtype)
-    console = Console()
+    console = wide_console()
     count = threads.choose(threads.take_readings())
     if count.notice:
         console.print(count.notice, highlight=False, markup=False)
@@ -65,7 +65,7 @@ def show(target: str, dtype: str | None, limit: int, max_tokens: int) -> None:
     together, alone = _answers(spec, chosen, asked, max_tokens, alone=True)
     columns = {
         f"{chosen} against float32": drifts.compare(reference, together),
-        f"{chosen}, one at a time against together": drifts.compare(together, alone),
+        f"{chosen} alone against batched": drifts.compare(together, alone),
     }
     console.print(_table(f"drift of {spec.id} on {spec.device}", columns))
 

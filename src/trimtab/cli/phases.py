@@ -46,8 +46,7 @@ def run_all(run: Run) -> None:
         _run(run, PHASES)
     except JudgeError as error:
         failed = error
-    show_report(run)
-    _show_speed(run, before)
+    show_report(run, _speed(run, before))
     if failed is not None:
         raise failed
     gates.require(run)
@@ -59,7 +58,8 @@ def run_some(run: Run, phase: str) -> None:
     try:
         _run(run, (phase,))
     finally:
-        _show_speed(run, before)
+        for line in _speed(run, before):
+            wide_console().print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def add_judges(run: Run, texts: Sequence[str]) -> None:
@@ -74,9 +74,9 @@ def add_judges(run: Run, texts: Sequence[str]) -> None:
         run.add_judge(plan_judge(component, subject))
 
 
-def show_report(run: Run) -> None:
-    """Write the report, print its tables and say where it is."""
-    console = _console()
+def show_report(run: Run, speed: Sequence[str] = ()) -> None:
+    """Write the report, print its tables and ``speed``, and say where it is."""
+    console = wide_console()
     written = write_report(
         run, gates.read(run), run.dir, loads=load.read(run.dir), notices=notices(run)
     )
@@ -88,20 +88,19 @@ def show_report(run: Run) -> None:
         if gate.status != "pass":
             line = f"{gate.status}: {gate.name}: {gate.detail}"
             console.print(line, highlight=False, markup=False)
-    console.print(f"report: {written.html}", highlight=False, markup=False, soft_wrap=True)
+    for line in (*speed, f"report: {written.html}"):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-def _show_speed(run: Run, before: int) -> None:
-    """Say what was measured since there were ``before`` records, and whether it counts."""
+def _speed(run: Run, before: int) -> list[str]:
+    """Return what was measured since there were ``before`` records, and whether it counts."""
     records = load.read(run.dir)[before:]
     if not records:
-        return
-    lines = [load.speed_line(records), load.disturbance(records)]
-    for line in filter(None, lines):
-        _console().print(line, highlight=False, markup=False, soft_wrap=True)
+        return []
+    return [line for line in (load.speed_line(records), load.disturbance(records)) if line]
 
 
-def _console() -> Console:
+def wide_console() -> Console:
     """Return a console that is wide enough for tables in a pipe, where there is no terminal."""
     return Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
 
