@@ -27,12 +27,9 @@ def test_a_run_in_bfloat16_says_so_once_and_records_what_it_cost(
     assert re.search(r"generate [\d.]+ s, [\d,]+ tokens/s;.*; cpu bfloat16, threads: 1; ", line)
     attempt = run / "attempts" / "0001"
     rows = [json.loads(row) for row in (attempt / "load.jsonl").read_text().splitlines()]
-    assert [row["phase"] for row in rows] == [
-        "fit",
-        "generate",
-        "score choice",
-        "score text_health",
-    ]
+    phases = [row["phase"] for row in rows]
+    assert phases[:2] == ["fit", "generate"]
+    assert {"score choice", "score text_health"} <= set(phases[2:])
     lines = [
         row
         for path in run.glob("completions/*/*.jsonl")
@@ -41,7 +38,7 @@ def test_a_run_in_bfloat16_says_so_once_and_records_what_it_cost(
     assert rows[1]["rows"] == len(lines)
     assert rows[1]["tokens"] == sum(r["num_tokens"] or r["num_prompt_tokens"] for r in lines)
     assert (rows[1]["device"], rows[1]["dtype"], rows[1]["threads"]) == ("cpu", "bfloat16", 1)
-    assert rows[2]["device"] is None
+    assert rows[phases.index("score text_health")]["device"] is None
     assert json.loads((attempt / "manifest.json").read_text())["machine"]["threads"] == 1
     again = trimtab(["resume", str(run)], logs)
     assert "speed:" not in again.out, "nothing was owed"
