@@ -18,7 +18,7 @@ from trimtab.core.errors import ConfigError, did_you_mean
 from trimtab.core.folder import Folder, extension_dirs
 from trimtab.interventions.base import INTERVENTIONS
 from trimtab.judges.base import JUDGES
-from trimtab.models import bundled
+from trimtab.models import bundled, threads
 from trimtab.models.cache import cache_dir
 from trimtab.models.load import guess_device
 from trimtab.recipes.base import RECIPES
@@ -85,7 +85,7 @@ def doctor() -> None:
     for package in ("trimtab", "torch", "transformers", "tokenizers", "safetensors", "numpy"):
         table.add_row(package, _version(package))
     table.add_row("device", guess_device())
-    table.add_row("cores", str(os.cpu_count()))
+    table.add_row("cores", _cores())
     table.add_row("model cache", str(cache_dir()))
     table.add_row("free disk", f"{shutil.disk_usage(Path.cwd()).free / 2**30:.0f} GiB here")
     table.add_row("extensions", ", ".join(map(str, extension_dirs())) or "none (TRIMTAB_PATH)")
@@ -98,6 +98,17 @@ def doctor() -> None:
         found = "installed" if present else f"missing: pip install 'trimtab[{extra}]'"
         table.add_row(module, Text(found))
     Console().print(table)
+
+
+def _cores() -> str:
+    """Return what this process may use of the machine, and what other processes use."""
+    found = threads.take_readings()
+    load = "unknown" if found.other_load is None else f"{found.other_load:.1f} cores"
+    return (
+        f"{os.cpu_count()}, {found.allowed} for this process; other load: "
+        f"{'not measured (OMP_NUM_THREADS is set)' if found.asked else load}; "
+        f"threads of a new run: {threads.choose(found).count}"
+    )
 
 
 def _version(package: str) -> str:

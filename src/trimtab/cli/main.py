@@ -124,12 +124,32 @@ def list_members(
     inspect.list_members(what)
 
 
-@app.command()
-def doctor() -> None:
+doctor_app = typer.Typer(invoke_without_command=True)
+app.add_typer(doctor_app, name="doctor")
+
+
+@doctor_app.callback()
+def doctor(context: typer.Context) -> None:
     """Show the machine, versions, devices and folders, and what is missing."""
     from trimtab.cli import inspect
 
-    inspect.doctor()
+    if context.invoked_subcommand is None:
+        inspect.doctor()
+
+
+@doctor_app.command()
+def drift(
+    target: Annotated[str, typer.Argument(help="Experiment file, or a model.", show_default=False)],
+    dtype: Annotated[
+        str | None, typer.Option(help="Number format; the file's if none is given, or bfloat16.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Most texts, and most questions.")] = 32,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Most tokens of a text.")] = 48,
+) -> None:
+    """Measure how far answers in a number format are from float32's."""
+    from trimtab.cli import drift
+
+    drift.show(target, dtype, limit, max_tokens)
 
 
 def main() -> None:

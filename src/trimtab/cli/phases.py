@@ -15,11 +15,13 @@ from trimtab.core.config import validate
 from trimtab.core.errors import ConfigError, JudgeError, TrimtabError
 from trimtab.core.folder import add_extension
 from trimtab.core.spec import Component, Plan
+from trimtab.models import threads
 from trimtab.models.load import resolve
 from trimtab.reports.write import headline_tables, write_report
-from trimtab.runs import gates
-from trimtab.runs.attempts import open_attempt
+from trimtab.runs import gates, load
+from trimtab.runs.attempts import open_attempt, recorded_threads
 from trimtab.runs.log import log_to
+from trimtab.runs.notices import notices
 from trimtab.runs.pipeline import PHASES, run_phases
 from trimtab.runs.planning import plan_judge
 from trimtab.runs.store import Run
@@ -39,11 +41,12 @@ def open_run(run_dir: Path) -> Run:
 def run_all(run: Run) -> None:
     """Run all phases and the report; a failed judge is reported after the report is written."""
     failed: JudgeError | None = None
+    before = len(load.read(run.dir))
     try:
         _run(run, PHASES)
     except JudgeError as error:
         failed = error
-    show_report(run)
+    show_report(run, _speed(run, before))
     if failed is not None:
         raise failed
     gates.require(run)
@@ -51,7 +54,12 @@ def run_all(run: Run) -> None:
 
 def run_some(run: Run, phase: str) -> None:
     """Run one phase."""
-    _run(run, (phase,))
+    before = len(load.read(run.dir))
+    try:
+        _run(run, (phase,))
+    finally:
+        for line in _speed(run, before):
+            wide_console().print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def add_judges(run: Run, texts: Sequence[str]) -> None:
@@ -66,10 +74,12 @@ def add_judges(run: Run, texts: Sequence[str]) -> None:
         run.add_judge(plan_judge(component, subject))
 
 
-def show_report(run: Run) -> None:
-    """Write the report, print its tables and say where it is."""
-    console = _console()
-    written = write_report(run, gates.read(run), run.dir)
+def show_report(run: Run, speed: Sequence[str] = ()) -> None:
+    """Write the report, print its tables and ``speed``, and say where it is."""
+    console = wide_console()
+    written = write_report(
+        run, gates.read(run), run.dir, loads=load.read(run.dir), notices=notices(run)
+    )
     for table in headline_tables(written.summary):
         console.print(table.to_rich())
     for problem in run.problems():
@@ -78,22 +88,35 @@ def show_report(run: Run) -> None:
         if gate.status != "pass":
             line = f"{gate.status}: {gate.name}: {gate.detail}"
             console.print(line, highlight=False, markup=False)
-    console.print(f"report: {written.html}", highlight=False, markup=False, soft_wrap=True)
+    for line in (*speed, f"report: {written.html}"):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-def _console() -> Console:
+def _speed(run: Run, before: int) -> list[str]:
+    """Return what was measured since there were ``before`` records, and whether it counts."""
+    records = load.read(run.dir)[before:]
+    if not records:
+        return []
+    return [line for line in (load.speed_line(records), load.disturbance(records)) if line]
+
+
+def wide_console() -> Console:
     """Return a console that is wide enough for tables in a pipe, where there is no terminal."""
     return Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
 
 
 def _run(run: Run, phases: Sequence[str]) -> None:
     progress = make_progress()
-    attempt = open_attempt(run.dir, sys.argv, inputs=_inputs(run.plan))
+    recorded = recorded_threads(run.dir)
+    chosen = threads.choose(threads.take_readings(new=recorded is None), recorded)
+    attempt = open_attempt(run.dir, sys.argv, _inputs(run.plan), chosen.count)
     for warning in attempt.warnings:
         progress.note(f"warning: {warning}")
+    for notice in filter(None, [chosen.notice, *notices(run)]):
+        progress.note(f"note: {notice}")
     with log_to(attempt.log_file):
         try:
-            run_phases(run, phases, attempt.number, progress)
+            run_phases(run, phases, attempt.number, progress, chosen.count)
         except TrimtabError:
             _log.exception("stopped")
             raise

@@ -30,6 +30,70 @@ class GateLike(Protocol):
         ...
 
 
+class LoadLike(Protocol):
+    """What one phase cost; ``runs.load.PhaseLoad`` is one, and says what each number is."""
+
+    @property
+    def attempt(self) -> int:
+        """Number of the attempt."""
+        ...
+
+    @property
+    def phase(self) -> str:
+        """Name of the phase."""
+        ...
+
+    @property
+    def finished(self) -> bool:
+        """Whether it came to its end."""
+        ...
+
+    @property
+    def seconds(self) -> float:
+        """Wall time."""
+        ...
+
+    @property
+    def rows(self) -> int:
+        """Rows written."""
+        ...
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """Speed."""
+        ...
+
+    @property
+    def threads(self) -> int | None:
+        """Threads of the models."""
+        ...
+
+    @property
+    def other_load(self) -> float | None:
+        """Cores that other processes kept busy."""
+        ...
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether that was too much for the time to say anything."""
+        ...
+
+    @property
+    def peak_memory_mib(self) -> float | None:
+        """Most resident memory so far."""
+        ...
+
+    @property
+    def device(self) -> str | None:
+        """Where models ran."""
+        ...
+
+    @property
+    def dtype(self) -> str | None:
+        """Their number formats."""
+        ...
+
+
 class RunSource(Protocol):
     """The records of one run, read-only; a record that does not exist is left out."""
 

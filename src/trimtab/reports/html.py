@@ -55,6 +55,9 @@ def render_html(
     methods: Sequence[Table],
     figures: Sequence[Path],
     blocks: Iterable[Block],
+    *,
+    notices: Sequence[str] = (),
+    speed: Table | None = None,
 ) -> str:
     """Return the page.
 
@@ -65,6 +68,8 @@ def render_html(
         methods: Tables of the methods section.
         figures: Files that ``write_figures`` wrote; the SVG ones are put into the page.
         blocks: The records, for the answers browser.
+        notices: Lines that stand below the honesty checks.
+        speed: The table at the end, if anything was measured.
     """
     script = (_TEMPLATES / "app.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -79,6 +84,8 @@ def render_html(
         summary=summary,
         gates=gates,
         worst=_worst(gates),
+        notices=notices,
+        speed=speed,
         cards=_cards(summary),
         groups={c["condition"]: c["group"] for c in summary["conditions"]},
         tables=[t for t in tables if not _folded(t)],

@@ -17,12 +17,17 @@ def render_markdown(
     tables: Sequence[Table],
     methods: Sequence[Table],
     figures: Sequence[Path],
+    *,
+    notices: Sequence[str] = (),
+    speed: Table | None = None,
 ) -> str:
     """Return the report as Markdown; figures are linked as ``figures/<name>.png``."""
     parts = [f"# {summary['name']}", summary["finding"]]
     if gates:
         checks = "\n".join(f"- **{g.status}** {g.name}: {g.detail}" for g in gates)
         parts += ["## Honesty checks", checks]
+    if notices:
+        parts += ["## Notes", "\n".join(f"- {notice}" for notice in notices)]
     parts += ["## Results", *(table.to_markdown().rstrip() for table in tables)]
     pictures = [path for path in figures if path.suffix == ".png"]
     if pictures:
@@ -31,4 +36,6 @@ def render_markdown(
     glossary = "\n".join(f"- **{term}**: {meaning}" for term, meaning in GLOSSARY)
     parts += ["## Methods", *(table.to_markdown().rstrip() for table in methods), glossary]
     parts.append(f"Statistics seed: {summary['seed']}.")
+    if speed is not None:
+        parts.append(speed.to_markdown().rstrip())
     return "\n\n".join(parts) + "\n"

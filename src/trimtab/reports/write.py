@@ -15,7 +15,8 @@ from trimtab.reports._methods import (
     protocol_table,
 )
 from trimtab.reports._rows import read_blocks
-from trimtab.reports._source import GateLike, RunSource
+from trimtab.reports._source import GateLike, LoadLike, RunSource
+from trimtab.reports._speed import speed_table
 from trimtab.reports.figures import write_figures
 from trimtab.reports.html import render_html
 from trimtab.reports.markdown import render_markdown
@@ -40,13 +41,22 @@ class Written:
     files: tuple[Path, ...]
 
 
-def write_report(run: RunSource, gates: Sequence[GateLike], out_dir: Path) -> Written:
-    """Write the whole report of ``run`` below ``out_dir``; equal records give equal bytes.
+def write_report(
+    run: RunSource,
+    gates: Sequence[GateLike],
+    out_dir: Path,
+    *,
+    loads: Sequence[LoadLike] = (),
+    notices: Sequence[str] = (),
+) -> Written:
+    """Write the whole report of ``run`` below ``out_dir``; equal arguments give equal bytes.
 
     Args:
         run: The run, in whatever state it is; what is missing is shown as missing.
         gates: The honesty checks so far.
         out_dir: The run directory, usually: takes ``summary.json`` and ``report/``.
+        loads: What each phase cost, for the table at the end; not in ``summary.json``.
+        notices: Lines on settings that weaken what the run guarantees.
     """
     summary = summarise(run)
     report = out_dir / "report"
@@ -59,13 +69,18 @@ def write_report(run: RunSource, gates: Sequence[GateLike], out_dir: Path) -> Wr
         model_table(run),
         judge_table(run),
     ]
+    speed = speed_table(loads) if loads else None
     files = [_write(out_dir / "summary.json", to_json(summary))]
-    for table in (*tables, numbers_table(summary), *methods):
+    for table in (*tables, numbers_table(summary), *methods, *([speed] if speed else [])):
         path = report / "tables" / f"{_stem(table)}.csv"
         files.append(_write(path, table.to_csv()))
     figures = write_figures(summary, report / "figures")
-    markdown = render_markdown(summary, gates, tables, methods, figures)
-    page = render_html(summary, gates, tables, methods, figures, read_blocks(run))
+    markdown = render_markdown(
+        summary, gates, tables, methods, figures, notices=notices, speed=speed
+    )
+    page = render_html(
+        summary, gates, tables, methods, figures, read_blocks(run), notices=notices, speed=speed
+    )
     html = _write(report / "index.html", page)
     files += [*figures, _write(report / "report.md", markdown), html]
     return Written(summary, html, tuple(files))

@@ -40,7 +40,10 @@ class Attempt:
 
 
 def open_attempt(
-    run_dir: Path, command: Sequence[str], inputs: Mapping[str, str] | None = None
+    run_dir: Path,
+    command: Sequence[str],
+    inputs: Mapping[str, str] | None = None,
+    threads: int | None = None,
 ) -> Attempt:
     """Start an attempt: take the next number and write down the state of everything.
 
@@ -48,19 +51,29 @@ def open_attempt(
         run_dir: The run.
         command: The command line; values that look like keys are left out of the manifest.
         inputs: Hashes of data, templates and the like, by name.
+        threads: Threads that models compute with, if they were chosen.
 
     Raises:
         StoreError: The folder can't be made or written.
     """
     earlier = _numbers(run_dir)
     number, folder = _allocate(run_dir, max(earlier, default=0) + 1)
-    state = manifest.collect(inputs)
+    state = manifest.collect(inputs, threads)
     started = datetime.now(UTC).isoformat(timespec="seconds")
     record = {"attempt": number, "started": started, "command": _redact(command), **state}
     write_json(folder / "manifest.json", record)
     last = _last_manifest(run_dir, earlier)
     warnings = manifest.changes(last, state) if last is not None else []
     return Attempt(number, folder, tuple(warnings))
+
+
+def recorded_threads(run_dir: Path) -> int | None:
+    """Return the threads of the first attempt that chose some; None if there is none."""
+    for number in _numbers(run_dir):
+        state = _manifest(run_dir, number)
+        if state is not None and state["machine"].get("threads"):
+            return int(state["machine"]["threads"])
+    return None
 
 
 def _numbers(run_dir: Path) -> list[int]:
@@ -91,12 +104,16 @@ def _allocate(run_dir: Path, number: int) -> tuple[int, Path]:
 
 def _last_manifest(run_dir: Path, numbers: Sequence[int]) -> dict[str, Any] | None:
     """Return the newest manifest; an attempt that was killed at its start has none."""
-    for number in reversed(numbers):
-        path = _folder(run_dir, number) / "manifest.json"
-        if path.is_file():
-            found: dict[str, Any] = read_json(path)
-            return found
-    return None
+    found = (_manifest(run_dir, number) for number in reversed(numbers))
+    return next((state for state in found if state is not None), None)
+
+
+def _manifest(run_dir: Path, number: int) -> dict[str, Any] | None:
+    path = _folder(run_dir, number) / "manifest.json"
+    if not path.is_file():
+        return None
+    found: dict[str, Any] = read_json(path)
+    return found
 
 
 def _redact(command: Sequence[str]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from trimtab.core.errors import ModelError
@@ -11,9 +12,12 @@ from trimtab.core.lazy import lazy
 from trimtab.core.spec import ModelSpec
 
 if TYPE_CHECKING:
+    import torch
+
     from trimtab.engine import engine as engines
     from trimtab.models import embed, load
 else:
+    torch = lazy("torch")
     engines = lazy("trimtab.engine.engine")
     embed = lazy("trimtab.models.embed")
     load = lazy("trimtab.models.load")
@@ -24,8 +28,19 @@ _log = logging.getLogger(__name__)
 class EnginePool:
     """Hands out engines and sentence encoders; the subject and a judge may be the same object."""
 
-    def __init__(self) -> None:
-        """Start with nothing loaded."""
+    def __init__(
+        self,
+        threads: int | None = None,
+        using: Callable[[ModelSpec, int], None] | None = None,
+    ) -> None:
+        """Start with nothing loaded.
+
+        Args:
+            threads: Threads of torch in this process from the first model on; None leaves them be.
+            using: Told of each model that is handed out (resolved), and of the threads.
+        """
+        self._threads = threads
+        self._using = using
         self._engines: dict[tuple[str, str], engines.Engine] = {}
         self._encoders: dict[str, embed.SentenceEncoder] = {}
 
@@ -34,14 +49,18 @@ class EnginePool:
         key = (identity, spec.dtype)
         if key not in self._engines:
             _log.info("loading the model %s (%s)", spec.id, identity)
+            self._set_threads()
             self._engines[key] = engines.Engine(load.load_model(self._resolve(spec, identity)))
+        self._tell(self._engines[key].loaded.resolved.spec)
         return self._engines[key]
 
     def encoder(self, spec: ModelSpec, identity: str) -> embed.SentenceEncoder:
         """Return the sentence encoder of ``spec``; raise ModelError as ``engine`` does."""
         if identity not in self._encoders:
             _log.info("loading the encoder %s (%s)", spec.id, identity)
+            self._set_threads()
             self._encoders[identity] = embed.SentenceEncoder(self._resolve(spec, identity))
+        self._tell(self._encoders[identity].resolved.spec)
         return self._encoders[identity]
 
     @property
@@ -54,6 +73,14 @@ class EnginePool:
         self._engines = {k: v for k, v in self._engines.items() if k[0] in identities}
         self._encoders = {k: v for k, v in self._encoders.items() if k in identities}
         gc.collect()
+
+    def _set_threads(self) -> None:
+        if self._threads is not None:
+            torch.set_num_threads(self._threads)
+
+    def _tell(self, spec: ModelSpec) -> None:
+        if self._using is not None:
+            self._using(spec, torch.get_num_threads())
 
     def _resolve(self, spec: ModelSpec, identity: str) -> load.ResolvedModel:
         resolved = load.resolve(spec)

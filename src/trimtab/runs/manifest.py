@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from trimtab import __version__
+from trimtab.models.machine import usable_cores
 
 _PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "safetensors", "pydantic")
 
@@ -43,16 +44,17 @@ _NAMES = {
 }
 
 
-def collect(inputs: Mapping[str, str] | None = None) -> dict[str, Any]:
+def collect(inputs: Mapping[str, str] | None = None, threads: int | None = None) -> dict[str, Any]:
     """Return the state of code, packages, machine and environment, JSON types only.
 
     Args:
         inputs: Hashes of data, templates and the like, by name.
+        threads: Threads that models compute with, if they were chosen.
     """
     return {
         "code": _code(Path(__file__).parent.parent),
         "packages": {"python": platform.python_version(), **_packages()},
-        "machine": _machine(),
+        "machine": {**_machine(), "threads": threads},
         "environment": {k: os.environ[k] for k in _VARIABLES if k in os.environ},
         "inputs": dict(sorted((inputs or {}).items())),
     }
@@ -62,10 +64,10 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """Name what may change results from ``old`` to ``new``, e.g. ``torch 2.13.0 -> 2.14.0``.
 
     A commit that leaves the source as it was, the size of the memory and the system's build are
-    not named.
+    not named, nor are threads: a run keeps its own, and ``models.threads`` tells when it can't.
     """
     ignored = {("code", "commit"), ("code", "dirty"), ("machine", "memory_gib")}
-    ignored |= {("machine", "platform")}
+    ignored |= {("machine", "platform"), ("machine", "threads")}
     lines = []
     for section in ("code", "packages", "machine", "environment", "inputs"):
         before, after = old.get(section, {}), new.get(section, {})
@@ -121,17 +123,11 @@ def _machine() -> dict[str, Any]:
         "platform": platform.platform(),
         "system": f"{platform.system()} {platform.machine()}",
         "cpu": _cpu(),
-        "cores": _num_cores(),
+        # those that this process may use, which sets how libraries split their sums
+        "cores": len(usable_cores()),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "gpus": [line.strip() for line in (_output(query) or "").splitlines() if line.strip()],
     }
-
-
-def _num_cores() -> int | None:
-    """Return the cores this process may use, which sets how libraries split their sums."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count()
 
 
 def _cpu() -> str:

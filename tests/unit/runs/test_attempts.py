@@ -8,7 +8,7 @@ import pytest
 
 from trimtab.core.errors import StoreError
 from trimtab.core.records import read_json, write_json
-from trimtab.runs.attempts import open_attempt
+from trimtab.runs.attempts import open_attempt, recorded_threads
 
 
 def test_attempts_are_numbered_and_warn_only_of_changes(
@@ -41,6 +41,17 @@ def test_an_attempt_killed_at_its_start_is_skipped(tmp_path: Path) -> None:
     (tmp_path / "attempts" / "0002").mkdir()
     third = open_attempt(tmp_path, [], {"data": "new"})
     assert (third.number, third.warnings) == (3, ("data old -> new",))
+
+
+def test_a_run_remembers_the_threads_it_began_with(tmp_path: Path) -> None:
+    assert recorded_threads(tmp_path) is None
+    open_attempt(tmp_path, [])
+    assert recorded_threads(tmp_path) is None
+    (tmp_path / "attempts" / "0002").mkdir()
+    assert open_attempt(tmp_path, [], threads=4).number == 3
+    later = open_attempt(tmp_path, [], threads=2)
+    assert recorded_threads(tmp_path) == 4
+    assert later.warnings == (), "the choice itself is told by who makes it"
 
 
 def test_processes_never_share_an_attempt(

@@ -1,0 +1,120 @@
+"""What this process may use of the machine, and what others use: read from the system, no torch.
+
+Where a system does not say (macOS has no ``/proc``), the answer is None, never 0.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+_PROC = Path("/proc")
+_CGROUPS = Path("/sys/fs/cgroup")
+_CPUS = Path("/sys/devices/system/cpu")
+_IDLE, _IOWAIT, _STEAL = 3, 4, 7
+
+
+@dataclass(frozen=True)
+class Clock:
+    """What was used up to one moment.
+
+    Attributes:
+        time: Seconds of a steady clock.
+        all: Processor seconds that all processes had of some cores; None if unknown. Time that a
+            hypervisor gave to other machines counts.
+        own: Processor seconds of this process and of its children that have ended.
+    """
+
+    time: float
+    all: float | None
+    own: float
+
+
+def read_clock(cores: Iterable[int], proc: Path = _PROC) -> Clock:
+    """Read the clock of ``cores`` (numbers as in ``usable_cores``)."""
+    usages = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    own = sum(usage.ru_utime + usage.ru_stime for usage in usages)
+    return Clock(time.monotonic(), _busy_seconds(cores, proc), own)
+
+
+def other_load(before: Clock, after: Clock) -> float | None:
+    """Return how many cores other processes kept busy on average; None if unknown."""
+    seconds = after.time - before.time
+    if before.all is None or after.all is None or seconds <= 0:
+        return None
+    return max(0.0, (after.all - before.all) - (after.own - before.own)) / seconds
+
+
+def _busy_seconds(cores: Iterable[int], proc: Path) -> float | None:
+    lines = _lines(proc / "stat")
+    wanted = {f"cpu{core}" for core in cores}
+    ticks = [line.split()[1:] for line in lines if line.split(" ", 1)[0] in wanted]
+    if len(ticks) < len(wanted) or not wanted:
+        return None
+    busy = 0
+    for core in ticks:
+        fields = [int(value) for value in core[: _STEAL + 1]]
+        busy += sum(fields) - fields[_IDLE] - fields[_IOWAIT]
+    return busy / os.sysconf("SC_CLK_TCK")
+
+
+def usable_cores() -> frozenset[int]:
+    """Return the numbers of the logical cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return frozenset(os.sched_getaffinity(os.getpid()))
+    return frozenset(range(os.cpu_count() or 1))
+
+
+def count_physical(cores: Iterable[int], cpus: Path = _CPUS) -> int:
+    """Return how many physical cores the logical ``cores`` belong to; each counts if unknown."""
+    siblings = set()
+    for core in cores:
+        lines = _lines(cpus / f"cpu{core}" / "topology" / "thread_siblings_list")
+        siblings.add(lines[0] if lines else str(core))
+    return len(siblings)
+
+
+def cpu_quota(proc: Path = _PROC, cgroups: Path = _CGROUPS) -> float | None:
+    """Return the smallest limit, in cores, that control groups set; None without a limit."""
+    found = []
+    for line in _lines(proc / "self" / "cgroup"):
+        _, controllers, path = line.split(":", 2)
+        # the second version has one hierarchy without a name; in the first, "cpu" has its own
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        folder = cgroups / controllers
+        for name in ("", *Path(path).parts[1:]):
+            # in a container the path may be the host's, which is not there: the root is
+            folder = folder / name
+            found.append(_limit(folder))
+    return min((limit for limit in found if limit is not None), default=None)
+
+
+def _limit(folder: Path) -> float | None:
+    fields = " ".join(_lines(folder / "cpu.max")).split()
+    if not fields:
+        fields = [*_lines(folder / "cpu.cfs_quota_us"), *_lines(folder / "cpu.cfs_period_us")]
+    if len(fields) < 2 or not fields[0].isdigit() or not fields[1].isdigit():
+        return None  # "max" and -1 are no limit
+    return int(fields[0]) / int(fields[1])
+
+
+def peak_memory(proc: Path = _PROC) -> int | None:
+    """Return the most resident memory, in bytes, that this process has had so far."""
+    for line in _lines(proc / "self" / "status"):
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    if proc != _PROC or os.uname().sysname != "Darwin":
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes, there
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return []

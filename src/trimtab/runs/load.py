@@ -1,0 +1,209 @@
+"""What a phase cost and what else the machine was doing: ``attempts/<number>/load.jsonl``.
+
+Speed is only comparable where other processes were quiet, so each record holds both. Nothing here
+enters a result, and a record that can't be written stops no phase.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from pydantic import ValidationError
+
+from trimtab.core.errors import StoreError
+from trimtab.core.records import SegmentWriter
+from trimtab.core.spec import ModelSpec
+from trimtab.core.types import Record
+from trimtab.models.machine import other_load, peak_memory, read_clock, usable_cores
+from trimtab.runs.progress import Progress
+
+FILE = "load.jsonl"
+_DISTURBED = 0.5
+_log = logging.getLogger(__name__)
+
+
+class PhaseLoad(Record):
+    """One phase of one attempt.
+
+    Attributes:
+        attempt: Which one.
+        phase: ``fit``, ``generate`` or ``score`` with the judge's name.
+        finished: Whether it came to its end.
+        seconds: Wall time, loading of models included.
+        rows: Artifacts, completions or scores that were written.
+        tokens: Tokens of those rows: written ones, or prompts' where options were scored.
+        threads: Threads that models computed with; None if no model ran.
+        other_load: Cores that other processes kept busy on average; None if unknown.
+        peak_memory_mib: Most resident memory of the process, since its start; None if unknown.
+        device: Where models ran; None if none did.
+        dtype: Their number formats.
+    """
+
+    attempt: int
+    phase: str
+    finished: bool
+    seconds: float
+    rows: int
+    tokens: int
+    threads: int | None
+    other_load: float | None
+    peak_memory_mib: float | None
+    device: str | None
+    dtype: str | None
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """Speed; None for a phase without tokens."""
+        return self.tokens / self.seconds if self.tokens and self.seconds > 0 else None
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether other processes were so busy that the times say little."""
+        return self.other_load is not None and self.other_load > _DISTURBED
+
+
+class LoadMeter:
+    """A progress that passes everything on, and measures each phase from start to finish."""
+
+    def __init__(self, inner: Progress, attempt: int, path: Path) -> None:
+        """Pass on to ``inner``; records go to ``path``, which must not exist."""
+        self._inner, self._attempt, self._path = inner, attempt, path
+        self._cores = usable_cores()
+        self._writer: SegmentWriter | None = None
+        self._phase: str | None = None
+
+    def start(self, phase: str, total: int, done: int) -> None:
+        """Begin to measure ``phase``; one that is open ends unfinished."""
+        self._end(finished=False)
+        self._phase, self._rows, self._tokens = phase, 0, 0
+        self._models: list[ModelSpec] = []
+        self._threads: int | None = None
+        self._began = read_clock(self._cores)
+        self._inner.start(phase, total, done)
+
+    def advance(self, rows: int, tokens: int) -> None:
+        """Count finished rows and their tokens."""
+        self._rows += rows
+        self._tokens += tokens
+        self._inner.advance(rows, tokens)
+
+    def note(self, line: str) -> None:
+        """Pass a remark on."""
+        self._inner.note(line)
+
+    def finish(self) -> None:
+        """End the phase."""
+        self._inner.finish()
+        self._end(finished=True)
+
+    def using(self, spec: ModelSpec, threads: int) -> None:
+        """Note that the phase runs a model, ``spec`` resolved, with this many threads."""
+        if self._phase is not None:
+            self._models.append(spec)
+            self._threads = threads
+
+    def __enter__(self) -> LoadMeter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self._end(finished=False)
+        if self._writer is not None:
+            self._writer.close()
+
+    def _end(self, *, finished: bool) -> None:
+        if self._phase is None:
+            return
+        phase, self._phase = self._phase, None
+        if finished and not self._rows:
+            return  # nothing was owed
+        now, peak = read_clock(self._cores), peak_memory()
+        load = other_load(self._began, now)
+        self._write(
+            PhaseLoad(
+                attempt=self._attempt,
+                phase=phase,
+                finished=finished,
+                seconds=round(now.time - self._began.time, 3),
+                rows=self._rows,
+                tokens=self._tokens,
+                threads=self._threads,
+                other_load=None if load is None else round(load, 3),
+                peak_memory_mib=None if peak is None else round(peak / 2**20, 1),
+                device=_joined([spec.device for spec in self._models]),
+                dtype=_joined([spec.dtype for spec in self._models]),
+            )
+        )
+
+    def _write(self, record: PhaseLoad) -> None:
+        try:
+            if self._writer is None:
+                self._writer = SegmentWriter(self._path)
+            self._writer.append([record])
+        except StoreError as error:
+            self._writer = None
+            _log.warning("the load of %s is not recorded: %s", record.phase, error)
+
+
+def load_file(run_dir: Path, attempt: int) -> Path:
+    """Return where an attempt's records go."""
+    return run_dir / "attempts" / f"{attempt:04d}" / FILE
+
+
+def read(run_dir: Path) -> list[PhaseLoad]:
+    """Return the records of all attempts, in order; lines that a crash tore are left out."""
+    lines = [
+        line
+        for path in sorted((run_dir / "attempts").glob(f"*/{FILE}"))
+        for line in path.read_text(encoding="utf-8", errors="replace").split("\n")
+    ]
+    return [record for record in map(_parsed, lines) if record is not None]
+
+
+def speed_line(records: Sequence[PhaseLoad]) -> str:
+    """Return one line on one attempt: what each phase took, on what, and what else was running."""
+    parts = []
+    for record in records:
+        rate = record.tokens_per_second
+        speed = "" if rate is None else f", {rate:,.0f} tokens/s"
+        parts.append(f"{record.phase} {record.seconds:,.1f} s{speed}")
+    ran = next((r for r in records if r.device is not None), None)
+    if ran is not None:
+        parts.append(f"{ran.device} {ran.dtype}, threads: {ran.threads}")
+    loads = [(r.other_load, r.seconds) for r in records if r.other_load is not None]
+    seconds = sum(s for _, s in loads)
+    if seconds > 0:
+        parts.append(f"other load {sum(x * s for x, s in loads) / seconds:.1f} cores")
+    peaks = [r.peak_memory_mib for r in records if r.peak_memory_mib is not None]
+    if peaks:
+        parts.append(f"peak memory {max(peaks):,.0f} MiB")
+    return "speed: " + "; ".join(parts)
+
+
+def disturbance(records: Sequence[PhaseLoad]) -> str | None:
+    """Return the line that says which times are not to be quoted; None if all are good."""
+    phases = [f"{r.phase} ({r.other_load:.1f} cores)" for r in records if r.disturbed]
+    if not phases:
+        return None
+    return (
+        f"Other processes were busy during {', '.join(phases)}: these times are not to be quoted, "
+        "the run may have been several times slower than on a quiet machine. Results are the same."
+    )
+
+
+def _parsed(line: str) -> PhaseLoad | None:
+    try:
+        return PhaseLoad.model_validate_json(line)
+    except ValidationError:
+        return None
+
+
+def _joined(names: Sequence[str]) -> str | None:
+    return ", ".join(dict.fromkeys(names)) or None

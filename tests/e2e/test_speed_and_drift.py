@@ -1,0 +1,70 @@
+"""What a run in bfloat16 says of itself: notice, speed and load; and the drift."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from cli_process import trimtab
+
+
+@pytest.mark.slow
+def test_a_run_in_bfloat16_says_so_once_and_records_what_it_cost(
+    config: Path, tmp_path: Path
+) -> None:
+    data = yaml.safe_load(config.read_text())
+    data["model"]["dtype"] = "bfloat16"
+    data["judges"] = ["text_health"]
+    config.write_text(yaml.safe_dump(data))
+    run, logs = tmp_path / "run", tmp_path / "logs"
+    done = trimtab(["run", str(config), "--out", str(run)], logs)
+    # texts at strength 0 may differ from the baseline's here, and then a check fails, as it should
+    assert done.code in (0, 8), done.err
+    assert (done.out + done.err).count("bfloat16 on a CPU:") == 1
+    assert (run / "report" / "report.md").read_text().count("bfloat16 on a CPU:") == 1
+    (line,) = re.findall(r"^speed: .*$", done.out, re.M)
+    assert re.search(r"generate [\d.]+ s, [\d,]+ tokens/s;.*; cpu bfloat16, threads: 1; ", line)
+    attempt = run / "attempts" / "0001"
+    rows = [json.loads(row) for row in (attempt / "load.jsonl").read_text().splitlines()]
+    phases = [row["phase"] for row in rows]
+    assert phases[:2] == ["fit", "generate"]
+    assert {"score choice", "score text_health"} <= set(phases[2:])
+    lines = [
+        row
+        for path in run.glob("completions/*/*.jsonl")
+        for row in map(json.loads, path.read_text().splitlines())
+    ]
+    assert rows[1]["rows"] == len(lines)
+    assert rows[1]["tokens"] == sum(r["num_tokens"] or r["num_prompt_tokens"] for r in lines)
+    assert (rows[1]["device"], rows[1]["dtype"], rows[1]["threads"]) == ("cpu", "bfloat16", 1)
+    assert rows[phases.index("score text_health")]["device"] is None
+    assert json.loads((attempt / "manifest.json").read_text())["machine"]["threads"] == 1
+    again = trimtab(["resume", str(run)], logs)
+    assert "speed:" not in again.out, "nothing was owed"
+    scored = trimtab(["score", str(run), "--judge", "exact"], logs)
+    assert re.search(r"^speed: score exact [\d.]+ s; ", scored.out, re.M), scored.out + scored.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["config", "model"])
+def test_drift_is_none_in_float32_and_told_in_bfloat16(
+    config: Path, tiny_model: Path, tmp_path: Path, target: str
+) -> None:
+    name = str(config if target == "config" else tiny_model)
+    argv = ["doctor", "drift", name, "--limit", "3", "--max-tokens", "6"]
+    same = trimtab([*argv, "--dtype", "float32"], tmp_path / "logs")
+    assert same.code == 0, same.err
+    assert cells(same.out, "texts that differ")[0] == "0 of 3"
+    assert cells(same.out, "largest difference")[0] == "0"
+    other = trimtab(argv, tmp_path / "logs")
+    assert "bfloat16 against float32" in " ".join(other.out.split()), other.err
+    assert float(cells(other.out, "largest difference")[0]) > 0
+    wrong = trimtab([*argv, "--dtype", "float8"], tmp_path / "logs")
+    assert wrong.code == 2 and "--dtype 'float8' is none of float32" in wrong.err
+
+
+def cells(out: str, row: str) -> list[str]:
+    """Return the cells of the table's row whose name holds ``row``."""
+    (line,) = [line for line in out.splitlines() if row in line]
+    return [cell.strip() for cell in re.split("[│┃]", line)[2:-1]]
