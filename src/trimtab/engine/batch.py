@@ -93,7 +93,7 @@ class DecodeBatch:
         hidden_BH = forward(
             self._loaded,
             ids_B,
-            torch.from_numpy(position_B).to(self._loaded.device),
+            torch.from_numpy(position_B),
             self._seen,
             deltas | (more or {}),
         )
@@ -106,7 +106,7 @@ class DecodeBatch:
         """Gather what changes only when rows enter or leave."""
         self._parts.clear()
         pairs = [_NO_EDIT if r is None else (r.edits, len(r.prompt)) for r in self._requests]
-        self._edits = EditTable(pairs, self._loaded.device, self._loaded.dtype)
+        self._edits = EditTable(pairs, self._loaded.layout.devices, self._loaded.dtype)
         self._row_B = np.arange(len(self._requests))
 
     def _seen(
