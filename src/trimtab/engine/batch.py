@@ -50,10 +50,10 @@ class DecodeBatch:
         num_layers = loaded.layout.num_layers
         self._primer = Primer(loaded, requests)
         self._inherit = 0 < self._primer.length <= _SHORT
-        self._prompts = PrefixCache(num_layers, num_rows, loaded.device)
-        self._own = SuffixCache(num_layers, num_rows, most_new, loaded.device)
+        self._prompts = PrefixCache(num_layers, num_rows, loaded.layout.devices)
+        self._own = SuffixCache(num_layers, num_rows, most_new)
         self._requests: list[Request | None] = [None] * num_rows
-        self._parts: dict[tuple[bytes, int | None], Part] = {}
+        self._parts: dict[tuple[bytes, int | None, torch.device], Part] = {}
 
     def enter(self, rows: Sequence[int], requests: Sequence[Request]) -> None:
         """Give ``rows`` new requests and compute their prompts up to the last token."""
@@ -111,16 +111,17 @@ class DecodeBatch:
 
     def _seen(self, layer: int, key_BKD: torch.Tensor, value_BKD: torch.Tensor) -> Seen:
         window = self._loaded.layout.window_of(layer)
+        device = self._loaded.layout.devices[layer]
         own = self._own.append(layer, key_BKD, value_BKD)
-        if (b"own", window) not in self._parts:
-            self._parts[b"own", window] = self._own.part(window)
-        seen: Seen = [(self._parts[b"own", window], own)]
+        if (b"own", window, device) not in self._parts:
+            self._parts[b"own", window, device] = self._own.part(window, device)
+        seen: Seen = [(self._parts[b"own", window, device], own)]
         primer = None if self._inherit else self._primer.cache
         for name, cache in ((b"primer", primer), (b"prompts", self._prompts)):
             if cache is None or cache.is_empty(layer):
                 continue
             row_B = self._row_B if cache is self._prompts else np.zeros_like(self._row_B)
-            key = (name + cache.slot_LB[layer, row_B].tobytes(), window)
+            key = (name + cache.slot_LB[layer, row_B].tobytes(), window, device)
             if key not in self._parts:
                 position_B = self._own.position_B
                 self._parts[key] = cache.part(layer, row_B, position_B, window)
@@ -136,7 +137,7 @@ class Primer:
         self.length = common_prefix([(r.prompt, r.edits) for r in requests])
         self.cache: PrefixCache | None = None
         if self.length:
-            self.cache = PrefixCache(loaded.layout.num_layers, 1, loaded.device)
+            self.cache = PrefixCache(loaded.layout.num_layers, 1, loaded.layout.devices)
             prompt = requests[0].prompt
             segment = Segment(prompt[: self.length], 0, len(prompt))
             Pass(loaded, [segment], (), Store(self.cache, [0])).run()

@@ -81,7 +81,7 @@ def _read(
         whole = [Segment((*r.prompt, *w.continuation), 0, len(r.prompt), r.edits) for r, w in pairs]
         reading.run(Pass(loaded, whole), range(len(requests)))
         return reading
-    cache = PrefixCache(loaded.layout.num_layers, len(requests), loaded.device)
+    cache = PrefixCache(loaded.layout.num_layers, len(requests), loaded.layout.devices)
     prompts = [Segment(r.prompt, 0, len(r.prompt), r.edits) for r in requests]
     done: list[int] = []
     for some in chunks(prompts, limits.tokens):
