@@ -32,7 +32,7 @@ class PretendDevices(TorchFunctionMode):
         asked = kwargs.get("device") is not None or func in (torch.Tensor.to, torch.Tensor.cpu)
         if func is torch.Tensor.cpu:
             target = CPU
-        elif func is torch.Tensor.to and isinstance(args[1], torch.Tensor):
+        elif func is torch.Tensor.to and isinstance((*args, None)[1], torch.Tensor):
             target, args = where(args[1]), (args[0], args[1].dtype)
         elif asked:
             named = [x for x in (*args[1:], kwargs.get("device")) if isinstance(x, torch.device)]
@@ -79,7 +79,9 @@ def _one_device(func: Any, args: Any, tensors: Sequence[torch.Tensor]) -> torch.
         if not (where(x) == CPU and (x.dim() == 0 or any(x is y for y in free)))
     }
     if len(found) > 1:
-        raise RuntimeError(f"{getattr(func, '__name__', func)}: tensors on {sorted(map(str, found))}")
+        raise RuntimeError(
+            f"{getattr(func, '__name__', func)}: tensors on {sorted(map(str, found))}"
+        )
     return found.pop() if found else first
 
 

@@ -92,7 +92,7 @@ class EditTable:
     def _tensors(
         self, place: Place, token_N: np.ndarray, edit_N: np.ndarray, num_tokens: int
     ) -> tuple[torch.Tensor | None, torch.Tensor]:
-        """Return (tokens, deltas) on the block's device; steps that edit the same tokens share them."""
+        """Return (tokens, deltas) on the block's device; steps with the same tokens share them."""
         device = self._devices[place[0]]
         key = token_N.tobytes() + edit_N.tobytes() + num_tokens.to_bytes(8)
         last = self._last.get(place)

@@ -274,9 +274,7 @@ def _available_in_all() -> int | None:
     ram = available_ram()
     if ram is None:
         return None
-    return ram + sum(
-        int(torch.cuda.mem_get_info(i)[0]) for i in range(torch.cuda.device_count())
-    )
+    return ram + sum(int(torch.cuda.mem_get_info(i)[0]) for i in range(torch.cuda.device_count()))
 
 
 def _eos_ids(model: PreTrainedModel) -> Iterable[int]:
