@@ -23,7 +23,7 @@ from trimtab.models.memory import ModelCard, available_ram, check_fits
 from trimtab.models.placement import (
     VERSION,
     check_placement,
-    compute_in,
+    compute_in_dtype,
     load_arguments,
     may_use_disk,
 )
@@ -242,7 +242,7 @@ def _read_weights(folder: Path, spec: ModelSpec, dtype: torch.dtype) -> PreTrain
     assert isinstance(model, transformers.PreTrainedModel)
     if "device_map" not in placed:
         model.to(spec.device)  # type: ignore[arg-type]  # a decorator hides the signature
-    compute_in(model, dtype)
+    compute_in_dtype(model)
     if getattr(model.config.get_text_config(), "attn_logit_softcapping", None):
         # torch's fused attention has no soft cap and would leave it out in silence
         model.set_attn_implementation("eager")

@@ -139,10 +139,13 @@ def load_arguments(spec: ModelSpec, config: Any, dtype: torch.dtype) -> dict[str
     return arguments
 
 
-def compute_in(model: PreTrainedModel, dtype: torch.dtype) -> None:
-    """Keep bitsandbytes from computing in bfloat16 on processors that are fast in it."""
+def compute_in_dtype(model: PreTrainedModel) -> None:
+    """Keep bitsandbytes from a 4-bit product of its own on processors that are fast in bfloat16.
+
+    It computes in bfloat16 whatever the model's dtype, and fails on layers narrower than a block.
+    """
     for module in model.modules():
-        if hasattr(module, "support_avx512bf16_for_cpu") and dtype != torch.bfloat16:
+        if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
 
 
