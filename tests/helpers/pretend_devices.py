@@ -86,18 +86,19 @@ def _one_device(func: Any, args: Any, tensors: Sequence[torch.Tensor]) -> torch.
 
 
 def spread(loaded: LoadedModel, first_on_second: int) -> None:
-    """Pretend that blocks from ``first_on_second`` on, final norm and head are on a second device.
+    """Pretend that blocks from ``first_on_second`` on and the head are on a second device.
 
-    Accelerate's own hooks move what the blocks are given, as they do for a real ``device_map``.
+    The final norm is where the last block is. Accelerate's own hooks move what the blocks are
+    given, as they do for a real ``device_map``.
     """
     one, two = torch.device("xpu:0"), torch.device("xpu:1")
     layout = loaded.layout
-    moved = {id(x) for block in layout.blocks[first_on_second:] for x in _weights(block)}
-    others = [m for m in layout.text_model.children() if isinstance(m, torch.nn.Module)]
-    norms = [m for m in others if "norm" in type(m).__name__.lower()]
-    moved |= {id(x) for m in [*norms, layout.lm_head] for x in _weights(m)}
+    moved = [*layout.blocks[first_on_second:], layout.lm_head]
+    if first_on_second < len(layout.blocks):
+        moved.append(layout.text_model.get_submodule("norm"))
+    away = {id(x) for module in moved for x in _weights(module)}
     for x in _weights(loaded.model):
-        x.pretend = two if id(x) in moved else one
+        x.pretend = two if id(x) in away else one
     for layer, block in enumerate(layout.blocks):
         device = one if layer < first_on_second else two
         add_hook_to_module(block, AlignDevicesHook(execution_device=device))

@@ -144,6 +144,7 @@ def compute_in_dtype(model: PreTrainedModel) -> None:
 
     It computes in bfloat16 whatever the model's dtype, and fails on layers narrower than a block.
     """
+    module: Any
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
