@@ -68,19 +68,21 @@ def _cells_table(planned: PlannedRun) -> Table:
 
 def _estimates(planned: PlannedRun) -> list[str]:
     model, plan = planned.model, planned.plan
-    memory = estimate_bytes(model.card, model.spec.dtype, rows=64, tokens=256)
+    spec = model.spec
+    memory = estimate_bytes(model.card, spec.dtype, 64, 256, spec.quantization)
     tokens = sum(_rows(planned, cell) * _tokens_per_row(planned, cell) for cell in plan.cells)
     pairs = sum(2 * len(p) for p in planned.pairs.values())
     flops = 2 * model.card.num_parameters * tokens
     lines = [
-        f"model: {model.spec.id} in {model.spec.dtype} on {model.spec.device}, "
+        f"model: {spec.id} in {spec.dtype}{f', {spec.quantization},' if spec.quantization else ''} "
+        f"{f'over {spec.device_map}' if spec.device_map else f'on {spec.device}'}, "
         f"{model.card.num_parameters / 1e6:.0f}M parameters; about "
         f"{memory.total / 2**30:.1f} GiB at 64 rows",
         f"fit: {len(plan.artifacts)} artifacts from {pairs} passages",
         f"generate: about {tokens / 1000:.0f}k tokens",
         f"score: {len(plan.judges)} judges ({', '.join(j.key for j in plan.judges)})",
     ]
-    if model.spec.device == "cpu":
+    if spec.device == "cpu":
         cores = os.cpu_count() or 1
         minutes = flops / (cores * _FLOPS_PER_CORE) / 60
         lines.append(f"time: very roughly {minutes:.0f} minutes to generate on {cores} cores")

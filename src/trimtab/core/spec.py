@@ -46,21 +46,55 @@ class Component(BaseModel):
 
 
 class ModelSpec(Spec):
-    """Which weights, and in which number format they run.
+    """Which weights, in which number format they run, and where.
 
     Attributes:
         id: Hub id, directory, GGUF file, or ``bundled:<name>``.
         revision: Hub commit, tag or branch; planning resolves it to a commit.
         dtype: ``auto`` is float32 on a CPU (exact) and bfloat16 on an accelerator.
+        quantization: Weights of the blocks' linear layers in 4 bits (NF4) or 8 (LLM.int8), through
+            bitsandbytes; ``dtype`` is that of everything else. Part of the model's identity.
         device: ``auto`` takes CUDA, then MPS, then the CPU.
+        device_map: Spread the blocks over several devices: ``auto`` fills one after the other,
+            ``balanced`` fills them equally, and a mapping from module names to GPU numbers, ``cpu``
+            or ``disk`` says where each goes. What is on ``disk``, or on the CPU of a machine with
+            an accelerator, is loaded whenever it is computed.
+        max_memory: For ``auto`` and ``balanced``: how much weights may take of each GPU (by number)
+            and of the CPU, e.g. ``{0: 20GiB, cpu: 60GiB}``.
+        offload_folder: Where ``disk`` weights are written that can't be read from the model's own
+            files.
         trust_remote_code: Run Python code that comes with the model. Off unless asked for.
     """
 
     id: str
     revision: str | None = None
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    quantization: Literal["4bit", "8bit"] | None = None
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    device_map: Literal["auto", "balanced"] | dict[str, int | str] | None = None
+    max_memory: dict[int | str, int | str] | None = None
+    offload_folder: str | None = None
     trust_remote_code: bool = False
+
+    @field_validator("device_map", "max_memory")
+    @classmethod
+    def _number_devices(cls, value: Any) -> Any:
+        """JSON has no number as a key and an override on the command line is text."""
+        if not isinstance(value, dict):
+            return value
+        return {_as_number(k): _as_number(v) for k, v in value.items()}
+
+    @model_validator(mode="after")
+    def _check_devices(self) -> ModelSpec:
+        if self.max_memory is not None and self.device_map not in ("auto", "balanced"):
+            raise ValueError("max_memory is for device_map: auto or balanced")
+        if self.offload_folder is not None and self.device_map is None:
+            raise ValueError("offload_folder is for a device_map")
+        return self
+
+
+def _as_number(value: int | str) -> int | str:
+    return int(value) if isinstance(value, str) and value.isdigit() else value
 
 
 class Endpoint(Spec):

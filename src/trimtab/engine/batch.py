@@ -50,10 +50,10 @@ class DecodeBatch:
         num_layers = loaded.layout.num_layers
         self._primer = Primer(loaded, requests)
         self._inherit = 0 < self._primer.length <= _SHORT
-        self._prompts = PrefixCache(num_layers, num_rows, loaded.device)
-        self._own = SuffixCache(num_layers, num_rows, most_new, loaded.device)
+        self._prompts = PrefixCache(num_layers, num_rows, loaded.layout.devices)
+        self._own = SuffixCache(num_layers, num_rows, most_new)
         self._requests: list[Request | None] = [None] * num_rows
-        self._parts: dict[tuple[bytes, int | None], Part] = {}
+        self._parts: dict[tuple[bytes, int | None, torch.device], Part] = {}
 
     def enter(self, rows: Sequence[int], requests: Sequence[Request]) -> None:
         """Give ``rows`` new requests and compute their prompts up to the last token."""
@@ -93,7 +93,7 @@ class DecodeBatch:
         hidden_BH = forward(
             self._loaded,
             ids_B,
-            torch.from_numpy(position_B).to(self._loaded.device),
+            torch.from_numpy(position_B),
             self._seen,
             deltas | (more or {}),
         )
@@ -106,21 +106,22 @@ class DecodeBatch:
         """Gather what changes only when rows enter or leave."""
         self._parts.clear()
         pairs = [_NO_EDIT if r is None else (r.edits, len(r.prompt)) for r in self._requests]
-        self._edits = EditTable(pairs, self._loaded.device, self._loaded.dtype)
+        self._edits = EditTable(pairs, self._loaded.layout.devices, self._loaded.dtype)
         self._row_B = np.arange(len(self._requests))
 
     def _seen(self, layer: int, key_BKD: torch.Tensor, value_BKD: torch.Tensor) -> Seen:
         window = self._loaded.layout.window_of(layer)
+        device = self._loaded.layout.devices[layer]
         own = self._own.append(layer, key_BKD, value_BKD)
-        if (b"own", window) not in self._parts:
-            self._parts[b"own", window] = self._own.part(window)
-        seen: Seen = [(self._parts[b"own", window], own)]
+        if (b"own", window, device) not in self._parts:
+            self._parts[b"own", window, device] = self._own.part(window, device)
+        seen: Seen = [(self._parts[b"own", window, device], own)]
         primer = None if self._inherit else self._primer.cache
         for name, cache in ((b"primer", primer), (b"prompts", self._prompts)):
             if cache is None or cache.is_empty(layer):
                 continue
             row_B = self._row_B if cache is self._prompts else np.zeros_like(self._row_B)
-            key = (name + cache.signature(layer, row_B), window)
+            key = (name + cache.signature(layer, row_B), window, device)
             if key not in self._parts:
                 position_B = self._own.position_B
                 self._parts[key] = cache.part(layer, row_B, position_B, window)
@@ -136,7 +137,7 @@ class Primer:
         self.length = common_prefix([(r.prompt, r.edits) for r in requests])
         self.cache: PrefixCache | None = None
         if self.length:
-            self.cache = PrefixCache(loaded.layout.num_layers, 1, loaded.device)
+            self.cache = PrefixCache(loaded.layout.num_layers, 1, loaded.layout.devices)
             prompt = requests[0].prompt
             segment = Segment(prompt[: self.length], 0, len(prompt))
             Pass(loaded, [segment], (), Store(self.cache, [0])).run()

@@ -43,9 +43,9 @@ def group(slot_T: np.ndarray, num_slots: int, device: torch.device) -> Part:
 class PrefixCache:
     """What comes before the rows' own tokens; rows with the same past have the same slot."""
 
-    def __init__(self, num_layers: int, num_rows: int, device: torch.device) -> None:
-        """Make an empty cache for ``num_rows`` rows."""
-        self.device = device
+    def __init__(self, num_layers: int, num_rows: int, devices: Sequence[torch.device]) -> None:
+        """Make an empty cache for ``num_rows`` rows; ``devices`` are those of the blocks."""
+        self._devices = devices
         self.slot_LB = np.zeros((num_layers, num_rows), dtype=np.int64)
         # per block: length and start of every slot
         self._tables = [(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))] * num_layers
@@ -90,7 +90,7 @@ class PrefixCache:
         lengths[[slot for slot in range(len(lengths)) if slot not in taken]] = 0
         lengths[slots], starts[slots] = length_C, start_C
         self._tables[layer] = (lengths, starts)
-        return torch.tensor(slots, device=self.device)
+        return torch.tensor(slots, device=self._devices[layer])
 
     def write(
         self, layer: int, slot_C: torch.Tensor, key_CKSD: torch.Tensor, value_CKSD: torch.Tensor
@@ -153,7 +153,8 @@ class PrefixCache:
     ) -> Part:
         """Return how tokens of ``row_T`` at ``position_T`` see their rows' pasts."""
         slot_T, length_C, start_C = self.slot_LB[layer, row_T], *self._tables[layer]
-        part = group(slot_T, len(length_C), self.device)
+        device = self._devices[layer]
+        part = group(slot_T, len(length_C), device)
         key_S = np.arange(int(length_C.max()))
         mask = None
         if (length_C[slot_T] < len(key_S)).any():
@@ -164,7 +165,7 @@ class PrefixCache:
                 start_C[:, None, None] + key_S
             )
             mask = hide(age_GMS < window)[:, None] + (0.0 if mask is None else mask)
-        return part if mask is None else replace(part, mask=torch.from_numpy(mask).to(self.device))
+        return part if mask is None else replace(part, mask=torch.from_numpy(mask).to(device))
 
     def select(self, rows: Sequence[int]) -> None:
         """Drop all rows but these and the slots that nobody uses any more."""
@@ -175,7 +176,7 @@ class PrefixCache:
             length_C, start_C = self._tables[layer]
             self._tables[layer] = (length_C[used], start_C[used])
             if pair is not None and len(used) < len(pair[0]):
-                index = torch.from_numpy(used).to(self.device)
+                index = torch.from_numpy(used).to(self._devices[layer])
                 length = int(length_C[used].max())
                 self._pairs[layer] = (pair[0][index, :, :length], pair[1][index, :, :length])
 
@@ -186,9 +187,8 @@ class SuffixCache:
     Keys lie in pages of some tokens for all rows: pages that no row has reached are not read.
     """
 
-    def __init__(self, num_layers: int, num_rows: int, capacity: int, device: torch.device) -> None:
+    def __init__(self, num_layers: int, num_rows: int, capacity: int) -> None:
         """Make an empty cache of ``capacity`` tokens for ``num_rows`` rows."""
-        self.device = device
         self._capacity = capacity
         self.step_B = np.zeros(num_rows, dtype=np.int64)
         self.first_B = np.zeros(num_rows, dtype=np.int64)
@@ -226,24 +226,24 @@ class SuffixCache:
             for page in np.unique(page_B):
                 key, value = pages[page]
                 rows = np.flatnonzero(page_B == page)
-                row_N = torch.from_numpy(rows).to(self.device)
-                at_N = torch.from_numpy(at_B[rows]).to(self.device)
+                row_N = torch.from_numpy(rows).to(key.device)
+                at_N = torch.from_numpy(at_B[rows]).to(key.device)
                 key[row_N, :, at_N], value[row_N, :, at_N] = key_BKD[row_N], value_BKD[row_N]
         return pages[: self._num_pages]
 
-    def part(self, window: int | None) -> Part:
-        """Return how the rows' next tokens see their own."""
+    def part(self, window: int | None, device: torch.device) -> Part:
+        """Return how the rows' next tokens see their own, for blocks on ``device``."""
         num_rows = len(self.step_B)
         age_BS = self.step_B[:, None] - np.arange(self._num_pages * _PAGE)
         visible_BS = age_BS >= 0 if window is None else (age_BS >= 0) & (age_BS < window)
         if visible_BS.all():
             return Part(None, None, (num_rows, 1))
-        mask = torch.from_numpy(hide(visible_BS)[:, None, None]).to(self.device)
+        mask = torch.from_numpy(hide(visible_BS)[:, None, None]).to(device)
         return Part(None, None, (num_rows, 1), mask)
 
     def select(self, rows: Sequence[int]) -> None:
         """Drop all rows but these."""
-        index = torch.tensor(list(rows), device=self.device)
+        index = torch.tensor(list(rows))
         self.step_B, self.first_B = self.step_B[list(rows)], self.first_B[list(rows)]
         for layer, pages in enumerate(self._pages):
             self._pages[layer] = [(key[index], value[index]) for key, value in pages]

@@ -81,7 +81,7 @@ def _read(
         whole = [Segment((*r.prompt, *w.continuation), 0, len(r.prompt), r.edits) for r, w in pairs]
         reading.run(Pass(loaded, whole), range(len(requests)))
         return reading
-    cache = PrefixCache(loaded.layout.num_layers, len(requests), loaded.device)
+    cache = PrefixCache(loaded.layout.num_layers, len(requests), loaded.layout.devices)
     prompts = [Segment(r.prompt, 0, len(r.prompt), r.edits) for r in requests]
     done: list[int] = []
     for some in chunks(prompts, limits.tokens):
@@ -108,7 +108,8 @@ class _Reading:
         width = {"residual": loaded.layout.hidden_size, "heads": loaded.layout.head_width}
         for place in self._places:
             shape = (len(wants), width[place[1]])
-            self._sums[place] = torch.zeros(shape, dtype=torch.float64, device=loaded.device)
+            device = loaded.layout.devices[place[0]]
+            self._sums[place] = torch.zeros(shape, dtype=torch.float64, device=device)
             self._norms[place] = self._sums[place][:, 0].clone()
         self._each: dict[tuple[int, Place], list[torch.Tensor]] = {}
 

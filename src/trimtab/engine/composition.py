@@ -123,13 +123,13 @@ class _Composing:
         used = torch.stack(self._strengths[: len(row.tokens)])[:, :, row.index]
         return tuple(tuple(values) for values in used.T.tolist())
 
-    def _at(self, values: torch.Tensor, step: int) -> torch.Tensor | None:
-        """Return what a property adds at a step, [W]; None if nothing."""
+    def _at(self, place: Place, values: torch.Tensor, step: int) -> torch.Tensor | None:
+        """Return what a property adds at a place and a step, [W]; None if nothing."""
         if self._composition.constant:
             step = 0
         if step >= len(values):
             return None
-        return values[step].to(self._loaded.device, self._loaded.dtype)
+        return values[step].to(self._loaded.layout.devices[place[0]], self._loaded.dtype)
 
     def _probes(self, step: int) -> Deltas:
         """Return each property at full strength for its twins."""
@@ -138,14 +138,15 @@ class _Composing:
         entries: dict[Place, list[tuple[torch.Tensor, torch.Tensor]]] = {}
         for number, of_property in enumerate(self._composition.properties, start=1):
             for place, values in of_property.items():
-                delta_W = self._at(values, step)
+                delta_W = self._at(place, values, step)
                 if delta_W is not None:
                     index = torch.arange(number * num_rows, (number + 1) * num_rows)
                     rows = (self._composition.probe * delta_W).expand(num_rows, -1)
                     entries.setdefault(place, []).append((index, rows))
         for place, pairs in entries.items():
-            index = torch.cat([pair[0] for pair in pairs]).to(self._loaded.device)
-            found[place] = (index, torch.cat([pair[1] for pair in pairs]))
+            delta_NW = torch.cat([pair[1] for pair in pairs])
+            index_N = torch.cat([pair[0] for pair in pairs]).to(delta_NW.device)
+            found[place] = (index_N, delta_NW)
         return found
 
     def _added(self, step: int, strength_PB: torch.Tensor) -> Deltas:
@@ -153,9 +154,9 @@ class _Composing:
         found: Deltas = {}
         for of_property, strength_B in zip(self._composition.properties, strength_PB, strict=True):
             for place, values in of_property.items():
-                delta_W = self._at(values, step)
+                delta_W = self._at(place, values, step)
                 if delta_W is not None:
-                    delta_BW = strength_B[:, None].to(delta_W.dtype) * delta_W
+                    delta_BW = strength_B[:, None].to(delta_W) * delta_W
                     before = found.get(place)
                     found[place] = (None, delta_BW if before is None else before[1] + delta_BW)
         return found

@@ -44,11 +44,14 @@ class EditTable:
     def __init__(
         self,
         rows: Sequence[tuple[Sequence[Edit], int]],
-        device: torch.device,
+        devices: Sequence[torch.device],
         dtype: torch.dtype,
     ) -> None:
-        """Gather the edits of each row, given as (edits, number of prompt tokens)."""
-        self._device = device
+        """Gather the edits of each row, given as (edits, number of prompt tokens).
+
+        ``devices`` are those of the blocks.
+        """
+        self._devices = devices
         entries: dict[Place, list[tuple[int, Edit, tuple[int, int]]]] = {}
         for row, (edits, num_prompt) in enumerate(rows):
             for edit in edits:
@@ -57,7 +60,9 @@ class EditTable:
         self._row_E = {place: np.array([e[0] for e in es]) for place, es in entries.items()}
         self._span_E = {place: np.array([e[2] for e in es]) for place, es in entries.items()}
         self._delta_EH = {
-            place: torch.stack([e.strength * e.vector.float() for _, e, _ in es]).to(device, dtype)
+            place: torch.stack([e.strength * e.vector.float() for _, e, _ in es]).to(
+                devices[place[0]], dtype
+            )
             for place, es in entries.items()
         }
         self._last: dict[Place, tuple[bytes, tuple[torch.Tensor | None, torch.Tensor]]] = {}
@@ -87,13 +92,14 @@ class EditTable:
     def _tensors(
         self, place: Place, token_N: np.ndarray, edit_N: np.ndarray, num_tokens: int
     ) -> tuple[torch.Tensor | None, torch.Tensor]:
-        """Return (tokens, deltas) on the device; steps that edit the same tokens share them."""
+        """Return (tokens, deltas) on the block's device; steps with the same tokens share them."""
+        device = self._devices[place[0]]
         key = token_N.tobytes() + edit_N.tobytes() + num_tokens.to_bytes(8)
         last = self._last.get(place)
         if last is None or last[0] != key:
-            delta_NH = self._delta_EH[place][torch.from_numpy(edit_N).to(self._device)]
+            delta_NH = self._delta_EH[place][torch.from_numpy(edit_N).to(device)]
             dense = len(token_N) == num_tokens and (token_N == np.arange(num_tokens)).all()
-            index = None if dense else torch.from_numpy(token_N).to(self._device)
+            index = None if dense else torch.from_numpy(token_N).to(device)
             last = (key, (index, delta_NH))
             self._last[place] = last
         return last[1]

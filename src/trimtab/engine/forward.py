@@ -48,6 +48,8 @@ def forward(
     """
     stop_if_unwanted()
     layout = loaded.layout
+    # blocks on other devices get what they are given moved there by accelerate's hooks
+    ids_T, position_T = ids_T.to(loaded.device), position_T.to(loaded.device)
     dummy: Any = torch.zeros((1, 1, 1, 1), dtype=loaded.dtype, device=loaded.device)
     mask = dict.fromkeys(layout.layer_types, dummy) if layout.mask_as_dict else dummy
     with ExitStack() as stack:
@@ -127,7 +129,8 @@ def _expand_arguments(blocks: list[nn.Module], expand: Mapping[int, torch.Tensor
     index: torch.Tensor | None = None
     for layer in range(min(expand, default=len(blocks)), len(blocks)):
         if layer in expand:
-            index = expand[layer] if index is None else index[expand[layer]]
+            step = expand[layer]
+            index = step if index is None else index.to(step.device)[step]
         assert index is not None
         handles.append(blocks[layer].register_forward_pre_hook(_Expanding(index), with_kwargs=True))
     return handles
@@ -148,5 +151,6 @@ class _Expanding:
             return tuple(map(self._select, value))
         if isinstance(value, torch.Tensor) and value.dim() >= 2 and value.shape[:1] == (1,):
             # the dummy mask is [1, 1, 1, 1] and is nobody's
-            return value[:, self.index_T] if value.shape[1] > 1 else value
+            # arguments come here before they are moved to the block's device
+            return value[:, self.index_T.to(value.device)] if value.shape[1] > 1 else value
         return value

@@ -27,14 +27,18 @@ class Head:
     """Next-token distributions of final hidden states, always in float32 or better."""
 
     def __init__(self, loaded: LoadedModel, num_words: int = _SLICE) -> None:
-        """Cut the head's weights into slices of ``num_words`` words."""
+        """Cut the head's weights into slices of ``num_words`` words, if they are here as they are.
+
+        A head whose weights are quantised, or kept elsewhere between forwards, is called whole.
+        """
         self._loaded = loaded
+        self.device = loaded.layout.head_device
         head: nn.Module = loaded.layout.lm_head
         weight: torch.Tensor = head.weight  # type: ignore[assignment]
         bias: torch.Tensor | None = getattr(head, "bias", None)
-        self.vocabulary = len(weight)
         self._slices = []
-        for at in range(0, self.vocabulary, num_words):
+        sliced = weight.is_floating_point() and not weight.is_meta
+        for at in range(0, len(weight) if sliced else 0, num_words):
             part = weight[at : at + num_words]
             part_bias = None if bias is None else bias[at : at + num_words]
             packed = PackedWeight(part, part_bias) if can_pack(loaded) else None
@@ -42,7 +46,11 @@ class Head:
 
     def slices(self, hidden_NH: torch.Tensor) -> Iterator[tuple[int, torch.Tensor]]:
         """Yield (first word, logits [N, words]) over the vocabulary; the caller may overwrite."""
-        hidden_NH = hidden_NH.contiguous()
+        hidden_NH = hidden_NH.to(self.device).contiguous()
+        if not self._slices:
+            logits = self._loaded.layout.logits(hidden_NH)
+            yield 0, logits.to(torch.promote_types(logits.dtype, torch.float32))
+            return
         cap = self._loaded.layout.final_logit_softcap
         for at, weight, bias, packed in self._slices:
             if packed is not None and not torch.is_grad_enabled():
@@ -73,7 +81,8 @@ class Head:
         self, hidden_NH: torch.Tensor, row_T: torch.Tensor, token_T: torch.Tensor
     ) -> torch.Tensor:
         """Return log-probabilities [T], float64, of tokens given rows of ``hidden``, sorted."""
-        found = torch.empty(len(row_T), dtype=torch.float64, device=hidden_NH.device)
+        hidden_NH, row_T, token_T = (x.to(self.device) for x in (hidden_NH, row_T, token_T))
+        found = torch.empty(len(row_T), dtype=torch.float64, device=self.device)
         for first in range(0, len(hidden_NH), _ROWS):
             here_T = (row_T >= first) & (row_T < first + _ROWS)
             if bool(here_T.any()):

@@ -122,7 +122,7 @@ def _positions(
         offsets = [len(branch.prompt) - 1 - start for branch in branches]
         first = [at + offset for at, offset in zip(computed.first_R, offsets, strict=True)]
         return _Positions(computed.hidden_TH, first, lengths)
-    cache = PrefixCache(loaded.layout.num_layers, len(branches), loaded.device)
+    cache = PrefixCache(loaded.layout.num_layers, len(branches), loaded.layout.devices)
     prompts = [Segment(b.prompt[start:-1], start, len(b.prompt), b.edits) for b in branches]
     done: list[int] = []
     for some in chunks(prompts, limits.tokens):

@@ -50,12 +50,16 @@ class PackedWeight:
 
 
 def pack(loaded: LoadedModel) -> None:
-    """Let every linear layer of the blocks compute with packed weights, as they are now."""
+    """Let every linear layer of the blocks compute with packed weights, as they are now.
+
+    Left alone are layers of other kinds (quantised ones) and those that something else stands in
+    for: accelerate brings their weights, which are not here now.
+    """
     if not can_pack(loaded):
         return
     for block in loaded.layout.blocks:
         for module in block.modules():
-            if type(module) is nn.Linear:
+            if type(module) is nn.Linear and not hasattr(module, "_hf_hook"):
                 module.forward = _Packed(module)  # type: ignore[method-assign, assignment]
 
 

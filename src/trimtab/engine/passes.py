@@ -92,7 +92,7 @@ class Pass:
         self._stage_of_layer = np.searchsorted(
             [stage.first_layer for stage in found], np.arange(num_layers), side="right"
         )
-        self._memo: dict[tuple[int, int, bytes, int | None], Part] = {}
+        self._memo: dict[tuple[int, int, bytes, int | None, torch.device], Part] = {}
 
     def _below(self, num_layers: int) -> list[list[int]]:
         """Return for each block the slots of the segments' pasts."""
@@ -119,8 +119,8 @@ class Pass:
         ids_T = [t for row in first.stage.owners for t in self.segments[row].tokens]
         hidden_TH = forward(
             self.loaded,
-            torch.tensor(ids_T, device=self.loaded.device),
-            torch.from_numpy(first.position_T).to(self.loaded.device),
+            torch.tensor(ids_T),
+            torch.from_numpy(first.position_T),
             self._parts,
             self._deltas(),
             expand,
@@ -148,7 +148,8 @@ class Pass:
             np.arange(first, first + length)
             for first, length in zip(before.first_C[parents], after.length_C, strict=True)
         ]
-        return torch.from_numpy(np.concatenate(index)).to(self.loaded.device)
+        device = self.loaded.layout.devices[after.stage.first_layer - 1]
+        return torch.from_numpy(np.concatenate(index)).to(device)
 
     def _deltas(self) -> Deltas:
         """Return the edits, by the tokens of the stage in which each of them acts."""
@@ -166,7 +167,8 @@ class Pass:
         index = int(self._stage_of_layer[layer]) - 1
         plan = self._plans[index]
         window = self.loaded.layout.window_of(layer)
-        own = plan.own(window)
+        device = self.loaded.layout.devices[layer]
+        own = plan.own(window, device)
         key_CKMD = own.gather(key_TKD).transpose(1, 2)
         value_CKMD = own.gather(value_TKD).transpose(1, 2)
         if self._store is not None:
@@ -177,7 +179,7 @@ class Pass:
             if past.cache.is_empty(layer):
                 continue
             row_T = np.array(past.rows)[plan.row_T]
-            memo = (index, number, past.cache.signature(layer, row_T), window)
+            memo = (index, number, past.cache.signature(layer, row_T), window, device)
             if memo not in self._memo:
                 self._memo[memo] = past.cache.part(layer, row_T, plan.position_T, window)
             seen.append((self._memo[memo], [past.cache.view(layer)]))
@@ -209,7 +211,6 @@ class _StagePlan:
 
     def __init__(self, loaded: LoadedModel, stage: Stage, segments: Sequence[Segment]) -> None:
         self.stage = stage
-        self._loaded = loaded
         owners = [segments[row] for row in stage.owners]
         self.length_C = np.array([len(segment.tokens) for segment in owners])
         self.first_C = np.cumsum(self.length_C) - self.length_C
@@ -217,21 +218,21 @@ class _StagePlan:
         offset_T = np.arange(self.length_C.sum()) - np.repeat(self.first_C, self.length_C)
         self.position_T = np.repeat(self.start_C, self.length_C) + offset_T
         self.row_T = np.repeat(np.array(stage.owners), self.length_C)
-        class_T = np.repeat(np.arange(len(owners)), self.length_C)
-        self._own: dict[int | None, Part] = {}
-        self._rectangle = group(class_T, len(owners), loaded.device)
-        table = EditTable([(s.edits, s.num_prompt) for s in owners], loaded.device, loaded.dtype)
+        self._class_T = np.repeat(np.arange(len(owners)), self.length_C)
+        self._own: dict[tuple[int | None, torch.device], Part] = {}
+        pairs = [(s.edits, s.num_prompt) for s in owners]
+        table = EditTable(pairs, loaded.layout.devices, loaded.dtype)
         self.deltas = table.deltas(self.first_C, self.length_C, self.start_C)
 
-    def own(self, window: int | None) -> Part:
+    def own(self, window: int | None, device: torch.device) -> Part:
         """Return how tokens see those before them in their own segment."""
-        if window not in self._own:
-            self._own[window] = self._causal(window)
-        return self._own[window]
+        if (window, device) not in self._own:
+            self._own[window, device] = self._causal(window, device)
+        return self._own[window, device]
 
-    def _causal(self, window: int | None) -> Part:
-        age_MM = np.subtract.outer(*[np.arange(self._rectangle.shape[1])] * 2)
+    def _causal(self, window: int | None, device: torch.device) -> Part:
+        rect = group(self._class_T, len(self.stage.owners), device)
+        age_MM = np.subtract.outer(*[np.arange(rect.shape[1])] * 2)
         visible_MM = age_MM >= 0 if window is None else (age_MM >= 0) & (age_MM < window)
-        mask = torch.from_numpy(hide(visible_MM)[None, None]).to(self._loaded.device)
-        rect = self._rectangle
+        mask = torch.from_numpy(hide(visible_MM)[None, None]).to(device)
         return Part(rect.token_GM, rect.place_T, rect.shape, mask, causal=True)

@@ -43,6 +43,7 @@ class Sampler:
 
         The log-probability is NaN where the logits are not finite.
         """
+        hidden_BH = hidden_BH.to(self._head.device)
         greedy = [i for i, row in enumerate(rows) if self._uniforms[row] is None]
         drawn = [i for i, row in enumerate(rows) if self._uniforms[row] is not None]
         if not drawn:

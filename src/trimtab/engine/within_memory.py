@@ -16,7 +16,7 @@ from trimtab.core.errors import ModelError
 from trimtab.engine.request import Options, Request, Result, Text
 from trimtab.engine.scheduler import Ladder, Limits
 from trimtab.models.load import LoadedModel
-from trimtab.models.memory import available_ram, estimate_bytes
+from trimtab.models.memory import MemoryEstimate, available_ram, estimate_bytes
 
 _SHARE = 0.8
 """Of the free memory that caches may take; the rest is for what a forward needs in passing."""
@@ -58,16 +58,22 @@ def within_memory(
 
 def _affordable(loaded: LoadedModel, limits: Limits, length: int) -> Limits:
     """Return ``limits`` with as many rows as their caches leave room for in the free memory."""
-    free = (
-        int(torch.cuda.mem_get_info(loaded.device)[0])
-        if loaded.device.type == "cuda"
-        else available_ram()
-    )
-    if free is None:
-        return limits
     row = estimate_bytes(loaded.resolved.card, loaded.resolved.spec.dtype, 1, length)
-    per_row = row.cache + row.logits
-    return replace(limits, rows=max(1, min(limits.rows, int(free * _SHARE) // per_row)))
+    layout = loaded.layout
+    rows = [_rows_on(loaded, row, device) for device in {*layout.devices, layout.head_device}]
+    return replace(limits, rows=max(1, min([limits.rows, *(n for n in rows if n is not None)])))
+
+
+def _rows_on(loaded: LoadedModel, row: MemoryEstimate, device: torch.device) -> int | None:
+    """Return how many rows one device has room for; None if its memory is not known."""
+    on_cuda = device.type == "cuda"
+    free = int(torch.cuda.mem_get_info(device)[0]) if on_cuda else available_ram()
+    if free is None:
+        return None
+    layout = loaded.layout
+    per_row = row.cache * layout.devices.count(device) // layout.num_layers
+    per_row += row.logits if device == layout.head_device else 0
+    return int(free * _SHARE) // max(per_row, 1)
 
 
 def _num_new(request: Request) -> int:
@@ -88,5 +94,5 @@ def _is_out_of_memory(error: BaseException) -> bool:
 
 def _release(loaded: LoadedModel) -> None:
     gc.collect()
-    if loaded.device.type == "cuda":
+    if any(device.type == "cuda" for device in loaded.layout.devices):
         torch.cuda.empty_cache()

@@ -33,6 +33,11 @@ class SentenceEncoder:
                 f"The sentence encoder {resolved.spec.id!r} needs sentence-transformers.",
                 hint="Install it: pip install 'trimtab[judges]'",
             )
+        if resolved.spec.quantization is not None or resolved.spec.device_map is not None:
+            raise ModelError(
+                f"The sentence encoder {resolved.spec.id!r} can't be quantised or spread.",
+                hint="Leave out `quantization` and `device_map`: it is small.",
+            )
         self.resolved = resolved
         device = check_device(resolved.spec)
         folder = model_dir(resolved.spec)

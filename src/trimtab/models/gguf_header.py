@@ -72,6 +72,7 @@ class Header:
             head_dim=hidden // heads if key_length is None else int(key_length),
             vocab_size=int(self.metadata["tokenizer.ggml.tokens"]),
             architecture=arch,
+            tied="output.weight" not in self.tensors,
         )
 
 

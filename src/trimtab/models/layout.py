@@ -13,6 +13,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from trimtab.core.errors import ModelError
+from trimtab.models.placement import device_of
 
 LayerType = Literal["full_attention", "sliding_attention"]
 
@@ -58,6 +59,8 @@ class Layout:
         head_mixers: The module of each block that maps its attention heads' outputs, one after
             the other, to the residual stream.
         may_expand: A block may return more tokens than it was given.
+        devices: Where each block computes.
+        head_device: Where the head computes.
     """
 
     blocks: list[nn.Module]
@@ -72,11 +75,17 @@ class Layout:
     final_logit_softcap: float | None
     head_mixers: list[nn.Module]
     may_expand: bool
+    devices: list[torch.device]
+    head_device: torch.device
 
     @property
     def head_width(self) -> int:
         """Width of all attention heads' outputs together, before the head mixer."""
-        weight: torch.Tensor = self.head_mixers[0].weight  # type: ignore[assignment]
+        mixer = self.head_mixers[0]
+        # a quantised weight does not have the shape of what it stands for
+        if isinstance(mixer, nn.Linear):
+            return mixer.in_features
+        weight: torch.Tensor = mixer.weight  # type: ignore[assignment]
         return weight.numel() // self.hidden_size
 
     def window_of(self, layer: int) -> int | None:
@@ -124,6 +133,8 @@ def find_layout(model: PreTrainedModel) -> Layout:
         final_logit_softcap=config.final_logit_softcapping if family in _SOFT_CAPPED else None,
         head_mixers=[_head_mixer(model, block) for block in blocks],
         may_expand=family in _MASK_AS_DICT and family not in _FIXED_LENGTH,
+        devices=[device_of(block, f"{names[0]}.{i}") for i, block in enumerate(blocks)],
+        head_device=device_of(head, "the output head"),
     )
     if family not in _MASK_AS_DICT:
         _check_logits(model, layout)
@@ -182,7 +193,7 @@ def _attention(model: PreTrainedModel, config: Any) -> tuple[int | None, list[La
 @torch.no_grad()
 def _check_logits(model: PreTrainedModel, layout: Layout) -> None:
     """Compare head(body(x)) with the model's logits on a few tokens, for families we don't know."""
-    ids = torch.arange(1, 5, device=model.device)[None]
+    ids = torch.arange(1, 5, device=layout.devices[0])[None]
     wanted = model(input_ids=ids, use_cache=False).logits
     body = layout.text_model(input_ids=ids, use_cache=False).last_hidden_state
     if not torch.allclose(layout.logits(body).float(), wanted.float(), rtol=1e-2, atol=1e-3):

@@ -20,6 +20,13 @@ from trimtab.models._files import check_directory, directory_identity
 from trimtab.models._quiet import quiet
 from trimtab.models.cache import cached_sha256
 from trimtab.models.memory import ModelCard, available_ram, check_fits
+from trimtab.models.placement import (
+    VERSION,
+    check_placement,
+    compute_in_dtype,
+    load_arguments,
+    may_use_disk,
+)
 
 if TYPE_CHECKING:
     import safetensors
@@ -47,7 +54,8 @@ class ResolvedModel:
 
     Attributes:
         spec: The specification with dtype, device and (on the hub) revision resolved.
-        identity: Hash of weights, tokenizer, configuration and templates; not of dtype or path.
+        identity: Hash of weights, tokenizer, configuration, templates and quantisation; not of
+            dtype, path or devices.
         card: Its numbers.
     """
 
@@ -65,7 +73,7 @@ class LoadedModel:
         model: The Hugging Face module.
         tokenizer: Its tokenizer.
         layout: Its parts.
-        device: Where it is.
+        device: Where its first block is, and where token ids go; see ``layout`` for the others.
         dtype: Number format of its weights.
         renderer: Makes its prompts.
         eos_ids: Tokens that end an answer.
@@ -105,7 +113,10 @@ def resolve(spec: ModelSpec) -> ResolvedModel:
     content, card, commit = _content(spec)
     if commit is not None:
         resolved = resolved.model_copy(update={"revision": commit})
-    return ResolvedModel(resolved, content_key([_VERSION, content]), card)
+    parts = [_VERSION, content]
+    if spec.quantization is not None:
+        parts.append([spec.quantization, VERSION])
+    return ResolvedModel(resolved, content_key(parts), card)
 
 
 def guess_device() -> Literal["cpu", "cuda", "mps"]:
@@ -122,8 +133,8 @@ def load_model(resolved: ResolvedModel) -> LoadedModel:
     """Load the weights, the tokenizer and the layout.
 
     Raises:
-        ModelError: The device is not there, memory is short, a file is damaged, a weight is
-            missing, or the layout is not recognised.
+        ModelError: A device or a library is not there, memory is short, a file is damaged, a
+            weight is missing, or the layout is not recognised.
     """
     spec = resolved.spec
     if spec.id.startswith(bundled.PREFIX) and bundled.entry(spec.id).kind == "encoder":
@@ -132,7 +143,11 @@ def load_model(resolved: ResolvedModel) -> LoadedModel:
             hint="Use bundled:smollm2-135m-instruct, or another language model.",
         )
     device = check_device(spec)
-    check_fits(resolved.card, spec.dtype, spec.device, _available(device), spec.id)
+    check_placement(spec)
+    if spec.device_map is None:
+        check_fits(resolved.card, spec, _available(device))
+    elif not may_use_disk(spec):
+        check_fits(resolved.card, spec, _available_in_all(), "the machine")
     folder = model_dir(spec)
     dtype: torch.dtype = getattr(torch, spec.dtype)
     try:
@@ -141,21 +156,21 @@ def load_model(resolved: ResolvedModel) -> LoadedModel:
             tokenizer = transformers.AutoTokenizer.from_pretrained(
                 folder, trust_remote_code=spec.trust_remote_code, local_files_only=True
             )
-    except (OSError, ValueError, KeyError, safetensors.SafetensorError) as error:
+    except (OSError, ValueError, KeyError, ImportError, safetensors.SafetensorError) as error:
         reason = " ".join(str(error).split())[:300]
         raise ModelError(
             f"{spec.id!r} can't be loaded from {folder}: {reason}",
             hint="Check its files; models with code of their own need `trust_remote_code: true`.",
         ) from error
-    model.to(device)  # type: ignore[arg-type]  # a decorator hides the signature
     model.eval().requires_grad_(False)
     renderer = chat.Renderer(tokenizer, _eos_ids(model))
+    found = layout.find_layout(model)
     return LoadedModel(
         resolved=resolved,
         model=model,
         tokenizer=tokenizer,
-        layout=layout.find_layout(model),
-        device=device,
+        layout=found,
+        device=found.devices[0],
         dtype=dtype,
         renderer=renderer,
         eos_ids=frozenset(renderer.end_of_turn_ids()),
@@ -205,6 +220,7 @@ def _read_weights(folder: Path, spec: ModelSpec, dtype: torch.dtype) -> PreTrain
     config = transformers.AutoConfig.from_pretrained(
         folder, trust_remote_code=spec.trust_remote_code, local_files_only=True
     )
+    placed = load_arguments(spec, config, dtype)
     loaded: Any = transformers.AutoModelForCausalLM.from_pretrained(
         folder,
         config=config,
@@ -213,6 +229,7 @@ def _read_weights(folder: Path, spec: ModelSpec, dtype: torch.dtype) -> PreTrain
         trust_remote_code=spec.trust_remote_code,
         local_files_only=True,
         output_loading_info=True,
+        **placed,
     )
     model, report = loaded
     missing = sorted(report["missing_keys"])
@@ -223,6 +240,9 @@ def _read_weights(folder: Path, spec: ModelSpec, dtype: torch.dtype) -> PreTrain
             hint="Fetch the whole model; a base model without its head can't generate.",
         )
     assert isinstance(model, transformers.PreTrainedModel)
+    if "device_map" not in placed:
+        model.to(spec.device)  # type: ignore[arg-type]  # a decorator hides the signature
+    compute_in_dtype(model)
     if getattr(model.config.get_text_config(), "attn_logit_softcapping", None):
         # torch's fused attention has no soft cap and would leave it out in silence
         model.set_attn_implementation("eager")
@@ -247,6 +267,14 @@ def _has_mps() -> bool:
 
 def _available(device: torch.device) -> int | None:
     return int(torch.cuda.mem_get_info()[0]) if device.type == "cuda" else available_ram()
+
+
+def _available_in_all() -> int | None:
+    """Return the free memory of the machine and its GPUs together."""
+    ram = available_ram()
+    if ram is None:
+        return None
+    return ram + sum(int(torch.cuda.mem_get_info(i)[0]) for i in range(torch.cuda.device_count()))
 
 
 def _eos_ids(model: PreTrainedModel) -> Iterable[int]:

@@ -9,8 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from trimtab.core.errors import ModelError
+from trimtab.core.spec import ModelSpec
 
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+# NF4: 4 bits, and per 64 weights a scale of 8 bits, itself scaled per 256. LLM.int8: a row's scale
+# is nothing beside the row.
+_QUANTIZED_BITS = {"4bit": 4 + 8 / 64 + 32 / (64 * 256), "8bit": 8}
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ class ModelCard:
         head_dim: Width of a head.
         vocab_size: Rows of the output head.
         architecture: Class or family name.
+        tied: The output head is the embedding, and not a second one.
     """
 
     num_parameters: int
@@ -34,6 +39,7 @@ class ModelCard:
     head_dim: int
     vocab_size: int
     architecture: str
+    tied: bool = True
 
 
 @dataclass(frozen=True)
@@ -67,24 +73,32 @@ def card_from_config(
     kv_heads = text.get("num_key_value_heads") or heads
     head_dim = text.get("head_dim") or hidden // heads
     vocab = _first(text, origin, "vocab_size")
+    tied = bool(text.get("tie_word_embeddings", config.get("tie_word_embeddings", True)))
     if num_parameters is None:
         inner = text.get("intermediate_size") or text.get("n_inner") or 4 * hidden
         attention = 2 * hidden * head_dim * (heads + kv_heads)
-        embeddings = vocab * hidden * (1 if text.get("tie_word_embeddings", True) else 2)
+        embeddings = vocab * hidden * (1 if tied else 2)
         num_parameters = embeddings + layers * (attention + 3 * hidden * inner)
     names = config.get("architectures") or [config.get("model_type", "unknown")]
-    return ModelCard(num_parameters, layers, hidden, kv_heads, head_dim, vocab, names[0])
+    return ModelCard(num_parameters, layers, hidden, kv_heads, head_dim, vocab, names[0], tied)
 
 
-def estimate_bytes(card: ModelCard, dtype: str, rows: int, tokens: int) -> MemoryEstimate:
+def estimate_bytes(
+    card: ModelCard, dtype: str, rows: int, tokens: int, quantization: str | None = None
+) -> MemoryEstimate:
     """Estimate the bytes of ``rows`` rows of ``tokens`` tokens in ``dtype`` (not ``auto``).
 
     The cache holds keys and values of every layer and token; logits are two float32 copies of one
-    position per row.
+    position per row. Quantised are the blocks' weights, and not the embedding and the head.
     """
     width = _BYTES[dtype]
     cache = 2 * card.num_layers * card.num_kv_heads * card.head_dim * rows * tokens * width
-    return MemoryEstimate(card.num_parameters * width, cache, 2 * 4 * rows * card.vocab_size)
+    weights = card.num_parameters * width
+    if quantization is not None:
+        kept = card.vocab_size * card.hidden_size * (1 if card.tied else 2)
+        blocks = max(card.num_parameters - kept, 0)
+        weights = kept * width + round(blocks * _QUANTIZED_BITS[quantization] / 8)
+    return MemoryEstimate(weights, cache, 2 * 4 * rows * card.vocab_size)
 
 
 def available_ram() -> int | None:
@@ -100,14 +114,25 @@ def available_ram() -> int | None:
     return None
 
 
-def check_fits(card: ModelCard, dtype: str, device: str, available: int | None, name: str) -> None:
-    """Raise ModelError if the weights and the smallest batch can't fit into ``available`` bytes."""
-    need = estimate_bytes(card, dtype, rows=1, tokens=512).total
+def check_fits(
+    card: ModelCard, spec: ModelSpec, available: int | None, on: str | None = None
+) -> None:
+    """Raise ModelError if the weights and the smallest batch can't fit into ``available`` bytes.
+
+    Args:
+        card: The model's numbers.
+        spec: The model, with its number format resolved.
+        available: Free bytes; None if unknown.
+        on: What has them, for the message; ``spec.device`` if not said.
+    """
+    need = estimate_bytes(card, spec.dtype, 1, 512, spec.quantization).total
     if available is not None and need > available:
+        kind = spec.dtype if spec.quantization is None else f"{spec.dtype}, {spec.quantization}"
         raise ModelError(
-            f"{name!r} needs about {need / 2**30:.1f} GiB in {dtype}, and {device} has "
-            f"{available / 2**30:.1f} GiB free.",
-            hint="Use a smaller model, `dtype: bfloat16`, or another device.",
+            f"{spec.id!r} needs about {need / 2**30:.1f} GiB in {kind}, and {on or spec.device} "
+            f"has {available / 2**30:.1f} GiB free.",
+            hint="Use a smaller model, `dtype: bfloat16`, `quantization: 4bit`, a `device_map` "
+            "over several devices, or another device.",
         )
 
 

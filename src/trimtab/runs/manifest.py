@@ -18,7 +18,16 @@ from typing import Any
 from trimtab import __version__
 from trimtab.models.machine import usable_cores
 
-_PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "safetensors", "pydantic")
+_PACKAGES = (
+    "torch",
+    "transformers",
+    "tokenizers",
+    "numpy",
+    "safetensors",
+    "pydantic",
+    "accelerate",
+    "bitsandbytes",
+)
 
 # Variables that change numbers; a variable that may hold a key or a path must never stand here.
 _VARIABLES = (

@@ -1,6 +1,7 @@
 import pytest
 
 from trimtab.core.errors import ModelError
+from trimtab.core.spec import ModelSpec
 from trimtab.models import bundled
 from trimtab.models.memory import (
     available_ram,
@@ -41,10 +42,12 @@ def test_estimate_in_bytes():
 
 def test_too_large_a_model_is_refused_before_loading():
     card = bundled.TABLE["smollm2-135m-instruct"].card
-    check_fits(card, "float32", "cpu", None, "m")
-    check_fits(card, "float32", "cpu", 2**30, "m")
+    spec = ModelSpec(id="m", dtype="float32", device="cpu")
+    check_fits(card, spec, None)
+    check_fits(card, spec, 2**30)
     with pytest.raises(ModelError, match=r"'m' needs about 0.5 GiB in float32, and cpu has 0.2"):
-        check_fits(card, "float32", "cpu", 2**28, "m")
+        check_fits(card, spec, 2**28)
+    check_fits(card, spec.model_copy(update={"quantization": "4bit"}), 2**28)
     assert available_ram() is None or available_ram() > 0
 
 
