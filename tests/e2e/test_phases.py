@@ -101,6 +101,47 @@ def test_gates_and_records_of_a_finished_run(config: Path, tmp_path: Path) -> No
     assert str(tmp_path) not in json.dumps(rows)
 
 
+def test_dynamic_steering_from_yaml_to_the_report(config: Path, tmp_path: Path) -> None:
+    run, logs = tmp_path / "run", tmp_path / "logs"
+    dac = "conditions={dynamic: {name: dac, shots: 2, num_prompts: 4, steps: 6}}"
+    argv = [
+        "run",
+        str(config),
+        "--out",
+        str(run),
+        "-o",
+        dac,
+        "-o",
+        "measures=[generation, options]",
+    ]
+    done = trimtab([*argv, "-o", "conditions.dynamic.layer=9"], logs)
+    assert done.code == 2 and "layer = 9" in done.err and not (run / "plan.json").exists()
+    done = trimtab(argv, logs)
+    assert done.code == 0, done.err
+    plan = json.loads((run / "plan.json").read_text())
+    (cell,) = [c for c in plan["cells"] if c["condition"] == "dynamic"]
+    rows = [
+        json.loads(x)
+        for p in (run / "completions" / cell["key"]).glob("*.jsonl")
+        for x in p.read_text().splitlines()
+    ]
+    assert len(rows) == 6
+    for row in rows:
+        (strengths,) = row["strengths"]
+        assert len(strengths) == row["num_tokens"] and all(0 <= s <= 2 for s in strengths)
+    assert sum(sum(row["strengths"][0]) for row in rows) > 0
+    others = [
+        json.loads(x) for p in run.glob("completions/*/*.jsonl") for x in p.read_text().splitlines()
+    ]
+    assert all(r["strengths"] is None for r in others if r["cell"] != cell["key"])
+    summary = json.loads((run / "summary.json").read_text())
+    measured = summary["measures"]["generation"]["conditions"]["dynamic"]
+    assert measured["counts"]["present"] == 6 and "strengths" in measured["adaptive"]
+    assert "dynamic" not in summary["measures"]["options"]["conditions"]
+    report = (run / "report" / "report.md").read_text()
+    assert report.count("dynamic") > 2 and "Strengths chosen while running" in report
+
+
 def test_sampled_answers_share_random_numbers_between_conditions(
     config: Path, tmp_path: Path
 ) -> None:

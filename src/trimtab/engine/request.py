@@ -7,7 +7,7 @@ cache. They mean the same in prefill, decode, option scoring and capture.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -73,6 +73,7 @@ class Composition:
     Attributes:
         properties: For each property what is added at strength 1: for each place a float32 tensor
             [steps, width]; nothing is added after the last step.
+        names: What errors call the properties; numbers if there are none.
         constant: The tensors have one step, which is repeated for ever.
         probe: Strength at which a property's effect is measured.
         most: Largest strength.
@@ -83,6 +84,7 @@ class Composition:
     """
 
     properties: tuple[dict[Place, torch.Tensor], ...]
+    names: tuple[str, ...] = ()
     constant: bool = False
     probe: float = 2.0
     most: float = 2.0
@@ -90,6 +92,17 @@ class Composition:
     inclusive: bool = True
     per_token: bool = False
     reverse: bool = False
+
+    def edits(self, number: int, num_prompt: int, strengths: Sequence[float]) -> tuple[Edit, ...]:
+        """Return what property ``number`` adds at the first steps, given its strength at each."""
+        found = []
+        for (layer, site), values in self.properties[number].items():
+            for step, strength in enumerate(strengths):
+                index = 0 if self.constant else step
+                if index < len(values):
+                    at = Window(num_prompt - 1 + step, num_prompt + step)
+                    found.append(Edit(layer, values[index], strength, at, site))
+        return tuple(found)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 from trimtab.core.folder import Folder
 from trimtab.core.spec import Component, Output, Spec
@@ -48,6 +48,15 @@ class FitContext:
     seed: int
 
 
+@runtime_checkable
+class NamesBlocks(Protocol):
+    """A configuration that says which blocks it needs, so that planning can compare the model."""
+
+    def blocks(self) -> tuple[int, ...]:
+        """Return every 0-based block that is read or edited."""
+        ...
+
+
 class Intervention(ABC, Generic[C]):
     """One intervention.
 
@@ -76,6 +85,10 @@ class Intervention(ABC, Generic[C]):
         one artifact; a control may name another intervention's fit. None needs no fit.
         """
         return None
+
+    def check_pairs(self, pairs: Sequence[ContrastPair], rendering: Rendering) -> None:
+        """Raise DataError if ``fit`` can't use these pairs; planning asks before a model loads."""
+        return
 
     def fit(self, context: FitContext) -> Fitted:
         """Make the artifact; called only if ``fitted_by`` names this intervention."""

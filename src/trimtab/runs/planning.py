@@ -25,8 +25,7 @@ from trimtab.core.spec import (
     Split,
 )
 from trimtab.core.types import ContrastPair, Sample, SamplingParams
-from trimtab.interventions._additive import AdditiveConfig
-from trimtab.interventions.base import INTERVENTIONS, Intervention
+from trimtab.interventions.base import INTERVENTIONS, Intervention, NamesBlocks
 from trimtab.judges.base import JUDGES, Judge
 from trimtab.models.load import ResolvedModel, resolve
 from trimtab.tasks.base import TASKS, Task
@@ -178,7 +177,7 @@ class Planner:
     def _intervention(self, component: Component) -> Intervention[Spec]:
         """Build an intervention; raise ConfigError if it names a block that the model lacks."""
         built = INTERVENTIONS.build(component.name, component.config)
-        blocks = built.config.blocks() if isinstance(built.config, AdditiveConfig) else ()
+        blocks = built.config.blocks() if isinstance(built.config, NamesBlocks) else ()
         count = self.resolved.card.num_layers
         wrong = [block for block in blocks if block >= count]
         if wrong:
@@ -197,12 +196,13 @@ class Planner:
         pairs = task.pairs("fit")
         pairs_key = content_key(pairs)
         self._pairs[pairs_key] = pairs
-        version = self._intervention(component).VERSION
+        fitting = self._intervention(component)
+        fitting.check_pairs(pairs, task.rendering)
         determines: dict[str, Any] = {
             "engine": ENGINE_VERSION,
             "model": self.resolved.identity,
             "dtype": self.resolved.spec.dtype,
-            "fit": [component.name, version, component.config],
+            "fit": [component.name, fitting.VERSION, component.config],
             "rendering": task.rendering,
             "pairs": pairs_key,
             "seed": self.seed,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from trimtab.core.errors import ConfigError
+from trimtab.core.errors import ConfigError, DataError
 from trimtab.core.spec import Cell, Component, ModelSpec
 from trimtab.core.types import SamplingParams
 from trimtab.runs.planning import Planner, plan_judge
@@ -101,6 +101,7 @@ def test_cells_that_differ_in_the_dose_share_one_artifact_and_one_sample_set(mak
     [
         caa(layer=30),
         caa(layers=[2, 30]),
+        Component(name="dac", config={"layer": 30}),
         Component(
             name="random", config={"layer": 3, "like": {"name": "caa", "config": {"layer": 30}}}
         ),
@@ -111,6 +112,12 @@ def test_a_block_that_the_model_lacks_is_named_with_the_model(
 ) -> None:
     with pytest.raises(ConfigError, match=r"layer = 30.*smollm2.*30 layers.*last is 29"):
         make().add_cell(**{**CELL, "intervention": intervention})
+
+
+def test_pairs_that_a_fit_cannot_use_are_refused_before_a_model_is_loaded(make: Make) -> None:
+    dac = Component(name="dac", config={"shots": 4})
+    with pytest.raises(DataError, match="shots = 4, and the contrast pairs are of 4 questions"):
+        make().add_cell(**{**CELL, "intervention": dac})
 
 
 def test_an_empty_plan_and_doubles_are_refused(make: Make) -> None:
