@@ -142,6 +142,54 @@ def test_dynamic_steering_from_yaml_to_the_report(config: Path, tmp_path: Path) 
     assert report.count("dynamic") > 2 and "Strengths chosen while running" in report
 
 
+def test_gated_steering_and_heads_from_yaml_to_the_report(config: Path, tmp_path: Path) -> None:
+    run, logs = tmp_path / "run", tmp_path / "logs"
+    prose = {"name": "heldout", "fractions": {"fit": 0.25, "select": 0.25, "test": 0.5}}
+    question = {"name": "truthfulqa", "form": "generation", "limit": 6}
+    gate = {"open_on": question, "closed_on": prose, "layers": [0, 1]}
+    conditions = {
+        "gated": {"name": "caa", "layer": 1, "strength": 0.5, "gate": gate},
+        "heads": {"name": "iti", "heads": 3, "strength": 5},
+        "heads at random": {"name": "iti", "heads": 3, "strength": 5, "draw": 0},
+    }
+    overrides = [
+        f"conditions={json.dumps(conditions)}",
+        "heldout.fractions={fit: 0.25, select: 0.25, test: 0.5}",
+        "measures=[generation, heldout]",
+        "judges=[text_health]",
+    ]
+    argv = ["run", str(config), "--out", str(run), *(x for o in overrides for x in ("-o", o))]
+    done = trimtab([*argv, "-o", "conditions.gated.gate.layers=[9]"], logs)
+    assert done.code == 2 and "layer = 9" in done.err and not (run / "plan.json").exists()
+    done = trimtab(argv, logs)
+    assert done.code == 0, done.err
+    plan = json.loads((run / "plan.json").read_text())
+    cells = {(c["condition"], c["measure"]): c for c in plan["cells"]}
+    assert cells["gated", "heldout"]["artifact"] == cells["caa +0.5", "heldout"]["artifact"]
+    assert {c["role"] for k, c in cells.items() if k[0] == "heads at random"} == {"control"}
+    rows = [
+        json.loads(x) for p in run.glob("completions/*/*.jsonl") for x in p.read_text().splitlines()
+    ]
+    by_cell = {key: [r for r in rows if r["cell"] == c["key"]] for key, c in cells.items()}
+    assert all((r["gates"] is not None) == (k[0] == "gated") for k in cells for r in by_cell[k])
+
+    def outputs(condition: str) -> dict[str, list[float]]:
+        return {r["sample_id"]: r["option_logprobs"] for r in by_cell[condition, "heldout"]}
+
+    plain, steered = outputs("baseline"), outputs("caa +0.5")
+    for row in by_cell["gated", "heldout"]:
+        expected = steered if row["gates"][0]["factor"] else plain
+        assert row["option_logprobs"] == pytest.approx(expected[row["sample_id"]], abs=1e-4)
+    assert outputs("heads") != plain != outputs("heads at random")
+    summary = json.loads((run / "summary.json").read_text())
+    for measure, count in (("generation", 6), ("heldout", 4)):
+        (found,) = summary["measures"][measure]["conditions"]["gated"]["adaptive"]["gates"]
+        assert found["rows"] == count and 0 <= found["open"] <= 1
+    assert "Gates of conditional interventions" in (run / "report" / "report.md").read_text()
+    gates = [g for phase in json.loads((run / "gates.json").read_text()).values() for g in phase]
+    assert not [g for g in gates if g["status"] == "fail"], gates
+
+
 def test_sampled_answers_share_random_numbers_between_conditions(
     config: Path, tmp_path: Path
 ) -> None:

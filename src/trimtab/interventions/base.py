@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 from trimtab.core.folder import Folder
-from trimtab.core.spec import Component, Output, Spec
-from trimtab.core.types import ContrastPair, Message, Rendering
+from trimtab.core.spec import Component, Output, Spec, Split
+from trimtab.core.types import ContrastPair, Message, Rendering, Sample
 
 if TYPE_CHECKING:
     import torch
@@ -32,6 +32,16 @@ class Fitted:
 
 
 @dataclass(frozen=True)
+class LabelledPrompt:
+    """A sample's prompt, the split it is of, and whether a condition holds for it."""
+
+    sample: Sample
+    rendering: Rendering
+    split: Split
+    holds: bool
+
+
+@dataclass(frozen=True)
 class FitContext:
     """What a fit may use.
 
@@ -40,12 +50,14 @@ class FitContext:
         pairs: Contrast pairs of the fit split, in a fixed order.
         rendering: How the pairs' questions become prompts.
         seed: Seed of everything random in the fit.
+        prompts: For a condition, prompts for which it holds and for which it does not.
     """
 
     engine: Engine
     pairs: Sequence[ContrastPair]
     rendering: Rendering
     seed: int
+    prompts: Sequence[LabelledPrompt] = ()
 
 
 @runtime_checkable

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 
 from trimtab.core.errors import ConfigError
-from trimtab.core.spec import Component, Spec
+from trimtab.core.spec import Component, Role, Spec
 from trimtab.core.types import SamplingParams
 from trimtab.interventions._additive import NamedPositions, Unit
 from trimtab.interventions.base import INTERVENTIONS
@@ -214,8 +214,8 @@ class TruthfulQASteering(Recipe[_Config]):
                 add(f"random {strength:+g} #{draw + 1}", "control", drawn, **where)
         for label, component in self.config.conditions.items():
             if output in INTERVENTIONS.load(component.name).OUTPUTS:
-                role = "zero" if component.config.get("strength") == 0 else "treatment"
-                add(label, role, component, **_coordinates(label, component, steering))
+                acting = INTERVENTIONS.build(component.name, component.config).config
+                add(label, _role(acting), component, **_coordinates(label, acting, steering))
 
 
 def _vector(name: str, layer: int, strength: float, steering: _Steering, **more: Any) -> Component:
@@ -230,9 +230,15 @@ def _vector(name: str, layer: int, strength: float, steering: _Steering, **more:
     return Component(name=name, config=config)
 
 
-def _coordinates(label: str, component: Component, steering: _Steering) -> dict[str, Any]:
+def _role(config: Spec) -> Role:
+    """Return what a further condition is there for: strength 0 and random draws are controls."""
+    if getattr(config, "strength", None) == 0:
+        return "zero"
+    return "treatment" if getattr(config, "draw", None) is None else "control"
+
+
+def _coordinates(label: str, config: Spec, steering: _Steering) -> dict[str, Any]:
     """Return where a further condition stands: its strength, unit and layer, if it has them."""
-    config = INTERVENTIONS.build(component.name, component.config).config
     names = {"strength": "dose", "unit": "unit", "layer": "layer"}
     found = {place: getattr(config, name, None) for name, place in names.items()}
     if found["unit"] != steering.unit:

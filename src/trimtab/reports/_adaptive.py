@@ -1,4 +1,4 @@
-"""What interventions decided while they ran: strengths chosen token by token."""
+"""What interventions decided while they ran: strengths chosen token by token, gates."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from trimtab.core.types import Completion
+from trimtab.core.types import Completion, GateReading
 from trimtab.reports.tables import Table
 
 
@@ -15,15 +15,32 @@ def adaptive(completions: Iterable[Completion]) -> dict[str, Any]:
 
     Returns:
         ``strengths``: for each property its ``mean`` over ``tokens``, the ``largest``, and the
-        share of tokens at ``zero``.
+        share of tokens at ``zero``. ``gates``: for each gate the ``mean`` value, the mean
+        ``factor`` and the share of ``rows`` in which it was ``open`` (a factor above one half).
     """
     by_property: dict[int, list[float]] = {}
+    by_gate: dict[int, list[GateReading]] = {}
     for completion in completions:
         for number, strengths in enumerate(completion.strengths or ()):
             by_property.setdefault(number, []).extend(strengths)
-    if not by_property:
-        return {}
-    return {"strengths": [_spread(values) for _, values in sorted(by_property.items())]}
+        for number, reading in enumerate(completion.gates or ()):
+            by_gate.setdefault(number, []).append(reading)
+    found: dict[str, Any] = {}
+    if by_property:
+        found["strengths"] = [_spread(values) for _, values in sorted(by_property.items())]
+    if by_gate:
+        found["gates"] = [_openness(readings) for _, readings in sorted(by_gate.items())]
+    return found
+
+
+def _openness(readings: Sequence[GateReading]) -> dict[str, float]:
+    count = len(readings)
+    return {
+        "mean": math.fsum(reading.value for reading in readings) / count,
+        "factor": math.fsum(reading.factor for reading in readings) / count,
+        "open": sum(reading.factor > 0.5 for reading in readings) / count,
+        "rows": count,
+    }
 
 
 def _spread(values: Sequence[float]) -> dict[str, float]:
@@ -54,3 +71,25 @@ def strength_table(summary: dict[str, Any]) -> Table | None:
     columns = ("condition", "measure", "property", "mean", "largest", "tokens at 0", "tokens")
     title = "Strengths chosen while running"
     return Table("strengths", title, columns, tuple(rows)) if rows else None
+
+
+def gate_table(summary: dict[str, Any]) -> Table | None:
+    """Return how often conditional interventions acted; None if there were none."""
+    rows = [
+        (
+            label,
+            name,
+            str(number),
+            f"{100 * found['open']:.0f} %",
+            f"{found['factor']:.3g}",
+            f"{found['mean']:.3g}",
+            str(found["rows"]),
+        )
+        for name, block in summary["measures"].items()
+        for label, entry in block["conditions"].items()
+        for number, found in enumerate(entry.get("adaptive", {}).get("gates", ()), start=1)
+    ]
+    columns = ("condition", "measure", "gate", "open", "mean factor", "mean value", "rows")
+    return (
+        Table("gates", "Gates of conditional interventions", columns, tuple(rows)) if rows else None
+    )

@@ -133,7 +133,6 @@ def test_further_conditions_are_measured_wherever_they_can_act(make_plan) -> Non
     ("override", "words"),
     [
         ("conditions={dac: {name: dac, layer: 30, shots: 2}}", "layer = 30.*30 layers"),
-        ("conditions={dac: {name: dac, shots: 99}}", "shots = 99"),
         ("conditions={dac: {name: dac, shot: 2}}", "shot"),
         ("conditions={prompt: {name: none}}", "'prompt' of generation occurs twice"),
         ("steering.strengths=[0.5, 0.5]", "distinct"),
