@@ -2,8 +2,8 @@
 
 A forward holds the tokens of many rows one after the other, without padding. What a token sees is
 made of parts (a common primer, its prompt, its own tokens); a part's keys and values are read once
-for all tokens that share them. There is one softmax over the union of the parts' keys: taken at
-once where scores are few, as when texts are written; else part by part and merged by log-sum-exp.
+for all tokens that share them. There is one softmax over the union of the parts' keys: each part
+gives its sums relative to its own largest score, and they are put on one scale at the end.
 
 The function is registered with transformers under ``NAME``; a model uses it within the engine's
 forwards only, and its own attention everywhere else.
@@ -15,7 +15,7 @@ R query heads per key/value head, D head dimension.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -32,16 +32,22 @@ from trimtab.models.load import LoadedModel
 NAME = "trimtab"
 
 KeyValue = tuple[torch.Tensor, torch.Tensor]
-"""Keys [G, K, D, S] (transposed: products with them are faster so) and values [G, K, S, D]."""
+"""Keys and values, each [G, K, S, D]."""
 
-Parts = Callable[[int, torch.Tensor, torch.Tensor], list[tuple["Part", KeyValue]]]
+Seen = list[tuple["Part", Sequence[KeyValue]]]
+"""What tokens attend to: the keys of a part may lie in several pages, one after the other."""
+
+Parts = Callable[[int, torch.Tensor, torch.Tensor], Seen]
 """Given a block and its new keys and values [T, K, D], what its tokens see."""
+
+Sums = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+"""Weighted sum of values [..., D], sum of weights [..., 1], and the score of weight 1 [..., 1]."""
 
 _MOST_SCORES = 2**19
 """Scores computed at a time; bounds memory and keeps them in the processor's cache."""
 
 LOG2_E = math.log2(math.e)
-"""Scores merged by log-sum-exp are in units of log 2: ``exp2`` is faster, most where it is tiny."""
+"""Scores are in units of log 2: ``exp2`` is faster than ``exp``, most where it is tiny."""
 
 HIDDEN = -1e30
 """What a mask adds to a score that must not count; finite, so that a part may be hidden whole."""
@@ -139,13 +145,9 @@ def attend(
     layer: int = module.layer_idx  # type: ignore[assignment]
     q_TKRD = query[0].transpose(0, 1).unflatten(1, (key.shape[1], -1))
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    q_TKRD = q_TKRD * (scale * LOG2_E)
     seen = parts_of(layer, key[0].transpose(0, 1), value[0].transpose(0, 1))
-    if len(seen) > 1 and sum(_num_scores(*one, q_TKRD) for one in seen) <= _MOST_SCORES:
-        out_TKRD = _jointly(seen, q_TKRD * scale, softcap)
-    else:
-        q_TKRD = q_TKRD * (scale * LOG2_E)
-        partials = [_partial(part, q_TKRD, *pair, softcap) for part, pair in seen]
-        out_TKRD = partials[0][0] if len(partials) == 1 else _merge(partials)
+    out_TKRD = _merge([_sums(part, q_TKRD, pages, softcap) for part, pages in seen])
     return out_TKRD.to(query.dtype).flatten(1, 2)[None], None
 
 
@@ -170,96 +172,72 @@ def _attend_gpt_neo(
     return out.transpose(1, 2), None
 
 
-def _num_scores(part: Part, pair: KeyValue, q_TKRD: torch.Tensor) -> int:
-    """Return how many scores a part takes, filled up."""
-    return part.shape[0] * part.shape[1] * q_TKRD[0, ..., 0].numel() * pair[0].shape[-1]
-
-
-def _jointly(
-    seen: list[tuple[Part, KeyValue]], q_TKRD: torch.Tensor, softcap: float | None
-) -> torch.Tensor:
-    """Return the output [T, K, R, D] by one softmax over all scores at once."""
-    scores = []
-    for part, (key_GKDS, _) in seen:
-        q_GKMRD = part.gather(q_TKRD).transpose(1, 2)
-        found = _scores(q_GKMRD, key_GKDS, softcap, part.mask)
-        scores.append(_ungroup(part, found))
-    p_TKRS = torch.cat(scores, dim=-1).softmax(dim=-1)
-    out: torch.Tensor | None = None
-    split = p_TKRS.split([x.shape[-1] for x in scores], dim=-1)
-    for (part, (_, value_GKSD)), p_TKRs in zip(seen, split, strict=True):
-        p_GKMRS = part.gather(p_TKRs).transpose(1, 2)
-        one = torch.matmul(p_GKMRS.flatten(2, 3), value_GKSD).unflatten(2, p_GKMRS.shape[2:4])
-        one = _ungroup(part, one)
-        out = one if out is None else out + one
-    assert out is not None
-    return out
-
-
-def _scores(
-    q_GKMRD: torch.Tensor,
-    key_GKDS: torch.Tensor,
-    softcap: float | None,
-    mask: torch.Tensor | None,
-) -> torch.Tensor:
-    """Return scores [G, K, M, R, S], capped and masked."""
-    product = torch.matmul(q_GKMRD.flatten(2, 3), key_GKDS)
-    scores: torch.Tensor = product.unflatten(2, q_GKMRD.shape[2:4])
-    if softcap is not None:
-        scores = softcap * torch.tanh(scores / softcap)
-    if mask is not None:
-        scores.add_(mask[:, :, :, None])
-    return scores
-
-
-def _partial(
-    part: Part,
-    q_TKRD: torch.Tensor,
-    key_GKDS: torch.Tensor,
-    value_GKSD: torch.Tensor,
-    softcap: float | None,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the part's output [T, K, R, D] and log-sum-exp [T, K, R, 1]."""
+def _sums(
+    part: Part, q_TKRD: torch.Tensor, pages: Sequence[KeyValue], softcap: float | None
+) -> Sums:
+    """Return a part's sums for every token, in slices of tokens if there are many scores."""
     q_GKMRD = part.gather(q_TKRD).transpose(1, 2)
-    num_tokens, num_keys = part.shape[1], key_GKDS.shape[-1]
+    num_tokens, num_keys = part.shape[1], sum(key.shape[2] for key, _ in pages)
     per_token = q_GKMRD[:, :, 0].numel() // q_GKMRD.shape[-1] * num_keys
     step = max(1, _MOST_SCORES // max(1, per_token))
     slices = [
-        _attend_slice(part, q_GKMRD, key_GKDS, value_GKSD, softcap, at, min(at + step, num_tokens))
+        _slice_sums(part, q_GKMRD, pages, softcap, at, min(at + step, num_tokens))
         for at in range(0, num_tokens, step)
     ]
-    outs, sums = zip(*slices, strict=True)
-    out_GKMRD = outs[0] if len(outs) == 1 else torch.cat(outs, dim=2)
-    sum_GKMR1 = sums[0] if len(sums) == 1 else torch.cat(sums, dim=2)
-    return _ungroup(part, out_GKMRD), _ungroup(part, sum_GKMR1)
+    if len(slices) == 1:
+        out, total, top = (_ungroup(part, x) for x in slices[0])
+    else:
+        columns = zip(*slices, strict=True)
+        out, total, top = (_ungroup(part, torch.cat(x, dim=2)) for x in columns)
+    return out, total, top
 
 
-def _attend_slice(
+def _slice_sums(
     part: Part,
     q_GKMRD: torch.Tensor,
-    key_GKDS: torch.Tensor,
-    value_GKSD: torch.Tensor,
+    pages: Sequence[KeyValue],
     softcap: float | None,
     start: int,
     stop: int,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Attend with tokens ``start`` to ``stop`` of every group; scores are in units of log 2."""
+) -> Sums:
+    """Return sums, each [G, K, m, R, D or 1], of tokens ``start`` to ``stop`` of every group."""
     q = q_GKMRD[:, :, start:stop]
     mask = part.mask
     if mask is not None and mask.shape[2] > 1:
         mask = mask[:, :, start:stop]
     if part.causal:
-        key_GKDS, value_GKSD = key_GKDS[..., :stop], value_GKSD[:, :, :stop]
+        pages = [(key[:, :, :stop], value[:, :, :stop]) for key, value in pages]
         mask = None if mask is None else mask[..., :stop]
-    scores = _scores(q, key_GKDS, None if softcap is None else softcap * LOG2_E, mask)
-    scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
-    top = scores.amax(dim=-1, keepdim=True)
-    # the maximum's gradient needs the scores as they were
-    p = ((scores - top) if scores.requires_grad else scores.sub_(top)).exp2_()
-    sum_GKMR1 = p.sum(dim=-1, keepdim=True)
-    p = p.to(value_GKSD.dtype).flatten(2, 3)
-    out = torch.matmul(p, value_GKSD).unflatten(2, q.shape[2:4]) / sum_GKMR1
-    return out, top + sum_GKMR1.log2()
+    scores = _scores(q, [key for key, _ in pages], softcap, mask)
+    # the result does not depend on which score has weight 1, so neither does a gradient
+    top = scores.detach().amax(dim=-1, keepdim=True)
+    p = scores.sub_(top).exp2_()
+    total = p.sum(dim=-1, keepdim=True)
+    p = p.to(q.dtype).flatten(2, 3)
+    weights = p.split([value.shape[2] for _, value in pages], dim=-1)
+    outs = [torch.matmul(w, value) for w, (_, value) in zip(weights, pages, strict=True)]
+    out = outs[0] if len(outs) == 1 else torch.stack(outs).sum(dim=0)
+    return out.unflatten(2, q.shape[2:4]), total, top
+
+
+def _scores(
+    q_GKMRD: torch.Tensor,
+    keys_GKSD: Sequence[torch.Tensor],
+    softcap: float | None,
+    mask: torch.Tensor | None,
+) -> torch.Tensor:
+    """Return scores [G, K, M, R, S] in float32 or better, capped and masked."""
+    q = q_GKMRD.flatten(2, 3)
+    found = [torch.matmul(q, key_GKSD.transpose(2, 3)) for key_GKSD in keys_GKSD]
+    product = found[0] if len(found) == 1 else torch.cat(found, dim=-1)
+    scores = product.to(torch.promote_types(product.dtype, torch.float32))
+    scores = scores.unflatten(2, q_GKMRD.shape[2:4])
+    if softcap is not None:
+        cap = softcap * LOG2_E
+        scores = cap * torch.tanh(scores / cap)
+    if mask is not None:
+        scores = scores.add_(mask[:, :, :, None])
+    return scores
 
 
 def _ungroup(part: Part, x_GKMRD: torch.Tensor) -> torch.Tensor:
@@ -268,15 +246,16 @@ def _ungroup(part: Part, x_GKMRD: torch.Tensor) -> torch.Tensor:
     return x if part.place_T is None else x[part.place_T]
 
 
-def _merge(parts: list[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
-    """Return the softmax over the union of the parts' keys, in float32."""
-    total = parts[0][1]
-    for _, sum_TKR1 in parts[1:]:
-        total = torch.logaddexp2(total, sum_TKR1)
-    out = parts[0][0] * (parts[0][1] - total).exp2()
-    for part_TKRD, sum_TKR1 in parts[1:]:
-        out = out + part_TKRD * (sum_TKR1 - total).exp2()
-    return out
+def _merge(parts: list[Sums]) -> torch.Tensor:
+    """Return the softmax over the union of the parts' keys, in float32 or better."""
+    out, total, top = parts[0]
+    for part_out, part_total, part_top in parts[1:]:
+        highest = top.maximum(part_top)
+        share, part_share = (top - highest).exp2(), (part_top - highest).exp2()
+        out = out * share + part_out * part_share
+        total = total * share + part_total * part_share
+        top = highest
+    return out / total
 
 
 AttentionInterface.register(NAME, attend)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from trimtab.engine.attention import KeyValue, Part
+from trimtab.engine.attention import Part, Seen
 from trimtab.engine.cache import PrefixCache, SuffixCache
 from trimtab.engine.edits import Deltas, EditTable
 from trimtab.engine.forward import forward
@@ -109,14 +109,12 @@ class DecodeBatch:
         self._edits = EditTable(pairs, self._loaded.device, self._loaded.dtype)
         self._row_B = np.arange(len(self._requests))
 
-    def _seen(
-        self, layer: int, key_BKD: torch.Tensor, value_BKD: torch.Tensor
-    ) -> list[tuple[Part, KeyValue]]:
+    def _seen(self, layer: int, key_BKD: torch.Tensor, value_BKD: torch.Tensor) -> Seen:
         window = self._loaded.layout.window_of(layer)
         own = self._own.append(layer, key_BKD, value_BKD)
         if (b"own", window) not in self._parts:
-            self._parts[b"own", window] = self._own.part(window, key_BKD.dtype)
-        seen = [(self._parts[b"own", window], own)]
+            self._parts[b"own", window] = self._own.part(window)
+        seen: Seen = [(self._parts[b"own", window], own)]
         primer = None if self._inherit else self._primer.cache
         for name, cache in ((b"primer", primer), (b"prompts", self._prompts)):
             if cache is None or cache.is_empty(layer):
@@ -126,7 +124,7 @@ class DecodeBatch:
             if key not in self._parts:
                 position_B = self._own.position_B
                 self._parts[key] = cache.part(layer, row_B, position_B, window)
-            seen.append((self._parts[key], cache.view(layer)))
+            seen.append((self._parts[key], [cache.view(layer)]))
         return seen
 
 

@@ -19,6 +19,9 @@ from trimtab.engine.allocator import use_huge_pages
 from trimtab.engine.attention import HIDDEN, KeyValue, Part
 from trimtab.engine.segments import Stage
 
+_PAGE = 32
+"""Tokens of a page: products over short, contiguous keys are the fastest in half precision."""
+
 
 def group(slot_T: np.ndarray, num_slots: int, device: torch.device) -> Part:
     """Return the rectangle that puts the tokens of each slot side by side."""
@@ -88,12 +91,12 @@ class PrefixCache:
         return torch.tensor(slots, device=self.device)
 
     def write(
-        self, layer: int, slot_C: torch.Tensor, key_CKDS: torch.Tensor, value_CKSD: torch.Tensor
+        self, layer: int, slot_C: torch.Tensor, key_CKSD: torch.Tensor, value_CKSD: torch.Tensor
     ) -> None:
         """Store keys and values in their slots."""
-        num_slots, length = len(self._tables[layer][0]), key_CKDS.shape[-1]
-        key, value = self._grown(layer, num_slots, length, key_CKDS, value_CKSD)
-        key[slot_C, :, :, :length] = key_CKDS.detach()
+        num_slots, length = len(self._tables[layer][0]), key_CKSD.shape[2]
+        key, value = self._grown(layer, num_slots, length, key_CKSD, value_CKSD)
+        key[slot_C, :, :length] = key_CKSD.detach()
         value[slot_C, :, :length] = value_CKSD.detach()
 
     def _grown(
@@ -106,16 +109,16 @@ class PrefixCache:
     ) -> KeyValue:
         """Return the storage of a block, with room for ``num_slots`` x ``length``."""
         old = self._pairs[layer]
-        if old is not None and old[0].shape[0] >= num_slots and old[0].shape[3] >= length:
+        if old is not None and old[0].shape[0] >= num_slots and old[0].shape[2] >= length:
             return old
         if old is not None:
-            num_slots, length = max(num_slots, old[0].shape[0]), max(length, old[0].shape[3])
-        heads, dim = like_key.shape[1:3]
+            num_slots, length = max(num_slots, old[0].shape[0]), max(length, old[0].shape[2])
+        heads = like_key.shape[1]
         # zeros: a slot that was never written must stay finite under its mask
-        key = like_key.new_zeros((num_slots, heads, dim, length))
+        key = like_key.new_zeros((num_slots, heads, length, like_key.shape[3]))
         value = like_value.new_zeros((num_slots, heads, length, like_value.shape[3]))
         if old is not None:
-            key[: old[0].shape[0], :, :, : old[0].shape[3]] = old[0]
+            key[: old[0].shape[0], :, : old[0].shape[2]] = old[0]
             value[: old[1].shape[0], :, : old[1].shape[2]] = old[1]
         self._pairs[layer] = (key, value)
         return key, value
@@ -135,7 +138,7 @@ class PrefixCache:
         num_slots, length = len(self._tables[layer][0]), int(self._tables[layer][0].max())
         # slots of rows without any token were claimed and never written
         key, value = self._grown(layer, num_slots, length, *pair)
-        return key[:num_slots, :, :, :length], value[:num_slots, :, :length]
+        return key[:num_slots, :, :length], value[:num_slots, :, :length]
 
     def part(
         self, layer: int, row_T: np.ndarray, position_T: np.ndarray, window: int | None
@@ -166,24 +169,32 @@ class PrefixCache:
             if pair is not None and len(used) < len(pair[0]):
                 index = torch.from_numpy(used).to(self.device)
                 length = int(length_C[used].max())
-                self._pairs[layer] = (pair[0][index, :, :, :length], pair[1][index, :, :length])
+                self._pairs[layer] = (pair[0][index, :, :length], pair[1][index, :, :length])
 
 
 class SuffixCache:
-    """What each row wrote itself, one token per step, each row at its own pace."""
+    """What each row wrote itself, one token per step, each row at its own pace.
+
+    Keys lie in pages of some tokens for all rows: pages that no row has reached are not read.
+    """
 
     def __init__(self, num_layers: int, num_rows: int, capacity: int, device: torch.device) -> None:
         """Make an empty cache of ``capacity`` tokens for ``num_rows`` rows."""
         self.device = device
-        self.capacity = capacity
+        self._capacity = capacity
         self.step_B = np.zeros(num_rows, dtype=np.int64)
         self.first_B = np.zeros(num_rows, dtype=np.int64)
-        self._pairs: list[KeyValue | None] = [None] * num_layers
+        self._pages: list[list[KeyValue]] = [[] for _ in range(num_layers)]
 
     @property
     def position_B(self) -> np.ndarray:
         """Absolute position of each row's next token."""
         return self.first_B + self.step_B
+
+    @property
+    def _num_pages(self) -> int:
+        """How many pages the longest row has reached."""
+        return int(self.step_B.max()) // _PAGE + 1
 
     def restart(self, rows: Sequence[int], first: Sequence[int]) -> None:
         """Forget what ``rows`` wrote; their next tokens are at the positions ``first``."""
@@ -192,39 +203,30 @@ class SuffixCache:
 
     def advance(self) -> None:
         """Count one token more for every row; a row that is full writes over its last one."""
-        self.step_B = np.minimum(self.step_B + 1, self.capacity - 1)
+        self.step_B = np.minimum(self.step_B + 1, self._capacity - 1)
 
-    def append(self, layer: int, key_BKD: torch.Tensor, value_BKD: torch.Tensor) -> KeyValue:
-        """Store every row's next key and value; return all up to the longest row's."""
-        pair = self._pairs[layer]
-        if pair is None:
-            num_rows, heads, dim = key_BKD.shape
-            pair = (
-                use_huge_pages(key_BKD.new_empty((num_rows, heads, dim, self.capacity))).zero_(),
-                use_huge_pages(
-                    value_BKD.new_empty((num_rows, heads, self.capacity, value_BKD.shape[2]))
-                ).zero_(),
-            )
-            self._pairs[layer] = pair
-        key, value = pair
-        longest = int(self.step_B.max())
-        if (self.step_B == longest).all():
-            key[:, :, :, longest], value[:, :, longest] = key_BKD, value_BKD
+    def append(self, layer: int, key_BKD: torch.Tensor, value_BKD: torch.Tensor) -> list[KeyValue]:
+        """Store every row's next key and value; return all pages up to the longest row's."""
+        pages = self._pages[layer]
+        while len(pages) < self._num_pages:
+            pages.append((_page(key_BKD), _page(value_BKD)))
+        page_B, at_B = np.divmod(self.step_B, _PAGE)
+        if (self.step_B == self.step_B[0]).all():
+            key, value = pages[page_B[0]]
+            key[:, :, at_B[0]], value[:, :, at_B[0]] = key_BKD, value_BKD
         else:
-            row_B = torch.arange(len(self.step_B), device=self.device)
-            step_B = torch.from_numpy(self.step_B).to(self.device)
-            key[row_B, :, :, step_B], value[row_B, :, step_B] = key_BKD, value_BKD
-        end = self._end(key.dtype)
-        return key[:, :, :, :end], value[:, :, :end]
+            for page in np.unique(page_B):
+                key, value = pages[page]
+                rows = np.flatnonzero(page_B == page)
+                row_N = torch.from_numpy(rows).to(self.device)
+                at_N = torch.from_numpy(at_B[rows]).to(self.device)
+                key[row_N, :, at_N], value[row_N, :, at_N] = key_BKD[row_N], value_BKD[row_N]
+        return pages[: self._num_pages]
 
-    def _end(self, dtype: torch.dtype) -> int:
-        """Return how many keys are looked at: half-precision products would copy a slice."""
-        return int(self.step_B.max()) + 1 if dtype.itemsize > 2 else self.capacity
-
-    def part(self, window: int | None, dtype: torch.dtype) -> Part:
+    def part(self, window: int | None) -> Part:
         """Return how the rows' next tokens see their own."""
         num_rows = len(self.step_B)
-        age_BS = self.step_B[:, None] - np.arange(self._end(dtype))
+        age_BS = self.step_B[:, None] - np.arange(self._num_pages * _PAGE)
         visible_BS = age_BS >= 0 if window is None else (age_BS >= 0) & (age_BS < window)
         if visible_BS.all():
             return Part(None, None, (num_rows, 1))
@@ -235,9 +237,14 @@ class SuffixCache:
         """Drop all rows but these."""
         index = torch.tensor(list(rows), device=self.device)
         self.step_B, self.first_B = self.step_B[list(rows)], self.first_B[list(rows)]
-        for layer, pair in enumerate(self._pairs):
-            if pair is not None:
-                self._pairs[layer] = (pair[0][index], pair[1][index])
+        for layer, pages in enumerate(self._pages):
+            self._pages[layer] = [(key[index], value[index]) for key, value in pages]
+
+
+def _page(like_BKD: torch.Tensor) -> torch.Tensor:
+    """Return an empty page [B, K, tokens, D]; zeros, to stay finite under a mask."""
+    num_rows, heads, dim = like_BKD.shape
+    return use_huge_pages(like_BKD.new_empty((num_rows, heads, _PAGE, dim))).zero_()
 
 
 def hide(visible: np.ndarray) -> np.ndarray:

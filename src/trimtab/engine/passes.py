@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from trimtab.engine.attention import KeyValue, Part
+from trimtab.engine.attention import Part, Seen
 from trimtab.engine.cache import PrefixCache, group, hide
 from trimtab.engine.edits import Deltas, EditTable
 from trimtab.engine.forward import Reader, forward
@@ -162,19 +162,17 @@ class Pass:
                     found[place] = delta
         return found
 
-    def _parts(
-        self, layer: int, key_TKD: torch.Tensor, value_TKD: torch.Tensor
-    ) -> list[tuple[Part, KeyValue]]:
+    def _parts(self, layer: int, key_TKD: torch.Tensor, value_TKD: torch.Tensor) -> Seen:
         index = int(self._stage_of_layer[layer]) - 1
         plan = self._plans[index]
         window = self.loaded.layout.window_of(layer)
         own = plan.own(window)
-        key_CKDM = own.gather(key_TKD).permute(0, 2, 3, 1)
+        key_CKMD = own.gather(key_TKD).transpose(1, 2)
         value_CKMD = own.gather(value_TKD).transpose(1, 2)
         if self._store is not None:
             slot_C = self._claim(layer, plan)
-            self._keep(layer, slot_C, key_CKDM, value_CKMD)
-        seen = [(own, (key_CKDM, value_CKMD))]
+            self._keep(layer, slot_C, key_CKMD, value_CKMD)
+        seen: Seen = [(own, [(key_CKMD, value_CKMD)])]
         for number, past in enumerate(self._pasts):
             if past.cache.is_empty(layer):
                 continue
@@ -182,7 +180,7 @@ class Pass:
             memo = (index, number, past.cache.slot_LB[layer, row_T].tobytes(), window)
             if memo not in self._memo:
                 self._memo[memo] = past.cache.part(layer, row_T, plan.position_T, window)
-            seen.append((self._memo[memo], past.cache.view(layer)))
+            seen.append((self._memo[memo], [past.cache.view(layer)]))
         return seen
 
     def _claim(self, layer: int, plan: _StagePlan) -> torch.Tensor:
@@ -194,16 +192,16 @@ class Pass:
         return store.cache.claim(layer, plan.stage, store.rows, store.kept, length_C, start_C)
 
     def _keep(
-        self, layer: int, slot_C: torch.Tensor, key_CKDM: torch.Tensor, value_CKMD: torch.Tensor
+        self, layer: int, slot_C: torch.Tensor, key_CKMD: torch.Tensor, value_CKMD: torch.Tensor
     ) -> None:
         store = self._store
         assert store is not None
         if store.heritage is not None:
-            key_1KDS, value_1KSD = store.heritage.view(layer)
+            key_1KSD, value_1KSD = store.heritage.view(layer)
             num = len(slot_C)
-            key_CKDM = torch.cat([key_1KDS.expand(num, -1, -1, -1), key_CKDM], dim=3)
+            key_CKMD = torch.cat([key_1KSD.expand(num, -1, -1, -1), key_CKMD], dim=2)
             value_CKMD = torch.cat([value_1KSD.expand(num, -1, -1, -1), value_CKMD], dim=2)
-        store.cache.write(layer, slot_C, key_CKDM, value_CKMD)
+        store.cache.write(layer, slot_C, key_CKMD, value_CKMD)
 
 
 class _StagePlan:
