@@ -118,11 +118,7 @@ class Planner:
             "dtype": self.resolved.spec.dtype,
             "task": [task.name, built.VERSION, built.protocol],
             "samples": samples,
-            "intervention": [
-                intervention.name,
-                acting.VERSION,
-                acting.config,
-            ],
+            "intervention": (intervention.name, acting.VERSION, acting.config),
             "artifact": artifact,
             **({"gate": gate} if gate else {}),
             "sampling": drawn,
