@@ -101,6 +101,95 @@ def test_gates_and_records_of_a_finished_run(config: Path, tmp_path: Path) -> No
     assert str(tmp_path) not in json.dumps(rows)
 
 
+def test_dynamic_steering_from_yaml_to_the_report(config: Path, tmp_path: Path) -> None:
+    run, logs = tmp_path / "run", tmp_path / "logs"
+    dac = "conditions={dynamic: {name: dac, shots: 2, num_prompts: 4, steps: 6}}"
+    argv = [
+        "run",
+        str(config),
+        "--out",
+        str(run),
+        "-o",
+        dac,
+        "-o",
+        "measures=[generation, options]",
+    ]
+    done = trimtab([*argv, "-o", "conditions.dynamic.layer=9"], logs)
+    assert done.code == 2 and "layer = 9" in done.err and not (run / "plan.json").exists()
+    done = trimtab(argv, logs)
+    assert done.code == 0, done.err
+    plan = json.loads((run / "plan.json").read_text())
+    (cell,) = [c for c in plan["cells"] if c["condition"] == "dynamic"]
+    rows = [
+        json.loads(x)
+        for p in (run / "completions" / cell["key"]).glob("*.jsonl")
+        for x in p.read_text().splitlines()
+    ]
+    assert len(rows) == 6
+    for row in rows:
+        (strengths,) = row["strengths"]
+        assert len(strengths) == row["num_tokens"] and all(0 <= s <= 2 for s in strengths)
+    assert sum(sum(row["strengths"][0]) for row in rows) > 0
+    others = [
+        json.loads(x) for p in run.glob("completions/*/*.jsonl") for x in p.read_text().splitlines()
+    ]
+    assert all(r["strengths"] is None for r in others if r["cell"] != cell["key"])
+    summary = json.loads((run / "summary.json").read_text())
+    measured = summary["measures"]["generation"]["conditions"]["dynamic"]
+    assert measured["counts"]["present"] == 6 and "strengths" in measured["adaptive"]
+    assert "dynamic" not in summary["measures"]["options"]["conditions"]
+    report = (run / "report" / "report.md").read_text()
+    assert report.count("dynamic") > 2 and "Strengths chosen while running" in report
+
+
+def test_gated_steering_and_heads_from_yaml_to_the_report(config: Path, tmp_path: Path) -> None:
+    run, logs = tmp_path / "run", tmp_path / "logs"
+    prose = {"name": "heldout", "fractions": {"fit": 0.25, "select": 0.25, "test": 0.5}}
+    question = {"name": "truthfulqa", "form": "generation", "limit": 6}
+    gate = {"open_on": question, "closed_on": prose, "layers": [0, 1]}
+    conditions = {
+        "gated": {"name": "caa", "layer": 1, "strength": 0.5, "gate": gate},
+        "heads": {"name": "iti", "heads": 3, "strength": 5},
+        "heads at random": {"name": "iti", "heads": 3, "strength": 5, "draw": 0},
+    }
+    overrides = [
+        f"conditions={json.dumps(conditions)}",
+        "heldout.fractions={fit: 0.25, select: 0.25, test: 0.5}",
+        "measures=[generation, heldout]",
+        "judges=[text_health]",
+    ]
+    argv = ["run", str(config), "--out", str(run), *(x for o in overrides for x in ("-o", o))]
+    done = trimtab([*argv, "-o", "conditions.gated.gate.layers=[9]"], logs)
+    assert done.code == 2 and "layer = 9" in done.err and not (run / "plan.json").exists()
+    done = trimtab(argv, logs)
+    assert done.code == 0, done.err
+    plan = json.loads((run / "plan.json").read_text())
+    cells = {(c["condition"], c["measure"]): c for c in plan["cells"]}
+    assert cells["gated", "heldout"]["artifact"] == cells["caa +0.5", "heldout"]["artifact"]
+    assert {c["role"] for k, c in cells.items() if k[0] == "heads at random"} == {"control"}
+    rows = [
+        json.loads(x) for p in run.glob("completions/*/*.jsonl") for x in p.read_text().splitlines()
+    ]
+    by_cell = {key: [r for r in rows if r["cell"] == c["key"]] for key, c in cells.items()}
+    assert all((r["gates"] is not None) == (k[0] == "gated") for k in cells for r in by_cell[k])
+
+    def outputs(condition: str) -> dict[str, list[float]]:
+        return {r["sample_id"]: r["option_logprobs"] for r in by_cell[condition, "heldout"]}
+
+    plain, steered = outputs("baseline"), outputs("caa +0.5")
+    for row in by_cell["gated", "heldout"]:
+        expected = steered if row["gates"][0]["factor"] else plain
+        assert row["option_logprobs"] == pytest.approx(expected[row["sample_id"]], abs=1e-4)
+    assert outputs("heads") != plain != outputs("heads at random")
+    summary = json.loads((run / "summary.json").read_text())
+    for measure, count in (("generation", 6), ("heldout", 4)):
+        (found,) = summary["measures"][measure]["conditions"]["gated"]["adaptive"]["gates"]
+        assert found["rows"] == count and 0 <= found["open"] <= 1
+    assert "Gates of conditional interventions" in (run / "report" / "report.md").read_text()
+    gates = [g for phase in json.loads((run / "gates.json").read_text()).values() for g in phase]
+    assert not [g for g in gates if g["status"] == "fail"], gates
+
+
 def test_sampled_answers_share_random_numbers_between_conditions(
     config: Path, tmp_path: Path
 ) -> None:

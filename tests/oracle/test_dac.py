@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from trimtab.core.errors import ConfigError
+from trimtab.core.errors import ConfigError, DataError, NonFiniteError
 from trimtab.core.spec import ModelSpec
 from trimtab.core.types import ContrastPair, Message, SamplingParams
 from trimtab.engine.engine import Engine
@@ -158,16 +158,41 @@ def test_compositions_that_do_not_fit_are_refused(loaded) -> None:
     sampling, layout = SamplingParams(max_tokens=2), loaded.layout
     good = Composition(properties(loaded, 1, "residual"))
     wide = Composition(({(0, "residual"): torch.ones(1, layout.hidden_size + 1)},))
+    unnamed = Composition(good.properties, names=("one", "two"))
     deep = Composition(({(layout.num_layers, "residual"): torch.ones(1, layout.hidden_size)},))
     edit = Edit(0, torch.ones(layout.hidden_size), 1.0)
     for composition, edits, words in (
         (wide, (), "hidden size"),
         (deep, (), "names layer"),
+        (unnamed, (), "1 properties has the names"),
         (good, (edit,), "both edits and a composition"),
     ):
         request = Request(0, (5, 6), Text(sampling, composition=composition), edits)
         with pytest.raises(ConfigError, match=words):
             list(Engine(loaded).run([request]))
+
+
+@pytest.mark.parametrize("at_probe", [True, False], ids=["probe", "chosen"])
+def test_values_that_overflow_are_located_with_the_property(loaded, at_probe: bool) -> None:
+    single = load_model(resolve(ModelSpec(id=loaded.resolved.spec.id, device="cpu")))
+    layout = single.layout
+    mild = {(1, "residual"): torch.ones(1, layout.hidden_size)}
+    # twice the second is too large for float32; the first pair only overflows when summed
+    huge = {(2, "residual"): torch.full((1, layout.hidden_size), 3e38 if at_probe else 1.7e38)}
+    names = ("mild", "wild", "wild again") if not at_probe else ("mild", "wild")
+    properties = (mild, huge) if at_probe else (mild, huge, huge)
+    composition = Composition(properties, names, constant=True, probe=2.0, most=2.0, top_p=1.0)
+    request = Request("r7", (5, 6, 7), Text(SamplingParams(max_tokens=3), composition=composition))
+    with pytest.raises(NonFiniteError) as raised:
+        list(Engine(single).run([Request("ok", (5, 6), Text(SamplingParams())), request]))
+    said = str(raised.value)
+    assert "row 'r7'" in said and f"first at {layout.block_names[2]}, position " in said
+    assert "Unsteered the row is finite" in said
+    if at_probe:
+        assert "position 2 (prompt part, 3 tokens)" in said
+        assert "property 'wild' added at the probe strength 2" in said
+    else:
+        assert "its properties 'mild' at up to" in said and "'wild again' at up to" in said
 
 
 PAIRS = [
@@ -230,3 +255,22 @@ def test_per_step_differences_equal_full_forwards(loaded) -> None:
     for step in range(len(deltas)):
         expected = (mean(True, step) - mean(False, step)).float()
         torch.testing.assert_close(deltas[step], expected, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("config", "count", "rendering", "words"),
+    [
+        ({}, 1, "chat", "at least 2"),
+        ({"shots": 3}, 3, "chat", "shots = 3, and the contrast pairs are of 3 questions"),
+        ({"shots": 3}, 4, "verbatim", "no room for worked examples"),
+        ({"shots": 3, "source": "answers"}, 2, "verbatim", None),
+        ({"shots": 3}, 4, "plain", None),
+    ],
+)
+def test_pairs_that_make_no_examples_are_refused(config, count, rendering, words) -> None:
+    dac = INTERVENTIONS.build("dac", config)
+    if words is None:
+        dac.check_pairs(PAIRS[:count], rendering)
+    else:
+        with pytest.raises(DataError, match=words):
+            dac.check_pairs(PAIRS[:count], rendering)

@@ -126,5 +126,10 @@ def _inputs(plan: Plan) -> dict[str, str]:
     """Return the hashes of what went into the run, for its manifest."""
     models = {f"model {c.model.id}": c.model_identity for c in plan.cells}
     samples = {f"samples {c.task.name} {c.measure} {c.split}": c.samples for c in plan.cells}
-    pairs = {f"pairs of {a.component.name}": a.pairs for a in plan.artifacts}
-    return {**models, **samples, **pairs}
+    pairs = {f"pairs of {a.component.name}": a.pairs for a in plan.artifacts if a.pairs}
+    prompts = {
+        f"prompts of {a.component.name} {some.split} {some.holds}": some.samples
+        for a in plan.artifacts
+        for some in a.prompts
+    }
+    return {**models, **samples, **pairs, **prompts}

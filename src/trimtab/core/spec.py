@@ -152,6 +152,7 @@ class Cell(Spec):
         output: Text or options.
         intervention: What is done to the model.
         artifact: Key of the fitted artifact it needs, if any.
+        gate: Key of the fitted condition under which it acts, if any.
         sampling: How texts are drawn; None for options.
         num_samples: Completions per sample.
         seed: Base seed of the random streams.
@@ -170,9 +171,26 @@ class Cell(Spec):
     output: Output
     intervention: Component
     artifact: str | None = None
+    gate: str | None = None
     sampling: SamplingParams | None = None
     num_samples: int = 1
     seed: int = 0
+
+
+class PromptSet(Spec):
+    """Prompts for which a condition holds, or does not.
+
+    Attributes:
+        samples: Key of the sample set, see ``samples/<key>.jsonl`` in the run directory.
+        rendering: How they become prompts.
+        split: Which split they are of: directions are made on fit, thresholds chosen on select.
+        holds: Whether the condition holds for them.
+    """
+
+    samples: str
+    rendering: Rendering
+    split: Split
+    holds: bool
 
 
 class ArtifactPlan(Spec):
@@ -184,8 +202,10 @@ class ArtifactPlan(Spec):
         rendering: How the pairs become prompts.
         model: The model it is fitted on.
         model_identity: Hash of weights, tokenizer and template.
-        pairs: Key of the contrast pairs, see ``pairs/<key>.jsonl`` in the run directory.
+        pairs: Key of the contrast pairs, see ``pairs/<key>.jsonl`` in the run directory; None for
+            a condition, which is made from prompts.
         seed: Seed of the fit.
+        prompts: What a condition is made from.
     """
 
     key: str
@@ -193,8 +213,9 @@ class ArtifactPlan(Spec):
     rendering: Rendering
     model: ModelSpec
     model_identity: str
-    pairs: str
+    pairs: str | None
     seed: int = 0
+    prompts: tuple[PromptSet, ...] = ()
 
 
 class Metric(Spec):

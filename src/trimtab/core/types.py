@@ -94,6 +94,18 @@ message as they are.
 FinishReason = Literal["eos", "stop", "length", "options", "error"]
 
 
+class GateReading(Record):
+    """What a conditional edit's gate read from the prompt.
+
+    Attributes:
+        value: The condition's value.
+        factor: What the edit's strength was multiplied by: 0 is closed, 1 is open.
+    """
+
+    value: float
+    factor: float
+
+
 class Completion(Record):
     """What one cell's model gave for one sample: a text, or the log-probabilities of its options.
 
@@ -110,6 +122,7 @@ class Completion(Record):
         option_num_tokens: Tokens of each option.
         option_kl: Mean KL(baseline || this) per token (nats) of the reference options, else None.
         strengths: For each property of a dynamic intervention, its strength at each token.
+        gates: What each gate of a conditional intervention read.
         finish_reason: Why it ended.
         error: What went wrong; such a row counts as missing.
         attempt: The attempt that wrote the row.
@@ -128,6 +141,7 @@ class Completion(Record):
     option_num_tokens: tuple[int, ...] | None = None
     option_kl: tuple[float | None, ...] | None = None
     strengths: tuple[tuple[float, ...], ...] | None = None
+    gates: tuple[GateReading, ...] | None = None
     finish_reason: FinishReason
     error: str | None = None
     attempt: int = 0

@@ -18,9 +18,10 @@ import torch
 
 from trimtab.core.errors import ConfigError
 from trimtab.engine.batch import DecodeBatch
-from trimtab.engine.decode import Writing, extend, located
+from trimtab.engine.decode import Writing, extend
 from trimtab.engine.edits import Deltas, check
 from trimtab.engine.head import Head
+from trimtab.engine.nonfinite import locate_composed
 from trimtab.engine.request import Composition, Edit, Place, Request, Site, Text, TextResult
 from trimtab.engine.sampling import Sampler
 from trimtab.engine.scheduler import Limits
@@ -61,6 +62,9 @@ def check_compositions(
         if id(want.composition) in checked:
             continue
         checked.add(id(want.composition))
+        names, count = want.composition.names, len(want.composition.properties)
+        if len(names) not in (0, count):
+            raise ConfigError(f"A composition of {count} properties has the names {names}.")
         for of_property in want.composition.properties:
             for (layer, site), values in of_property.items():
                 check([Edit(layer, step, 1.0, site=site) for step in values], num_layers, width)
@@ -101,6 +105,7 @@ class _Composing:
         for step in range(self._most):
             hidden = self._twins.step(last_B.repeat(self._times), self._probes(step))
             strength_PB = self._choose_strengths(self._head.logits(hidden))
+            self._require_finite(strength_PB)
             self._strengths.append(strength_PB)
             hidden_BH = self._real.step(last_B, self._added(step, strength_PB))
             steps = [len(row.tokens) for row in self._rows]
@@ -110,18 +115,36 @@ class _Composing:
                 if row.done:
                     continue
                 if not torch.isfinite(torch.tensor(logprob)):
-                    raise located(self._loaded, row)
+                    raise self._located(row)
                 result = extend(self._loaded, row, token, logprob)
                 if result is not None:
                     row.done = True
-                    yield replace(result, strengths=self._of(row))
+                    yield replace(result, strengths=self._of(row, len(row.tokens)))
             if all(row.done for row in self._rows):
                 return
 
-    def _of(self, row: Writing) -> tuple[tuple[float, ...], ...]:
-        """Return the strengths that led to the row's tokens."""
-        used = torch.stack(self._strengths[: len(row.tokens)])[:, :, row.index]
-        return tuple(tuple(values) for values in used.T.tolist())
+    def _require_finite(self, strength_PB: torch.Tensor) -> None:
+        """Raise the error of the first unfinished row whose twins are not finite."""
+        finite_B = torch.isfinite(strength_PB).all(dim=0).tolist()
+        for row, finite in zip(self._rows, finite_B, strict=True):
+            if not (row.done or finite):
+                raise self._located(row)
+
+    def _located(self, row: Writing) -> Exception:
+        prompt = row.request.prompt
+        return locate_composed(
+            self._loaded,
+            row.request.key,
+            [*prompt, *row.tokens],
+            len(prompt),
+            self._composition,
+            self._of(row, len(self._strengths)),
+        )
+
+    def _of(self, row: Writing, steps: int) -> tuple[tuple[float, ...], ...]:
+        """Return the strengths of the row's first steps."""
+        used = [strength_PB[:, row.index].tolist() for strength_PB in self._strengths[:steps]]
+        return tuple(zip(*used, strict=True)) or ((),) * (self._times - 1)
 
     def _at(self, place: Place, values: torch.Tensor, step: int) -> torch.Tensor | None:
         """Return what a property adds at a place and a step, [W]; None if nothing."""
@@ -171,8 +194,10 @@ class _Composing:
 def strength(p_BV: torch.Tensor, q_BV: torch.Tensor, composition: Composition) -> torch.Tensor:
     """Return the strength [B] from log-probabilities without and with a property.
 
-    A single token in Q gives 0: where nothing is open there is nothing to steer.
+    A single token in Q gives 0: where nothing is open there is nothing to steer. NaN in either
+    distribution gives NaN.
     """
+    undefined_B = p_BV[:, 0].isnan() | q_BV[:, 0].isnan()  # a softmax is NaN at once or nowhere
     kept_BV = _likeliest(p_BV, composition) | _likeliest(q_BV, composition)
     # finite, so that 0 * (what is left out) is 0
     p_BV, q_BV = (x.masked_fill(~kept_BV, -1e30).log_softmax(dim=-1) for x in (p_BV, q_BV))
@@ -183,7 +208,7 @@ def strength(p_BV: torch.Tensor, q_BV: torch.Tensor, composition: Composition) -
     if composition.per_token:
         divergence_B = divergence_B / kept_BV.sum(dim=-1).clamp(min=1)
     chosen: torch.Tensor = divergence_B.clamp(0.0, composition.most)
-    return chosen
+    return chosen.masked_fill(undefined_B, torch.nan)
 
 
 def _likeliest(logp_BV: torch.Tensor, composition: Composition) -> torch.Tensor:

@@ -8,6 +8,7 @@ cells share batches. Texts, option scores and activations go through the same fo
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -20,10 +21,11 @@ from trimtab.engine.capture import capture
 from trimtab.engine.composition import check_compositions, compose
 from trimtab.engine.decode import write
 from trimtab.engine.edits import check
+from trimtab.engine.gates import check_gate, resolve
 from trimtab.engine.options import score
 from trimtab.engine.packed import pack
 from trimtab.engine.parallel import Work, Worker, workers
-from trimtab.engine.request import Options, Request, Result, Site, Text
+from trimtab.engine.request import Activations, Options, Request, Result, Site, Text
 from trimtab.engine.scheduler import Ladder, Limits, Load, order
 from trimtab.engine.within_memory import within_memory
 from trimtab.models.load import LoadedModel
@@ -104,10 +106,20 @@ class Engine:
             if not request.prompt:
                 raise ConfigError(f"Request {request.key!r} has an empty prompt.")
             check(request.edits, self.num_layers, width)
-            by_kind.setdefault(type(request.want), []).append(request)
+            for edit in request.edits:
+                if edit.gate is not None:
+                    check_gate(edit.gate, self.num_layers, self.hidden_size)
         check_compositions(requests, self.num_layers, width)
+        plain, readings = resolve(requests, self._read)
+        for request in plain:
+            by_kind.setdefault(type(request.want), []).append(request)
         for kind, some in by_kind.items():
-            yield from _without_gradients(self._results(kind, some))
+            for result in _without_gradients(self._results(kind, some)):
+                gates = readings.get(result.key)
+                yield result if gates is None else replace(result, gates=gates)
+
+    def _read(self, requests: Sequence[Request]) -> Iterator[Result]:
+        return _without_gradients(self._results(Activations, requests))
 
     def _results(self, kind: type, requests: Sequence[Request]) -> Iterator[Result]:
         if kind is Text:

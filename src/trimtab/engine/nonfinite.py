@@ -12,7 +12,7 @@ from torch import nn
 from trimtab.core.errors import NonFiniteError
 from trimtab.engine.forward import Reader
 from trimtab.engine.passes import Pass
-from trimtab.engine.request import Edit, Place
+from trimtab.engine.request import Composition, Edit, Place
 from trimtab.engine.segments import Segment
 from trimtab.models.load import LoadedModel
 
@@ -29,15 +29,10 @@ def locate(
     Runs the row again on its own, block by block, with its edits and, if that fails, without them.
     """
     where = _first(loaded, tokens, num_prompt, edits)
-    what = f"Non-finite values for row {key!r}"
     if where is None:
-        return NonFiniteError(
-            f"{what}: the logits are not finite, though every block output of the row alone is.",
-            hint="Try dtype float32, or a smaller batch; see docs/errors.md.",
-        )
-    name, position = where
-    part = "prompt" if position < num_prompt else "generated"
-    message = f"{what}: first at {name}, position {position} ({part} part, {len(tokens)} tokens)."
+        return _unlocated(key)
+    name, _ = where
+    message = _found(key, tokens, num_prompt, where)
     bad = _bad_parameters(loaded, name)
     if bad:
         return NonFiniteError(
@@ -56,6 +51,74 @@ def locate(
     return NonFiniteError(
         f"{message} The model runs in {str(loaded.dtype).removeprefix('torch.')}.",
         hint="Try `-o model.dtype=float32`, shorter prompts, or one device.",
+    )
+
+
+def locate_composed(
+    loaded: LoadedModel,
+    key: Hashable,
+    tokens: Sequence[int],
+    num_prompt: int,
+    composition: Composition,
+    strengths: Sequence[Sequence[float]],
+) -> NonFiniteError:
+    """Return the error for a row whose strengths were chosen anew for each token.
+
+    Runs what chose them, each on its own: the row unsteered, with one property after the other at
+    full probe strength, and at the strengths chosen so far.
+
+    Args:
+        loaded: The model.
+        key: The row's.
+        tokens: Prompt and what was written.
+        num_prompt: Tokens of the prompt.
+        composition: The row's.
+        strengths: For each property its strength at each step that was taken.
+    """
+    if _first(loaded, tokens, num_prompt, ()) is not None:
+        return locate(loaded, key, tokens, num_prompt, ())
+    probes = [composition.probe] * (len(tokens) - num_prompt + 1)
+    count = len(composition.properties)
+    names = composition.names or [str(number) for number in range(count)]
+    tried = [
+        (
+            f"with property {name!r} added at the probe strength {composition.probe:g}",
+            composition.edits(number, num_prompt, probes),
+        )
+        for number, name in enumerate(names)
+    ]
+    together = [composition.edits(i, num_prompt, s) for i, s in enumerate(strengths)]
+    largest = ", ".join(
+        f"{name!r} at up to {max(s, default=0.0):.3g}"
+        for name, s in zip(names, strengths, strict=True)
+    )
+    tried.append((f"with its properties {largest}", tuple(e for some in together for e in some)))
+    for what, edits in tried:
+        where = _first(loaded, tokens, num_prompt, edits)
+        if where is not None:
+            size = max(abs(e.strength) * float(e.vector.double().norm()) for e in edits)
+            return NonFiniteError(
+                f"{_found(key, tokens, num_prompt, where)} Unsteered the row is finite; this is "
+                f"{what}, where up to {size:.3g} is added at a place.",
+                hint="Lower `probe` and `most`, or run in float32.",
+            )
+    return _unlocated(key)
+
+
+def _found(key: Hashable, tokens: Sequence[int], num_prompt: int, where: tuple[str, int]) -> str:
+    name, position = where
+    part = "prompt" if position < num_prompt else "generated"
+    return (
+        f"Non-finite values for row {key!r}: first at {name}, position {position} ({part} part, "
+        f"{len(tokens)} tokens)."
+    )
+
+
+def _unlocated(key: Hashable) -> NonFiniteError:
+    return NonFiniteError(
+        f"Non-finite values for row {key!r}: the logits are not finite, though every block output "
+        "of the row alone is.",
+        hint="Try dtype float32, or a smaller batch; see docs/errors.md.",
     )
 
 

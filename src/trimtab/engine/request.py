@@ -7,13 +7,13 @@ cache. They mean the same in prefill, decode, option scoring and capture.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
 
-from trimtab.core.types import FinishReason, SamplingParams
+from trimtab.core.types import FinishReason, GateReading, SamplingParams
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,31 @@ first generated token untouched.
 
 
 Site = Literal["residual", "heads"]
+Similarity = Literal["projected", "cosine"]
+
+
+@dataclass(frozen=True, eq=False)
+class Gate:
+    """A condition on the prompt, unedited, under which an edit acts; see ``engine.gates``.
+
+    Attributes:
+        layer: 0-based block whose output is read.
+        vector: Condition vector, float32 [hidden_size].
+        threshold: Value at which the gate turns.
+        above: It is open above the threshold; otherwise below.
+        similarity: What the value is.
+        read: ``mean``: of the mean state of all prompt tokens; ``last``: of the last one's.
+        width: 0: the edit acts or not. Else its strength is multiplied by the logistic function of
+            the distance from the threshold over ``width``.
+    """
+
+    layer: int
+    vector: torch.Tensor
+    threshold: float
+    above: bool = True
+    similarity: Similarity = "projected"
+    read: Literal["mean", "last"] = "mean"
+    width: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +72,7 @@ class Edit:
         positions: Where it acts.
         site: ``residual``: the block's output, the residual stream after it. ``heads``: the outputs
             of its attention heads, one after the other, before the output projection mixes them.
+        gate: Condition on the prompt under which it acts; None is always.
     """
 
     layer: int
@@ -54,6 +80,7 @@ class Edit:
     strength: float
     positions: Positions = "generated"
     site: Site = "residual"
+    gate: Gate | None = None
 
 
 Place = tuple[int, Site]
@@ -73,6 +100,7 @@ class Composition:
     Attributes:
         properties: For each property what is added at strength 1: for each place a float32 tensor
             [steps, width]; nothing is added after the last step.
+        names: What errors call the properties; numbers if there are none.
         constant: The tensors have one step, which is repeated for ever.
         probe: Strength at which a property's effect is measured.
         most: Largest strength.
@@ -83,6 +111,7 @@ class Composition:
     """
 
     properties: tuple[dict[Place, torch.Tensor], ...]
+    names: tuple[str, ...] = ()
     constant: bool = False
     probe: float = 2.0
     most: float = 2.0
@@ -90,6 +119,17 @@ class Composition:
     inclusive: bool = True
     per_token: bool = False
     reverse: bool = False
+
+    def edits(self, number: int, num_prompt: int, strengths: Sequence[float]) -> tuple[Edit, ...]:
+        """Return what property ``number`` adds at the first steps, given its strength at each."""
+        found = []
+        for (layer, site), values in self.properties[number].items():
+            for step, strength in enumerate(strengths):
+                index = 0 if self.constant else step
+                if index < len(values):
+                    at = Window(num_prompt - 1 + step, num_prompt + step)
+                    found.append(Edit(layer, values[index], strength, at, site))
+        return tuple(found)
 
 
 @dataclass(frozen=True)
@@ -171,6 +211,7 @@ class TextResult:
         logprob: Sum of the tokens' log-probabilities (nats, temperature 1).
         finish_reason: Why it ended.
         strengths: For each property of a ``Composition``, the strength at each token.
+        gates: What the gates of its edits read.
     """
 
     key: Hashable
@@ -179,15 +220,17 @@ class TextResult:
     logprob: float
     finish_reason: FinishReason
     strengths: tuple[tuple[float, ...], ...] = ()
+    gates: tuple[GateReading, ...] = ()
 
 
 @dataclass(frozen=True)
 class OptionsResult:
-    """Sum log-probability (nats) per option; mean KL per token for the reference options."""
+    """Sum log-probability (nats) per option, mean KL per token for the reference options, gates."""
 
     key: Hashable
     logprobs: tuple[float, ...]
     kl: tuple[float | None, ...]
+    gates: tuple[GateReading, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,12 +242,14 @@ class ActivationsResult:
         mean_LH: Float32 [layers, width of the site], averaged over the positions in float64.
         norm_L: Float32 [layers], mean over the positions of the norm.
         each_PLH: Float32 [positions, layers, width], if asked for.
+        gates: What the gates of its edits read.
     """
 
     key: Hashable
     mean_LH: torch.Tensor
     norm_L: torch.Tensor
     each_PLH: torch.Tensor | None = None
+    gates: tuple[GateReading, ...] = ()
 
 
 Result = TextResult | OptionsResult | ActivationsResult

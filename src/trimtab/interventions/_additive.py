@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field, field_validator
 
 from trimtab.core.errors import ConfigError
-from trimtab.core.spec import Spec
+from trimtab.interventions._gated import GatedConfig
 from trimtab.interventions.base import Fitted
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ Unit = Literal["raw", "unit", "relative"]
 NamedPositions = Literal["all", "prompt", "last_prompt", "generated", "after_prompt"]
 
 
-class AdditiveConfig(Spec):
+class AdditiveConfig(GatedConfig):
     """Where a vector is added, and how much of it.
 
     Attributes:

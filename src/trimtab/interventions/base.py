@@ -8,11 +8,11 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 from trimtab.core.folder import Folder
-from trimtab.core.spec import Component, Output, Spec
-from trimtab.core.types import ContrastPair, Message, Rendering
+from trimtab.core.spec import Component, Output, Spec, Split
+from trimtab.core.types import ContrastPair, Message, Rendering, Sample
 
 if TYPE_CHECKING:
     import torch
@@ -32,6 +32,16 @@ class Fitted:
 
 
 @dataclass(frozen=True)
+class LabelledPrompt:
+    """A sample's prompt, the split it is of, and whether a condition holds for it."""
+
+    sample: Sample
+    rendering: Rendering
+    split: Split
+    holds: bool
+
+
+@dataclass(frozen=True)
 class FitContext:
     """What a fit may use.
 
@@ -40,12 +50,23 @@ class FitContext:
         pairs: Contrast pairs of the fit split, in a fixed order.
         rendering: How the pairs' questions become prompts.
         seed: Seed of everything random in the fit.
+        prompts: For a condition, prompts for which it holds and for which it does not.
     """
 
     engine: Engine
     pairs: Sequence[ContrastPair]
     rendering: Rendering
     seed: int
+    prompts: Sequence[LabelledPrompt] = ()
+
+
+@runtime_checkable
+class NamesBlocks(Protocol):
+    """A configuration that says which blocks it needs, so that planning can compare the model."""
+
+    def blocks(self) -> tuple[int, ...]:
+        """Return every 0-based block that is read or edited."""
+        ...
 
 
 class Intervention(ABC, Generic[C]):
@@ -76,6 +97,10 @@ class Intervention(ABC, Generic[C]):
         one artifact; a control may name another intervention's fit. None needs no fit.
         """
         return None
+
+    def check_pairs(self, pairs: Sequence[ContrastPair], rendering: Rendering) -> None:
+        """Raise DataError if ``fit`` can't use these pairs; planning asks before a model loads."""
+        return
 
     def fit(self, context: FitContext) -> Fitted:
         """Make the artifact; called only if ``fitted_by`` names this intervention."""

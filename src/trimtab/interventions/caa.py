@@ -17,7 +17,7 @@ from pydantic import NonNegativeInt
 from trimtab.core.errors import DataError
 from trimtab.core.lazy import lazy
 from trimtab.core.spec import Component
-from trimtab.core.types import ContrastPair
+from trimtab.core.types import ContrastPair, Rendering
 from trimtab.interventions import _estimators as estimators
 from trimtab.interventions._additive import AdditiveConfig, doses, vector_at
 from trimtab.interventions.base import FitContext, Fitted, Intervention
@@ -65,10 +65,14 @@ class Caa(Intervention[_Config]):
             config={"layer": layers[0], "layers": layers, "read": self.config.read},
         )
 
+    def check_pairs(self, pairs: Sequence[ContrastPair], _rendering: Rendering) -> None:
+        """Raise DataError for a single pair: it has no reliability."""
+        if len(pairs) < 2:
+            raise DataError(f"CAA needs at least 2 contrast pairs, there are {len(pairs)}.")
+
     def fit(self, context: FitContext) -> Fitted:
         """Return directions and residual norms of every layer, with their reliability."""
-        if len(context.pairs) < 2:
-            raise DataError(f"CAA needs at least 2 contrast pairs, there are {len(context.pairs)}.")
+        self.check_pairs(context.pairs, context.rendering)
         layers = self.config.blocks()
         requests: list[rq.Request] = []
         for pair in context.pairs:

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from trimtab.core.errors import ConfigError, DataError
+from trimtab.core.errors import DataError
 from trimtab.core.keys import derive_seed
 from trimtab.core.lazy import lazy
 from trimtab.core.spec import Component, Spec
-from trimtab.core.types import ContrastPair, Message, SamplingParams
+from trimtab.core.types import ContrastPair, Message, Rendering, SamplingParams
 from trimtab.interventions.base import FitContext, Fitted, Intervention
 
 if TYPE_CHECKING:
@@ -101,6 +101,10 @@ class _Config(Spec):
             raise ValueError("site `residual` needs a `layer`")
         return self
 
+    def blocks(self) -> tuple[int, ...]:
+        """Return the block that is named; none if all of them are taken."""
+        return () if self.layer is None else (self.layer,)
+
     def knob(self, name: str) -> Any:
         """Return a knob's value, from the preset if it is null."""
         value = getattr(self, name)
@@ -120,16 +124,29 @@ class Dac(Intervention[_Config]):
         knobs = {name: self.config.knob(name) for name in ("site", "per_step", "source")}
         return Component(name="dac", config={**fixed, **knobs})
 
+    def check_pairs(self, pairs: Sequence[ContrastPair], rendering: Rendering) -> None:
+        """Raise DataError if the pairs are too few, or can't be rendered as worked examples."""
+        if len(pairs) < 2:
+            raise DataError(f"DAC needs at least 2 contrast pairs, there are {len(pairs)}.")
+        shots = self.config.shots if self.config.knob("source") == "generated" else 0
+        if shots and rendering == "verbatim":
+            raise DataError(
+                f"dac: shots = {shots}, and a verbatim prompt has no room for worked examples.",
+                hint="Use `shots: 0` or `source: answers`, or another rendering.",
+            )
+        questions = len({pair.question_id for pair in pairs})
+        if questions <= shots:
+            raise DataError(
+                f"dac: shots = {shots}, and the contrast pairs are of {questions} questions: an "
+                "example must be another question's.",
+                hint="Lower `shots`, raise the task's limit, or use `source: answers`.",
+            )
+
     def fit(self, context: FitContext) -> Fitted:
         """Return for each block the differences [steps, width], and how many answers reach each."""
-        if len(context.pairs) < 2:
-            raise DataError(f"DAC needs at least 2 contrast pairs, there are {len(context.pairs)}.")
-        last = context.engine.num_layers - 1
-        if self.config.layer is not None and self.config.layer > last:
-            raise ConfigError(
-                f"dac: layer = {self.config.layer}, the model has blocks 0 to {last}."
-            )
-        layers = range(last + 1) if self.config.layer is None else (self.config.layer,)
+        self.check_pairs(context.pairs, context.rendering)
+        every = range(context.engine.num_layers)
+        layers = every if self.config.layer is None else (self.config.layer,)
         answers = self._generated if self.config.knob("source") == "generated" else self._given
         sums, counts = {}, {}
         for kind in (True, False):
@@ -159,6 +176,7 @@ class Dac(Intervention[_Config]):
         steps = {int(name[1:].partition(".")[0]): t for name, t in fitted.tensors.items()}
         return rq.Composition(
             properties=({(layer, site): steps[layer] for layer in sorted(steps)},),
+            names=("positive - negative answers",),
             constant=not self.config.knob("per_step"),
             probe=self.config.probe,
             most=self.config.most,
@@ -187,8 +205,9 @@ class Dac(Intervention[_Config]):
         for number in range(self.config.num_prompts):
             asked = context.pairs[int(drawing.integers(len(context.pairs)))]
             others = [p for p in context.pairs if p.question_id != asked.question_id]
-            size = min(self.config.shots, len(others))
-            chosen = [others[i] for i in drawing.choice(len(others), size, replace=False)]
+            chosen = [
+                others[i] for i in drawing.choice(len(others), self.config.shots, replace=False)
+            ]
             messages = (*_shots(chosen, positive), *asked.messages)
             prompt = context.engine.renderer.prompt(messages, context.rendering, asked.preamble)
             requests.append(rq.Request(number, tuple(prompt), rq.Text(sampling)))

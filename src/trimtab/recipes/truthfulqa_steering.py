@@ -11,9 +11,11 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from trimtab.core.spec import Component, Spec
+from trimtab.core.errors import ConfigError
+from trimtab.core.spec import Component, Role, Spec
 from trimtab.core.types import SamplingParams
 from trimtab.interventions._additive import NamedPositions, Unit
+from trimtab.interventions.base import INTERVENTIONS
 from trimtab.interventions.caa import Read
 from trimtab.models.load import ResolvedModel
 from trimtab.recipes.base import Recipe, RecipeConfig
@@ -91,6 +93,8 @@ class _Config(RecipeConfig):
         measures: What each condition is measured on.
         steering: The vector and its strengths.
         controls: Prompt and random directions.
+        conditions: Further interventions by the name of their condition, e.g. ``dac: {name: dac}``.
+            Each is measured wherever it can act: one that only steers texts has no options.
         sampling: How free answers are drawn; null is the task's protocol, greedy.
         num_samples: Free answers per question.
         judges: What scores free answers.
@@ -101,6 +105,7 @@ class _Config(RecipeConfig):
     measures: tuple[Measure, ...] = ("generation", "options", "two_option", "heldout")
     steering: _Steering = _Steering()
     controls: _Controls = _Controls()
+    conditions: dict[str, Component] = Field(default_factory=dict)
     sampling: SamplingParams | None = None
     num_samples: int = Field(default=1, ge=1)
     judges: tuple[Component, ...] = (
@@ -136,6 +141,7 @@ class TruthfulQASteering(Recipe[_Config]):
         )
         for measure in config.measures:
             self._add_measure(planner, self._task(measure))
+        self._require_measured(planner)
         if "generation" in config.measures:
             for judge in config.judges:
                 planner.add_judge(judge)
@@ -149,6 +155,18 @@ class TruthfulQASteering(Recipe[_Config]):
                 planner.add_judge(judge, wanted)
         return planner.finish()
 
+    def _require_measured(self, planner: Planner) -> None:
+        """Raise ConfigError for a condition that acts on nothing that is measured."""
+        outputs = {planner.task(self._task(measure)).output for measure in self.config.measures}
+        for label, component in self.config.conditions.items():
+            acts_on = INTERVENTIONS.load(component.name).OUTPUTS
+            if not outputs.intersection(acts_on):
+                raise ConfigError(
+                    f"conditions.{label}: intervention {component.name!r} acts on "
+                    f"{' and '.join(acts_on)} only, and none of the measures is.",
+                    hint="Add `generation` to `measures`, or leave the condition out.",
+                )
+
     def _task(self, measure: Measure) -> Component:
         if measure == "heldout":
             return Component(name="heldout", config=self.config.heldout)
@@ -158,7 +176,8 @@ class TruthfulQASteering(Recipe[_Config]):
         steering, controls = self.config.steering, self.config.controls
         layer = steering.layer if steering.layer is not None else _layer(planner.resolved)
 
-        free = planner.task(task).output == "text"
+        output = planner.task(task).output
+        free = output == "text"
 
         def add(condition: str, role: Any, intervention: Component, **coordinates: Any) -> None:
             planner.add_cell(
@@ -193,6 +212,10 @@ class TruthfulQASteering(Recipe[_Config]):
                     "draw": draw,
                 }
                 add(f"random {strength:+g} #{draw + 1}", "control", drawn, **where)
+        for label, component in self.config.conditions.items():
+            if output in INTERVENTIONS.load(component.name).OUTPUTS:
+                acting = INTERVENTIONS.build(component.name, component.config).config
+                add(label, _role(acting), component, **_coordinates(label, acting, steering))
 
 
 def _vector(name: str, layer: int, strength: float, steering: _Steering, **more: Any) -> Component:
@@ -205,6 +228,23 @@ def _vector(name: str, layer: int, strength: float, steering: _Steering, **more:
         **more,
     }
     return Component(name=name, config=config)
+
+
+def _role(config: Spec) -> Role:
+    """Return what a further condition is there for: strength 0 and random draws are controls."""
+    if getattr(config, "strength", None) == 0:
+        return "zero"
+    return "treatment" if getattr(config, "draw", None) is None else "control"
+
+
+def _coordinates(label: str, config: Spec, steering: _Steering) -> dict[str, Any]:
+    """Return where a further condition stands: its strength, unit and layer, if it has them."""
+    names = {"strength": "dose", "unit": "unit", "layer": "layer"}
+    found = {place: getattr(config, name, None) for name, place in names.items()}
+    if found["unit"] != steering.unit:
+        # the random directions are controls of equal length in one unit only
+        found["layer"] = None
+    return {"series": label, **{k: v for k, v in found.items() if v is not None}}
 
 
 def _layer(model: ResolvedModel) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 from trimtab.core.spec import Cell
 from trimtab.core.types import Completion
+from trimtab.reports._adaptive import adaptive
 from trimtab.reports._rows import NLL, Block, ConditionRows, MetricRef, mean_by_unit, read_blocks
 from trimtab.reports._source import RunSource
 from trimtab.reports._statistics import CONFIDENCE, compare, correct, estimate, seed_for
@@ -145,7 +146,10 @@ def _measure(block: Block, conditions: list[dict[str, Any]], run: RunSource) -> 
             ref.id: _numbers(block, rows[label], references, ref, run.plan.seed, label)
             for ref in block.metrics
         }
-        result["conditions"][label] = {"counts": _counts(rows[label]), "metrics": metrics}
+        entry: dict[str, Any] = {"counts": _counts(rows[label]), "metrics": metrics}
+        if decided := adaptive(rows[label].completions.values()):
+            entry["adaptive"] = decided
+        result["conditions"][label] = entry
     return result
 
 

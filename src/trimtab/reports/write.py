@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trimtab.reports._adaptive import gate_table, strength_table
 from trimtab.reports._methods import (
     artifact_table,
     condition_list,
@@ -65,6 +66,7 @@ def write_report(
     methods = [
         condition_list(run, summary),
         artifact_table(run),
+        *filter(None, [strength_table(summary), gate_table(summary)]),
         protocol_table(run, summary),
         model_table(run),
         judge_table(run),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from trimtab.core.keys import derive_seed
 from trimtab.core.records import write_json
 from trimtab.core.spec import ArtifactPlan
-from trimtab.interventions.base import INTERVENTIONS, FitContext
+from trimtab.interventions.base import INTERVENTIONS, FitContext, LabelledPrompt
 from trimtab.runs import artifacts
 from trimtab.runs.engines import EnginePool
 from trimtab.runs.lease import Lease
@@ -46,9 +46,14 @@ def _fit_one(run: Run, artifact: ArtifactPlan, pool: EnginePool) -> None:
     intervention = INTERVENTIONS.build(component.name, component.config)
     context = FitContext(
         engine=engine,
-        pairs=run.pairs(artifact.pairs),
+        pairs=[] if artifact.pairs is None else run.pairs(artifact.pairs),
         rendering=artifact.rendering,
         seed=derive_seed(artifact.seed, artifact.key),
+        prompts=[
+            LabelledPrompt(sample, some.rendering, some.split, some.holds)
+            for some in artifact.prompts
+            for sample in run.samples(some.samples).values()
+        ],
     )
     provenance = {
         "intervention": component.name,

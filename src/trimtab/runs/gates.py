@@ -90,16 +90,29 @@ def _splits_disjoint(run: Run) -> Gate:
     fitted = {
         normalise_question(pair.messages[-1].content)
         for artifact in run.plan.artifacts
+        if artifact.pairs is not None
         for pair in run.pairs(artifact.pairs)
     }
-    tested = {
+    prompts = [some for artifact in run.plan.artifacts for some in artifact.prompts]
+    fitted |= _questions(run, {some.samples for some in prompts if some.split == "fit"})
+    chosen = _questions(run, {some.samples for some in prompts if some.split == "select"})
+    tested = _questions(run, {cell.samples for cell in run.plan.cells if cell.split == "test"})
+    evaluated = tested | _questions(
+        run, {cell.samples for cell in run.plan.cells if cell.split == "select"}
+    )
+    shared = (fitted & evaluated) | (chosen & tested)
+    detail = (
+        f"{len(fitted)} questions fitted on, {len(evaluated)} evaluated on, {len(shared)} in both"
+    )
+    return Gate("splits disjoint", "fail" if shared else "pass", detail)
+
+
+def _questions(run: Run, sets: set[str]) -> set[str]:
+    return {
         normalise_question(_question(sample))
-        for key in {cell.samples for cell in run.plan.cells if cell.split != "fit"}
+        for key in sets
         for sample in run.samples(key).values()
     }
-    shared = fitted & tested
-    detail = f"{len(fitted)} questions fitted on, {len(tested)} evaluated on, {len(shared)} in both"
-    return Gate("splits disjoint", "fail" if shared else "pass", detail)
 
 
 def _question(sample: Sample) -> str:

@@ -18,6 +18,7 @@ from trimtab.core.lazy import lazy
 from trimtab.core.records import SegmentWriter
 from trimtab.core.spec import Cell
 from trimtab.core.types import Completion, Sample
+from trimtab.interventions._gated import gated
 from trimtab.interventions.base import INTERVENTIONS, Intervention
 from trimtab.runs import artifacts
 from trimtab.runs.engines import EnginePool
@@ -117,16 +118,17 @@ def _prepare(run: Run, cells: Sequence[Cell], pool: EnginePool) -> dict[str, _Pr
     prepared = {}
     fitted = {}
     for cell in cells:
-        if cell.artifact is not None and cell.artifact not in fitted:
-            fitted[cell.artifact] = artifacts.load(run.artifact_dir(cell.artifact))
+        for key in (cell.artifact, cell.gate):
+            if key is not None and key not in fitted:
+                fitted[key] = artifacts.load(run.artifact_dir(key))
         intervention = INTERVENTIONS.build(cell.intervention.name, cell.intervention.config)
-        artifact = fitted[cell.artifact] if cell.artifact else None
+        artifact, condition = (fitted[key] if key else None for key in (cell.artifact, cell.gate))
         prepared[cell.key] = _Prepared(
             cell=cell,
             engine=pool.engine(cell.model, cell.model_identity),
             task=TASKS.build(cell.task.name, cell.task.config),
             intervention=intervention,
-            edits=intervention.edits(artifact),
+            edits=gated(intervention.edits(artifact), intervention.config, condition),
             composition=intervention.composition(artifact),
             samples=run.samples(cell.samples),
         )
@@ -204,6 +206,7 @@ def _base(row: _Prepared, request: rq.Request) -> Completion:
 
 
 def _completion(row: _Prepared, request: rq.Request, result: rq.Result) -> Completion:
+    assert not isinstance(result, rq.ActivationsResult)
     if isinstance(result, rq.TextResult):
         update: dict[str, Any] = {
             "text": result.text,
@@ -219,4 +222,4 @@ def _completion(row: _Prepared, request: rq.Request, result: rq.Result) -> Compl
             "option_num_tokens": tuple(len(option) for option in request.want.options),
             "option_kl": result.kl,
         }
-    return _base(row, request).model_copy(update=update)
+    return _base(row, request).model_copy(update={**update, "gates": result.gates or None})

@@ -20,13 +20,14 @@ from trimtab.core.spec import (
     JudgePlan,
     ModelSpec,
     Plan,
+    PromptSet,
     Role,
     Spec,
     Split,
 )
-from trimtab.core.types import ContrastPair, Sample, SamplingParams
-from trimtab.interventions._additive import AdditiveConfig
-from trimtab.interventions.base import INTERVENTIONS, Intervention
+from trimtab.core.types import ContrastPair, Rendering, Sample, SamplingParams
+from trimtab.interventions._gated import GatedConfig
+from trimtab.interventions.base import INTERVENTIONS, Intervention, NamesBlocks
 from trimtab.judges.base import JUDGES, Judge
 from trimtab.models.load import ResolvedModel, resolve
 from trimtab.tasks.base import TASKS, Task
@@ -109,6 +110,7 @@ class Planner:
                 f"and condition {condition!r} measures {built.measure!r}, which is {built.output}."
             )
         artifact = self._artifact(acting.fitted_by())
+        gate = self._gate(acting.config)
         drawn = (sampling or built.sampling()) if built.output == "text" else None
         determines = {
             "engine": ENGINE_VERSION,
@@ -116,12 +118,9 @@ class Planner:
             "dtype": self.resolved.spec.dtype,
             "task": [task.name, built.VERSION, built.protocol],
             "samples": samples,
-            "intervention": [
-                intervention.name,
-                acting.VERSION,
-                acting.config,
-            ],
+            "intervention": (intervention.name, acting.VERSION, acting.config),
             "artifact": artifact,
+            **({"gate": gate} if gate else {}),
             "sampling": drawn,
             "num_samples": num_samples,
             "seed": self.seed,
@@ -140,6 +139,7 @@ class Planner:
             output=built.output,
             intervention=intervention,
             artifact=artifact,
+            gate=gate,
             sampling=drawn,
             num_samples=num_samples,
             seed=self.seed,
@@ -178,7 +178,9 @@ class Planner:
     def _intervention(self, component: Component) -> Intervention[Spec]:
         """Build an intervention; raise ConfigError if it names a block that the model lacks."""
         built = INTERVENTIONS.build(component.name, component.config)
-        blocks = built.config.blocks() if isinstance(built.config, AdditiveConfig) else ()
+        gate = built.config.gate if isinstance(built.config, GatedConfig) else None
+        blocks = built.config.blocks() if isinstance(built.config, NamesBlocks) else ()
+        blocks += gate.blocks() if gate else ()
         count = self.resolved.card.num_layers
         wrong = [block for block in blocks if block >= count]
         if wrong:
@@ -197,25 +199,64 @@ class Planner:
         pairs = task.pairs("fit")
         pairs_key = content_key(pairs)
         self._pairs[pairs_key] = pairs
-        version = self._intervention(component).VERSION
+        fitting = self._intervention(component)
+        fitting.check_pairs(pairs, task.rendering)
         determines: dict[str, Any] = {
             "engine": ENGINE_VERSION,
             "model": self.resolved.identity,
             "dtype": self.resolved.spec.dtype,
-            "fit": [component.name, version, component.config],
+            "fit": [component.name, fitting.VERSION, component.config],
             "rendering": task.rendering,
             "pairs": pairs_key,
             "seed": self.seed,
         }
+        return self._add_artifact(determines, component, task.rendering, pairs_key)
+
+    def _gate(self, config: Spec) -> str | None:
+        """Add the condition that ``config`` asks for, made from the prompts of two tasks."""
+        if not isinstance(config, GatedConfig) or config.gate is None:
+            return None
+        component = config.gate.fitted_by()
+        splits: tuple[Split, ...] = ("fit", "select")
+        prompts = tuple(
+            PromptSet(
+                samples=self._sample_set(self.task(task), split),
+                rendering=self.task(task).rendering,
+                split=split,
+                holds=task is config.gate.open_on,
+            )
+            for task in (config.gate.open_on, config.gate.closed_on)
+            for split in splits
+        )
+        asked = {"layers": config.gate.layers, "read": config.gate.read}
+        determines = {
+            "engine": ENGINE_VERSION,
+            "model": self.resolved.identity,
+            "dtype": self.resolved.spec.dtype,
+            "fit": [component.name, self._intervention(component).VERSION],
+            "asked": {**asked, "similarity": config.gate.similarity},
+            "prompts": prompts,
+        }
+        return self._add_artifact(determines, component, prompts[0].rendering, None, prompts)
+
+    def _add_artifact(
+        self,
+        determines: dict[str, Any],
+        component: Component,
+        rendering: Rendering,
+        pairs: str | None,
+        prompts: tuple[PromptSet, ...] = (),
+    ) -> str:
         key = content_key(determines)
         self._artifacts[key] = ArtifactPlan(
             key=key,
             component=component,
-            rendering=task.rendering,
+            rendering=rendering,
             model=self.resolved.spec,
             model_identity=self.resolved.identity,
-            pairs=pairs_key,
+            pairs=pairs,
             seed=self.seed,
+            prompts=prompts,
         )
         return key
 

@@ -107,9 +107,34 @@ def test_judges_score_what_they_are_for(make_plan) -> None:
     assert judges["divergence"].measures == ("options", "heldout")
 
 
+def test_further_conditions_are_measured_wherever_they_can_act(make_plan) -> None:
+    conditions = (
+        "conditions={dac: {name: dac, shots: 2}, "
+        "elsewhere: {name: caa, layer: 3, strength: 0.5, read: last}, "
+        "raw: {name: caa, layer: 3, strength: 1, unit: raw}, "
+        "nothing: {name: caa, layer: 3, strength: 0}}"
+    )
+    plan = make_plan(conditions)
+    free, options = of(plan, "generation"), of(plan, "options")
+    assert free["dac"].role == "treatment" and "dac" not in options
+    assert free["dac"].coordinates == {"series": "dac"} and free["dac"].artifact
+    assert options["elsewhere"].coordinates == {
+        "series": "elsewhere",
+        "dose": 0.5,
+        "unit": "relative",
+        "layer": 3,
+    }
+    assert "layer" not in options["raw"].coordinates, "its random control has another length"
+    assert options["nothing"].role == "zero"
+    assert {c.key for c in make_plan().cells} <= {c.key for c in plan.cells}
+
+
 @pytest.mark.parametrize(
     ("override", "words"),
     [
+        ("conditions={dac: {name: dac, layer: 30, shots: 2}}", "layer = 30.*30 layers"),
+        ("conditions={dac: {name: dac, shot: 2}}", "shot"),
+        ("conditions={prompt: {name: none}}", "'prompt' of generation occurs twice"),
         ("steering.strengths=[0.5, 0.5]", "distinct"),
         ("steering.strengths=[]", "distinct"),
         ("steering.layer=30", "30 layers"),
@@ -125,6 +150,11 @@ def test_judges_score_what_they_are_for(make_plan) -> None:
 def test_what_makes_no_experiment_is_refused(make_plan, override: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         make_plan(override)
+
+
+def test_a_condition_that_acts_on_no_measure_is_refused(make_plan) -> None:
+    with pytest.raises(ConfigError, match=r"conditions.dac: .*acts on text only"):
+        make_plan("conditions={dac: {name: dac, shots: 2}}", "measures=[options]")
 
 
 def test_planning_loads_no_model_library(tmp_path: Path) -> None:

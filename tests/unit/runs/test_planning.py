@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from trimtab.core.errors import ConfigError
+from trimtab.core.errors import ConfigError, DataError
 from trimtab.core.spec import Cell, Component, ModelSpec
 from trimtab.core.types import SamplingParams
 from trimtab.runs.planning import Planner, plan_judge
@@ -101,6 +101,7 @@ def test_cells_that_differ_in_the_dose_share_one_artifact_and_one_sample_set(mak
     [
         caa(layer=30),
         caa(layers=[2, 30]),
+        Component(name="dac", config={"layer": 30}),
         Component(
             name="random", config={"layer": 3, "like": {"name": "caa", "config": {"layer": 30}}}
         ),
@@ -111,6 +112,52 @@ def test_a_block_that_the_model_lacks_is_named_with_the_model(
 ) -> None:
     with pytest.raises(ConfigError, match=r"layer = 30.*smollm2.*30 layers.*last is 29"):
         make().add_cell(**{**CELL, "intervention": intervention})
+
+
+def gated(**config: Any) -> Component:
+    prose = {"name": "truthfulqa", "form": "two_option", "limit": 4}
+    return caa(gate={"open_on": TASK.model_dump(), "closed_on": prose, "layers": [2], **config})
+
+
+def test_a_gate_shares_the_vector_and_adds_a_condition_of_its_own(make: Make) -> None:
+    planner = make()
+    plain = planner.add_cell(**CELL)
+    cells = [
+        planner.add_cell(**{**CELL, "condition": f"{i}", "intervention": gated(**config)})
+        for i, config in enumerate([{}, {"threshold": 0.5}, {"width": 0.1}, {"read": "last"}])
+    ]
+    assert plain.gate is None and {c.artifact for c in cells} == {plain.artifact}
+    assert len({c.key for c in (plain, *cells)}) == 5
+    first, *others = [c.gate for c in cells]
+    assert [gate == first for gate in others] == [True, True, False]
+    planned = planner.finish()
+    condition = next(a for a in planned.plan.artifacts if a.key == first)
+    assert condition.pairs is None and condition.component.name == "condition"
+    assert [(p.split, p.holds) for p in condition.prompts] == [
+        ("fit", True), ("select", True), ("fit", False), ("select", False)
+    ]  # fmt: skip
+    assert {p.samples for p in condition.prompts} <= set(planned.samples)
+
+
+@pytest.mark.parametrize(
+    ("intervention", "words"),
+    [
+        (gated(layers=[30]), "layer = 30"),
+        (gated(layers=[1, 2], threshold=0.5), "one block"),
+        (Component(name="condition", config=gated().config["gate"]), "changes nothing by itself"),
+    ],
+)
+def test_gates_that_make_no_sense_are_refused(
+    make: Make, intervention: Component, words: str
+) -> None:
+    with pytest.raises(ConfigError, match=words):
+        make().add_cell(**{**CELL, "intervention": intervention})
+
+
+def test_pairs_that_a_fit_cannot_use_are_refused_before_a_model_is_loaded(make: Make) -> None:
+    dac = Component(name="dac", config={"shots": 4})
+    with pytest.raises(DataError, match="shots = 4, and the contrast pairs are of 4 questions"):
+        make().add_cell(**{**CELL, "intervention": dac})
 
 
 def test_an_empty_plan_and_doubles_are_refused(make: Make) -> None:
