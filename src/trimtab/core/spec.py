@@ -181,6 +181,26 @@ class Metric(Spec):
     unit: str = ""
 
 
+class JudgeFit(Spec):
+    """What a judge is fitted on before it scores: completions of this run, and their labels.
+
+    Attributes:
+        key: Names the artifact; judges that differ in how they apply one fit share it.
+        fit: Keys of the cells of the fit split that it learns from.
+        select: Keys of the cells of the select split that choose when to stop.
+        labels: Key of the judge that says which completions are right.
+        metric: That judge's binary metric.
+        seed: Seed of the fit.
+    """
+
+    key: str
+    fit: tuple[str, ...]
+    select: tuple[str, ...]
+    labels: str
+    metric: str
+    seed: int = 0
+
+
 class JudgePlan(Spec):
     """A judge that scores every completion of its output kind.
 
@@ -192,6 +212,7 @@ class JudgePlan(Spec):
         model: The model it needs, if any.
         model_identity: Hash of that model.
         measures: Only cells with these measures; None is all cells of the judge's output kind.
+        fit: What it is fitted on first, if anything.
     """
 
     key: str
@@ -201,6 +222,7 @@ class JudgePlan(Spec):
     model: ModelSpec | None = None
     model_identity: str | None = None
     measures: tuple[str, ...] | None = None
+    fit: JudgeFit | None = None
 
 
 class Plan(Spec):
