@@ -169,14 +169,15 @@ class Metric(Spec):
     Attributes:
         name: Key in ``Score.values``.
         kind: ``binary`` is 0 or 1, ``fraction`` lies between, ``number`` is unbounded.
-        role: ``effect`` is what the experiment is about, ``damage`` what it may break.
+        role: ``effect`` is what the experiment is about, ``damage`` what it may break, ``ranking``
+            a number by which candidates of one question are ranked, and which is no result itself.
         higher_is_better: None where neither direction is.
         unit: Unit of a number, e.g. ``words``.
     """
 
     name: str
     kind: Literal["binary", "fraction", "number"]
-    role: Literal["effect", "damage"]
+    role: Literal["effect", "damage", "ranking"]
     higher_is_better: bool | None = True
     unit: str = ""
 

@@ -69,6 +69,11 @@ class Judge(ABC, Generic[C]):
         return None
 
     @property
+    def fit_config(self) -> Spec | None:
+        """The part of ``config`` that determines its fit; None if nothing is fitted."""
+        return None
+
+    @property
     def on_model(self) -> bool:
         """Whether it wants a model of ours: ``model``, or the subject."""
         return self.need != "none" and self.endpoint is None

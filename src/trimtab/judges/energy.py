@@ -99,7 +99,7 @@ class EnergyConfig(Spec):
 
 
 class EnergyJudge(Judge[EnergyConfig]):
-    """The energy of a completion as an answer to its sample's last message."""
+    """The energy of a completion as an answer to its sample's question."""
 
     Config = EnergyConfig
     need = "energy"
@@ -109,6 +109,11 @@ class EnergyJudge(Judge[EnergyConfig]):
         """One number, lower is better, named after the ablation if there is one."""
         what = "" if self.config.ablation == "none" else f"_{self.config.ablation}"
         return (Metric(name=f"energy{what}", kind="number", role="effect", higher_is_better=False),)
+
+    @property
+    def fit_config(self) -> EnergyConfig | None:
+        """What determines the fit; None if a model that was fitted before is named."""
+        return None if self.config.trained is not None else self.config.fitted_as()
 
     @property
     def on_model(self) -> bool:
@@ -159,5 +164,6 @@ class EnergyJudge(Judge[EnergyConfig]):
 
 
 def problem_of(sample: Sample) -> str:
-    """Return what a candidate is an answer to: the last message, without few-shot text."""
-    return sample.messages[-1].content
+    """Return what a candidate is an answer to: the bare question, or the last message."""
+    question = sample.metadata.get("question")
+    return question if isinstance(question, str) else sample.messages[-1].content

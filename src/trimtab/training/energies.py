@@ -41,6 +41,7 @@ class EnergyModel(ABC):
         module: What is trained.
         identity: Kind and hash; set when the model is complete.
         cut: Pairs so far that did not fit whole.
+        others: Problems that may stand in for another, when what a question adds is measured.
     """
 
     kind: str
@@ -50,6 +51,7 @@ class EnergyModel(ABC):
         """Start unnamed."""
         self.identity = self.kind
         self.cut = 0
+        self.others: Sequence[str] = ()
 
     @abstractmethod
     def prepare(self, pairs: Sequence[PairText]) -> list[Any]:

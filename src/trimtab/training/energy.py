@@ -105,8 +105,7 @@ def fit_energy(
         **about,
     }
     write_json(folder / "artifact.json", info)
-    model.identity = _identity(config.kind, folder)
-    return model
+    return _named(model, info, folder)
 
 
 def load_energy(folder: Path, subject: Subject | None = None) -> EnergyModel:
@@ -137,8 +136,7 @@ def load_energy(folder: Path, subject: Subject | None = None) -> EnergyModel:
         model.module.scale.copy_(tensors.pop("scale"))
     restore(model.module, tensors, str(folder))
     model.module.eval()
-    model.identity = _identity(config.kind, folder)
-    return model
+    return _named(model, info, folder)
 
 
 def refuse_fitted_on(folder: Path, problems: Sequence[str]) -> None:
@@ -188,8 +186,10 @@ def _tensors(model: EnergyModel) -> dict[str, torch.Tensor]:
     return trained(model.module) | constants
 
 
-def _identity(kind: str, folder: Path) -> str:
-    return f"{kind}:{file_sha256(folder / 'model.safetensors')[:16]}"
+def _named(model: EnergyModel, info: dict[str, Any], folder: Path) -> EnergyModel:
+    model.identity = f"{info['kind']}:{file_sha256(folder / 'model.safetensors')[:16]}"
+    model.others = info["others"]
+    return model
 
 
 def _content(found: Usable) -> list[Any]:
