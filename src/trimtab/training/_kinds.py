@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from trimtab.engine.engine import Engine
     from trimtab.models.load import LoadedModel
 
-_DEFAULTS: dict[str, Training] = {
+DEFAULTS: dict[str, Training] = {
     "encoder": Training(epochs=10, learning_rate=5e-4, micro_batch=2, weight_decay=0.1),
     "head": Training(epochs=40, learning_rate=1e-3, weight_decay=0.1, patience=8),
     "lora": Training(epochs=3, learning_rate=2e-4, micro_batch=1),
@@ -71,7 +71,7 @@ class Job:
 
     @property
     def settings(self) -> Training:
-        return self.config.training or _DEFAULTS[self.config.kind]
+        return self.config.training or DEFAULTS[self.config.kind]
 
     def rank(
         self, model: EnergyModel, name: str, fit: Prepared, select: Prepared, settings: Training

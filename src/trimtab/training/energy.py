@@ -22,13 +22,13 @@ from trimtab.judges.energy import EnergyConfig
 from trimtab.models.nets import Head
 from trimtab.models.pairs import pair_hash
 from trimtab.text.leaks import HeldOut, problem_hash
-from trimtab.training._kinds import FITS, LOADS, Job, Subject, second_round
+from trimtab.training._kinds import DEFAULTS, FITS, LOADS, Job, Subject, second_round
 from trimtab.training.checkpoint import read_tensors, restore, trained, write_tensors
 from trimtab.training.energies import EnergyModel
 from trimtab.training.groups import Group, Usable, pair_accuracy, usable
 from trimtab.training.ranking import of_groups
 
-__all__ = ["Data", "Subject", "fit_energy", "load_energy", "refuse_fitted_on"]
+__all__ = ["DEFAULTS", "Data", "Subject", "fit_energy", "load_energy", "refuse_fitted_on"]
 
 _VERSION = 1
 _OTHERS = 64
