@@ -58,7 +58,8 @@ class EnergyConfig(Spec):
             for a verifier one of each.
         mining: Wrong candidates per problem in a second round, the most convincing ones; 0 is no
             second round. It is kept only if it ranks the select split better.
-        overlaps: What happens to fit problems that share 13 words in a row with a held-out one.
+        overlaps: What happens to problems that share 13 words in a row with one of the test split,
+            and to fit problems that do with one of the select split.
         training: Steps and rates; None is the kind's own.
         trained: Folder of an energy model that was fitted before; nothing is fitted then.
         ablation: What is done to pairs when they are scored; the same fit serves all.

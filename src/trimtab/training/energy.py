@@ -82,12 +82,15 @@ def fit_energy(
     if (folder / "artifact.json").is_file():
         return load_energy(folder, subject)
     make_dir(folder)
+    for half_written in folder.glob(".*.tmp"):
+        half_written.unlink()
     fit, select, overlapping = _guarded(config, data)
     identity = content_key([_VERSION, config.fitted_as(), _content(fit), _content(select), seed])
     job = Job(config, fit, select, folder, seed, identity, checkpoint_seconds)
     model, about = FITS[config.kind](job, subject)
     about |= second_round(job, model)
     write_tensors(folder / "model.safetensors", _tensors(model))
+    model.cut = 0
     energies = of_groups(model, fit.groups)
     info = {
         "version": _VERSION,
@@ -96,8 +99,8 @@ def fit_energy(
         "pair_hash": pair_hash(),
         "seed": seed,
         "parameters": sum(p.numel() for p in model.module.parameters() if p.requires_grad),
-        "fit": {**_counts(fit), "overlapping": overlapping, "pairs_cut": model.cut},
-        "select": _counts(select),
+        "fit": {**_counts(fit), "overlapping": overlapping[0], "pairs_cut": model.cut},
+        "select": {**_counts(select), "overlapping": overlapping[1]},
         "fit_pair_accuracy": pair_accuracy(energies, fit.groups)[0],
         "samples_pair_accuracy": _on_samples(model, data.samples),
         "fitted_on": sorted({problem_hash(g.problem) for g in (*data.fit, *data.select)}),
@@ -151,9 +154,10 @@ def refuse_fitted_on(folder: Path, problems: Sequence[str]) -> None:
         )
 
 
-def _guarded(config: EnergyConfig, data: Data) -> tuple[Usable, Usable, int]:
-    """Return usable groups without held-out problems, and how many overlapped with one."""
+def _guarded(config: EnergyConfig, data: Data) -> tuple[Usable, Usable, tuple[int, int]]:
+    """Return usable groups of problems that are not held out, and how many overlap with one."""
     held = HeldOut(data.held_out)
+    chosen = HeldOut(group.problem for group in data.select)
     for name, groups in (("fit", data.fit), ("select", data.select)):
         leaked = [group.problem for group in groups if held.holds(group.problem)]
         if leaked:
@@ -161,19 +165,20 @@ def _guarded(config: EnergyConfig, data: Data) -> tuple[Usable, Usable, int]:
                 f"{len(leaked)} {name} problems belong to the test split, e.g. {leaked[0][:60]!r}.",
                 hint="A reranker is fitted on problems that it is not tested on.",
             )
-    chosen = HeldOut(group.problem for group in data.select)
     twice = [group.problem for group in data.fit if chosen.holds(group.problem)]
     if twice:
         raise DataError(f"{len(twice)} problems are in fit and select, e.g. {twice[0][:60]!r}.")
-    kept = [g for g in data.fit if config.overlaps == "keep" or not held.overlaps(g.problem)]
-    overlapping = sum(held.overlaps(group.problem) for group in data.fit)
-    fit, select = usable(kept), usable(data.select)
+    apart = [g for g in data.fit if not (held.overlaps(g.problem) or chosen.overlaps(g.problem))]
+    clear = [g for g in data.select if not held.overlaps(g.problem)]
+    overlapping = (len(data.fit) - len(apart), len(data.select) - len(clear))
+    keep = config.overlaps == "keep"
+    fit, select = usable(data.fit if keep else apart), usable(data.select if keep else clear)
     for name, found in (("fit", fit), ("select", select)):
         if not found.groups:
             raise DataError(
                 f"No problem of the {name} split has both right and wrong candidates "
-                f"({found.all_right} all right, {found.all_wrong} all wrong; {overlapping} fit "
-                "problems overlap with the test split).",
+                f"({found.all_right} all right, {found.all_wrong} all wrong; {overlapping[0]} fit "
+                f"and {overlapping[1]} select problems overlap with held-out ones).",
                 hint="Sample more candidates per problem, at a higher temperature, or of a task "
                 "that is neither too easy nor too hard.",
             )

@@ -55,9 +55,9 @@ class Outcome:
     Attributes:
         steps: Updates made.
         reason: Why it ended.
-        best_step: Updates after which the select value was highest; None without evaluation.
-        best: That value.
-        untrained: The value before the first update.
+        best_step: Updates after which the select values were highest; None without evaluation.
+        best: The first of those values.
+        untrained: The first value before the first update.
         rows: ``steps.jsonl``: a row per update (loss, rate, gradient norm) and per evaluation.
     """
 
@@ -82,7 +82,7 @@ class Loop:
         folder: Path,
         seed: int,
         identity: str,
-        evaluate: Callable[[], float] | None = None,
+        evaluate: Callable[[], tuple[float, ...]] | None = None,
         checkpoint_seconds: float = 30.0,
     ) -> None:
         """Take what is trained and how.
@@ -95,7 +95,8 @@ class Loop:
             folder: Where checkpoints go; used by this training alone.
             seed: Everything random depends on it.
             identity: Hash of data and settings; a checkpoint with another one is refused.
-            evaluate: Returns the value on the select split, higher is better.
+            evaluate: Returns values on the select split, higher is better; the later ones break
+                ties of the earlier ones.
             checkpoint_seconds: Time between two checkpoints; it changes no result.
         """
         self.module = module
@@ -110,7 +111,7 @@ class Loop:
         self._checkpoints = Checkpoints(folder)
         self._optimizer = _adamw(module, settings)
         self._step = 0
-        self._best: float | None = None
+        self._best: tuple[float, ...] | None = None
         self._best_step: int | None = None
         self._untrained: float | None = None
         self._waited = 0
@@ -145,7 +146,7 @@ class Loop:
             steps=self._step,
             reason="patience" if self._step < self.total else "steps",
             best_step=self._best_step,
-            best=self._best,
+            best=None if self._best is None else self._best[0],
             untrained=self._untrained,
             rows=self._checkpoints.rows(),
         )
@@ -155,7 +156,8 @@ class Loop:
         if state is None:
             return
         self._step = state["step"]
-        self._best, self._best_step = state["best"], state["best_step"]
+        self._best = None if state["best"] is None else tuple(state["best"])
+        self._best_step = state["best_step"]
         self._untrained, self._waited = state["untrained"], state["waited"]
         self.objective.restore(state["objective"])
         _log.info("resumed after %d of %d updates", self._step, self.total)
@@ -184,15 +186,15 @@ class Loop:
         if self.evaluate is None:
             return
         self.module.eval()
-        value = self.evaluate()
+        values = self.evaluate()
         if self._step == 0:
-            self._untrained = value
-        if self._best is None or value > self._best:
-            self._best, self._best_step, self._waited = value, self._step, 0
+            self._untrained = values[0]
+        if self._best is None or values > self._best:
+            self._best, self._best_step, self._waited = values, self._step, 0
             self._checkpoints.save_best(self._step, self.module)
         else:
             self._waited += 1
-        self._new_rows.append({"step": self._step, "select": value})
+        self._new_rows.append({"step": self._step, "select": list(values)})
 
     def _update(self) -> None:
         step, epoch, items = self._step, *self._items(self._step)

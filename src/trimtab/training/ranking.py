@@ -57,12 +57,21 @@ def rank(
     identity: str,
     checkpoint_seconds: float,
 ) -> Outcome:
-    """Train ``model`` on ``fit``; it ends with the weights that order ``select``'s pairs best."""
+    """Train ``model`` on ``fit``; it ends with the weights that order ``select``'s pairs best.
 
-    def evaluate() -> float:
-        accuracy, _ = pair_accuracy(_dealt(model, select), select.groups)
+    Small select splits tie often, and untrained weights may order one by luck: among equals the
+    lowest loss wins.
+    """
+
+    def evaluate() -> tuple[float, float]:
+        energies = _dealt(model, select)
+        accuracy, _ = pair_accuracy(energies, select.groups)
         assert accuracy is not None, "groups have both classes"
-        return accuracy
+        losses = [
+            LOSSES[loss](torch.tensor(values, dtype=torch.float64), torch.tensor(group.correct))
+            for values, group in zip(energies, select.groups, strict=True)
+        ]
+        return accuracy, -float(torch.stack(losses).mean())
 
     return Loop(
         model.module,

@@ -22,7 +22,8 @@ class Quadratic:
         self.seen += items
         weight_N = 1.0 + torch.tensor(items) % 3
         error_N = self.module(self.x[items]).squeeze(-1) - self.y[items]
-        scale = float("nan") if self.poison in items else 1.0
+        poisoned = self.poison is not None and len(self.seen) >= self.poison
+        scale = float("nan") if poisoned else 1.0
         return scale * (weight_N * error_N.square()).sum(), float(weight_N.sum())
 
     def state(self):
@@ -115,7 +116,7 @@ def test_patience_ends_it_and_the_best_weights_come_back(net, loop) -> None:
 
     def evaluate() -> float:
         kept.append(module[0].weight.detach().clone())
-        return next(looks)
+        return (next(looks),)
 
     settings = Training(steps=50, batch=5, evaluate_every=2, patience=3)
     outcome = loop(module, settings, evaluate=evaluate).run()
@@ -138,12 +139,11 @@ def test_a_stopped_training_goes_on_as_if_it_had_not_stopped(net, loop, tmp_path
     settings = Training(steps=12, batch=4, micro_batch=3, learning_rate=0.05, evaluate_every=5)
 
     def evaluate_by(module):
-        return lambda: -Quadratic(module).loss(list(range(23)))[0].item()
+        return lambda: (-Quadratic(module).loss(list(range(23)))[0].item(),)
 
     whole = net(dropout=0.3)
     loop(whole, settings, name="whole", evaluate=evaluate_by(whole)).run()
-    stops = 0
-    for poisoned in range(23):
+    for poisoned in (1, 3, 4, 8, 15, 22, 24, 37, 46):
         module = net(dropout=0.3)
         broken = loop(
             module,
@@ -152,11 +152,8 @@ def test_a_stopped_training_goes_on_as_if_it_had_not_stopped(net, loop, tmp_path
             objective=Quadratic(module, poison=poisoned),
             evaluate=evaluate_by(module),
         )
-        try:
+        with pytest.raises(NonFiniteError, match="Update"):
             broken.run()
-        except NonFiniteError:
-            stops += 1
-    assert stops > 5
     module = net(dropout=0.3)
     loop(module, settings, name="broken", evaluate=evaluate_by(module)).run()
     assert contents(tmp_path / "broken") == contents(tmp_path / "whole")
