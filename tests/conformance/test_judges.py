@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from trimtab.clients.scripted import ScriptedChat, ScriptedEmbedder
+from trimtab.clients.scripted import ScriptedChat, ScriptedEmbedder, ScriptedEnergy
 from trimtab.core.types import Choice, Completion, Message, Sample
 from trimtab.judges.base import JUDGES, Item
 
@@ -101,6 +101,7 @@ def resources() -> dict:
         "none": None,
         "chat": ScriptedChat(say),
         "embedder": ScriptedEmbedder(lambda left, right: 2 * pseudo_random(left + right) - 1),
+        "energy": ScriptedEnergy(lambda problem, text: pseudo_random(problem + text)),
     }
 
 

@@ -1,4 +1,4 @@
-"""A chat model and a sentence encoder that say what they were told: for tests and demos."""
+"""A chat model, a sentence encoder and a reranker that say what they were told: for tests."""
 
 from __future__ import annotations
 
@@ -77,6 +77,27 @@ class ScriptedEmbedder:
     def similarity(self, left: list[str], right: list[str]) -> list[float]:
         """Return the function's value for each pair."""
         return [self._similarity(a, b) for a, b in zip(left, right, strict=True)]
+
+
+class ScriptedEnergy:
+    """Gives the energy that a function of problem and text says.
+
+    Attributes:
+        identity: Name that goes into messages.
+    """
+
+    def __init__(self, energy: Callable[[str, str], float], identity: str = "scripted") -> None:
+        """Keep the function."""
+        self.identity = identity
+        self._energy = energy
+
+    def energies(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        """Return the function's value for each pair."""
+        return [self._energy(problem, text) for problem, text in pairs]
+
+    def score(self, problem: str, texts: Sequence[str]) -> list[float]:
+        """Return the function's value for each text."""
+        return [self._energy(problem, text) for text in texts]
 
 
 def _as_probability(reply: Reply) -> float | None:

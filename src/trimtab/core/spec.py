@@ -224,16 +224,37 @@ class Metric(Spec):
     Attributes:
         name: Key in ``Score.values``.
         kind: ``binary`` is 0 or 1, ``fraction`` lies between, ``number`` is unbounded.
-        role: ``effect`` is what the experiment is about, ``damage`` what it may break.
+        role: ``effect`` is what the experiment is about, ``damage`` what it may break, ``ranking``
+            a number by which candidates of one question are ranked, and which is no result itself.
         higher_is_better: None where neither direction is.
         unit: Unit of a number, e.g. ``words``.
     """
 
     name: str
     kind: Literal["binary", "fraction", "number"]
-    role: Literal["effect", "damage"]
+    role: Literal["effect", "damage", "ranking"]
     higher_is_better: bool | None = True
     unit: str = ""
+
+
+class JudgeFit(Spec):
+    """What a judge is fitted on before it scores: completions of this run, and their labels.
+
+    Attributes:
+        key: Names the artifact; judges that differ in how they apply one fit share it.
+        fit: Keys of the cells of the fit split that it learns from.
+        select: Keys of the cells of the select split that choose when to stop.
+        labels: Key of the judge that says which completions are right.
+        metric: That judge's binary metric.
+        seed: Seed of the fit.
+    """
+
+    key: str
+    fit: tuple[str, ...]
+    select: tuple[str, ...]
+    labels: str
+    metric: str
+    seed: int = 0
 
 
 class JudgePlan(Spec):
@@ -247,6 +268,7 @@ class JudgePlan(Spec):
         model: The model it needs, if any.
         model_identity: Hash of that model.
         measures: Only cells with these measures; None is all cells of the judge's output kind.
+        fit: What it is fitted on first, if anything.
     """
 
     key: str
@@ -256,6 +278,7 @@ class JudgePlan(Spec):
     model: ModelSpec | None = None
     model_identity: str | None = None
     measures: tuple[str, ...] | None = None
+    fit: JudgeFit | None = None
 
 
 class Plan(Spec):

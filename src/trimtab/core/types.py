@@ -5,6 +5,7 @@ Records of two identical runs are equal except in the fields ``attempt`` and ``t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, JsonValue
@@ -231,4 +232,22 @@ class Embedder(Protocol):
 
     def similarity(self, left: list[str], right: list[str]) -> list[float]:
         """Return the cosine of each pair of texts, in [-1, 1]."""
+        ...
+
+
+@runtime_checkable
+class Energy(Protocol):
+    """A reranker: the lower the energy of an answer to a problem, the better the answer."""
+
+    @property
+    def identity(self) -> str:
+        """Kind and content hash of the fitted model."""
+        ...
+
+    def energies(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        """Return the finite energy of each (problem, text), computed in batches."""
+        ...
+
+    def score(self, problem: str, texts: Sequence[str]) -> list[float]:
+        """Return the finite energy of each text as an answer to ``problem``."""
         ...

@@ -13,10 +13,12 @@ from typing import ClassVar, Generic, Literal, TypeVar
 
 from trimtab.core.folder import Folder
 from trimtab.core.spec import Endpoint, Metric, ModelSpec, Output, Spec
-from trimtab.core.types import Chat, Completion, Embedder, Sample
+from trimtab.core.types import Chat, Completion, Embedder, Energy, Sample
 
 C = TypeVar("C", bound=Spec)
-Need = Literal["none", "chat", "embedder"]
+Need = Literal["none", "chat", "embedder", "energy"]
+
+Resource = Chat | Embedder | Energy | None
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,8 @@ class Judge(ABC, Generic[C]):
         VERSION: Part of the judge's key; raise it when scores change their meaning.
         Config: Its configuration.
         output: The kind of completion it scores.
-        need: What it must be handed: nothing, a chat model or a sentence encoder.
+        need: What it must be handed: nothing, a chat model, a sentence encoder, or an energy model
+            that is fitted on the run's own completions.
     """
 
     VERSION: ClassVar[int] = 1
@@ -66,6 +69,16 @@ class Judge(ABC, Generic[C]):
         return None
 
     @property
+    def fit_config(self) -> Spec | None:
+        """The part of ``config`` that determines its fit; None if nothing is fitted."""
+        return None
+
+    @property
+    def on_model(self) -> bool:
+        """Whether it wants a model of ours: ``model``, or the subject."""
+        return self.need != "none" and self.endpoint is None
+
+    @property
     def endpoint(self) -> Endpoint | None:
         """The API it wants instead of a model of our own."""
         return None
@@ -76,7 +89,7 @@ class Judge(ABC, Generic[C]):
         return {}
 
     @abstractmethod
-    def score(self, items: Sequence[Item], resource: Chat | Embedder | None) -> list[Verdict]:
+    def score(self, items: Sequence[Item], resource: Resource) -> list[Verdict]:
         """Return one verdict per item, in order; an item without an answer is unscored."""
 
     def missing(self, item: Item) -> str | None:
@@ -96,7 +109,7 @@ class Judge(ABC, Generic[C]):
 class ItemJudge(Judge[C]):
     """A judge that needs no model and looks at one item at a time."""
 
-    def score(self, items: Sequence[Item], resource: Chat | Embedder | None) -> list[Verdict]:
+    def score(self, items: Sequence[Item], resource: Resource) -> list[Verdict]:
         """Return ``verdict`` of each item; one without an answer is unscored."""
         return [self._score_one(item) for item in items]
 

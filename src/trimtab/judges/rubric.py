@@ -22,8 +22,8 @@ from trimtab.core.errors import ConfigError, JudgeError, did_you_mean
 from trimtab.core.folder import extension_dirs
 from trimtab.core.keys import content_key
 from trimtab.core.spec import Endpoint, Metric, ModelSpec, Spec
-from trimtab.core.types import Chat, Embedder, Message, Sample
-from trimtab.judges.base import Item, Judge, Verdict
+from trimtab.core.types import Chat, Message, Sample
+from trimtab.judges.base import Item, Judge, Resource, Verdict
 from trimtab.text import verdicts
 
 __all__ = ["Rubric"]
@@ -176,7 +176,7 @@ class Rubric(Judge[RubricConfig]):
             turns.append(Message(role="assistant", content="yes" if example.verdict else "no"))
         return (*turns, Message(role="user", content=asked[-1]))
 
-    def score(self, items: Sequence[Item], resource: Chat | Embedder | None) -> list[Verdict]:
+    def score(self, items: Sequence[Item], resource: Resource) -> list[Verdict]:
         """Ask about all items that have an answer at once.
 
         Raises:

@@ -9,8 +9,8 @@ from pydantic import JsonValue
 
 from trimtab.core.errors import JudgeError
 from trimtab.core.spec import Metric, ModelSpec, Spec
-from trimtab.core.types import Chat, Embedder
-from trimtab.judges.base import Item, Judge, Verdict
+from trimtab.core.types import Embedder
+from trimtab.judges.base import Item, Judge, Resource, Verdict
 
 __all__ = ["Semantic"]
 
@@ -52,7 +52,7 @@ class Semantic(Judge[SemanticConfig]):
         """The encoder."""
         return self.config.model
 
-    def score(self, items: Sequence[Item], resource: Chat | Embedder | None) -> list[Verdict]:
+    def score(self, items: Sequence[Item], resource: Resource) -> list[Verdict]:
         """Score all items with one call of the encoder; see the class.
 
         Raises:

@@ -17,6 +17,7 @@ from trimtab.core.spec import (
     ArtifactPlan,
     Cell,
     Component,
+    JudgeFit,
     JudgePlan,
     ModelSpec,
     Plan,
@@ -44,6 +45,23 @@ class PlannedRun:
     samples: dict[str, list[Sample]]
     pairs: dict[str, list[ContrastPair]]
     model: ResolvedModel
+
+
+@dataclass(frozen=True)
+class LearnsFrom:
+    """What a judge is fitted on: completions of some cells and a judge's labels of them.
+
+    Attributes:
+        fit: Cells of the fit split.
+        select: Cells of the select split.
+        labels: The judge that says which completions are right.
+        metric: Its binary metric.
+    """
+
+    fit: Sequence[Cell]
+    select: Sequence[Cell]
+    labels: JudgePlan
+    metric: str = "correct"
 
 
 @dataclass
@@ -147,9 +165,22 @@ class Planner:
         self._cells.append(cell)
         return cell
 
-    def add_judge(self, component: Component, measures: tuple[str, ...] | None = None) -> None:
-        """Add a judge for all cells of its output kind, or only those with ``measures``."""
-        self._judges.append(plan_judge(component, self.resolved, measures))
+    def add_judge(
+        self,
+        component: Component,
+        measures: tuple[str, ...] | None = None,
+        learns_from: LearnsFrom | None = None,
+    ) -> JudgePlan:
+        """Add a judge for all cells of its output kind, or only those with ``measures``.
+
+        Args:
+            component: The judge.
+            measures: The cells it scores.
+            learns_from: What it is fitted on, for a judge that is fitted; added before it.
+        """
+        judge = plan_judge(component, self.resolved, measures, learns_from, self.seed)
+        self._judges.append(judge)
+        return judge
 
     def finish(self, baseline: str = "baseline") -> PlannedRun:
         """Return the plan and its data; raise ConfigError if it is empty or holds doubles."""
@@ -270,19 +301,26 @@ def _refuse_doubles(what: str, names: Sequence[str]) -> None:
 
 
 def plan_judge(
-    component: Component, subject: ResolvedModel, measures: tuple[str, ...] | None = None
+    component: Component,
+    subject: ResolvedModel,
+    measures: tuple[str, ...] | None = None,
+    learns_from: LearnsFrom | None = None,
+    seed: int = 0,
 ) -> JudgePlan:
     """Return the plan of a judge, with its model resolved: the subject, unless it names one."""
     judge: Judge[Spec] = JUDGES.build(component.name, component.config)
     resolved: ResolvedModel | None = None
-    if judge.need != "none" and judge.endpoint is None:
+    if judge.on_model:
         resolved = subject if judge.model is None else resolve(judge.model)
+    model = None if resolved is None else [resolved.identity, resolved.spec.dtype]
+    fit = _plan_fit(component, judge, model, learns_from, seed)
     determines = {
         "judge": [component.name, judge.VERSION],
         "config": judge.config,
         "fingerprint": judge.fingerprint,
-        "model": None if resolved is None else [resolved.identity, resolved.spec.dtype],
+        "model": model,
         "measures": measures,
+        **({} if fit is None else {"fit": fit.key}),
     }
     return JudgePlan(
         key=f"{component.name}-{content_key(determines, 8)}",
@@ -292,4 +330,53 @@ def plan_judge(
         model=None if resolved is None else resolved.spec,
         model_identity=None if resolved is None else resolved.identity,
         measures=measures,
+        fit=fit,
+    )
+
+
+def _plan_fit(
+    component: Component,
+    judge: Judge[Spec],
+    model: list[str] | None,
+    learns_from: LearnsFrom | None,
+    seed: int,
+) -> JudgeFit | None:
+    """Return what a judge is fitted on; raise ConfigError if it is fitted and nothing is named."""
+    if judge.fit_config is None:
+        return None
+    if learns_from is None:
+        raise ConfigError(
+            f"judge {component.name!r} is fitted on labelled completions, and none are named here.",
+            hint="Use a recipe that samples a fit split (gsm8k_best_of_n), or give `trained`, the "
+            "folder of one that was fitted before.",
+        )
+    for name, cells in (("fit", learns_from.fit), ("select", learns_from.select)):
+        wrong = [cell.condition for cell in cells if cell.split != name]
+        if wrong or not cells:
+            raise ConfigError(
+                f"judge {component.name!r} learns from cells of the {name} split; "
+                f"{wrong[0] if wrong else 'none'!r} is given."
+            )
+    if learns_from.metric not in {m.name for m in learns_from.labels.metrics if m.kind == "binary"}:
+        raise ConfigError(
+            f"judge {component.name!r} learns from {learns_from.metric!r}, which is no binary "
+            f"metric of {learns_from.labels.key}."
+        )
+    determines = {
+        "judge": [component.name, judge.VERSION],
+        "config": judge.fit_config,
+        "model": model,
+        # A cell's key does not say how many candidates it has, and a fit depends on it.
+        "fit": [[cell.key, cell.num_samples] for cell in learns_from.fit],
+        "select": [[cell.key, cell.num_samples] for cell in learns_from.select],
+        "labels": [learns_from.labels.key, learns_from.metric],
+        "seed": seed,
+    }
+    return JudgeFit(
+        key=f"{component.name}-{content_key(determines)}",
+        fit=tuple(cell.key for cell in learns_from.fit),
+        select=tuple(cell.key for cell in learns_from.select),
+        labels=learns_from.labels.key,
+        metric=learns_from.metric,
+        seed=seed,
     )

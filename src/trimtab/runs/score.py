@@ -16,8 +16,8 @@ from trimtab.core.errors import JudgeError, StoreError, TrimtabError
 from trimtab.core.lazy import lazy
 from trimtab.core.records import SegmentWriter
 from trimtab.core.spec import Cell, JudgePlan
-from trimtab.core.types import Chat, Embedder, Score
-from trimtab.judges.base import JUDGES, Item, Judge, Verdict
+from trimtab.core.types import Score
+from trimtab.judges.base import JUDGES, Item, Judge, Resource, Verdict
 from trimtab.runs.engines import EnginePool
 from trimtab.runs.lease import Lease
 from trimtab.runs.progress import Progress
@@ -26,9 +26,11 @@ from trimtab.runs.store import Run
 if TYPE_CHECKING:
     from trimtab.clients import http
     from trimtab.engine import chat
+    from trimtab.runs import energy
 else:
     http = lazy("trimtab.clients.http")
     chat = lazy("trimtab.engine.chat")
+    energy = lazy("trimtab.runs.energy")
 
 _log = logging.getLogger(__name__)
 
@@ -53,10 +55,16 @@ def owed(run: Run, judge: JudgePlan) -> int:
 
 def score(run: Run, pool: EnginePool, attempt: int, progress: Progress) -> None:
     """Score what is owed; raise JudgeError at the end if a judge failed."""
-    # judges of a model that is loaded already come first, so that none is loaded twice
+    # judges of a model that is loaded already come first, so that none is loaded twice; those that
+    # learn from others' labels come last
     judges = sorted(
         run.judges(),
-        key=lambda j: (j.model_identity not in pool.loaded, j.model_identity or "", j.key),
+        key=lambda j: (
+            j.fit is not None,
+            j.model_identity not in pool.loaded,
+            j.model_identity or "",
+            j.key,
+        ),
     )
     failures = []
     for judge in judges:
@@ -90,7 +98,7 @@ def _score_one(
         items = [item for cell in cells for item in _items(run, cell)]
         done = sum(item.completion.key in present for item in items)
         progress.start(f"score {judge.component.name}", len(items), done)
-        resource = _resource(built, judge, pool)
+        resource = _resource(run, built, judge, pool)
         writers: dict[str, SegmentWriter] = {}
         try:
             for at in range(0, len(items), run.plan.window):
@@ -112,7 +120,9 @@ def _items(run: Run, cell: Cell) -> list[Item]:
     return [Item(samples[c.sample_id], c) for c in run.completions(cell.key).values()]
 
 
-def _resource(built: Judge[Any], judge: JudgePlan, pool: EnginePool) -> Chat | Embedder | None:
+def _resource(run: Run, built: Judge[Any], judge: JudgePlan, pool: EnginePool) -> Resource:
+    if built.need == "energy":
+        return energy.ready(run, judge, pool)
     if built.endpoint is not None:
         return http.HttpChat(built.endpoint)
     if judge.model is None or judge.model_identity is None:
@@ -126,7 +136,7 @@ def _verdicts(
     judge: JudgePlan,
     built: Judge[Any],
     window: Sequence[Item],
-    resource: Chat | Embedder | None,
+    resource: Resource,
     attempt: int,
 ) -> list[Score]:
     verdicts = built.score(window, resource)

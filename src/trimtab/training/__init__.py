@@ -1,0 +1,1 @@
+"""Training: one loop with exact resume, and what it trains."""

@@ -1,0 +1,190 @@
+"""Checkpoints: safetensors and JSON in folders that appear whole or not at all.
+
+A folder of a training holds ``steps.jsonl`` (one line per update and per evaluation), the newest
+``step-NNNNNN/`` (weights, optimiser, cursor) and ``best-NNNNNN.safetensors``. Equal trainings leave
+equal bytes, however often they were killed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch as st
+import torch
+from torch import nn
+
+from trimtab.core._files import dumps, make_dir, read_bytes, replace_file, sync_dir
+from trimtab.core.errors import StoreError
+from trimtab.core.records import read_json, write_json
+
+_LOG = "steps.jsonl"
+
+
+def trained(module: nn.Module) -> dict[str, torch.Tensor]:
+    """Return what a checkpoint of ``module`` holds: its trainable parameters, on the CPU."""
+    return {
+        name: parameter.detach().cpu().contiguous().clone()
+        for name, parameter in module.named_parameters()
+        if parameter.requires_grad
+    }
+
+
+def restore(module: nn.Module, tensors: dict[str, torch.Tensor], where: str) -> None:
+    """Put the tensors of ``trained`` back; raise StoreError if they are of another module."""
+    own = {name: p for name, p in module.named_parameters() if p.requires_grad}
+    wrong = {n for n in own.keys() & tensors.keys() if own[n].shape != tensors[n].shape}
+    wrong |= own.keys() ^ tensors.keys()
+    if wrong:
+        raise StoreError(
+            f"{where} does not fit this network: {', '.join(sorted(wrong)[:3])}.",
+            hint="It was trained with other settings; delete it to train again.",
+        )
+    with torch.no_grad():
+        for name, parameter in own.items():
+            parameter.copy_(tensors[name])
+
+
+def write_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:
+    """Write a safetensors file, whole or not at all."""
+    make_dir(path.parent)
+    replace_file(path, st.save({k: v.contiguous() for k, v in sorted(tensors.items())}))
+
+
+def read_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """Return the tensors of a file; raise StoreError if it is missing or damaged."""
+    try:
+        return st.load(read_bytes(path))
+    except safetensors.SafetensorError as error:
+        raise StoreError(
+            f"{path} can't be read: {error}.", hint="Delete its folder to train again."
+        ) from None
+
+
+class Checkpoints:
+    """The folder of one training."""
+
+    def __init__(self, folder: Path) -> None:
+        """Name the folder; it is made by the first write."""
+        self.folder = folder
+
+    def save(
+        self,
+        step: int,
+        module: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        state: dict[str, Any],
+        rows: Sequence[dict[str, Any]],
+    ) -> None:
+        """Add a checkpoint after ``step`` updates, with the log's new rows; drop the older ones.
+
+        The log comes first: a row that a crash left without its checkpoint is cut by ``resume``.
+        """
+        make_dir(self.folder)
+        self._append(rows)
+        final = self.folder / f"step-{step:06d}"
+        part = self.folder / f".{final.name}.part"
+        for old in (part, final):
+            shutil.rmtree(old, ignore_errors=True)
+        make_dir(part)
+        write_tensors(part / "model.safetensors", trained(module))
+        write_tensors(part / "optimizer.safetensors", _optimizer_tensors(module, optimizer))
+        write_json(part / "state.json", {**state, "step": step})
+        os.replace(part, final)
+        sync_dir(self.folder)
+        self._tidy(final.name, state["best_step"])
+
+    def save_best(self, step: int, module: nn.Module) -> None:
+        """Keep the weights after ``step`` updates as the best so far."""
+        write_tensors(self._best(step), trained(module))
+
+    def load_best(self, step: int, module: nn.Module) -> None:
+        """Give ``module`` the best weights."""
+        restore(module, read_tensors(self._best(step)), str(self._best(step)))
+
+    def resume(
+        self, module: nn.Module, optimizer: torch.optim.Optimizer, identity: str
+    ) -> dict[str, Any] | None:
+        """Load the newest checkpoint and cut the log back to it; None if there is none.
+
+        Raises:
+            StoreError: It is damaged, or another training's (``identity`` differs).
+        """
+        newest = max(self.folder.glob("step-*"), default=None)
+        if newest is None:
+            (self.folder / _LOG).unlink(missing_ok=True)
+            return None
+        state: dict[str, Any] = read_json(newest / "state.json")
+        if state["identity"] != identity:
+            raise StoreError(
+                f"{newest} belongs to another training: its data, settings or seed differ.",
+                hint="Give this training a folder of its own, or delete that one.",
+            )
+        restore(module, read_tensors(newest / "model.safetensors"), str(newest))
+        _load_optimizer(module, optimizer, read_tensors(newest / "optimizer.safetensors"))
+        rows = [row for row in self.rows() if row["step"] <= state["step"]]
+        replace_file(self.folder / _LOG, b"".join(_line(row) for row in rows))
+        self._tidy(newest.name, state["best_step"])
+        return state
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the rows of the log; a line that a crash left unfinished is dropped."""
+        path = self.folder / _LOG
+        if not path.is_file():
+            return []
+        *lines, _ = read_bytes(path).split(b"\n")
+        return [json.loads(line) for line in lines]
+
+    def _best(self, step: int) -> Path:
+        return self.folder / f"best-{step:06d}.safetensors"
+
+    def _append(self, rows: Sequence[dict[str, Any]]) -> None:
+        with (self.folder / _LOG).open("ab") as file:
+            file.write(b"".join(_line(row) for row in rows))
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _tidy(self, newest: str, best_step: int | None) -> None:
+        best = None if best_step is None else self._best(best_step).name
+        for path in [*self.folder.glob("step-*"), *self.folder.glob(".step-*")]:
+            if path.name != newest:
+                shutil.rmtree(path, ignore_errors=True)
+        for path in [*self.folder.glob("best-*"), *self.folder.glob(".*.tmp")]:
+            if path.name != best:
+                path.unlink(missing_ok=True)
+
+
+def _line(row: dict[str, Any]) -> bytes:
+    return dumps(row, "a row of steps.jsonl", separators=(",", ":"))
+
+
+def _optimizer_tensors(
+    module: nn.Module, optimizer: torch.optim.Optimizer
+) -> dict[str, torch.Tensor]:
+    return {
+        f"{name}/{key}": value.detach().cpu()
+        for name, parameter in module.named_parameters()
+        for key, value in optimizer.state.get(parameter, {}).items()
+    }
+
+
+def _load_optimizer(
+    module: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]
+) -> None:
+    for name, parameter in module.named_parameters():
+        state = {
+            key.rpartition("/")[2]: value
+            for key, value in tensors.items()
+            if key.rpartition("/")[0] == name
+        }
+        if state:
+            # AdamW keeps its count of steps on the CPU and the moments where the weights are.
+            optimizer.state[parameter] = {
+                key: value if key == "step" else value.to(parameter.device)
+                for key, value in state.items()
+            }
