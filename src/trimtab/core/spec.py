@@ -119,7 +119,9 @@ class Cell(Spec):
         intervention: What is done to the model.
         artifact: Key of the fitted artifact it needs, if any.
         sampling: How texts are drawn; None for options.
-        num_samples: Completions per sample.
+        num_samples: Completions per sample; not part of the key, because each has a random stream
+            of its own: more of them extend fewer.
+        reused: How many of them, from index 0 on, were taken over from another run.
         seed: Base seed of the random streams.
     """
 
@@ -138,6 +140,7 @@ class Cell(Spec):
     artifact: str | None = None
     sampling: SamplingParams | None = None
     num_samples: int = 1
+    reused: int = 0
     seed: int = 0
 
 
@@ -169,14 +172,15 @@ class Metric(Spec):
     Attributes:
         name: Key in ``Score.values``.
         kind: ``binary`` is 0 or 1, ``fraction`` lies between, ``number`` is unbounded.
-        role: ``effect`` is what the experiment is about, ``damage`` what it may break.
+        role: ``effect`` is what the experiment is about, ``damage`` what it may break, ``ranking``
+            a number by which candidates of one question are ranked, and which is no result itself.
         higher_is_better: None where neither direction is.
         unit: Unit of a number, e.g. ``words``.
     """
 
     name: str
     kind: Literal["binary", "fraction", "number"]
-    role: Literal["effect", "damage"]
+    role: Literal["effect", "damage", "ranking"]
     higher_is_better: bool | None = True
     unit: str = ""
 

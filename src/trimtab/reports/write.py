@@ -15,6 +15,7 @@ from trimtab.reports._methods import (
     protocol_table,
 )
 from trimtab.reports._rows import read_blocks
+from trimtab.reports._selection_tables import selection_tables, selector_table
 from trimtab.reports._source import GateLike, RunSource
 from trimtab.reports.figures import write_figures
 from trimtab.reports.html import render_html
@@ -51,7 +52,7 @@ def write_report(run: RunSource, gates: Sequence[GateLike], out_dir: Path) -> Wr
     summary = summarise(run)
     report = out_dir / "report"
     (report / "tables").mkdir(parents=True, exist_ok=True)
-    tables = all_tables(summary)
+    tables = [*selection_tables(summary), *all_tables(summary)]
     methods = [
         condition_list(run, summary),
         artifact_table(run),
@@ -78,7 +79,11 @@ def headline_tables(summary: dict[str, Any]) -> list[Table]:
         for name, block in summary["measures"].items()
         if any(metric["role"] == "effect" for metric in block["metrics"])
     ]
-    return [*effects, damage_table(summary, compact=True)]
+    chosen = [
+        selector_table(made, compact=True) for made in summary["selection"] if made["problems"]
+    ]
+    damage = damage_table(summary, compact=True)
+    return [*chosen, *effects, *([damage] if len(damage.columns) > 1 else [])]
 
 
 def _stem(table: Table) -> str:

@@ -16,7 +16,7 @@ from trimtab.core.spec import Cell, JudgePlan
 from trimtab.core.types import Completion, Sample
 from trimtab.runs.score import cells_of
 from trimtab.runs.store import Run
-from trimtab.text.overlap import normalise_question
+from trimtab.text.leaks import NGRAM_WORDS, HeldOut
 
 Status = Literal["pass", "warn", "fail"]
 
@@ -52,6 +52,12 @@ def require(run: Run) -> None:
         )
 
 
+def after_import(run: Run, findings: Sequence[tuple[str, str]]) -> None:
+    """Note what was wrong with a file that the run was made from: (what, the figures)."""
+    gates = [Gate(what, "warn", detail) for what, detail in findings]
+    _record(run, "import", gates or [Gate("imported file", "pass", "nothing left out")])
+
+
 def after_plan(run: Run) -> None:
     """Check that nothing a cell is tested on was used to fit."""
     _record(run, "plan", [_splits_disjoint(run)])
@@ -77,7 +83,7 @@ def after_score(run: Run) -> None:
     _record(run, "score", [_unscored(run, judge) for judge in run.judges()])
 
 
-_PHASES = ("plan", "fit", "generate", "score")
+_PHASES = ("import", "plan", "fit", "generate", "score")
 
 
 def _record(run: Run, phase: str, gates: Sequence[Gate]) -> None:
@@ -87,19 +93,30 @@ def _record(run: Run, phase: str, gates: Sequence[Gate]) -> None:
 
 
 def _splits_disjoint(run: Run) -> Gate:
-    fitted = {
-        normalise_question(pair.messages[-1].content)
-        for artifact in run.plan.artifacts
-        for pair in run.pairs(artifact.pairs)
-    }
-    tested = {
-        normalise_question(_question(sample))
-        for key in {cell.samples for cell in run.plan.cells if cell.split != "fit"}
-        for sample in run.samples(key).values()
-    }
-    shared = fitted & tested
-    detail = f"{len(fitted)} questions fitted on, {len(tested)} evaluated on, {len(shared)} in both"
-    return Gate("splits disjoint", "fail" if shared else "pass", detail)
+    """Compare what is fitted on with what is evaluated on, and select with test.
+
+    The same question in both is a failure; 13 words in a row in common are a warning.
+    """
+    asked: dict[str, set[str]] = {"fit": set(), "select": set(), "test": set()}
+    for artifact in run.plan.artifacts:
+        asked["fit"] |= {pair.messages[-1].content for pair in run.pairs(artifact.pairs)}
+    for split, key in {(cell.split, cell.samples) for cell in run.plan.cells}:
+        asked[split] |= {_question(sample) for sample in run.samples(key).values()}
+    fitted, evaluated = asked["fit"], asked["select"] | asked["test"]
+    shared = [*_shared(fitted, evaluated), *_shared(asked["select"], asked["test"])]
+    same = sum(shared)
+    status: Status = "fail" if same else "warn" if shared else "pass"
+    detail = (
+        f"{len(fitted)} questions fitted on, {len(evaluated)} evaluated on, {same} in both, "
+        f"{len(shared) - same} with {NGRAM_WORDS} words in common"
+    )
+    return Gate("splits disjoint", status, detail)
+
+
+def _shared(texts: set[str], others: set[str]) -> list[bool]:
+    """Return, for each text that overlaps with ``others``, whether it is one of them."""
+    held_out = HeldOut(others)
+    return [held_out.holds(text) for text in texts if held_out.overlaps(text)]
 
 
 def _question(sample: Sample) -> str:

@@ -7,7 +7,7 @@ file that takes part. Labels, paths, limits, devices and batch sizes stay out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -98,8 +98,9 @@ class Planner:
         coordinates: dict[str, float | str] | None = None,
         sampling: SamplingParams | None = None,
         num_samples: int = 1,
+        measure: str | None = None,
     ) -> Cell:
-        """Add one cell; ``sampling`` defaults to the task's own protocol."""
+        """Add one cell; ``sampling`` and ``measure`` default to the task's own."""
         built = self.task(task)
         samples = self._sample_set(built, split)
         acting = self._intervention(intervention)
@@ -123,7 +124,6 @@ class Planner:
             ],
             "artifact": artifact,
             "sampling": drawn,
-            "num_samples": num_samples,
             "seed": self.seed,
         }
         cell = Cell(
@@ -131,7 +131,7 @@ class Planner:
             condition=condition,
             role=role,
             coordinates=coordinates or {},
-            measure=built.measure,
+            measure=measure or built.measure,
             model=self.resolved.spec,
             model_identity=self.resolved.identity,
             task=task,
@@ -147,9 +147,11 @@ class Planner:
         self._cells.append(cell)
         return cell
 
-    def add_judge(self, component: Component, measures: tuple[str, ...] | None = None) -> None:
+    def add_judge(self, component: Component, measures: tuple[str, ...] | None = None) -> JudgePlan:
         """Add a judge for all cells of its output kind, or only those with ``measures``."""
-        self._judges.append(plan_judge(component, self.resolved, measures))
+        planned = plan_judge(component, lambda: self.resolved, measures)
+        self._judges.append(planned)
+        return planned
 
     def finish(self, baseline: str = "baseline") -> PlannedRun:
         """Return the plan and its data; raise ConfigError if it is empty or holds doubles."""
@@ -229,13 +231,18 @@ def _refuse_doubles(what: str, names: Sequence[str]) -> None:
 
 
 def plan_judge(
-    component: Component, subject: ResolvedModel, measures: tuple[str, ...] | None = None
+    component: Component,
+    subject: Callable[[], ResolvedModel],
+    measures: tuple[str, ...] | None = None,
 ) -> JudgePlan:
-    """Return the plan of a judge, with its model resolved: the subject, unless it names one."""
+    """Return the plan of a judge, with its model resolved: the subject, unless it names one.
+
+    ``subject`` is called only if it is wanted: an imported run has none.
+    """
     judge: Judge[Spec] = JUDGES.build(component.name, component.config)
     resolved: ResolvedModel | None = None
     if judge.need != "none" and judge.endpoint is None:
-        resolved = subject if judge.model is None else resolve(judge.model)
+        resolved = subject() if judge.model is None else resolve(judge.model)
     determines = {
         "judge": [component.name, judge.VERSION],
         "config": judge.config,

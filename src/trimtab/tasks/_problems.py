@@ -14,7 +14,7 @@ from trimtab.core.types import Record
 from trimtab.tasks._files import read_jsonl
 from trimtab.tasks._splits import Fractions, in_split
 from trimtab.text.answers import canonical, gold_number
-from trimtab.text.leaks import Ngram, long_ngrams
+from trimtab.text.leaks import HeldOut
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 # Columns by the names that published files use; of several the first counts.
@@ -95,10 +95,8 @@ class Pool(Record):
 
 def without_overlap(items: Iterable[Problem], others: Iterable[Problem]) -> list[Problem]:
     """Return the items that share no 13 words in a row with any of ``others``."""
-    taken: set[Ngram] = set()
-    for other in others:
-        taken |= long_ngrams(other.question)
-    return [item for item in items if not long_ngrams(item.question) & taken]
+    held_out = HeldOut(other.question for other in others)
+    return [item for item in items if not held_out.overlaps(item.question)]
 
 
 def _named(problems: Sequence[Problem], split: Split, fractions: Fractions) -> list[Problem]:

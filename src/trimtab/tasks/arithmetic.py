@@ -21,7 +21,8 @@ from trimtab.tasks._problems import Pool, Problem
 from trimtab.tasks._splits import Fractions, spread
 from trimtab.tasks.base import Task
 from trimtab.tasks.gsm8k import asked, with_instruction
-from trimtab.text.leaks import Ngram, long_ngrams
+from trimtab.text.leaks import NGRAM_WORDS
+from trimtab.text.overlap import words
 
 __all__ = ["Arithmetic"]
 
@@ -114,7 +115,7 @@ class Arithmetic(Task[_Config]):
 def _problems(config: _Config) -> Iterator[Problem]:
     """Yield ``config.count`` problems, forms in turn; raise ConfigError if there are too few."""
     terms_seen: set[tuple[Form, Terms]] = set()
-    said: set[Ngram] = set()
+    said: set[tuple[str, ...]] = set()
     made = 0
     for number in range(config.count * _MAX_DRAWS_PER_PROBLEM):
         if made == config.count:
@@ -125,11 +126,13 @@ def _problems(config: _Config) -> Iterator[Problem]:
         question = _story(draw, terms) if form == "story" else _sum(terms)
         # 3 + 14 and 14 + 3 are one problem; the sign of the first term is a plus
         identity = (form, tuple(sorted(terms)))
-        ngrams = long_ngrams(question)
-        if identity in terms_seen or ngrams & said:
+        found = words(question)
+        size = min(NGRAM_WORDS, len(found))
+        runs = {tuple(found[i : i + size]) for i in range(len(found) - size + 1)}
+        if identity in terms_seen or runs & said:
             continue
         terms_seen.add(identity)
-        said |= ngrams
+        said |= runs
         made += 1
         yield Problem(
             id=f"a-{content_key(question, 12)}",

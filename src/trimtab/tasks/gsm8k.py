@@ -1,9 +1,9 @@
-"""Word problems whose answer is a number: GSM8K, and files like it (SVAMP, MultiArith).
+r"""Word problems whose answer is a number: GSM8K, and files like it (SVAMP, MultiArith).
 
 Source: Cobbe et al. 2021 (arXiv 2110.14168). ``raw`` is the few-shot protocol of lm-eval's task
-``gsm8k`` 3.0 (``Question: ...\\nAnswer:``, 256 tokens, its stop strings). Where we differ: the shots
-are the same for every question and come from the fit split; lm-eval draws new ones for each. As
-there, reference solutions keep their calculator marks (``<<3*4=12>>``) in the shots.
+``gsm8k`` 3.0 (``Question: ...\nAnswer:``, 256 tokens, its stop strings). Where we differ: the shots
+are the same for every question and come from the fit split; lm-eval draws new ones for each.
+Reference solutions keep their calculator marks (``<<3*4=12>>``) in the shots, as there.
 """
 
 from __future__ import annotations
@@ -22,9 +22,7 @@ from trimtab.tasks.base import Task
 
 __all__ = ["GSM8K"]
 
-INSTRUCTION = (
-    "Reason step by step, and end with a line that holds #### and the final number alone."
-)
+INSTRUCTION = "Reason step by step, and end with a line that holds #### and the final number alone."
 _STOP = ("Question:", "</s>", "<|im_end|>")
 
 

@@ -1,8 +1,8 @@
-"""The number that a solution ends in, by three named rules; which rule fired is part of the result.
+r"""The number that a solution ends in, by three named rules; the rule is part of the result.
 
 ``strict`` and ``flexible`` are those of lm-eval's task ``gsm8k`` (version 3.0), to the letter: the
 first ``#### N``, and the last thing that looks like a number; both are compared as texts. ``chat``
-reads what chat models write: the last ``\\boxed{N}``, else the last number that ``####``,
+reads what chat models write: the last ``\boxed{N}``, else the last number that ``####``,
 ``ANSWER:`` or ``the answer is`` announces, else the last number; it is compared as a number. The
 same model scores 2.5 % by one and 22 % by another, so a figure without its rule says nothing.
 """
@@ -19,6 +19,8 @@ from typing import Literal
 ExtractorName = Literal["strict", "flexible", "chat"]
 
 NO_ANSWER = "none"
+RECORDED = "recorded"
+"""The rule of an answer that came with a file of candidates."""
 
 _STRICT = re.compile(r"#### (\-?[0-9\.\,]+)")
 _FLEXIBLE = re.compile(r"(-?[$0-9.,]{2,})|(-?[0-9]+)")
@@ -71,10 +73,8 @@ def strict(text: str) -> Extracted:
 
 def flexible(text: str) -> Extracted:
     """Return the last run of digits, points and commas, as lm-eval's ``flexible-extract`` does."""
-    last = None
-    for last in _FLEXIBLE.finditer(text):
-        pass
-    return NOTHING if last is None else Extracted("last_number", last[0].strip())
+    found = list(_FLEXIBLE.finditer(text))
+    return Extracted("last_number", found[-1][0].strip()) if found else NOTHING
 
 
 def chat(text: str) -> Extracted:

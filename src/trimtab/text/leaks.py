@@ -1,67 +1,46 @@
-"""Questions that are in two splits: the same text, or thirteen words in a row in common.
-
-Thirteen words are the length that GPT-3's authors and many after them screen benchmarks with (Brown
-et al. 2020, arXiv 2005.14165, appendix C). Of GSM8K's 7473 training questions four share as many
-with a test question.
-"""
+"""Whether problems that something is fitted on occur among those it is tested on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 
-from trimtab.core.errors import DataError
+from trimtab.core.keys import content_key
 from trimtab.text.overlap import normalise_question, words
 
-LEAK_WORDS = 13
-
-Ngram = tuple[str, ...]
+NGRAM_WORDS = 13
 
 
-@dataclass(frozen=True)
-class Leak:
-    """A question that is to be kept apart from another, and is not.
+def problem_hash(problem: str) -> str:
+    """Return a hash that spellings of one problem share."""
+    return content_key(normalise_question(problem))
 
-    Attributes:
-        text: The question in the first set.
-        other: The question in the second set.
-        same: Whether they are one question; else they share ``LEAK_WORDS`` words in a row.
+
+class HeldOut:
+    """Problems that must not be fitted on.
+
+    Two problems overlap if they share a run of 13 words (definition of a word:
+    ``trimtab.text.overlap``), the measure of Brown et al. 2020, arXiv 2005.14165. Shorter problems
+    are compared whole.
     """
 
-    text: str
-    other: str
-    same: bool
+    def __init__(self, problems: Iterable[str]) -> None:
+        """Index the problems."""
+        self._hashes: set[str] = set()
+        self._ngrams: set[tuple[str, ...]] = set()
+        for problem in problems:
+            self._hashes.add(problem_hash(problem))
+            self._ngrams |= _ngrams(problem)
+
+    def holds(self, problem: str) -> bool:
+        """Return whether ``problem`` itself is one of them, in any spelling."""
+        return problem_hash(problem) in self._hashes
+
+    def overlaps(self, problem: str) -> bool:
+        """Return whether ``problem`` is one of them or shares a run of 13 words with one."""
+        return self.holds(problem) or not self._ngrams.isdisjoint(_ngrams(problem))
 
 
-def long_ngrams(text: str) -> set[Ngram]:
-    """Return every run of ``LEAK_WORDS`` words of ``text``; a shorter text has none."""
-    found = words(text)
-    return {tuple(found[i : i + LEAK_WORDS]) for i in range(len(found) - LEAK_WORDS + 1)}
-
-
-def find_leaks(texts: Iterable[str], others: Sequence[str]) -> list[Leak]:
-    """Return the questions of ``texts`` that are in ``others`` too, each with one it is found in.
-
-    Questions are compared by ``normalise_question`` and by ``long_ngrams``.
-    """
-    same = {normalise_question(other): other for other in reversed(others)}
-    shared = {ngram: other for other in reversed(others) for ngram in long_ngrams(other)}
-    leaks = []
-    for text in texts:
-        if (key := normalise_question(text)) in same:
-            leaks.append(Leak(text, same[key], same=True))
-        elif hits := sorted(long_ngrams(text) & shared.keys()):
-            leaks.append(Leak(text, shared[hits[0]], same=False))
-    return leaks
-
-
-def refuse_leaks(texts: Iterable[str], tested: Sequence[str], who: str) -> None:
-    """Raise DataError if what ``who`` is fitted on is also what it is tested on."""
-    leaks = find_leaks(texts, tested)
-    if leaks:
-        how = "is" if leaks[0].same else f"shares {LEAK_WORDS} words in a row with"
-        raise DataError(
-            f"{who} would be fitted on questions of the test split: {leaks[0].text[:60]!r} {how} "
-            f"{leaks[0].other[:60]!r} ({len(leaks)} such questions).",
-            hint="Fit on the fit split, or remove these questions from it.",
-        )
+def _ngrams(problem: str) -> set[tuple[str, ...]]:
+    found = words(problem)
+    size = min(NGRAM_WORDS, len(found))
+    return {tuple(found[i : i + size]) for i in range(len(found) - size + 1)} if found else set()
