@@ -23,9 +23,10 @@ class Number(ItemJudge[NumberConfig]):
     """Compare the extracted number with the sample's target.
 
     ``correct`` is by the chosen extractor; ``strict``, ``flexible`` and ``chat`` stand beside it,
-    because accuracy without its rule says nothing, and so does the share without an answer; reports
-    count texts cut at the token limit themselves. A text without an answer is wrong. The reason of a score is the rule that
-    fired and the answer, as ``str(Extracted)`` writes it. A sample without a target is unscored.
+    because accuracy without its rule says nothing, and so does the share without an answer. (Texts
+    that were cut at the token limit are counted by every report.) A text without an answer is
+    wrong. The reason of a score is the rule that fired and the answer, as ``str(Extracted)`` writes
+    it. A sample without a target is unscored.
     """
 
     Config = NumberConfig

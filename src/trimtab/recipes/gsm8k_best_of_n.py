@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from trimtab.core.spec import Cell, Component, Spec, Split
+from trimtab.core.spec import Component, Spec, Split
 from trimtab.core.types import SamplingParams
 from trimtab.recipes.base import Recipe, RecipeConfig
 from trimtab.runs.planning import PlannedRun, Planner
@@ -111,12 +111,12 @@ class BestOfN(Recipe[_Config]):
         given = {**self.config.task.config, "limit": limit}
         return Component(name=self.config.task.name, config=given)
 
-    def _candidates(self, planner: Planner, split: Split) -> Cell:
+    def _candidates(self, planner: Planner, split: Split) -> None:
         task = self._task(split)
         protocol = planner.task(task).sampling()
         drawn = (protocol or SamplingParams()).model_copy(update=self.config.sampling.model_dump())
         measure = planner.task(task).measure
-        return planner.add_cell(
+        planner.add_cell(
             condition="candidates",
             role="baseline",
             task=task,

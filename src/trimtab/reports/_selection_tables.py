@@ -10,6 +10,7 @@ from trimtab.reports.tables import Table
 
 _RATE = {"kind": "binary"}
 _SHARE = {"kind": "number"}
+_RHO = "\N{GREEK SMALL LETTER RHO}"
 # Written by every report, so that nobody takes them for a way to choose.
 _BOUNDS = ("random", "oracle")
 
@@ -117,12 +118,12 @@ def ranking_table(made: dict[str, Any]) -> Table:
             )
         )
     columns = ("ranking", "scored", "unscored", "pooled AUC", "within-problem AUC")
-    more = ("pairs", "\N{GREEK SMALL LETTER RHO} with length", "calibration error")
+    more = ("pairs", f"{_RHO} with length", "calibration error")
     note = (
         "AUC: the chance that a right candidate is ranked above a wrong one; 0.5 is chance. The "
         "pooled one can be earned by telling easy problems from hard ones, the one within problems "
-        "can't. \N{GREEK SMALL LETTER RHO}: Spearman's, of the score (lower is better) with characters. Calibration error: "
-        "of sigmoid(-score) as a probability, ten bins of equal size."
+        f"can't. {_RHO}: Spearman's, of the score (lower is better) with characters. Calibration "
+        "error: of sigmoid(-score) as a probability, ten bins of equal size."
     )
     title = _title(made, "Rankings")
     return Table(_stem(made, "rankings"), title, columns + more, tuple(rows), note)

@@ -62,7 +62,7 @@ def _set(made: CandidateSet, tuning: CandidateSet | None, seed: int) -> dict[str
         "curves": _curves(made, {n: t for n, (t, _) in temperatures.items()}, own),
         "rankings": [_ranking(made, ranking, own) for ranking in _all_rankings(made)],
         "selectors_by_ranking": [best_by(ranking) for ranking in made.rankings],
-        "difficulty": _difficulty(made, values),
+        "difficulty": _difficulty(values),
     }
 
 
@@ -323,7 +323,7 @@ def _points(made: CandidateSet, ranking: Ranking) -> list[list[float]]:
     return [point for _, point in sorted(found)[:_SCATTER]]
 
 
-def _difficulty(made: CandidateSet, values: dict[str, Values]) -> list[dict[str, Any]]:
+def _difficulty(values: dict[str, Values]) -> list[dict[str, Any]]:
     """Return each selector's gain over random, by the share of right candidates of a problem."""
     edges = ((0.0, 0.25), (0.25, 0.5), (0.5, 0.75), (0.75, 1.0))
     shares = values["random"]
