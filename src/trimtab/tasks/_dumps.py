@@ -242,7 +242,8 @@ def _mentions(text: str, question: str) -> bool:
 def _without_repeats(rows: list[DumpRow], findings: list[Finding]) -> list[DumpRow]:
     """Keep the first row of each question and configuration."""
     first: dict[tuple[str, str], DumpRow] = {}
-    same, other = [], []
+    same: list[int] = []
+    other: list[int] = []
     for row in rows:
         kept = first.setdefault((normalise_question(row.question), row.configuration), row)
         if kept is not row:

@@ -48,6 +48,8 @@ def cell(make: Make) -> Cell:
         {"condition": "another label"},
         {"role": "control"},
         {"coordinates": {"dose": 0.5}},
+        {"measure": "generation, fit split"},
+        {"num_samples": 2},  # more completions extend fewer
         {"intervention": caa(unit="relative", positions="generated")},
     ],
 )
@@ -68,7 +70,6 @@ def test_labels_and_spelled_out_defaults_leave_the_key_alone(
         {"task": TASK.model_copy(update={"config": {**TASK.config, "rendering": "plain"}})},
         {"split": "select"},
         {"sampling": SamplingParams(temperature=1.0)},
-        {"num_samples": 2},
     ],
 )
 def test_what_changes_the_output_changes_the_key(

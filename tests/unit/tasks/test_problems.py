@@ -172,7 +172,7 @@ def test_arithmetic_gets_harder_and_says_when_there_is_not_enough() -> None:
         return max(int(x.target or 0) for x in TASKS.build("arithmetic", config).samples("test"))
 
     assert largest(1) < 30 < largest(3)
-    with pytest.raises(ConfigError, match="task.count"):
+    with pytest.raises(ConfigError, match=r"task\.count"):
         TASKS.build("arithmetic", {"digits": 1, "steps": 1, "count": 5000}).samples("fit")
     other = TASKS.build("arithmetic", {"count": 60, "seed": 1}).samples("test")
     assert other != TASKS.build("arithmetic", {"count": 60}).samples("test")

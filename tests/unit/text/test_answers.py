@@ -82,8 +82,8 @@ def test_strict_and_flexible_are_lm_evals_on_real_solutions(shared_data: Path) -
                     own = EXTRACTORS[name](text).answer
                     assert (own or "[invalid]", is_correct(name, own, gold)) == (answer, correct)
                     compared += 1
-            agreed += is_correct("chat", chat(column["solution"]).answer, gold) == (
-                column["is_correct"]
+            agreed += (
+                is_correct("chat", chat(column["solution"]).answer, gold) == (column["is_correct"])
             )
     assert compared == 1319 * 4 * 4 and agreed == 1319 * 4
 
