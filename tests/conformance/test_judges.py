@@ -17,6 +17,7 @@ from trimtab.judges.base import JUDGES, Item
 # A judge that is not named here must work with an empty configuration.
 CONFIGS = {
     "choice": [{}, {"form": "two_option"}],
+    "recorded": [{}, {"score": "energy"}],
     "rubric": [{"rubric": "truth"}, {"rubric": "info", "mode": "parsed"}],
 }
 CASES = [
@@ -55,7 +56,11 @@ def sample(i: int, **changes) -> Sample:
         messages=(Message(role="user", content=f"Where is Paris ({i})?"),),
         target="In France",
         choices=CHOICES,
-        metadata={"correct_answers": ["France", "In Gaul"], "incorrect_answers": ["In Spain"]},
+        metadata={
+            "correct_answers": ["France", "In Gaul"],
+            "incorrect_answers": ["In Spain"],
+            "recorded": [{"answer": "France", "correct": True, "score": 0.25}],
+        },
     )
     return found.model_copy(update=changes)
 
@@ -67,7 +72,12 @@ def completion(i: int, **fields) -> Completion:
 def items_for(output: str) -> list[Item]:
     if output == "text":
         made = [
-            {"text": text, "num_tokens": len(text.split()), "finish_reason": "eos"}
+            {
+                "text": text,
+                "num_tokens": len(text.split()),
+                "logprob": -0.5 * len(text.split()),
+                "finish_reason": "eos",
+            }
             for text in TEXTS
         ]
     else:

@@ -23,6 +23,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+data = typer.Typer(help="Bring in what was made elsewhere.", no_args_is_help=True)
+app.add_typer(data, name="data")
+
 ConfigFile = Annotated[Path, typer.Argument(help="Experiment file (YAML).", show_default=False)]
 RunDir = Annotated[Path, typer.Argument(help="Run directory.", show_default=False)]
 Override = Annotated[
@@ -36,11 +39,15 @@ def run(
     config: ConfigFile,
     out: Annotated[Path, typer.Option("--out", help="Run directory to create.")],
     override: Override = None,
+    reuse: Annotated[
+        Path | None,
+        typer.Option(help="Run whose rows are taken over where cells are equal but for their N."),
+    ] = None,
 ) -> None:
     """Plan, fit, generate, score and report."""
     from trimtab.cli import phases, planning
 
-    created = planning.create(config, tuple(override or ()), out)
+    created = planning.create(config, tuple(override or ()), out, reuse)
     phases.run_all(created)
 
 
@@ -122,6 +129,19 @@ def list_members(
     from trimtab.cli import inspect
 
     inspect.list_members(what)
+
+
+@data.command("import-candidates")
+def import_candidates(
+    file: Annotated[
+        Path, typer.Argument(help="JSON lines: question, gold, candidates.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Run directory to create.")],
+) -> None:
+    """Make a run of candidates from a file, and report on every way to choose among them."""
+    from trimtab.cli import data as imports
+
+    imports.import_file(file, out)
 
 
 doctor_app = typer.Typer(invoke_without_command=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import yaml
@@ -70,8 +71,7 @@ def add_judges(run: Run, texts: Sequence[str]) -> None:
         except yaml.YAMLError:
             raise ConfigError(f"--judge {text!r} is neither a name nor YAML.") from None
         component = validate(Component, data, "--judge")
-        subject = resolve(run.plan.cells[0].model)
-        run.add_judge(plan_judge(component, subject))
+        run.add_judge(plan_judge(component, partial(resolve, run.plan.cells[0].model)))
 
 
 def show_report(run: Run, speed: Sequence[str] = ()) -> None:

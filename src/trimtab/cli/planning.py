@@ -14,6 +14,7 @@ from trimtab.models.memory import estimate_bytes
 from trimtab.recipes.base import load_recipe
 from trimtab.runs import gates
 from trimtab.runs.planning import PlannedRun
+from trimtab.runs.reuse import take_over
 from trimtab.runs.store import Run
 
 _CHARS_PER_TOKEN = 4
@@ -21,13 +22,13 @@ _FLOPS_PER_CORE = 25e9
 """What a core sustains in float32 decoding of small models; a rough figure for a rough estimate."""
 
 
-def create(config: Path, overrides: tuple[str, ...], out: Path) -> Run:
-    """Plan an experiment and create its run directory."""
+def create(config: Path, overrides: tuple[str, ...], out: Path, reuse: Path | None = None) -> Run:
+    """Plan an experiment and create its run directory, with rows of the run ``reuse`` if given."""
     recipe = load_recipe(config, overrides)
     planned = recipe.plan()
-    run = Run.create(
-        out, recipe.config.model_dump(mode="json"), planned.plan, planned.samples, planned.pairs
-    )
+    plan, rows = (planned.plan, {}) if reuse is None else take_over(planned.plan, Run.open(reuse))
+    settings = recipe.config.model_dump(mode="json")
+    run = Run.create(out, settings, plan, planned.samples, planned.pairs, rows)
     gates.after_plan(run)
     return run
 

@@ -154,7 +154,9 @@ class Cell(Spec):
         artifact: Key of the fitted artifact it needs, if any.
         gate: Key of the fitted condition under which it acts, if any.
         sampling: How texts are drawn; None for options.
-        num_samples: Completions per sample.
+        num_samples: Completions per sample; not part of the key, because each has a random stream
+            of its own: more of them extend fewer.
+        reused: How many of them, from index 0 on, were taken over from another run.
         seed: Base seed of the random streams.
     """
 
@@ -174,6 +176,7 @@ class Cell(Spec):
     gate: str | None = None
     sampling: SamplingParams | None = None
     num_samples: int = 1
+    reused: int = 0
     seed: int = 0
 
 
@@ -225,14 +228,15 @@ class Metric(Spec):
         name: Key in ``Score.values``.
         kind: ``binary`` is 0 or 1, ``fraction`` lies between, ``number`` is unbounded.
         role: ``effect`` is what the experiment is about, ``damage`` what it may break, ``ranking``
-            a number by which candidates of one question are ranked, and which is no result itself.
+            a number by which candidates of one question are ranked, and which is no result itself;
+            ``ablation`` is such a number made without seeing all that there is.
         higher_is_better: None where neither direction is.
         unit: Unit of a number, e.g. ``words``.
     """
 
     name: str
     kind: Literal["binary", "fraction", "number"]
-    role: Literal["effect", "damage", "ranking"]
+    role: Literal["effect", "damage", "ranking", "ablation"]
     higher_is_better: bool | None = True
     unit: str = ""
 

@@ -92,7 +92,8 @@ Rendering = Literal["chat", "plain", "verbatim"]
 message as they are.
 """
 
-FinishReason = Literal["eos", "stop", "length", "options", "error"]
+FinishReason = Literal["eos", "stop", "length", "options", "error", "unknown"]
+"""Why a row ended; ``unknown`` is for texts that came from a file which does not say."""
 
 
 class GateReading(Record):

@@ -21,7 +21,7 @@ from trimtab.judges.base import Item, Judge, Resource, Verdict
 
 __all__ = ["EnergyJudge"]
 
-Kind = Literal["encoder", "head", "lora", "length", "format"]
+Kind = Literal["encoder", "head", "lora", "length", "format", "uncertainty"]
 Ablation = Literal["none", "question_removed", "question_shuffled", "answer_permuted"]
 
 _OWN_KEYS: dict[str, tuple[Kind, ...]] = {
@@ -30,8 +30,10 @@ _OWN_KEYS: dict[str, tuple[Kind, ...]] = {
     "positions": ("encoder",),
     "layers": ("head",),
     "rank": ("lora",),
-    "model": ("head", "lora"),
+    "model": ("head", "lora", "uncertainty"),
 }
+# What a kind without a fit can be given.
+_UNFITTED_KEYS = ("kind", "model")
 
 
 class EnergyConfig(Spec):
@@ -41,7 +43,7 @@ class EnergyConfig(Spec):
         kind: ``encoder`` is a small transformer of its own; ``head`` a small network on the
             model's hidden states; ``lora`` a LoRA verifier on the model. ``length`` and ``format``
             see only how long a candidate is, or which marks it holds: what a real reranker must
-            beat.
+            beat. ``uncertainty`` is minus the model's self-certainty, and is not fitted.
         size: Of the encoder: ``small`` for a CPU, ``ouroboros`` as published.
         loops: Times the encoder's blocks are applied, with the same weights.
         positions: Without, the encoder sees a bag of tokens: an ablation.
@@ -87,12 +89,15 @@ class EnergyConfig(Spec):
         for key, kinds in _OWN_KEYS.items():
             if key in given and self.kind not in kinds:
                 raise ValueError(f"{key!r} is for kind {' or '.join(kinds)}, not {self.kind}")
+        idle = [key for key in given if key not in _UNFITTED_KEYS]
+        if self.kind == "uncertainty" and idle:
+            raise ValueError(f"{idle[0]!r} is for kinds that are fitted, not {self.kind}")
         return self
 
     @property
     def on_model(self) -> bool:
         """Whether a language model takes part."""
-        return self.kind in ("head", "lora")
+        return self.kind in ("head", "lora", "uncertainty")
 
     def fitted_as(self) -> EnergyConfig:
         """Return what determines the fit: ablations of one energy share it."""
@@ -107,14 +112,25 @@ class EnergyJudge(Judge[EnergyConfig]):
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
-        """One number, lower is better, named after the ablation if there is one."""
-        what = "" if self.config.ablation == "none" else f"_{self.config.ablation}"
-        return (Metric(name=f"energy{what}", kind="number", role="effect", higher_is_better=False),)
+        """One number, lower is better, named after what it is not shown."""
+        config = self.config
+        hidden = "" if config.ablation == "none" else f"_{config.ablation}"
+        only = f"_{config.kind}_only" if config.kind in ("length", "format") else ""
+        name = "uncertainty" if config.kind == "uncertainty" else "energy"
+        return (
+            Metric(
+                name=f"{name}{only}{hidden}",
+                kind="number",
+                role="ablation" if hidden or only else "ranking",
+                higher_is_better=False,
+            ),
+        )
 
     @property
     def fit_config(self) -> EnergyConfig | None:
-        """What determines the fit; None if a model that was fitted before is named."""
-        return None if self.config.trained is not None else self.config.fitted_as()
+        """What determines the fit; None if nothing is fitted, or was before."""
+        unfitted = self.config.trained is not None or self.config.kind == "uncertainty"
+        return None if unfitted else self.config.fitted_as()
 
     @property
     def on_model(self) -> bool:
@@ -148,8 +164,10 @@ class EnergyJudge(Judge[EnergyConfig]):
         if not isinstance(resource, Energy):
             raise JudgeError("The judge 'energy' was given no energy model.")
         missing = [self.missing(item) for item in items]
+        # What a model was sure of, it was sure of after the whole prompt.
+        problem = asked_of if self.config.kind == "uncertainty" else problem_of
         asked = [
-            (problem_of(item.sample), item.completion.text or "")
+            (problem(item.sample), item.completion.text or "")
             for item, error in zip(items, missing, strict=True)
             if error is None
         ]
@@ -168,3 +186,8 @@ def problem_of(sample: Sample) -> str:
     """Return what a candidate is an answer to: the bare question, or the last message."""
     question = sample.metadata.get("question")
     return question if isinstance(question, str) else sample.messages[-1].content
+
+
+def asked_of(sample: Sample) -> str:
+    """Return the last message as it was asked, instruction included."""
+    return sample.messages[-1].content

@@ -6,6 +6,7 @@ from typing import Any
 
 from trimtab.reports._format import label, number, p_value, scale, with_interval
 from trimtab.reports._rows import TRUTH_INFO
+from trimtab.reports._selection_tables import selection_finding
 from trimtab.reports._statistics import SIGNIFICANCE, significant
 
 
@@ -98,6 +99,8 @@ def finding(summary: dict[str, Any]) -> str:
         return "No metric of this run measures an effect."
     name, metric = chosen
     title, upward = label(metric).removesuffix(" %"), _upward(metric)
+    if best is None and (chosen_among := selection_finding(summary)) is not None:
+        return chosen_among
     if best is None:
         return f"No treatment has {title} values that can be compared with the baseline."
     numbers = summary["measures"][name]["conditions"][best]["metrics"][metric["id"]]

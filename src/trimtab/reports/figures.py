@@ -19,6 +19,7 @@ from trimtab.reports._panels import (
     to_csv,
     tradeoff_points,
 )
+from trimtab.reports._selection_figures import selection_figures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,7 +31,11 @@ _WIDTH = 9.0
 def write_figures(summary: dict[str, Any], out_dir: Path) -> list[Path]:
     """Write every figure that ``summary`` has data for into ``out_dir``; return the files."""
     out_dir.mkdir(parents=True, exist_ok=True)
-    return [*strength_figure(summary, out_dir), *tradeoff_figure(summary, out_dir)]
+    return [
+        *strength_figure(summary, out_dir),
+        *tradeoff_figure(summary, out_dir),
+        *selection_figures(summary, out_dir),
+    ]
 
 
 def strength_figure(summary: dict[str, Any], out_dir: Path) -> list[Path]:

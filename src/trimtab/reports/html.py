@@ -19,6 +19,7 @@ from trimtab.reports._browser import browser_data, to_script
 from trimtab.reports._format import label, with_interval
 from trimtab.reports._methods import GLOSSARY
 from trimtab.reports._rows import Block
+from trimtab.reports._selection_figures import CAPTIONS
 from trimtab.reports._source import GateLike
 from trimtab.reports._verdicts import best_treatment, headline_metric
 from trimtab.reports.tables import Table, difference
@@ -40,6 +41,7 @@ _THEME = {
     **{colour: f"var(--s{index})" for index, colour in enumerate(style.SERIES)},
 }
 _CAPTIONS = {
+    **CAPTIONS,
     "strength": "Effect (above) and damage (below) against strength. Bands and bars: 95 % "
     "intervals; grey band: baseline; dashed: the prompt; grey crosses: random vectors of equal "
     "norm.",

@@ -10,10 +10,13 @@ from typing import Any
 from trimtab.core.spec import Cell
 from trimtab.core.types import Completion
 from trimtab.reports._adaptive import adaptive
+from trimtab.reports._candidates import read_candidates
+from trimtab.reports._rerankers import summarise_rerankers
 from trimtab.reports._rows import NLL, Block, ConditionRows, MetricRef, mean_by_unit, read_blocks
 from trimtab.reports._source import RunSource
 from trimtab.reports._statistics import CONFIDENCE, compare, correct, estimate, seed_for
 from trimtab.reports._verdicts import finding, verdicts
+from trimtab.reports.selection import summarise_sets
 
 VERSION = 1
 REFERENCES = ("baseline", "prompt", "random")
@@ -30,6 +33,8 @@ def summarise(run: RunSource) -> dict[str, Any]:
         ``measures``: per measure its metrics and, per condition, counts, estimates and paired
         comparisons with the baseline, the prompt and the random vectors.
         ``families``: how many tests each Holm correction counts.
+        ``selection``: what choosing among several candidates gains, see ``selection``.
+        ``rerankers``: what the run's energy models were fitted on, with training curves.
         ``verdicts`` and ``finding``: the same in plain words.
     """
     blocks = read_blocks(run)
@@ -49,6 +54,8 @@ def summarise(run: RunSource) -> dict[str, Any]:
         "families": families,
     }
     summary["verdicts"] = verdicts(summary)
+    summary["selection"] = summarise_sets(read_candidates(run, blocks), run.plan.seed)
+    summary["rerankers"] = summarise_rerankers(run)
     summary["finding"] = finding(summary)
     rounded: dict[str, Any] = _rounded(summary)
     return rounded
@@ -128,7 +135,7 @@ def _measure(block: Block, conditions: list[dict[str, Any]], run: RunSource) -> 
         "task": cell.task.name,
         "split": cell.split,
         "output": cell.output,
-        "protocols": sorted({c.protocol for r in rows.values() for c in r.completions.values()}),
+        "protocols": sorted({name for r in rows.values() for name in _protocols(r)}),
         "samples": len(block.samples),
         "units": len(block.clusters),
         "clusters": len(set(block.clusters.values())),
@@ -141,6 +148,7 @@ def _measure(block: Block, conditions: list[dict[str, Any]], run: RunSource) -> 
             for name in REFERENCES
             if (other := _reference(name, groups[label], groups, run.plan.baseline)) in rows
             and other != label
+            and _protocols(rows[other]) == _protocols(rows[label])
         }
         metrics = {
             ref.id: _numbers(block, rows[label], references, ref, run.plan.seed, label)
@@ -151,6 +159,11 @@ def _measure(block: Block, conditions: list[dict[str, Any]], run: RunSource) -> 
             entry["adaptive"] = decided
         result["conditions"][label] = entry
     return result
+
+
+def _protocols(rows: ConditionRows) -> set[str]:
+    """Return the procedures that rows were made by; numbers of two are not compared."""
+    return {completion.protocol for completion in rows.completions.values()}
 
 
 def _pool(block: Block, parts: list[ConditionRows]) -> ConditionRows:
@@ -202,7 +215,8 @@ def _same_size(left: Any, right: Any) -> bool:
 def _counts(rows: ConditionRows) -> dict[str, Any]:
     present: Iterable[Completion] = rows.completions.values()
     errors = sum(c.error is not None or c.finish_reason == "error" for c in present)
-    truncated = sum(c.finish_reason == "length" for c in present)
+    unknown = any(c.finish_reason == "unknown" for c in present)
+    truncated = None if unknown else sum(c.finish_reason == "length" for c in present)
     total = len(rows.completions)
     return {
         "planned": rows.planned,
@@ -211,7 +225,7 @@ def _counts(rows: ConditionRows) -> dict[str, Any]:
         "errors": errors,
         "truncated": truncated,
         "error_rate": errors / total if total else None,
-        "truncated_rate": truncated / total if total else None,
+        "truncated_rate": None if truncated is None or not total else truncated / total,
     }
 
 

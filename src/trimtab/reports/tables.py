@@ -89,7 +89,8 @@ def condition_table(
         summary: What ``summarise`` returned.
         measure: A key of ``summary["measures"]``.
         metrics: Metric ids to show; None is what ``effect_metrics`` names.
-        compact: Leave out the intervals of means, for a terminal; differences keep theirs.
+        compact: Leave out the intervals of means and empty columns, for a terminal; differences
+            keep their intervals.
     """
     block = summary["measures"][measure]
     by_id = {m["id"]: m for m in block["metrics"]}
@@ -107,6 +108,10 @@ def condition_table(
             cells.append(with_interval(numbers["mean"], interval, metric))
             cells.append(difference(numbers.get("vs_baseline"), metric))
         rows.append(tuple(cells))
+    if compact:
+        kept = [i for i in range(len(columns)) if i < 2 or any(row[i] for row in rows)]
+        columns = [columns[i] for i in kept]
+        rows = [tuple(row[i] for i in kept) for row in rows]
     tests = summary["families"]["baseline"]["tests"]
     note = (
         f"Mean [95 % interval]; Δ: paired difference to {summary['baseline']}; * p < 0.05 after "
@@ -308,7 +313,8 @@ def _rates(summary: dict[str, Any], name: str) -> dict[str, str]:
         for condition, entry in block["conditions"].items():
             bad, planned = totals.get(condition, (0, 0))
             counts = entry["counts"]
-            totals[condition] = (bad + counts[name], planned + counts["planned"])
+            if counts[name] is not None:
+                totals[condition] = (bad + counts[name], planned + counts["planned"])
     return {c: "0" if bad == 0 else f"{bad}/{planned}" for c, (bad, planned) in totals.items()}
 
 

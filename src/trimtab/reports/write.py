@@ -15,7 +15,9 @@ from trimtab.reports._methods import (
     model_table,
     protocol_table,
 )
+from trimtab.reports._rerankers import reranker_table
 from trimtab.reports._rows import read_blocks
+from trimtab.reports._selection_tables import selection_tables, selector_table
 from trimtab.reports._source import GateLike, LoadLike, RunSource
 from trimtab.reports._speed import speed_table
 from trimtab.reports.figures import write_figures
@@ -62,10 +64,11 @@ def write_report(
     summary = summarise(run)
     report = out_dir / "report"
     (report / "tables").mkdir(parents=True, exist_ok=True)
-    tables = all_tables(summary)
+    tables = [*selection_tables(summary), *all_tables(summary)]
     methods = [
         condition_list(run, summary),
         artifact_table(run),
+        *([reranker_table(summary)] if summary["rerankers"] else []),
         *filter(None, [strength_table(summary), gate_table(summary)]),
         protocol_table(run, summary),
         model_table(run),
@@ -89,13 +92,24 @@ def write_report(
 
 
 def headline_tables(summary: dict[str, Any]) -> list[Table]:
-    """Return the tables that a terminal shows after a run: effects per measure, then damage."""
+    """Return the tables that a terminal shows after a run: effects per measure, then damage.
+
+    Of a run that has a test split, no other split is shown.
+    """
+    splits = {block["split"] for block in summary["measures"].values()}
+    shown = {"test"} & splits or splits
     effects = [
         condition_table(summary, name, compact=True)
         for name, block in summary["measures"].items()
-        if any(metric["role"] == "effect" for metric in block["metrics"])
+        if block["split"] in shown and any(m["role"] == "effect" for m in block["metrics"])
     ]
-    return [*effects, damage_table(summary, compact=True)]
+    chosen = [
+        selector_table(made, compact=True)
+        for made in summary["selection"]
+        if made["problems"] and made["split"] in shown
+    ]
+    damage = damage_table(summary, compact=True)
+    return [*chosen, *effects, *([damage] if len(damage.columns) > 1 else [])]
 
 
 def _stem(table: Table) -> str:

@@ -12,11 +12,13 @@ from typing import Any
 from trimtab.core.errors import DataError, StoreError
 from trimtab.core.records import read_json, write_json, write_rows
 from trimtab.core.spec import Plan
-from trimtab.core.types import ContrastPair, Record, Sample
+from trimtab.core.types import Completion, ContrastPair, Record, Sample
 from trimtab.runs._lock import locked
 
 # Its presence says that what else is there was put there by a create that did not finish.
 CREATING = ".creating"
+# The segment of completions that a run begins with; no attempt has the number 0.
+GIVEN = "a0000-given.jsonl"
 _STEM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
@@ -26,6 +28,7 @@ def write_run(
     plan: Plan,
     samples: Mapping[str, Sequence[Sample]],
     pairs: Mapping[str, Sequence[ContrastPair]],
+    completions: Mapping[str, Sequence[Completion]],
 ) -> None:
     """Write a new run to ``dir``, ``plan.json`` last; arguments and errors as ``Run.create``."""
     assert {cell.samples for cell in plan.cells} <= set(samples), "a cell's samples are missing"
@@ -43,6 +46,8 @@ def write_run(
         _remove_leftovers(dir)
         _write_sets(dir / "samples", samples)
         _write_sets(dir / "pairs", pairs)
+        for key, rows in completions.items():
+            write_rows(dir / "completions" / file_stem(key) / GIVEN, rows)
         write_json(dir / "config.json", config)
         write_json(dir / "plan.json", plan)
         (dir / CREATING).unlink(missing_ok=True)
@@ -65,7 +70,7 @@ def _check_ids(key: str, ids: Sequence[str]) -> None:
 
 
 def _remove_leftovers(dir: Path) -> None:
-    for name in ("samples", "pairs"):
+    for name in ("samples", "pairs", "completions"):
         shutil.rmtree(dir / name, ignore_errors=True)
     for path in dir.glob(".*.tmp"):
         path.unlink(missing_ok=True)

@@ -23,6 +23,7 @@ from trimtab.training.corrupt import corrupted
 from trimtab.training.energies import Ablated, EnergyModel
 from trimtab.training.energy import Data, Subject, fit_energy, load_energy, refuse_fitted_on
 from trimtab.training.groups import Group
+from trimtab.training.uncertainty import Uncertainty
 
 
 def ready(run: Run, judge: JudgePlan, pool: EnginePool) -> Energy:
@@ -37,6 +38,9 @@ def ready(run: Run, judge: JudgePlan, pool: EnginePool) -> Energy:
     config = JUDGES.build(judge.component.name, judge.component.config).config
     assert isinstance(config, EnergyConfig)
     subject = _subject(judge, pool)
+    if config.kind == "uncertainty":
+        assert subject is not None, "planning resolves its model"
+        return Uncertainty(subject.engine())
     if judge.fit is None:
         assert config.trained is not None, "planning wants a fit or a trained model"
         folder = Path(config.trained)

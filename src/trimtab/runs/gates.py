@@ -16,7 +16,7 @@ from trimtab.core.spec import Cell, JudgePlan
 from trimtab.core.types import Completion, Sample
 from trimtab.runs.score import cells_of
 from trimtab.runs.store import Run
-from trimtab.text.overlap import normalise_question
+from trimtab.text.leaks import NGRAM_WORDS, HeldOut
 
 Status = Literal["pass", "warn", "fail"]
 
@@ -52,6 +52,12 @@ def require(run: Run) -> None:
         )
 
 
+def after_import(run: Run, findings: Sequence[tuple[str, str]]) -> None:
+    """Note what was wrong with a file that the run was made from: (what, the figures)."""
+    gates = [Gate(what, "warn", detail) for what, detail in findings]
+    _record(run, "import", gates or [Gate("imported file", "pass", "nothing left out")])
+
+
 def after_plan(run: Run) -> None:
     """Check that nothing a cell is tested on was used to fit."""
     _record(run, "plan", [_splits_disjoint(run)])
@@ -77,7 +83,7 @@ def after_score(run: Run) -> None:
     _record(run, "score", [_unscored(run, judge) for judge in run.judges()])
 
 
-_PHASES = ("plan", "fit", "generate", "score")
+_PHASES = ("import", "plan", "fit", "generate", "score")
 
 
 def _record(run: Run, phase: str, gates: Sequence[Gate]) -> None:
@@ -87,32 +93,42 @@ def _record(run: Run, phase: str, gates: Sequence[Gate]) -> None:
 
 
 def _splits_disjoint(run: Run) -> Gate:
-    fitted = {
-        normalise_question(pair.messages[-1].content)
+    """Compare what is fitted on with what is evaluated on, and what chooses with test.
+
+    The same question in both is a failure; 13 words in a row in common are a warning.
+    """
+    cells: dict[str, set[str]] = {"fit": set(), "select": set(), "test": set()}
+    for cell in run.plan.cells:
+        cells[cell.split].add(cell.samples)
+    prompts = [some for artifact in run.plan.artifacts for some in artifact.prompts]
+    gated = {split: {p.samples for p in prompts if p.split == split} for split in ("fit", "select")}
+    fitted = _questions(run, cells["fit"] | gated["fit"]) | {
+        pair.messages[-1].content
         for artifact in run.plan.artifacts
         if artifact.pairs is not None
         for pair in run.pairs(artifact.pairs)
     }
-    prompts = [some for artifact in run.plan.artifacts for some in artifact.prompts]
-    fitted |= _questions(run, {some.samples for some in prompts if some.split == "fit"})
-    chosen = _questions(run, {some.samples for some in prompts if some.split == "select"})
-    tested = _questions(run, {cell.samples for cell in run.plan.cells if cell.split == "test"})
-    evaluated = tested | _questions(
-        run, {cell.samples for cell in run.plan.cells if cell.split == "select"}
-    )
-    shared = (fitted & evaluated) | (chosen & tested)
+    chosen = _questions(run, cells["select"] | gated["select"])
+    tested = _questions(run, cells["test"])
+    evaluated = tested | _questions(run, cells["select"])
+    shared = [*_shared(fitted, evaluated), *_shared(chosen, tested)]
+    same = sum(shared)
+    status: Status = "fail" if same else "warn" if shared else "pass"
     detail = (
-        f"{len(fitted)} questions fitted on, {len(evaluated)} evaluated on, {len(shared)} in both"
+        f"{len(fitted)} questions fitted on, {len(evaluated)} evaluated on, {same} in both, "
+        f"{len(shared) - same} with {NGRAM_WORDS} words in common"
     )
-    return Gate("splits disjoint", "fail" if shared else "pass", detail)
+    return Gate("splits disjoint", status, detail)
 
 
 def _questions(run: Run, sets: set[str]) -> set[str]:
-    return {
-        normalise_question(_question(sample))
-        for key in sets
-        for sample in run.samples(key).values()
-    }
+    return {_question(sample) for key in sets for sample in run.samples(key).values()}
+
+
+def _shared(texts: set[str], others: set[str]) -> list[bool]:
+    """Return, for each text that overlaps with ``others``, whether it is one of them."""
+    held_out = HeldOut(others)
+    return [held_out.holds(text) for text in texts if held_out.overlaps(text)]
 
 
 def _question(sample: Sample) -> str:

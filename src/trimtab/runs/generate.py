@@ -39,7 +39,8 @@ RowKey = tuple[str, str, int]
 def windows(run: Run, cells: Sequence[Cell]) -> list[list[RowKey]]:
     """Cut the rows of ``cells`` into windows: all cells of a sample side by side.
 
-    Cells share windows if they have the same samples, model and kind of output.
+    Cells share windows if they have the same samples, model and kind of output. Rows that were
+    taken over from another run are in no window.
     """
     groups: dict[tuple[str, str, str, str], list[Cell]] = {}
     for cell in cells:
@@ -51,7 +52,7 @@ def windows(run: Run, cells: Sequence[Cell]) -> list[list[RowKey]]:
             (cell.key, sample, index)
             for sample in run.samples(group[0].samples)
             for cell in group
-            for index in range(cell.num_samples)
+            for index in range(cell.reused, cell.num_samples)
         ]
         size = run.plan.window
         result += [rows[i : i + size] for i in range(0, len(rows), size)]

@@ -7,7 +7,7 @@ file that takes part. Labels, paths, limits, devices and batch sizes stay out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -117,8 +117,9 @@ class Planner:
         coordinates: dict[str, float | str] | None = None,
         sampling: SamplingParams | None = None,
         num_samples: int = 1,
+        measure: str | None = None,
     ) -> Cell:
-        """Add one cell; ``sampling`` defaults to the task's own protocol."""
+        """Add one cell; ``sampling`` and ``measure`` default to the task's own."""
         built = self.task(task)
         samples = self._sample_set(built, split)
         acting = self._intervention(intervention)
@@ -140,7 +141,6 @@ class Planner:
             "artifact": artifact,
             **({"gate": gate} if gate else {}),
             "sampling": drawn,
-            "num_samples": num_samples,
             "seed": self.seed,
         }
         cell = Cell(
@@ -148,7 +148,7 @@ class Planner:
             condition=condition,
             role=role,
             coordinates=coordinates or {},
-            measure=built.measure,
+            measure=measure or built.measure,
             model=self.resolved.spec,
             model_identity=self.resolved.identity,
             task=task,
@@ -176,9 +176,10 @@ class Planner:
         Args:
             component: The judge.
             measures: The cells it scores.
-            learns_from: What it is fitted on, for a judge that is fitted; added before it.
+            learns_from: What it is fitted on, for a judge that is fitted; its labelling judge is
+                added before it.
         """
-        judge = plan_judge(component, self.resolved, measures, learns_from, self.seed)
+        judge = plan_judge(component, lambda: self.resolved, measures, learns_from, self.seed)
         self._judges.append(judge)
         return judge
 
@@ -302,16 +303,19 @@ def _refuse_doubles(what: str, names: Sequence[str]) -> None:
 
 def plan_judge(
     component: Component,
-    subject: ResolvedModel,
+    subject: Callable[[], ResolvedModel],
     measures: tuple[str, ...] | None = None,
     learns_from: LearnsFrom | None = None,
     seed: int = 0,
 ) -> JudgePlan:
-    """Return the plan of a judge, with its model resolved: the subject, unless it names one."""
+    """Return the plan of a judge, with its model resolved: the subject, unless it names one.
+
+    ``subject`` is called only if it is wanted: an imported run has none.
+    """
     judge: Judge[Spec] = JUDGES.build(component.name, component.config)
     resolved: ResolvedModel | None = None
     if judge.on_model:
-        resolved = subject if judge.model is None else resolve(judge.model)
+        resolved = subject() if judge.model is None else resolve(judge.model)
     model = None if resolved is None else [resolved.identity, resolved.spec.dtype]
     fit = _plan_fit(component, judge, model, learns_from, seed)
     determines = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -63,6 +64,7 @@ class Run:
         plan: Plan,
         samples: Mapping[str, Sequence[Sample]],
         pairs: Mapping[str, Sequence[ContrastPair]],
+        completions: Mapping[str, Sequence[Completion]] = MappingProxyType({}),
     ) -> Run:
         """Make a new run; killed at any moment, it leaves a complete run or none.
 
@@ -72,13 +74,14 @@ class Run:
             plan: What is to be done.
             samples: Every sample set that the plan's cells name, by key.
             pairs: Every pair set that the plan's artifacts name, by key.
+            completions: Rows that are there from the beginning, by their cell's key.
 
         Raises:
             StoreError: The folder holds a run or something else, or can't be written.
             LeaseHeldError: Another process is making a run there.
             DataError: A sample or pair id occurs twice in a set.
         """
-        write_run(dir, config, plan, samples, pairs)
+        write_run(dir, config, plan, samples, pairs, completions)
         return cls.open(dir)
 
     @classmethod

@@ -131,6 +131,48 @@ def cluster_bootstrap_mean(
     return Interval(float(low), float(high), level, method)
 
 
+def cluster_bootstrap_ratio(
+    numerators: Sequence[float],
+    denominators: Sequence[float],
+    clusters: Sequence[str] | Sequence[int],
+    *,
+    seed: int,
+    num_resamples: int = 2000,
+    level: float = 0.95,
+) -> Interval:
+    """Return the percentile bootstrap interval of sum(numerators) / sum(denominators).
+
+    Whole clusters are resampled, as in ``cluster_bootstrap_mean``. The interval is undefined with
+    one cluster, and where the denominator vanishes in the data or in more than 1 % of resamples;
+    fewer such resamples are left out.
+
+    Args:
+        numerators: One number per row.
+        denominators: One number per row, none negative.
+        clusters: The cluster of each row, all strings or all integers.
+        seed: Seed of numpy's PCG64.
+        num_resamples: Number of resamples.
+        level: Nominal coverage.
+
+    Raises:
+        ValueError: no rows, unequal lengths, a NaN or an infinity.
+    """
+    _check_level(level)
+    tops, _ = cluster_totals(numerators, clusters)
+    bottoms, _ = cluster_totals(denominators, clusters)
+    if tops.size == 1:
+        return undefined_interval(level, "one cluster")
+    rng = np.random.Generator(np.random.PCG64(seed))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = _resampled_means(tops, bottoms, rng, num_resamples)
+    finite = ratios[np.isfinite(ratios)]
+    if not bottoms.sum() or finite.size < 0.99 * num_resamples:
+        return undefined_interval(level, "the denominator can vanish")
+    low, high = np.quantile(finite, [(1 - level) / 2, (1 + level) / 2])
+    method = f"percentile bootstrap, {tops.size} clusters, {num_resamples} resamples"
+    return Interval(float(low), float(high), level, method)
+
+
 def cluster_totals(
     values: Sequence[float], clusters: Sequence[str] | Sequence[int]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -219,7 +220,24 @@ def told(outcome: Outcome) -> dict[str, Any]:
         "best_update": outcome.best_step,
         "select_pair_accuracy": outcome.best,
         "untrained_pair_accuracy": outcome.untrained,
+        "history": _history(outcome.rows),
     }
+
+
+def _history(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return each look at the select split, with the mean loss of the updates since the last."""
+    found: list[dict[str, Any]] = []
+    losses: list[float] = []
+    for row in rows:
+        if "select" in row:
+            accuracy, minus_loss = row["select"]
+            loss = math.fsum(losses) / len(losses) if losses else None
+            look = {"update": row["step"], "fit_loss": loss, "select_loss": -minus_loss}
+            found.append({**look, "select_pair_accuracy": accuracy})
+            losses = []
+        else:
+            losses.append(row["loss"])
+    return found
 
 
 @contextlib.contextmanager

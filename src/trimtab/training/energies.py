@@ -84,7 +84,7 @@ class EnergyModel(ABC):
         values = [0.0] * len(prepared)
         self.module.eval()
         with torch.no_grad():
-            for batch in _batches(self.lengths(prepared)):
+            for batch in by_length(self.lengths(prepared)):
                 energy_B = self.forward([prepared[i] for i in batch]).cpu().double()
                 for i, value in zip(batch, energy_B.tolist(), strict=True):
                     values[i] = value
@@ -96,7 +96,7 @@ class EnergyModel(ABC):
         return values
 
 
-def _batches(lengths: Sequence[int]) -> list[list[int]]:
+def by_length(lengths: Sequence[int]) -> list[list[int]]:
     """Cut rows, longest first, into batches of at most so many tokens with padding."""
     order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
     batches: list[list[int]] = []
@@ -107,7 +107,8 @@ def _batches(lengths: Sequence[int]) -> list[list[int]]:
     return batches
 
 
-def _padded(rows: Sequence[Sequence[int]], device: torch.device) -> torch.Tensor:
+def padded(rows: Sequence[Sequence[int]], device: torch.device) -> torch.Tensor:
+    """Return token ids [B, T], padded with 0 on the right."""
     width = max(map(len, rows))
     return torch.tensor([[*row, *[0] * (width - len(row))] for row in rows], device=device)
 
@@ -139,7 +140,7 @@ class EncoderEnergy(EnergyModel):
         """Return energies [B]."""
         lengths = torch.tensor([len(one.ids) for one in prepared], device=self.device)
         starts = torch.tensor([one.answer_from for one in prepared], device=self.device)
-        ids_BT = _padded([one.ids for one in prepared], self.device)
+        ids_BT = padded([one.ids for one in prepared], self.device)
         energy_B: torch.Tensor = self.module(ids_BT, lengths, starts)
         return energy_B
 
@@ -252,7 +253,7 @@ class LoraEnergy(EnergyModel):
     def forward(self, prepared: Sequence[Any]) -> torch.Tensor:
         """Return energies [B]."""
         lengths = torch.tensor([len(row) for row in prepared], device=self.loaded.device)
-        energy_B: torch.Tensor = self.module(_padded(prepared, self.loaded.device), lengths)
+        energy_B: torch.Tensor = self.module(padded(prepared, self.loaded.device), lengths)
         return energy_B
 
 

@@ -57,10 +57,10 @@ def make(tmp_path: Path, parts: dict[str, Any], subject: ResolvedModel) -> Make:
             )
             for split in SIZES
         }
-        labels = plan_judge(Component(name="exact"), subject)
+        labels = plan_judge(Component(name="exact"), lambda: subject)
         learns = LearnsFrom([cells["fit"]], [cells["select"]], labels, "exact")
         judges = [
-            plan_judge(Component(name="energy", config=config), subject, learns_from=learns)
+            plan_judge(Component(name="energy", config=config), lambda: subject, learns_from=learns)
             for config in configs
         ]
         plan = Plan(recipe="r", name="n", cells=tuple(cells.values()), judges=(*judges, labels))
@@ -147,7 +147,7 @@ def test_a_fit_of_another_run_serves_unless_it_knows_the_test(make: Make, subjec
 
     def judged_by(run: Run) -> Run:
         config = {"kind": "format", "trained": str(folder)}
-        run.add_judge(plan_judge(Component(name="energy", config=config), subject))
+        run.add_judge(plan_judge(Component(name="energy", config=config), lambda: subject))
         score(run, EnginePool(), 2, Silent())
         return run
 
@@ -174,27 +174,29 @@ def test_synthetic_candidates_come_from_gold_solutions(make: Make) -> None:
 
 def test_plans_that_can_not_be_fitted_are_refused(make: Make, subject) -> None:
     cells = {cell.split: cell for cell in make(FORMAT).plan.cells}
-    labels = plan_judge(Component(name="exact"), subject)
+    labels = plan_judge(Component(name="exact"), lambda: subject)
     energy = Component(name="energy", config=FORMAT)
     with pytest.raises(ConfigError, match="none are named"):
-        plan_judge(energy, subject)
+        plan_judge(energy, lambda: subject)
     with pytest.raises(ConfigError, match="cells of the fit split"):
         learns = LearnsFrom([cells["test"]], [cells["select"]], labels, "exact")
-        plan_judge(energy, subject, learns_from=learns)
+        plan_judge(energy, lambda: subject, learns_from=learns)
     with pytest.raises(ConfigError, match="no binary metric"):
         plan_judge(
-            energy, subject, learns_from=LearnsFrom([cells["fit"]], [cells["select"]], labels)
+            energy,
+            lambda: subject,
+            learns_from=LearnsFrom([cells["fit"]], [cells["select"]], labels),
         )
 
 
 def test_more_candidates_are_another_fit(make: Make, subject) -> None:
     cells = {cell.split: cell for cell in make(FORMAT).plan.cells}
-    labels = plan_judge(Component(name="exact"), subject)
+    labels = plan_judge(Component(name="exact"), lambda: subject)
 
     def key(fit: Cell) -> str:
         learns = LearnsFrom([fit], [cells["select"]], labels, "exact")
         return plan_judge(
-            Component(name="energy", config=FORMAT), subject, learns_from=learns
+            Component(name="energy", config=FORMAT), lambda: subject, learns_from=learns
         ).fit.key
 
     assert key(cells["fit"]) != key(cells["fit"].model_copy(update={"num_samples": 16}))

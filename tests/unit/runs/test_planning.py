@@ -48,6 +48,8 @@ def cell(make: Make) -> Cell:
         {"condition": "another label"},
         {"role": "control"},
         {"coordinates": {"dose": 0.5}},
+        {"measure": "generation, fit split"},
+        {"num_samples": 2},  # more completions extend fewer
         {"intervention": caa(unit="relative", positions="generated")},
     ],
 )
@@ -68,7 +70,6 @@ def test_labels_and_spelled_out_defaults_leave_the_key_alone(
         {"task": TASK.model_copy(update={"config": {**TASK.config, "rendering": "plain"}})},
         {"split": "select"},
         {"sampling": SamplingParams(temperature=1.0)},
-        {"num_samples": 2},
     ],
 )
 def test_what_changes_the_output_changes_the_key(
@@ -172,15 +173,16 @@ def test_an_empty_plan_and_doubles_are_refused(make: Make) -> None:
 
 def test_a_judge_is_keyed_by_its_configuration_model_and_cells(make: Make) -> None:
     subject = make().resolved
+    other = make(model=ModelSpec(id="bundled:gemma3-270m")).resolved
     truth = Component(name="rubric", config={"rubric": "truth"})
     info = Component(name="rubric", config={"rubric": "info"})
     keys = [
-        plan_judge(truth, subject).key,
-        plan_judge(info, subject).key,
-        plan_judge(truth, make(model=ModelSpec(id="bundled:gemma3-270m")).resolved).key,
-        plan_judge(truth, subject, ("generation",)).key,
+        plan_judge(truth, lambda: subject).key,
+        plan_judge(info, lambda: subject).key,
+        plan_judge(truth, lambda: other).key,
+        plan_judge(truth, lambda: subject, ("generation",)).key,
     ]
     assert len(set(keys)) == 4 and all(key.startswith("rubric-") for key in keys)
     # A judge that needs no model does not depend on the subject.
-    exact = plan_judge(Component(name="exact"), subject)
+    exact = plan_judge(Component(name="exact"), lambda: subject)
     assert exact.model is None and exact.model_identity is None

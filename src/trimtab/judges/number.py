@@ -1,0 +1,55 @@
+"""Whether the number that a text ends in is the right one, by the rule named in the score."""
+
+from __future__ import annotations
+
+from trimtab.core.spec import Metric, Spec
+from trimtab.judges.base import Item, ItemJudge, Verdict
+from trimtab.text.answers import EXTRACTORS, ExtractorName, is_correct
+
+__all__ = ["Number"]
+
+
+class NumberConfig(Spec):
+    """How the answer is found.
+
+    Attributes:
+        extractor: Whose answer counts as ``correct`` and is voted on; see ``trimtab.text.answers``.
+    """
+
+    extractor: ExtractorName = "chat"
+
+
+class Number(ItemJudge[NumberConfig]):
+    """Compare the extracted number with the sample's target.
+
+    ``correct`` is by the chosen extractor; ``strict``, ``flexible`` and ``chat`` stand beside it,
+    because accuracy without its rule says nothing, and so does the share without an answer. (Texts
+    that were cut at the token limit are counted by every report.) A text without an answer is
+    wrong. The reason of a score is the rule that fired and the answer, as ``str(Extracted)`` writes
+    it. A sample without a target is unscored.
+    """
+
+    Config = NumberConfig
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """Accuracy by each rule, and what lowers it without a wrong sum."""
+        effects = ("correct", *EXTRACTORS)
+        return (
+            *(Metric(name=name, kind="binary", role="effect") for name in effects),
+            Metric(name="no_answer", kind="binary", role="damage", higher_is_better=False),
+        )
+
+    def verdict(self, item: Item) -> Verdict:
+        """Score an item that has an answer; see the class."""
+        gold, text = item.sample.target, item.completion.text or ""
+        if gold is None:
+            return self.unscored("the sample has no target")
+        found = {name: extract(text) for name, extract in EXTRACTORS.items()}
+        values: dict[str, float | None] = {
+            name: float(is_correct(name, found[name].answer, gold)) for name in found
+        }
+        chosen = found[self.config.extractor]
+        values["correct"] = values[self.config.extractor]
+        values["no_answer"] = float(chosen.answer is None)
+        return Verdict(values, reason=str(chosen))

@@ -1,0 +1,180 @@
+"""Draw N answers to each problem, choose one, and find out whether the choice was worth it.
+
+The N candidates of a problem are one cell; what ranks them are judges; every way of choosing is
+reported beside random choice, majority vote and the oracle. The greedy answer is a cell of its own.
+Rerankers are fitted on labelled candidates of the fit split, stopped by those of the select split,
+which also tunes the weighted vote, and score the select and test splits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from trimtab.core.errors import ConfigError
+from trimtab.core.spec import Cell, Component, JudgePlan, Spec, Split
+from trimtab.core.types import SamplingParams
+from trimtab.judges.base import JUDGES
+from trimtab.recipes.base import Recipe, RecipeConfig
+from trimtab.runs.planning import LearnsFrom, PlannedRun, Planner
+from trimtab.text.answers import ExtractorName
+
+__all__ = ["BestOfN"]
+
+Ablation = Literal[
+    "question_removed", "question_shuffled", "answer_permuted", "length_only", "format_only"
+]
+_ALL_ABLATIONS: tuple[Ablation, ...] = (
+    "question_removed", "question_shuffled", "answer_permuted", "length_only", "format_only",
+)  # fmt: skip
+_ONLY: Mapping[str, str] = {"length_only": "length", "format_only": "format"}
+# Kinds of energy that do not read pairs, so that nothing can be taken away from them.
+_UNREAD = ("length", "format", "uncertainty")
+
+
+class _Sampling(Spec):
+    """How candidates are drawn; length and stop strings are the task's.
+
+    Attributes:
+        temperature: Above 0, or all candidates are one.
+        top_p: Smallest set of tokens whose probability reaches this; 1 keeps all.
+        top_k: This many most probable tokens; 0 keeps all.
+    """
+
+    temperature: float = Field(default=0.7, gt=0)
+    top_p: float = Field(default=0.9, gt=0, le=1)
+    top_k: int = Field(default=0, ge=0)
+
+
+class _Limits(Spec):
+    """Most problems of each split; null leaves it to the task's own limit."""
+
+    fit: int | None = Field(default=None, ge=1)
+    select: int | None = Field(default=None, ge=1)
+    test: int | None = Field(default=None, ge=1)
+
+
+class _Config(RecipeConfig):
+    """The experiment file.
+
+    Attributes:
+        task: The problems: ``arithmetic``, ``gsm8k``, or one of your own with numbers as targets.
+        candidates: N; a larger one extends a smaller one, see ``--reuse``.
+        sampling: How candidates are drawn.
+        greedy: Also take one greedy answer per test problem.
+        splits: Splits that candidates are drawn for: ``fit`` for rerankers that are trained on
+            them, ``select`` to stop training and to tune the weighted vote, ``test`` always.
+        limits: Problems per split.
+        extractor: The rule by which an answer is found, for labels and votes alike.
+        judges: What candidates are ranked by, or looked at for. A judge ``energy`` is fitted on
+            the candidates of the fit split, which must be listed in ``splits``.
+        ablations: What rerankers are shown less of, where there are any: the question is removed,
+            or another one's; the answer's words are permuted; only length or format is fitted.
+    """
+
+    task: Component = Component(name="arithmetic")
+    candidates: int = Field(default=5, ge=2)
+    sampling: _Sampling = _Sampling()
+    greedy: bool = True
+    splits: tuple[Split, ...] = ("test",)
+    limits: _Limits = _Limits()
+    extractor: ExtractorName = "chat"
+    judges: tuple[Component, ...] = (Component(name="likelihood"),)
+    ablations: tuple[Ablation, ...] = _ALL_ABLATIONS
+
+    @field_validator("splits")
+    @classmethod
+    def _with_test(cls, value: tuple[Split, ...]) -> tuple[Split, ...]:
+        if "test" not in value or len(set(value)) < len(value):
+            raise ValueError("must hold 'test', and each split once")
+        return value
+
+
+class BestOfN(Recipe[_Config]):
+    """N candidates per problem, every selector, and the greedy answer."""
+
+    Config = _Config
+    title = "Choose among N sampled answers: rerankers against majority vote and chance"
+
+    def plan(self) -> PlannedRun:
+        """Return the candidates of each split, the greedy answers and the judges."""
+        config = self.config
+        planner = Planner(
+            recipe=config.recipe, name=config.name, model=config.model, seed=config.seed
+        )
+        cells = {split: self._candidates(planner, split) for split in config.splits}
+        if config.greedy:
+            planner.add_cell(
+                condition="greedy",
+                role="control",
+                task=self._task("test"),
+                split="test",
+                intervention=Component(name="none"),
+            )
+        number = Component(name="number", config={"extractor": config.extractor})
+        labels = planner.add_judge(number)
+        for judge in (*config.judges, *self._ablations()):
+            self._judge(planner, judge, cells, labels)
+        return planner.finish(baseline="candidates")
+
+    def _judge(
+        self, planner: Planner, judge: Component, cells: Mapping[Split, Cell], labels: JudgePlan
+    ) -> None:
+        """Add a judge; one that is fitted learns from fit and select, and does not score fit."""
+        if JUDGES.build(judge.name, judge.config).fit_config is None:
+            planner.add_judge(judge)
+            return
+        missing = sorted({"fit", "select"} - cells.keys())
+        if missing:
+            raise ConfigError(
+                f"judge {judge.name!r} is fitted on candidates, and `splits` lacks "
+                f"{' and '.join(missing)}.",
+                hint="Give `splits: [fit, select, test]`.",
+            )
+        measures = tuple(cell.measure for split, cell in cells.items() if split != "fit")
+        learns = LearnsFrom([cells["fit"]], [cells["select"]], labels)
+        planner.add_judge(judge, measures, learns)
+
+    def _task(self, split: Split) -> Component:
+        limit = getattr(self.config.limits, split)
+        if limit is None:
+            return self.config.task
+        given = {**self.config.task.config, "limit": limit}
+        return Component(name=self.config.task.name, config=given)
+
+    def _candidates(self, planner: Planner, split: Split) -> Cell:
+        task = self._task(split)
+        protocol = planner.task(task).sampling()
+        drawn = (protocol or SamplingParams()).model_copy(update=self.config.sampling.model_dump())
+        measure = planner.task(task).measure
+        return planner.add_cell(
+            condition="candidates",
+            role="baseline",
+            task=task,
+            split=split,
+            intervention=Component(name="none"),
+            sampling=drawn,
+            num_samples=self.config.candidates,
+            # splits are tables of their own
+            measure=measure if split == "test" else f"{measure}, {split} split",
+        )
+
+    def _ablations(self) -> list[Component]:
+        """Return each reranker with less to see, and what length and format alone can do."""
+        energies = [judge for judge in self.config.judges if judge.name == "energy"]
+        whole = [judge for judge in energies if judge.config.get("kind") not in _UNREAD]
+        changed = [
+            Component(name="energy", config={**judge.config, "ablation": ablation})
+            for ablation in self.config.ablations
+            if ablation not in _ONLY
+            for judge in whole
+        ]
+        given = [judge.config.get("kind") for judge in energies]
+        alone = [
+            Component(name="energy", config={"kind": _ONLY[ablation]})
+            for ablation in self.config.ablations
+            if ablation in _ONLY and "fit" in self.config.splits and _ONLY[ablation] not in given
+        ]
+        return changed + (alone if whole else [])

@@ -1,0 +1,217 @@
+"""Made-up arithmetic, as bare sums and as short stories, as hard as a model needs it.
+
+Problems are drawn from a seed by hashing, so that they are the same on every machine. No two of
+them have the same terms, and none shares 13 words in a row with another, so that splits are
+disjoint by both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from trimtab.core.errors import ConfigError
+from trimtab.core.keys import content_key, derive_seed
+from trimtab.core.spec import Spec, Split
+from trimtab.core.types import Message, Sample, SamplingParams
+from trimtab.tasks._problems import Pool, Problem
+from trimtab.tasks._splits import Fractions, spread
+from trimtab.tasks.base import Task
+from trimtab.tasks.gsm8k import asked, with_instruction
+from trimtab.text.leaks import NGRAM_WORDS
+from trimtab.text.overlap import words
+
+__all__ = ["Arithmetic"]
+
+Form = Literal["sum", "story"]
+Terms = tuple[tuple[str, int], ...]
+
+INSTRUCTION = "Work it out, and end with: The answer is"
+_MAX_DRAWS_PER_PROBLEM = 50
+_NAMES = (
+    ("Mia", "She"), ("Tom", "He"), ("Ana", "She"), ("Ben", "He"), ("Zoe", "She"), ("Sam", "He"),
+    ("Eva", "She"), ("Leo", "He"), ("Ida", "She"), ("Max", "He"), ("Kim", "She"), ("Jon", "He"),
+)  # fmt: skip
+_ITEMS = ("apples", "marbles", "stamps", "coins", "shells", "cards", "pencils", "buttons", "books")
+_MORE = ("finds {n} more", "buys {n} more", "gets {n} more", "is given {n} more")
+_FEWER = ("loses {n}", "gives away {n}", "sells {n}", "drops {n}")
+
+
+class _Config(Spec):
+    """Which problems.
+
+    Attributes:
+        forms: ``sum`` is ``What is 23 + 45?``; ``story`` says the same in sentences.
+        digits: Most digits of a number.
+        steps: Operations in a problem.
+        operations: Which ones; a story has no product.
+        count: Problems to draw, before they are shared out.
+        seed: Another seed gives other problems.
+        instruction: What is said after the question; empty for nothing.
+        limit: Most problems per split, spread over the forms; None is all.
+        fractions: How problems are shared out.
+        max_tokens: Most new tokens.
+    """
+
+    forms: tuple[Form, ...] = Field(default=("sum", "story"), min_length=1)
+    digits: int = Field(default=2, ge=1, le=9)
+    steps: int = Field(default=2, ge=1, le=8)
+    operations: tuple[Literal["+", "-", "*"], ...] = Field(default=("+", "-"), min_length=1)
+    count: int = Field(default=600, ge=1)
+    seed: int = 0
+    instruction: str = INSTRUCTION
+    limit: int | None = Field(default=None, ge=1)
+    fractions: Fractions = Fractions()
+    max_tokens: int = Field(default=96, ge=1)
+
+    @field_validator("operations")
+    @classmethod
+    def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError("each operation must be listed once")
+        return value
+
+
+class Arithmetic(Task[_Config]):
+    """Work out a sum or a short story; the answer is a whole number, never negative."""
+
+    Config = _Config
+
+    @property
+    def protocol(self) -> str:
+        """How it is asked; which problems are drawn is in the key of the samples."""
+        return f"arithmetic/generation/chat{asked(self.config.instruction, INSTRUCTION)}"
+
+    @cached_property
+    def _pool(self) -> Pool:
+        return Pool(train=tuple(_problems(self.config)))
+
+    def samples(self, split: Split) -> list[Sample]:
+        """Return the samples of ``split``, ordered by id; raise ConfigError if it is empty."""
+        usable = self._pool.split(split, self.config.fractions)
+        return [
+            Sample(
+                id=problem.id,
+                messages=(
+                    Message(
+                        role="user",
+                        content=with_instruction(problem.question, self.config.instruction),
+                    ),
+                ),
+                target=problem.final,
+                metadata={
+                    "question": problem.question,
+                    "solution": problem.solution,
+                    "kind": problem.kind,
+                },
+            )
+            for problem in sorted(spread(usable, self.config.limit), key=lambda item: item.id)
+        ]
+
+    def sampling(self) -> SamplingParams:
+        """Greedy."""
+        return SamplingParams(max_tokens=self.config.max_tokens)
+
+
+def _problems(config: _Config) -> Iterator[Problem]:
+    """Yield ``config.count`` problems, forms in turn; raise ConfigError if there are too few."""
+    terms_seen: set[tuple[Form, Terms]] = set()
+    said: set[tuple[str, ...]] = set()
+    made = 0
+    for number in range(config.count * _MAX_DRAWS_PER_PROBLEM):
+        if made == config.count:
+            return
+        form = config.forms[made % len(config.forms)]
+        draw = _Draw(config.seed, form, number)
+        terms = _terms(draw, config, form)
+        question = _story(draw, terms) if form == "story" else _sum(terms)
+        # 3 + 14 and 14 + 3 are one problem; the sign of the first term is a plus
+        identity = (form, tuple(sorted(terms)))
+        found = words(question)
+        size = min(NGRAM_WORDS, len(found))
+        runs = {tuple(found[i : i + size]) for i in range(len(found) - size + 1)}
+        if identity in terms_seen or runs & said:
+            continue
+        terms_seen.add(identity)
+        said |= runs
+        made += 1
+        yield Problem(
+            id=f"a-{content_key(question, 12)}",
+            question=question,
+            solution=_worked(terms),
+            final=str(_value(terms)),
+            kind=form,
+        )
+    if made < config.count:
+        raise ConfigError(
+            f"Only {made} different problems were found where `task.count` is {config.count}.",
+            hint="Lower `task.count`, or raise `task.digits` or `task.steps`.",
+        )
+
+
+class _Draw:
+    """Numbers below a bound, by hashing: the same on every machine and Python."""
+
+    def __init__(self, *parts: object) -> None:
+        self._parts = parts
+        self._count = 0
+
+    def below(self, bound: int) -> int:
+        self._count += 1
+        return derive_seed("arithmetic", *self._parts, self._count) % bound
+
+    def among(self, options: tuple[str, ...]) -> str:
+        return options[self.below(len(options))]
+
+
+def _terms(draw: _Draw, config: _Config, form: Form) -> Terms:
+    """Return the first number and the operations on it; no intermediate result is negative."""
+    allowed = tuple(op for op in config.operations if form == "sum" or op != "*") or ("+",)
+    largest = 10**config.digits - 1
+    terms = [("+", 1 + draw.below(largest))]
+    for _ in range(config.steps):
+        so_far = _value(tuple(terms))
+        op = draw.among(tuple(op for op in allowed if op != "-" or so_far > 1) or ("+",))
+        bound = {"+": largest, "-": min(largest, so_far - 1), "*": 8}[op]
+        terms.append((op, 1 + draw.below(bound) + (op == "*")))
+    return tuple(terms)
+
+
+def _value(terms: Terms) -> int:
+    """Return the result, worked from left to right."""
+    total = 0
+    for op, number in terms:
+        total = {"+": total + number, "-": total - number, "*": total * number}[op]
+    return total
+
+
+def _worked(terms: Terms) -> str:
+    """Return a reference solution: one line per operation, then the announcement."""
+    lines = []
+    for count in range(1, len(terms)):
+        op, number = terms[count]
+        lines.append(f"{_value(terms[:count])} {op} {number} = {_value(terms[: count + 1])}")
+    return "\n".join([*lines, f"The answer is {_value(terms)}"])
+
+
+def _sum(terms: Terms) -> str:
+    """Return the bare form; brackets say that it is worked from left to right."""
+    text = str(terms[0][1])
+    for index, (op, number) in enumerate(terms[1:], start=1):
+        loose = op == "*" and index > 1 and terms[index - 1][0] != "*"
+        text = f"({text}) * {number}" if loose else f"{text} {op} {number}"
+    return f"What is {text}?"
+
+
+def _story(draw: _Draw, terms: Terms) -> str:
+    name, pronoun = _NAMES[draw.below(len(_NAMES))]
+    item = draw.among(_ITEMS)
+    steps = [
+        f"{pronoun} {draw.among(_MORE if op == '+' else _FEWER).format(n=number)}."
+        for op, number in terms[1:]
+    ]
+    start = f"{name} has {terms[0][1]} {item}."
+    return " ".join([start, *steps, f"How many {item} does {name} have now?"])

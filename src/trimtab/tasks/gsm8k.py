@@ -1,0 +1,127 @@
+r"""Word problems whose answer is a number: GSM8K, and files like it (SVAMP, MultiArith).
+
+Source: Cobbe et al. 2021 (arXiv 2110.14168). ``raw`` is the few-shot protocol of lm-eval's task
+``gsm8k`` 3.0 (``Question: ...\nAnswer:``, 256 tokens, its stop strings). Where we differ: the shots
+are the same for every question and come from the fit split; lm-eval draws new ones for each.
+Reference solutions keep their calculator marks (``<<3*4=12>>``) in the shots, as there.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Literal
+
+from pydantic import Field
+
+from trimtab.core.keys import content_key
+from trimtab.core.spec import Spec, Split
+from trimtab.core.types import Message, Sample, SamplingParams
+from trimtab.tasks._problems import Pool, Problem, read_pool
+from trimtab.tasks._splits import Fractions, spread
+from trimtab.tasks.base import Task
+
+__all__ = ["GSM8K"]
+
+INSTRUCTION = "Reason step by step, and end with a line that holds #### and the final number alone."
+_STOP = ("Question:", "</s>", "<|im_end|>")
+
+
+class _Config(Spec):
+    """Which problems, and how they are asked.
+
+    Attributes:
+        source: A hub id (``openai/gsm8k``), a directory with ``train.jsonl`` and ``test.jsonl``, or
+            one ``.jsonl`` file.
+        name: Name of the data in the protocol; give another for another data set.
+        rendering: ``chat`` puts the question and the instruction into a chat turn; ``raw`` is the
+            published few-shot text, for base models and published numbers.
+        instruction: What a chat turn says after the question; empty for nothing.
+        shots: Worked examples in front of a raw question.
+        limit: Most problems per split, in the order of a hash; None is all.
+        fractions: How problems are shared out. A source with a test set of its own keeps it, and
+            fit and select share the rest.
+        max_tokens: Most new tokens; null is 512 for chat and 256 for raw.
+    """
+
+    source: str = Field(default="openai/gsm8k", min_length=1)
+    name: str = Field(default="gsm8k", pattern=r"[a-z0-9][a-z0-9._-]*")
+    rendering: Literal["chat", "raw"] = "chat"
+    instruction: str = INSTRUCTION
+    shots: int = Field(default=5, ge=0)
+    limit: int | None = Field(default=None, ge=1)
+    fractions: Fractions = Fractions(fit=0.85, select=0.15, test=0)
+    max_tokens: int | None = Field(default=None, ge=1)
+
+
+class GSM8K(Task[_Config]):
+    """Solve a word problem in writing; the answer is the number it ends in."""
+
+    Config = _Config
+
+    def __init__(self, config: _Config) -> None:
+        """Keep ``config``; the source is read when samples are asked for."""
+        super().__init__(config)
+        self.rendering = "chat" if config.rendering == "chat" else "verbatim"
+
+    @property
+    def protocol(self) -> str:
+        """Data, rendering and number of shots or instruction, e.g. ``gsm8k/generation/raw-5``."""
+        config = self.config
+        if config.rendering == "raw":
+            return f"{config.name}/generation/raw-{config.shots}"
+        return f"{config.name}/generation/chat{asked(config.instruction, INSTRUCTION)}"
+
+    @cached_property
+    def _pool(self) -> Pool:
+        return read_pool(self.config.source)
+
+    def problems(self, split: Split) -> list[Problem]:
+        """Return the problems of ``split``, ordered by id; raise ConfigError if it is empty."""
+        usable = self._pool.split(split, self.config.fractions)
+        return sorted(spread(usable, self.config.limit), key=lambda problem: problem.id)
+
+    def samples(self, split: Split) -> list[Sample]:
+        """Return the samples of ``split``, ordered by id; each problem is a cluster of its own."""
+        preamble = self._preamble if self.config.rendering == "raw" else ""
+        return [
+            Sample(
+                id=problem.id,
+                messages=(Message(role="user", content=self._ask(problem.question)),),
+                target=problem.final,
+                preamble=preamble,
+                metadata={"question": problem.question, "solution": problem.solution},
+            )
+            for problem in self.problems(split)
+        ]
+
+    def sampling(self) -> SamplingParams:
+        """Greedy; a raw answer ends where the next question would begin."""
+        if self.config.rendering == "raw":
+            return SamplingParams(max_tokens=self.config.max_tokens or 256, stop=_STOP)
+        return SamplingParams(max_tokens=self.config.max_tokens or 512)
+
+    @cached_property
+    def _preamble(self) -> str:
+        if not self.config.shots:
+            return ""
+        shots = spread(self._pool.split("fit", self.config.fractions), self.config.shots)
+        return "".join(f"{_raw(shot.question)} {shot.solution}\n\n" for shot in shots)
+
+    def _ask(self, question: str) -> str:
+        if self.config.rendering == "raw":
+            return _raw(question)
+        return with_instruction(question, self.config.instruction)
+
+
+def asked(instruction: str, usual: str) -> str:
+    """Return what an instruction adds to the name of a protocol: nothing if it is the usual one."""
+    return "" if instruction == usual else f"+{content_key(instruction, 6)}"
+
+
+def with_instruction(question: str, instruction: str) -> str:
+    """Return the text of a chat turn."""
+    return f"{question}\n\n{instruction}" if instruction else question
+
+
+def _raw(question: str) -> str:
+    return f"Question: {question}\nAnswer:"

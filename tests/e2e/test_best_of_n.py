@@ -1,0 +1,112 @@
+"""Best-of-N through the command line: a run, one that extends it, and candidates of others."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cli_process import trimtab
+
+
+@pytest.fixture
+def best_of_n(tmp_path: Path, tiny_model: Path) -> Path:
+    """Return a best-of-N experiment on a tiny random model."""
+    data = {
+        "recipe": "gsm8k_best_of_n",
+        "name": "tiny",
+        "model": {"id": str(tiny_model), "device": "cpu"},
+        "task": {"name": "arithmetic", "digits": 1, "steps": 1, "count": 40, "max_tokens": 10},
+        "candidates": 2,
+        "sampling": {"temperature": 1.0, "top_p": 1.0},
+        "splits": ["select", "test"],
+        "limits": {"select": 2, "test": 4},
+    }
+    path = tmp_path / "best-of-n.yaml"
+    path.write_text(yaml.safe_dump(data))
+    return path
+
+
+def completions(run: Path) -> dict[tuple[str, str, int], dict[str, Any]]:
+    rows = [
+        json.loads(x) for p in run.glob("completions/*/*.jsonl") for x in p.read_text().splitlines()
+    ]
+    assert len(rows) == len({(r["cell"], r["sample_id"], r["index"]) for r in rows})
+    return {(r["cell"], r["sample_id"], r["index"]): r for r in rows}
+
+
+def test_sixteen_extend_two_without_making_any_again(best_of_n: Path, tmp_path: Path) -> None:
+    small, large, fresh, logs = (tmp_path / n for n in ("small", "large", "fresh", "logs"))
+    done = trimtab(["run", str(best_of_n), "--out", str(small)], logs)
+    assert done.code == 0, done.err
+    more = ["-o", "candidates=16"]
+    argv = ["run", str(best_of_n), "--out", str(large), "--reuse", str(small), *more]
+    done = trimtab(argv, logs)
+    assert done.code == 0, done.err
+    done = trimtab(["run", str(best_of_n), "--out", str(fresh), *more], logs)
+    assert done.code == 0, done.err
+
+    first, extended, direct = completions(small), completions(large), completions(fresh)
+    assert len(first) == (2 + 4) * 2 + 4 and len(extended) == (2 + 4) * 16 + 4
+    # taken over to the last byte, times of writing included
+    assert {key: extended[key] for key in first} == first
+    own = {p.name for p in large.glob("completions/*/*.jsonl")} - {"a0000-given.jsonl"}
+    assert own
+    assert extended.keys() == direct.keys()
+    for key, row in direct.items():
+        assert (row["text"], row["num_tokens"]) == (
+            extended[key]["text"],
+            extended[key]["num_tokens"],
+        )
+        assert row["logprob"] == pytest.approx(extended[key]["logprob"], abs=1e-4)
+    assert len({row["text"] for row in direct.values()}) > 20
+
+
+def test_the_report_holds_every_selector(best_of_n: Path, tmp_path: Path) -> None:
+    run, logs = tmp_path / "run", tmp_path / "logs"
+    done = trimtab(["run", str(best_of_n), "--out", str(run)], logs)
+    assert done.code == 0, done.err
+    assert "Selectors: generation" in done.out and "oracle" in done.out
+    summary = json.loads((run / "summary.json").read_text())
+    made = next(m for m in summary["selection"] if m["split"] == "test")
+    assert [row["selector"] for row in made["selectors"]] == [
+        "random", "first", "greedy", "majority", "majority, earliest of ties",
+        "highest mean_logprob", "vote by mean_logprob", "format filter", "shortest", "longest",
+        "oracle",
+    ]  # fmt: skip
+    assert made["problems"] == 4 and made["incomplete"] == 0
+    assert made["temperatures"]["mean_logprob"]["from"] == "select split"
+    tables = {path.name for path in (run / "report" / "tables").glob("*.csv")}
+    assert {f"generation_{n}.csv" for n in ("selectors", "rankings", "candidates")} <= tables
+    figures = {path.stem for path in (run / "report" / "figures").glob("*.svg")}
+    assert {"candidates", "energies", "length", "reliability"} <= figures
+    protocols = {row["protocol"] for row in completions(run).values()}
+    assert protocols == {"arithmetic/generation/chat"}
+
+
+def test_candidates_of_others_are_reported_without_a_model(tmp_path: Path) -> None:
+    file, run, logs = tmp_path / "theirs.jsonl", tmp_path / "run", tmp_path / "logs"
+    rows = []
+    for number in range(12):
+        given = [
+            {"text": f"Bo picks {n} figs. #### {n}", "answer": str(n), "correct": n == number,
+             "score": float(n != number)}
+            for n in (number, number + 1, number + 1)
+        ]  # fmt: skip
+        question = f"How many figs does Bo pick on day {number}?"
+        rows.append({"question": question, "gold": str(number), "candidates": given})
+    file.write_text("".join(json.dumps(row) + "\n" for row in [*rows, rows[3]]))
+    done = trimtab(["data", "import-candidates", str(file), "--out", str(run)], logs)
+    assert done.code == 0, done.err
+    assert "questions that come again with the same candidates" in done.out
+    done = trimtab(["report", str(run)], logs)
+    assert done.code == 0, done.err
+    made = json.loads((run / "summary.json").read_text())["selection"][0]
+    right = {row["selector"]: row["right"] for row in made["selectors"]}
+    assert made["problems"] == 12
+    assert (right["lowest energy"], right["majority"], right["oracle"]) == (12, 0, 12)
+    assert right["random"] == pytest.approx(4)
+    done = trimtab(["score", str(run), "--judge", "text_health"], logs)
+    assert done.code == 0, done.err
+    done = trimtab(["data", "import-candidates", str(run), "--out", str(run)], logs)
+    assert done.code == 2 and "Traceback" not in done.err
