@@ -1,12 +1,16 @@
 """Best-of-N through the command line: a run, one that extends it, and candidates of others."""
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from cli_process import trimtab
+from cli_process import Command, trimtab
+from run_records import fitted, num_records, records
+
+_NUM_KILLS = 20
 
 
 @pytest.fixture
@@ -23,6 +27,36 @@ def best_of_n(tmp_path: Path, tiny_model: Path) -> Path:
         "limits": {"select": 2, "test": 4},
     }
     path = tmp_path / "best-of-n.yaml"
+    path.write_text(yaml.safe_dump(data))
+    return path
+
+
+@pytest.fixture
+def reranked(best_of_n: Path, tmp_path: Path) -> Path:
+    """Return the experiment with rerankers; long answers hold enough digits to be right at times.
+
+    What a random model writes can't be ranked: what is tested is that everything happens.
+    """
+    data = yaml.safe_load(best_of_n.read_text())
+    training = {"steps": 6, "batch": 4, "evaluate_every": 2}
+    data["task"] |= {
+        "max_tokens": 40,
+        "count": 80,
+        "fractions": {"fit": 0.4, "select": 0.4, "test": 0.2},
+    }
+    data |= {
+        "candidates": 8,
+        "greedy": False,
+        "splits": ["fit", "select", "test"],
+        "limits": {"fit": 16, "select": 14, "test": 6},
+        "judges": [
+            "likelihood",
+            {"name": "energy", "kind": "uncertainty"},
+            {"name": "energy", "kind": "encoder", "training": training},
+            {"name": "energy", "kind": "head", "layers": [1, 2], "training": training},
+        ],
+    }
+    path = tmp_path / "reranked.yaml"
     path.write_text(yaml.safe_dump(data))
     return path
 
@@ -110,3 +144,64 @@ def test_candidates_of_others_are_reported_without_a_model(tmp_path: Path) -> No
     assert done.code == 0, done.err
     done = trimtab(["data", "import-candidates", str(run), "--out", str(run)], logs)
     assert done.code == 2 and "Traceback" not in done.err
+
+
+def test_rerankers_are_fitted_apart_from_test_and_reported_with_ablations(
+    reranked: Path, tmp_path: Path
+) -> None:
+    run, logs = tmp_path / "run", tmp_path / "logs"
+    done = trimtab(["run", str(reranked), "--out", str(run)], logs)
+    assert done.code == 0, done.err
+    summary = json.loads((run / "summary.json").read_text())
+    made = {m["split"]: m for m in summary["selection"]}
+    names = ["mean_logprob", "uncertainty", "energy (kind=encoder)", "energy (kind=head)"]
+    for split in ("select", "test"):
+        assert [r["ranking"] for r in made[split]["rankings"]][:4] == names
+    scored = [r["ranking"] for r in made["fit"]["rankings"] if r["scored"]]
+    assert scored == [*names[:2], "length only (shorter)", "format only"]
+
+    shown_less = made["test"]["ablations"]
+    assert len(shown_less) == 3 * 2 + 2
+    wholes = {row["ranking"]: row["whole"] for row in shown_less}
+    assert wholes["energy_question_removed (kind=head)"] == "energy (kind=head)"
+    assert wholes["energy_length_only"] is None
+    chosen = [row["selector"] for row in made["test"]["selectors"]]
+    assert "lowest energy (kind=head)" in chosen and not any("removed" in name for name in chosen)
+    for row in shown_less:
+        assert row["unscored"] == 0 and row["vs_random"]["n"] == 6
+        assert (row["vs_whole"] is None) == (row["whole"] is None)
+
+    # ablations share the fit of what they ablate
+    fits = {entry["ranking"]: entry for entry in summary["rerankers"]}
+    assert set(fits) == {*names[2:], "energy_length_only", "energy_format_only"}
+    head = fits["energy (kind=head)"]
+    assert head["layer"] in (1, 2) and len(head["history"]) == 1 + head["updates"] // 2
+    assert head["fit"]["problems"] + head["fit"]["dropped_all_wrong"] == 16
+    figures = {path.stem for path in (run / "report" / "figures").glob("*.svg")}
+    assert "training" in figures
+    page = (run / "report" / "report.md").read_text()
+    assert "Ablations: generation" in page and "Rerankers" in page and "McNemar" in page
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_killed_while_sampling_fitting_and_ranking_gives_the_undisturbed_result(
+    reranked: Path, tmp_path: Path
+) -> None:
+    whole, run, logs = tmp_path / "whole", tmp_path / "killed", tmp_path / "logs"
+    done = trimtab(["run", str(reranked), "--out", str(whole)], logs)
+    assert done.code == 0, done.err
+    total = num_records(whole)
+    rng = random.Random(5)
+    moments = sorted([0, *(rng.randint(1, total) for _ in range(_NUM_KILLS - 1))])
+    kills = 0
+    for moment in moments:
+        made = (run / "plan.json").is_file()
+        argv = ["resume", str(run)] if made else ["run", str(reranked), "--out", str(run)]
+        kills += Command(argv, logs).kill_when(lambda moment=moment: num_records(run) >= moment)
+    assert kills >= _NUM_KILLS - 5, "too few kills hit a running process to show anything"
+    done = trimtab(["resume", str(run)], logs)
+    assert done.code == 0, done.err
+    assert records(run) == records(whole)
+    assert fitted(run) == fitted(whole)
+    assert (run / "summary.json").read_bytes() == (whole / "summary.json").read_bytes()

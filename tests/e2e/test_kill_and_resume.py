@@ -7,28 +7,9 @@ from pathlib import Path
 
 import pytest
 from cli_process import Command, trimtab
+from run_records import PASSING, num_records, records
 
-_PASSING = ("attempt", "time")
 _NUM_KILLS = 20
-
-
-def records(run: Path) -> dict[str, list[str]]:
-    """Return all rows of a run without the two fields that may differ, merged, by folder."""
-    found: dict[str, dict[tuple, str]] = {}
-    for path in sorted([*run.glob("completions/*/*.jsonl"), *run.glob("scores/*/*/*.jsonl")]):
-        folder = str(path.parent.relative_to(run))
-        for line in path.read_bytes().split(b"\n")[:-1]:
-            row = {k: v for k, v in json.loads(line).items() if k not in _PASSING}
-            key = (row["sample_id"], row["index"])
-            found.setdefault(folder, {}).setdefault(key, json.dumps(row, sort_keys=True))
-    return {folder: sorted(rows.values()) for folder, rows in found.items()}
-
-
-def num_records(run: Path) -> int:
-    """Return how many lines are on disk, counting artifacts and the plan as one each."""
-    files = [*run.glob("completions/*/*.jsonl"), *run.glob("scores/*/*/*.jsonl")]
-    lines = sum(path.read_bytes().count(b"\n") for path in files)
-    return lines + len([*run.glob("artifacts/*/artifact.json"), *run.glob("plan.json")])
 
 
 @pytest.fixture
@@ -102,7 +83,7 @@ def records_tolerant(run: Path) -> dict[str, list[str]]:
             ),
         ]:
             if rows:
-                dumped = [row.model_dump(mode="json", exclude={*_PASSING}) for row in rows.values()]
+                dumped = [row.model_dump(mode="json", exclude={*PASSING}) for row in rows.values()]
                 found[folder] = sorted(json.dumps(row, sort_keys=True) for row in dumped)
     return found
 

@@ -7,6 +7,7 @@ Shapes: B candidates, T tokens (padded on the right), H width, A attention heads
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -199,7 +200,10 @@ class Verifier(nn.Module):
         settings = peft.LoraConfig(
             r=rank, lora_alpha=2 * rank, target_modules="all-linear", lora_dropout=0.0, bias="none"
         )
-        self.backbone = peft.PeftModel(model.base_model, settings)
+        with warnings.catch_warnings():
+            # peft asks transformers by a name that it is about to drop.
+            warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+            self.backbone = peft.PeftModel(model.base_model, settings)
         width = model.config.get_text_config().hidden_size
         self.norm = nn.LayerNorm(width)
         self.energy = nn.Linear(width, 1)

@@ -7,7 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from trimtab.core.spec import JudgePlan
 from trimtab.core.types import Completion, Score
@@ -196,17 +196,36 @@ def _shown_everything(judge: JudgePlan) -> tuple[str, str]:
 
 
 def judge_name(metric: str, judge: JudgePlan, peers: Sequence[JudgePlan]) -> str:
-    """Return the metric's name, with what sets its judge apart where several give the metric."""
+    """Return the metric's name, with what sets its judge apart where several give the metric.
+
+    That is as few keys of the configuration as can be, ``kind`` first.
+    """
     if len(peers) == 1:
         return metric
     configs = [peer.component.config for peer in peers]
-    differing = sorted(
-        key
-        for key in {key for config in configs for key in config}
-        if len({json.dumps(config.get(key), sort_keys=True) for config in configs}) > 1
+    named: list[str] = []
+    for key in sorted({key for config in configs for key in config}, key=_kind_first):
+        more = [*named, key]
+        if len({_said(config, more) for config in configs}) > len(
+            {_said(config, named) for config in configs}
+        ):
+            named = more
+    said = _said(judge.component.config, named)
+    return f"{metric} ({said})" if said else metric
+
+
+def _kind_first(key: str) -> tuple[bool, str]:
+    return key != "kind", key
+
+
+def _said(config: Mapping[str, Any], keys: Sequence[str]) -> str:
+    """Return what a configuration says of ``keys``; of a path, which is no result, the end."""
+    values = {key: config[key] for key in keys if key in config}
+    shown = {k: v.rpartition("/")[2] if isinstance(v, str) else v for k, v in values.items()}
+    return ", ".join(
+        f"{k}={v if isinstance(v, str) else json.dumps(v, sort_keys=True)}"
+        for k, v in shown.items()
     )
-    said = [f"{k}={judge.component.config[k]}" for k in differing if k in judge.component.config]
-    return f"{metric} ({', '.join(said)})" if said else metric
 
 
 def _greedy(block: Block, labeller: str, label: str) -> dict[str, float] | None:

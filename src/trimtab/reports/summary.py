@@ -148,7 +148,7 @@ def _measure(block: Block, conditions: list[dict[str, Any]], run: RunSource) -> 
             for name in REFERENCES
             if (other := _reference(name, groups[label], groups, run.plan.baseline)) in rows
             and other != label
-            and _protocols(rows[other]) == _protocols(rows[label])
+            and _one_protocol(rows[other], rows[label])
         }
         metrics = {
             ref.id: _numbers(block, rows[label], references, ref, run.plan.seed, label)
@@ -162,8 +162,14 @@ def _measure(block: Block, conditions: list[dict[str, Any]], run: RunSource) -> 
 
 
 def _protocols(rows: ConditionRows) -> set[str]:
-    """Return the procedures that rows were made by; numbers of two are not compared."""
+    """Return the procedures that rows were made by."""
     return {completion.protocol for completion in rows.completions.values()}
+
+
+def _one_protocol(left: ConditionRows, right: ConditionRows) -> bool:
+    """Whether numbers may be compared; where nothing was made there is nothing to mix."""
+    one, other = _protocols(left), _protocols(right)
+    return not one or not other or one == other
 
 
 def _pool(block: Block, parts: list[ConditionRows]) -> ConditionRows:

@@ -68,9 +68,56 @@ def test_more_candidates_change_no_key_and_another_temperature_does(
     assert keys(seed=1)[0] != usual[0]
 
 
+HEAD = {"name": "energy", "kind": "head"}
+ALL = {"splits": ["fit", "select", "test"]}
+
+
+def test_rerankers_learn_from_fit_and_select_and_do_not_score_fit(
+    tmp_path: Path, tiny: Path
+) -> None:
+    made = plan(tmp_path, tiny, **ALL, judges=[HEAD]).plan
+    cells = {c.split: c for c in made.cells if c.condition == "candidates"}
+    labels, head, *ablations = made.judges
+    assert head.fit is not None and labels.fit is None
+    assert (head.fit.fit, head.fit.select) == ((cells["fit"].key,), (cells["select"].key,))
+    assert (head.fit.labels, head.fit.metric) == (labels.key, "correct")
+    assert head.measures == (cells["select"].measure, cells["test"].measure)
+    assert [j.metrics[0].name for j in ablations] == [
+        "energy_question_removed", "energy_question_shuffled", "energy_answer_permuted",
+        "energy_length_only", "energy_format_only",
+    ]  # fmt: skip
+    assert {j.metrics[0].role for j in ablations} == {"ablation"}
+    shared = [j.fit is not None and j.fit.key == head.fit.key for j in ablations]
+    assert shared == [True, True, True, False, False]
+
+
+def test_nothing_is_ablated_where_nothing_reads(tmp_path: Path, tiny: Path) -> None:
+    scorefree = [{"name": "energy", "kind": "uncertainty"}]
+    assert len(plan(tmp_path, tiny, judges=scorefree).plan.judges) == 2
+    given = plan(tmp_path, tiny, **ALL, judges=[HEAD, {"name": "energy", "kind": "length"}])
+    names = [j.metrics[0].name for j in given.plan.judges]
+    assert names.count("energy_length_only") == 1
+    none = plan(tmp_path, tiny, **ALL, judges=[HEAD], ablations=[])
+    assert len(none.plan.judges) == 2
+
+
+def test_the_number_of_candidates_is_part_of_a_fit_and_not_of_a_cell(
+    tmp_path: Path, tiny: Path
+) -> None:
+    few, many = (
+        plan(tmp_path, tiny, **ALL, judges=[HEAD], candidates=n).plan.judges[1].fit for n in (4, 8)
+    )
+    assert few is not None and many is not None
+    assert few.fit == many.fit and few.key != many.key
+
+
 def test_mistakes_are_told(tmp_path: Path, tiny: Path) -> None:
     with pytest.raises(ConfigError, match="must hold 'test'"):
         plan(tmp_path, tiny, splits=["fit"])
+    with pytest.raises(ConfigError, match="`splits` lacks fit and select"):
+        plan(tmp_path, tiny, judges=[HEAD])
+    with pytest.raises(ConfigError, match="'loss' is for kinds that are fitted"):
+        plan(tmp_path, tiny, judges=[{"name": "energy", "kind": "uncertainty", "loss": "mse"}])
     with pytest.raises(ConfigError, match="candidates"):
         plan(tmp_path, tiny, candidates=1)
     with pytest.raises(ConfigError, match="temperature"):

@@ -158,3 +158,22 @@ def test_too_few_clusters_are_said_to_be_too_few(build):
     words = [v["verdict"] for v in summarise(run)["verdicts"]]
     assert not any("higher than baseline" in w or "lower than baseline" in w for w in words)
     assert any("clusters are too few for" in w for w in words)
+
+
+def test_conditions_of_two_protocols_are_not_compared(build):
+    run = build(measures=("generation",))
+    key = next(c.key for c in run.plan.cells if c.condition == "caa +0.3")
+    made = run.completions
+
+    def asked_otherwise(cell):
+        rows = made(cell)
+        if cell != key:
+            return rows
+        return {k: row.model_copy(update={"protocol": "another"}) for k, row in rows.items()}
+
+    run.completions = asked_otherwise
+    summary = summarise(run)
+    conditions = summary["measures"]["generation"]["conditions"]
+    assert "vs_baseline" not in conditions["caa +0.3"]["metrics"]["truth"]
+    assert conditions["caa +0.6"]["metrics"]["truth"]["vs_baseline"] is not None
+    assert "another" in summary["measures"]["generation"]["protocols"]
