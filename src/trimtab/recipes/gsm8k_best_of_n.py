@@ -122,20 +122,24 @@ class BestOfN(Recipe[_Config]):
     def _judge(
         self, planner: Planner, judge: Component, cells: Mapping[Split, Cell], labels: JudgePlan
     ) -> None:
-        """Add a judge; one that is fitted learns from fit and select, and does not score fit."""
-        if JUDGES.build(judge.name, judge.config).fit_config is None:
+        """Add a judge; one that is fitted learns from fit and select. None ranks the fit split."""
+        built = JUDGES.build(judge.name, judge.config)
+        if built.need != "energy":
             planner.add_judge(judge)
             return
+        measures = tuple(cell.measure for split, cell in cells.items() if split != "fit")
         missing = sorted({"fit", "select"} - cells.keys())
-        if missing:
+        if built.fit_config is None:
+            planner.add_judge(judge, measures)
+        elif missing:
             raise ConfigError(
                 f"judge {judge.name!r} is fitted on candidates, and `splits` lacks "
                 f"{' and '.join(missing)}.",
                 hint="Give `splits: [fit, select, test]`.",
             )
-        measures = tuple(cell.measure for split, cell in cells.items() if split != "fit")
-        learns = LearnsFrom([cells["fit"]], [cells["select"]], labels)
-        planner.add_judge(judge, measures, learns)
+        else:
+            learns = LearnsFrom([cells["fit"]], [cells["select"]], labels)
+            planner.add_judge(judge, measures, learns)
 
     def _task(self, split: Split) -> Component:
         limit = getattr(self.config.limits, split)
@@ -164,7 +168,11 @@ class BestOfN(Recipe[_Config]):
     def _ablations(self) -> list[Component]:
         """Return each reranker with less to see, and what length and format alone can do."""
         energies = [judge for judge in self.config.judges if judge.name == "energy"]
-        whole = [judge for judge in energies if judge.config.get("kind") not in _UNREAD]
+        whole = [
+            judge
+            for judge in energies
+            if judge.config.get("kind") not in _UNREAD and "ablation" not in judge.config
+        ]
         changed = [
             Component(name="energy", config={**judge.config, "ablation": ablation})
             for ablation in self.config.ablations

@@ -117,7 +117,8 @@ def _fit_head(job: Job, subject: Subject | None) -> tuple[EnergyModel, dict[str,
     if max(layers) > last:
         raise DataError(f"layers = {list(layers)}, and the model's blocks are 0 to {last}.")
     both = [*job.fit.groups, *job.select.groups]
-    pairs = [(group.problem, text) for group in both for text in group.texts]
+    # models repeat themselves; what is equal is read once
+    pairs = list(dict.fromkeys((group.problem, text) for group in both for text in group.texts))
     states = dict(zip(pairs, hidden_states(engine, pairs, layers), strict=True))
     tried: list[tuple[float, EnergyModel, Outcome]] = []
     for i, layer in enumerate(layers):

@@ -104,7 +104,7 @@ def fit_energy(
         "fit_pair_accuracy": pair_accuracy(energies, fit.groups)[0],
         "samples_pair_accuracy": _on_samples(model, data.samples),
         "fitted_on": sorted({problem_hash(g.problem) for g in (*data.fit, *data.select)}),
-        "others": sorted({g.problem for g in select.groups})[:_OTHERS],
+        "others": sorted({group.problem for group in data.select})[:_OTHERS],
         **about,
     }
     write_json(folder / "artifact.json", info)
