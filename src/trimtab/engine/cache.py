@@ -184,7 +184,8 @@ class PrefixCache:
 class SuffixCache:
     """What each row wrote itself, one token per step, each row at its own pace.
 
-    Keys lie in pages of some tokens for all rows: pages that no row has reached are not read.
+    Keys and values lie in pages of some tokens for all rows: pages that no row has reached are not
+    read. Values lie as [B, K, D, tokens], the order that products with them read fastest.
     """
 
     def __init__(self, num_layers: int, num_rows: int, capacity: int) -> None:
@@ -217,19 +218,19 @@ class SuffixCache:
         """Store every row's next key and value; return all pages up to the longest row's."""
         pages = self._pages[layer]
         while len(pages) < self._num_pages:
-            pages.append((_page(key_BKD), _page(value_BKD)))
+            pages.append((_page(key_BKD), _page(value_BKD).view(*value_BKD.shape, _PAGE)))
         page_B, at_B = np.divmod(self.step_B, _PAGE)
         if (self.step_B == self.step_B[0]).all():
             key, value = pages[page_B[0]]
-            key[:, :, at_B[0]], value[:, :, at_B[0]] = key_BKD, value_BKD
+            key[:, :, at_B[0]], value[..., at_B[0]] = key_BKD, value_BKD
         else:
             for page in np.unique(page_B):
                 key, value = pages[page]
                 rows = np.flatnonzero(page_B == page)
                 row_N = torch.from_numpy(rows).to(key.device)
                 at_N = torch.from_numpy(at_B[rows]).to(key.device)
-                key[row_N, :, at_N], value[row_N, :, at_N] = key_BKD[row_N], value_BKD[row_N]
-        return pages[: self._num_pages]
+                key[row_N, :, at_N], value[row_N, :, :, at_N] = key_BKD[row_N], value_BKD[row_N]
+        return [(key, value.transpose(2, 3)) for key, value in pages[: self._num_pages]]
 
     def part(self, window: int | None, device: torch.device) -> Part:
         """Return how the rows' next tokens see their own, for blocks on ``device``."""
