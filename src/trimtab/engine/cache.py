@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from trimtab.engine.allocator import use_huge_pages
+from trimtab.engine.allocator import new_zeros
 from trimtab.engine.attention import HIDDEN, KeyValue, Part
 from trimtab.engine.segments import Stage
 
@@ -117,8 +117,8 @@ class PrefixCache:
             num_slots, length = max(num_slots, old[0].shape[0]), max(length, old[0].shape[2])
         heads = like_key.shape[1]
         # zeros: a slot that was never written must stay finite under its mask
-        key = like_key.new_zeros((num_slots, heads, length, like_key.shape[3]))
-        value = like_value.new_zeros((num_slots, heads, length, like_value.shape[3]))
+        key = new_zeros(like_key, (num_slots, heads, length, like_key.shape[3]))
+        value = new_zeros(like_value, (num_slots, heads, length, like_value.shape[3]))
         if old is not None:
             key[: old[0].shape[0], :, : old[0].shape[2]] = old[0]
             value[: old[1].shape[0], :, : old[1].shape[2]] = old[1]
@@ -253,7 +253,7 @@ class SuffixCache:
 def _page(like_BKD: torch.Tensor) -> torch.Tensor:
     """Return an empty page [B, K, tokens, D]; zeros, to stay finite under a mask."""
     num_rows, heads, dim = like_BKD.shape
-    return use_huge_pages(like_BKD.new_empty((num_rows, heads, _PAGE, dim))).zero_()
+    return new_zeros(like_BKD, (num_rows, heads, _PAGE, dim))
 
 
 def hide(visible: np.ndarray) -> np.ndarray:

@@ -32,7 +32,7 @@ from trimtab.models.load import LoadedModel
 
 _TOKENS = 4096
 _ROWS = {"float32": 128}
-_MOST_ROWS = 256
+_MOST_ROWS = 512
 
 
 class Engine:
