@@ -151,6 +151,7 @@ class ArtifactPlan(Spec):
         model: The model it is fitted on.
         model_identity: Hash of weights, tokenizer and template.
         pairs: Key of the contrast pairs, see ``pairs/<key>.jsonl`` in the run directory.
+        select_pairs: Key of the select split's contrast pairs, if the fit needs them.
         seed: Seed of the fit.
     """
 
@@ -160,6 +161,7 @@ class ArtifactPlan(Spec):
     model: ModelSpec
     model_identity: str
     pairs: str
+    select_pairs: str | None = None
     seed: int = 0
 
 

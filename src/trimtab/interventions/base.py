@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from trimtab.core.folder import Folder
@@ -40,12 +41,16 @@ class FitContext:
         pairs: Contrast pairs of the fit split, in a fixed order.
         rendering: How the pairs' questions become prompts.
         seed: Seed of everything random in the fit.
+        select: Contrast pairs of the select split, if ``Intervention.selects`` asked for them.
+        folder: Where large files of the fit go; None is a temporary place.
     """
 
     engine: Engine
     pairs: Sequence[ContrastPair]
     rendering: Rendering
     seed: int
+    select: Sequence[ContrastPair] = ()
+    folder: Path | None = None
 
 
 class Intervention(ABC, Generic[C]):
@@ -76,6 +81,10 @@ class Intervention(ABC, Generic[C]):
         one artifact; a control may name another intervention's fit. None needs no fit.
         """
         return None
+
+    def selects(self) -> bool:
+        """Whether ``fit`` needs the pairs of the select split, to choose or to measure."""
+        return False
 
     def fit(self, context: FitContext) -> Fitted:
         """Make the artifact; called only if ``fitted_by`` names this intervention."""

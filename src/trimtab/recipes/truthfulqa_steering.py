@@ -14,7 +14,7 @@ from pydantic import Field, field_validator
 from trimtab.core.spec import Component, Spec
 from trimtab.core.types import SamplingParams
 from trimtab.interventions._additive import NamedPositions, Unit
-from trimtab.interventions.caa import Read
+from trimtab.interventions._pairs import Read
 from trimtab.models.load import ResolvedModel
 from trimtab.recipes.base import Recipe, RecipeConfig
 from trimtab.runs.planning import PlannedRun, Planner

@@ -29,7 +29,8 @@ def write_run(
 ) -> None:
     """Write a new run to ``dir``, ``plan.json`` last; arguments and errors as ``Run.create``."""
     assert {cell.samples for cell in plan.cells} <= set(samples), "a cell's samples are missing"
-    assert {a.pairs for a in plan.artifacts} <= set(pairs), "an artifact's pairs are missing"
+    needed = {key for a in plan.artifacts for key in (a.pairs, a.select_pairs) if key is not None}
+    assert needed <= set(pairs), "an artifact's pairs are missing"
     for key, some in samples.items():
         _check_ids(key, [row.id for row in some])
     for key, some_pairs in pairs.items():

@@ -92,12 +92,22 @@ def _splits_disjoint(run: Run) -> Gate:
         for artifact in run.plan.artifacts
         for pair in run.pairs(artifact.pairs)
     }
-    tested = {
-        normalise_question(_question(sample))
-        for key in {cell.samples for cell in run.plan.cells if cell.split != "fit"}
-        for sample in run.samples(key).values()
+    selected = {
+        normalise_question(pair.messages[-1].content)
+        for artifact in run.plan.artifacts
+        if artifact.select_pairs is not None
+        for pair in run.pairs(artifact.select_pairs)
     }
-    shared = fitted & tested
+    asked = {
+        split: {
+            normalise_question(_question(sample))
+            for key in {cell.samples for cell in run.plan.cells if cell.split == split}
+            for sample in run.samples(key).values()
+        }
+        for split in ("select", "test")
+    }
+    tested = asked["select"] | asked["test"]
+    shared = (fitted & tested) | (selected & asked["test"]) | (fitted & selected)
     detail = f"{len(fitted)} questions fitted on, {len(tested)} evaluated on, {len(shared)} in both"
     return Gate("splits disjoint", "fail" if shared else "pass", detail)
 

@@ -194,18 +194,18 @@ class Planner:
             return None
         assert self.fit_on is not None, "the recipe names no task to fit on"
         task = self.task(self.fit_on)
-        pairs = task.pairs("fit")
-        pairs_key = content_key(pairs)
-        self._pairs[pairs_key] = pairs
-        version = self._intervention(component).VERSION
+        pairs_key = self._pair_set(task, "fit")
+        fitting = self._intervention(component)
+        select_key = self._pair_set(task, "select") if fitting.selects() else None
         determines: dict[str, Any] = {
             "engine": ENGINE_VERSION,
             "model": self.resolved.identity,
             "dtype": self.resolved.spec.dtype,
-            "fit": [component.name, version, component.config],
+            "fit": [component.name, fitting.VERSION, component.config],
             "rendering": task.rendering,
             "pairs": pairs_key,
             "seed": self.seed,
+            **({"select_pairs": select_key} if select_key else {}),
         }
         key = content_key(determines)
         self._artifacts[key] = ArtifactPlan(
@@ -215,8 +215,15 @@ class Planner:
             model=self.resolved.spec,
             model_identity=self.resolved.identity,
             pairs=pairs_key,
+            select_pairs=select_key,
             seed=self.seed,
         )
+        return key
+
+    def _pair_set(self, task: Task[Spec], split: Split) -> str:
+        pairs = task.pairs(split)
+        key = content_key(pairs)
+        self._pairs[key] = pairs
         return key
 
 
