@@ -61,7 +61,9 @@ def show(title: str, difference_NH) -> None:
     for point in reliability_curve(difference_NH, SIZES, seed=0):
         gap = point.measured - point.predicted
         mark = " !" if abs(gap) > TOLERANCE else ""
-        print(f"| {point.n:3} | {point.measured:8.3f} | {point.predicted:9.3f} | {gap:+10.3f} |{mark}")
+        print(
+            f"| {point.n:3} | {point.measured:8.3f} | {point.predicted:9.3f} | {gap:+10.3f} |{mark}"
+        )
 
 
 def truthfulqa(num: int) -> list[ContrastPair]:

@@ -9,8 +9,10 @@ from typing import Any
 
 from trimtab.reports._methods import (
     artifact_table,
+    bank_table,
     condition_list,
     judge_table,
+    layer_table,
     model_table,
     protocol_table,
 )
@@ -55,6 +57,7 @@ def write_report(run: RunSource, gates: Sequence[GateLike], out_dir: Path) -> Wr
     methods = [
         condition_list(run, summary),
         artifact_table(run),
+        *(table for table in (bank_table(run), layer_table(run)) if table is not None),
         protocol_table(run, summary),
         model_table(run),
         judge_table(run),

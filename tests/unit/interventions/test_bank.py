@@ -39,7 +39,9 @@ def test_vectors_are_directions_of_their_subsets_of_questions(context, fitted) -
     assert torch.allclose(large, fitted.tensors["l1.direction"].expand(4, -1), atol=1e-6)
     sizes = fitted.info["layers"]["1"]["sizes"]
     assert [(s["asked"], s["used"], s["share"]) for s in sizes] == [(3, 3, 0.25), (50, 12, 1.0)]
-    assert sizes[0]["mean_cosine"] == pytest.approx(mean_cosine(fitted.tensors["l1.bank.3"]), abs=1e-5)
+    assert sizes[0]["mean_cosine"] == pytest.approx(
+        mean_cosine(fitted.tensors["l1.bank.3"]), abs=1e-5
+    )
 
 
 @pytest.mark.parametrize("estimator", ["pca", "probe"])

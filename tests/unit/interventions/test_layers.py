@@ -59,7 +59,11 @@ def test_the_lens_is_what_the_head_makes_of_the_vector(context: FitContext) -> N
 
 
 def test_ranks_are_shared_by_equals() -> None:
-    scores = [LayerScore(0, 0.5, 0.1, 0.0), LayerScore(1, 0.7, 0.1, 2.0), LayerScore(2, 0.7, 0.3, 1)]
+    scores = [
+        LayerScore(0, 0.5, 0.1, 0.0),
+        LayerScore(1, 0.7, 0.1, 2.0),
+        LayerScore(2, 0.7, 0.3, 1),
+    ]
     assert [s.mean_rank for s in rank(scores)] == pytest.approx([8.5 / 3, 5.0 / 3, 4.5 / 3])
 
 
