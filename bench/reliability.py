@@ -3,6 +3,10 @@
 For each set of contrast pairs and each layer, the cosine between the means of two disjoint random
 sets of n questions is measured and compared with n * rho / (1 + (n - 1) * rho), where rho is the
 mean pairwise cosine of the differences. A deviation above 0.03 is marked.
+
+Lettered answers are shown twice: single questions, whose differences are mostly plus or minus the
+one between the letters, which the law does not describe; and means of two questions with opposite
+letters, where that part cancels.
 """
 
 from __future__ import annotations
@@ -48,7 +52,10 @@ def main() -> None:
         with read_pairs(context, pairs, tuple(sorted(args.layers)), read) as rows:
             for layer in rows.layers:
                 positive_NH, negative_NH = rows.answers(layer)
-                show(f"{name}, {len(rows.pairs)} pairs, block {layer}", positive_NH - negative_NH)
+                difference_NH = positive_NH - negative_NH
+                show(f"{name}, {len(rows.pairs)} pairs, block {layer}", difference_NH)
+                if name != "truthfulqa":
+                    show(f"{name}, letters balanced, block {layer}", balanced(rows, difference_NH))
 
 
 def show(title: str, difference_NH) -> None:
@@ -64,6 +71,14 @@ def show(title: str, difference_NH) -> None:
         print(
             f"| {point.n:3} | {point.measured:8.3f} | {point.predicted:9.3f} | {gap:+10.3f} |{mark}"
         )
+
+
+def balanced(rows, difference_NH):
+    """Return means of two questions, one whose positive answer is (A) and one where it is (B)."""
+    letters = [pair.positive for pair in rows.pairs]
+    first, second = ([i for i, x in enumerate(letters) if x == y] for y in ("(A)", "(B)"))
+    both = min(len(first), len(second))
+    return (difference_NH[first[:both]] + difference_NH[second[:both]]) / 2
 
 
 def truthfulqa(num: int) -> list[ContrastPair]:
