@@ -204,6 +204,7 @@ class ArtifactPlan(Spec):
         model_identity: Hash of weights, tokenizer and template.
         pairs: Key of the contrast pairs, see ``pairs/<key>.jsonl`` in the run directory; None for
             a condition, which is made from prompts.
+        select_pairs: Key of the select split's contrast pairs, if the fit needs them.
         seed: Seed of the fit.
         prompts: What a condition is made from.
     """
@@ -214,6 +215,7 @@ class ArtifactPlan(Spec):
     model: ModelSpec
     model_identity: str
     pairs: str | None
+    select_pairs: str | None = None
     seed: int = 0
     prompts: tuple[PromptSet, ...] = ()
 

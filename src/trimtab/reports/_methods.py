@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from trimtab.reports._source import RunSource
@@ -150,6 +150,67 @@ def artifact_table(run: RunSource) -> Table:
         "cosine this many questions are expected to reach with endlessly many."
     )
     return Table("vectors", "Vectors", (*columns, *trusts), tuple(rows), note)
+
+
+def bank_table(run: RunSource) -> Table | None:
+    """Return each bank's reliability, measured and predicted, and its steerability."""
+    rows = []
+    for artifact, layer, found in _fitted_layers(run):
+        if "curve" not in found:
+            continue
+        needed, steered = found["questions_needed"], found["steerability"] or {}
+        for point in found["curve"]:
+            numbers = (point["measured"], point["predicted"])
+            rows.append(
+                (
+                    f"{artifact}, block {layer}",
+                    str(point["n"]),
+                    *(f"{x:.3f}" for x in numbers),
+                    *("never" if needed[c] is None else str(needed[c]) for c in ("0.9", "0.95")),
+                    "" if not steered else f"{steered['mean']:.3g} (sd {steered['sd']:.3g})",
+                    "" if not steered else f"{100 * steered['anti_steered']:.0f} %",
+                )
+            )
+    if not rows:
+        return None
+    columns = ("bank", "questions", "cosine, measured", "cosine, predicted", "for 0.9", "for 0.95")
+    note = (
+        "Cosine: between means of two disjoint random sets of as many questions, and as the mean "
+        "pairwise cosine predicts. For 0.9, 0.95: questions that give a vector that cosine with "
+        "endlessly many's. Steerability: change of log P(positive) - log P(negative) in nats per "
+        "multiple of the vector, mean over pairs; anti-steered: pairs where it is negative."
+    )
+    return Table(
+        "bank", "Vector bank", (*columns, "steerability", "anti-steered"), tuple(rows), note
+    )
+
+
+def layer_table(run: RunSource) -> Table | None:
+    """Return why a layer was chosen; None where every layer was named."""
+    rows, reasons = [], []
+    for artifact in run.plan.artifacts:
+        choice = (run.artifact_info(artifact.key) or {}).get("layer_choice")
+        if choice is None:
+            continue
+        reasons.append(f"{artifact.component.name}: {choice['why']}.")
+        for layer, score in sorted(choice["scores"].items(), key=lambda item: int(item[0])):
+            mark = " (chosen)" if int(layer) == choice["chosen"] else ""
+            figures = (score[name] for name in ("probe", "transfer", "lens", "mean_rank"))
+            name = f"{artifact.component.name}, block {layer}{mark}"
+            rows.append((name, *(f"{x:.3f}" for x in figures)))
+    if not rows:
+        return None
+    columns = ("layer", "probe accuracy", "cosine to fit vector", "logit lens", "mean rank")
+    note = "Measured on the select split; the test split was not seen. " + " ".join(reasons)
+    return Table("layers", "Choice of layer", columns, tuple(rows), note)
+
+
+def _fitted_layers(run: RunSource) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Yield (intervention, layer, what is known) of every fitted layer."""
+    for artifact in run.plan.artifacts:
+        layers = (run.artifact_info(artifact.key) or {}).get("layers", {})
+        for layer, found in sorted(layers.items(), key=lambda item: int(item[0])):
+            yield artifact.component.name, layer, found
 
 
 _TRUST = ("mean_cosine", "split_half_measured", "split_half_predicted", "population_cosine")

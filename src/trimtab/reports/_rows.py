@@ -48,6 +48,7 @@ class ConditionRows:
         completions: Those that exist, by key.
         values: Metric id -> row -> value; rows without a value are left out.
         units: Metric id -> unit -> mean of the unit's values.
+        parts: The conditions it is pooled from, if it is; empty otherwise.
     """
 
     cells: list[Cell]
@@ -55,6 +56,7 @@ class ConditionRows:
     completions: dict[RowKey, Completion] = field(default_factory=dict)
     values: dict[str, dict[RowKey, float]] = field(default_factory=dict)
     units: dict[str, dict[str, float]] = field(default_factory=dict)
+    parts: list[ConditionRows] = field(default_factory=list)
 
 
 @dataclass

@@ -13,6 +13,7 @@ from trimtab.reports._adaptive import adaptive
 from trimtab.reports._rows import NLL, Block, ConditionRows, MetricRef, mean_by_unit, read_blocks
 from trimtab.reports._source import RunSource
 from trimtab.reports._statistics import CONFIDENCE, compare, correct, estimate, seed_for
+from trimtab.reports._vectors import pools_of_vectors, widen
 from trimtab.reports._verdicts import finding, verdicts
 
 VERSION = 1
@@ -73,7 +74,7 @@ def _conditions(run: RunSource) -> list[dict[str, Any]]:
         }
         for label, cell in first.items()
     ]
-    return found + _pools(found)
+    return found + _pools(found) + pools_of_vectors(run, found, first)
 
 
 def _pools(conditions: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -105,7 +106,12 @@ def _place(dose: Any, layer: Any) -> str:
 
 
 def _group(cell: Cell) -> str:
-    """Return what a condition is in tables and figures; a role, or a control by its kind."""
+    """Return what a condition is in tables and figures: a role, a control by its kind, a vector.
+
+    A ``vector`` is one of several of a bank; what is tested is their pool, a treatment.
+    """
+    if "vector" in cell.coordinates:
+        return "vector"
     if cell.role != "control":
         return cell.role
     if cell.intervention.name == "prompt":
@@ -117,7 +123,7 @@ def _group(cell: Cell) -> str:
 def _measure(block: Block, conditions: list[dict[str, Any]], run: RunSource) -> dict[str, Any]:
     rows = dict(block.conditions)
     for condition in conditions:
-        if condition["group"] == "pooled":
+        if "members" in condition:
             parts = [rows[label] for label in condition["members"] if label in rows]
             if parts:
                 rows[condition["condition"]] = _pool(block, parts)
@@ -143,7 +149,7 @@ def _measure(block: Block, conditions: list[dict[str, Any]], run: RunSource) -> 
             and other != label
         }
         metrics = {
-            ref.id: _numbers(block, rows[label], references, ref, run.plan.seed, label)
+            ref.id: _numbers(block, rows[label], references, ref, run.plan.seed, groups[label])
             for ref in block.metrics
         }
         entry: dict[str, Any] = {"counts": _counts(rows[label]), "metrics": metrics}
@@ -154,7 +160,7 @@ def _measure(block: Block, conditions: list[dict[str, Any]], run: RunSource) -> 
 
 
 def _pool(block: Block, parts: list[ConditionRows]) -> ConditionRows:
-    pooled = ConditionRows([cell for part in parts for cell in part.cells])
+    pooled = ConditionRows([cell for part in parts for cell in part.cells], parts=parts)
     for part in parts:
         pooled.planned += part.planned
         pooled.completions |= part.completions
@@ -221,8 +227,9 @@ def _numbers(
     references: dict[str, ConditionRows],
     ref: MetricRef,
     seed: int,
-    label: str,
+    condition: dict[str, Any],
 ) -> dict[str, Any]:
+    label: str = condition["condition"]
     units, scored = rows.units[ref.id], len(rows.values.get(ref.id, {}))
     own = seed_for(seed, block.name, ref.id)
     entry: dict[str, Any] = {
@@ -233,9 +240,16 @@ def _numbers(
         "units": len(units),
         **estimate(units, block.clusters, ref.metric, own),
     }
+    # the spread of a bank's vectors belongs into the interval; random draws are a control
+    parts = [part.units[ref.id] for part in rows.parts] if "share" in condition else []
+    if parts:
+        entry = widen(entry, parts, condition["share"])
     for name, other in references.items():
         against = seed_for(seed, block.name, ref.id, label, name)
-        entry[f"vs_{name}"] = compare(units, other.units[ref.id], block.clusters, against)
+        found = compare(units, other.units[ref.id], block.clusters, against)
+        if found and parts:
+            found = widen(found, parts, condition["share"], other.units[ref.id])
+        entry[f"vs_{name}"] = found
     if ref.metric.name == NLL and (found := entry.get("vs_baseline")) is not None:
         # exp of the mean difference over shared texts: each text is its own control.
         bounds = found["interval"]

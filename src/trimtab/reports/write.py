@@ -10,8 +10,10 @@ from typing import Any
 from trimtab.reports._adaptive import gate_table, strength_table
 from trimtab.reports._methods import (
     artifact_table,
+    bank_table,
     condition_list,
     judge_table,
+    layer_table,
     model_table,
     protocol_table,
 )
@@ -66,7 +68,9 @@ def write_report(
     methods = [
         condition_list(run, summary),
         artifact_table(run),
-        *filter(None, [strength_table(summary), gate_table(summary)]),
+        *filter(
+            None, [bank_table(run), layer_table(run), strength_table(summary), gate_table(summary)]
+        ),
         protocol_table(run, summary),
         model_table(run),
         judge_table(run),

@@ -196,11 +196,11 @@ class Planner:
             return None
         assert self.fit_on is not None, "the recipe names no task to fit on"
         task = self.task(self.fit_on)
-        pairs = task.pairs("fit")
-        pairs_key = content_key(pairs)
-        self._pairs[pairs_key] = pairs
+        pairs_key = self._pair_set(task, "fit")
         fitting = self._intervention(component)
-        fitting.check_pairs(pairs, task.rendering)
+        select_key = self._pair_set(task, "select") if fitting.selects() else None
+        for given in filter(None, (pairs_key, select_key)):
+            fitting.check_pairs(self._pairs[given], task.rendering)
         determines: dict[str, Any] = {
             "engine": ENGINE_VERSION,
             "model": self.resolved.identity,
@@ -209,8 +209,11 @@ class Planner:
             "rendering": task.rendering,
             "pairs": pairs_key,
             "seed": self.seed,
+            **({"select_pairs": select_key} if select_key else {}),
         }
-        return self._add_artifact(determines, component, task.rendering, pairs_key)
+        return self._add_artifact(
+            determines, component, task.rendering, pairs=pairs_key, select_pairs=select_key
+        )
 
     def _gate(self, config: Spec) -> str | None:
         """Add the condition that ``config`` asks for, made from the prompts of two tasks."""
@@ -237,14 +240,16 @@ class Planner:
             "asked": {**asked, "similarity": config.gate.similarity},
             "prompts": prompts,
         }
-        return self._add_artifact(determines, component, prompts[0].rendering, None, prompts)
+        return self._add_artifact(determines, component, prompts[0].rendering, prompts=prompts)
 
     def _add_artifact(
         self,
         determines: dict[str, Any],
         component: Component,
         rendering: Rendering,
-        pairs: str | None,
+        *,
+        pairs: str | None = None,
+        select_pairs: str | None = None,
         prompts: tuple[PromptSet, ...] = (),
     ) -> str:
         key = content_key(determines)
@@ -255,9 +260,16 @@ class Planner:
             model=self.resolved.spec,
             model_identity=self.resolved.identity,
             pairs=pairs,
+            select_pairs=select_pairs,
             seed=self.seed,
             prompts=prompts,
         )
+        return key
+
+    def _pair_set(self, task: Task[Spec], split: Split) -> str:
+        pairs = task.pairs(split)
+        key = content_key(pairs)
+        self._pairs[key] = pairs
         return key
 
 

@@ -166,3 +166,27 @@ def test_planning_loads_no_model_library(tmp_path: Path) -> None:
         "assert not {'torch', 'transformers', 'matplotlib'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code, str(path)], check=True)
+
+
+def test_a_bank_adds_a_cell_per_vector_and_one_artifact(make_plan) -> None:
+    plan = make_plan("bank={vectors: 3, sizes: [4, 8], strengths: [0.5]}", "measures=[options]")
+    bank = {k: c for k, c in of(plan, "options").items() if k.startswith("bank")}
+    assert set(bank) == {f"bank of {n} +0.5 #{k}" for n in (4, 8) for k in (1, 2, 3)}
+    assert (
+        len({c.key for c in bank.values()}) == 6 and len({c.artifact for c in bank.values()}) == 1
+    )
+    (artifact,) = (a for a in plan.artifacts if a.component.name == "bank")
+    # its steerability is measured on the select split, whose pairs are part of its key
+    assert artifact.select_pairs is not None and artifact.select_pairs != artifact.pairs
+    with pytest.raises(ConfigError, match="one vector has no spread"):
+        make_plan("bank.vectors=1")
+
+
+def test_an_automatic_layer_is_chosen_by_the_fit_from_select_pairs(make_plan) -> None:
+    plan = make_plan("steering.layer=auto", "steering.estimator=pca")
+    (artifact,) = plan.artifacts
+    assert artifact.component.config["layer"] == "auto" and artifact.select_pairs is not None
+    assert artifact.component.config["estimator"] == "pca"
+    steered = [c for c in plan.cells if c.coordinates.get("series") in ("caa", "random")]
+    assert {c.artifact for c in steered} == {artifact.key}
+    assert make_plan().artifacts[0].select_pairs is None
