@@ -82,18 +82,27 @@ def generate(run_dir: RunDir) -> None:
 
 @app.command()
 def score(
-    run_dir: RunDir,
+    run_dirs: Annotated[list[Path], typer.Argument(help="Run directories.", show_default=False)],
     judge: Annotated[
         list[str] | None,
         typer.Option(help="Add a judge: a name, or YAML such as '{name: exact, ignore_case: no}'."),
     ] = None,
+    max_dollars: Annotated[
+        float | None,
+        typer.Option(min=0, help="Cap what each run may spend on APIs in all, from now on."),
+    ] = None,
 ) -> None:
-    """Score the completions that are there; --judge adds a judge to the run."""
+    """Score the completions that are there; --judge adds a judge to each run.
+
+    Needs the judges' models alone, never the one that gave the answers.
+    """
     from trimtab.cli import phases
 
-    run = phases.open_run(run_dir)
-    phases.add_judges(run, judge or [])
-    phases.run_some(run, "score")
+    runs = [phases.open_run(run_dir) for run_dir in run_dirs]
+    for run in runs:
+        phases.add_judges(run, judge or [])
+        phases.cap_spending(run, max_dollars)
+    phases.score_all(runs)
 
 
 @app.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import yaml
@@ -15,13 +16,15 @@ from trimtab.core.config import validate
 from trimtab.core.errors import ConfigError, JudgeError, TrimtabError
 from trimtab.core.folder import add_extension
 from trimtab.core.spec import Component, Plan
-from trimtab.models.load import resolve
 from trimtab.reports.write import headline_tables, write_report
 from trimtab.runs import gates
-from trimtab.runs.attempts import open_attempt
+from trimtab.runs.attempts import Attempt, open_attempt
+from trimtab.runs.engines import EnginePool
 from trimtab.runs.log import log_to
 from trimtab.runs.pipeline import PHASES, run_phases
-from trimtab.runs.planning import plan_judge
+from trimtab.runs.planning import plan_judges
+from trimtab.runs.progress import Progress
+from trimtab.runs.score import ledger_of, score_runs
 from trimtab.runs.store import Run
 
 _PIPE_WIDTH = 120
@@ -62,8 +65,34 @@ def add_judges(run: Run, texts: Sequence[str]) -> None:
         except yaml.YAMLError:
             raise ConfigError(f"--judge {text!r} is neither a name nor YAML.") from None
         component = validate(Component, data, "--judge")
-        subject = resolve(run.plan.cells[0].model)
-        run.add_judge(plan_judge(component, subject))
+        subject = (run.plan.cells[0].model, run.plan.cells[0].model_identity)
+        for judge in plan_judges(component, subject):
+            run.add_judge(judge)
+
+
+def cap_spending(run: Run, max_dollars: float | None) -> None:
+    """Cap what a run may spend on APIs, in place of any cap before; None changes nothing."""
+    if max_dollars is not None:
+        ledger_of(run).set_cap(max_dollars)
+
+
+def score_all(runs: Sequence[Run]) -> None:
+    """Score several runs in one go, so that a judge's model is loaded once for all of them."""
+    progress = make_progress()
+    with ExitStack() as logs:
+        jobs = []
+        for run in runs:
+            attempt = _start(run, progress)
+            logs.enter_context(log_to(attempt.log_file))
+            jobs.append((run, attempt.number))
+        try:
+            score_runs(jobs, EnginePool(), progress)
+        except TrimtabError:
+            _log.exception("stopped")
+            raise
+        finally:
+            for run in runs:
+                gates.after_score(run)
 
 
 def show_report(run: Run) -> None:
@@ -88,15 +117,20 @@ def _console() -> Console:
 
 def _run(run: Run, phases: Sequence[str]) -> None:
     progress = make_progress()
-    attempt = open_attempt(run.dir, sys.argv, inputs=_inputs(run.plan))
-    for warning in attempt.warnings:
-        progress.note(f"warning: {warning}")
+    attempt = _start(run, progress)
     with log_to(attempt.log_file):
         try:
             run_phases(run, phases, attempt.number, progress)
         except TrimtabError:
             _log.exception("stopped")
             raise
+
+
+def _start(run: Run, progress: Progress) -> Attempt:
+    attempt = open_attempt(run.dir, sys.argv, inputs=_inputs(run.plan))
+    for warning in attempt.warnings:
+        progress.note(f"warning: {warning}")
+    return attempt
 
 
 def _inputs(plan: Plan) -> dict[str, str]:

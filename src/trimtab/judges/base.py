@@ -7,12 +7,12 @@ trigger or a persona can't reach it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Generic, Literal, TypeVar
 
 from trimtab.core.folder import Folder
-from trimtab.core.spec import Endpoint, Metric, ModelSpec, Output, Spec
+from trimtab.core.spec import Component, Endpoint, Metric, ModelSpec, Output, Spec
 from trimtab.core.types import Chat, Completion, Embedder, Sample
 
 C = TypeVar("C", bound=Spec)
@@ -21,10 +21,17 @@ Need = Literal["none", "chat", "embedder"]
 
 @dataclass(frozen=True)
 class Item:
-    """What a judge is asked to score."""
+    """What a judge is asked to score.
+
+    Attributes:
+        sample: The question, as the task has it.
+        completion: The answer.
+        votes: For a panel, the values that each of its members gave.
+    """
 
     sample: Sample
     completion: Completion
+    votes: tuple[Mapping[str, float | None], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,11 @@ class Judge(ABC, Generic[C]):
     def endpoint(self) -> Endpoint | None:
         """The API it wants instead of a model of our own."""
         return None
+
+    @property
+    def members(self) -> tuple[Component, ...]:
+        """The judges whose votes it counts, if it is a panel; they score before it."""
+        return ()
 
     @property
     def fingerprint(self) -> dict[str, str]:

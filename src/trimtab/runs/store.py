@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from trimtab import __version__
+from trimtab.core._lock import locked
 from trimtab.core.errors import StoreError
 from trimtab.core.records import (
     R,
@@ -26,7 +27,6 @@ from trimtab.core.records import (
 from trimtab.core.spec import Cell, JudgePlan, Plan
 from trimtab.core.types import Completion, ContrastPair, Sample, Score
 from trimtab.runs._create import CREATING, file_stem, write_run
-from trimtab.runs._lock import locked
 
 RowKey = tuple[str, str, int]
 DOSES = "doses.json"
