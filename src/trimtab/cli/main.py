@@ -23,6 +23,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+data = typer.Typer(help="Bring in what was made elsewhere.", no_args_is_help=True)
+app.add_typer(data, name="data")
+
 ConfigFile = Annotated[Path, typer.Argument(help="Experiment file (YAML).", show_default=False)]
 RunDir = Annotated[Path, typer.Argument(help="Run directory.", show_default=False)]
 Override = Annotated[
@@ -139,6 +142,65 @@ def doctor() -> None:
     from trimtab.cli import inspect
 
     inspect.doctor()
+
+
+@data.command("import-generations")
+def import_generations(
+    file: Annotated[
+        Path,
+        typer.Argument(help="JSON lines with question and answer.", show_default=False),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Run directory to create.")],
+    name: Annotated[str | None, typer.Option(help="Name of the experiment.")] = None,
+    questions: Annotated[
+        str | None,
+        typer.Option(help="TruthfulQA source with right and wrong answers to the questions."),
+    ] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="Condition to compare with; the file's first.")
+    ] = None,
+) -> None:
+    """Make a run of answers that something else generated, to score and report them."""
+    from trimtab.cli import data_generations
+
+    data_generations.import_generations(file, out, name, questions, baseline)
+
+
+@app.command("judge-check")
+def judge_check(
+    labels: Annotated[
+        Path,
+        typer.Argument(
+            help="JSON lines: question, answer, label; or prompt and completion.",
+            show_default=False,
+        ),
+    ],
+    run: Annotated[
+        Path | None, typer.Option(help="Check the judges of this run; its report then corrects.")
+    ] = None,
+    judge: Annotated[list[str] | None, typer.Option(help="A judge to check: name or YAML.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Model of judges that name none (without --run).")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the check; with --run, within it.")
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="What the labels are about; truth or info by their prompt.")
+    ] = None,
+    questions: Annotated[
+        str | None,
+        typer.Option(help="TruthfulQA source with right and wrong answers to the questions."),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Only so many labels, at random.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of that choice and of the intervals.")] = 0,
+) -> None:
+    """Measure judges against human labels: sensitivity, specificity, kappa, length bias."""
+    from trimtab.cli import judge_check as checks
+
+    checks.check(labels, run, tuple(judge or ()), model, out, metric, questions, limit, seed)
 
 
 def main() -> None:

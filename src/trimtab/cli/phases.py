@@ -15,7 +15,7 @@ from trimtab.cli.progress import make_progress
 from trimtab.core.config import validate
 from trimtab.core.errors import ConfigError, JudgeError, TrimtabError
 from trimtab.core.folder import add_extension
-from trimtab.core.spec import Component, Plan
+from trimtab.core.spec import Component, JudgePlan, ModelSpec, Plan
 from trimtab.reports.write import headline_tables, write_report
 from trimtab.runs import gates
 from trimtab.runs.attempts import Attempt, open_attempt
@@ -59,15 +59,19 @@ def run_some(run: Run, phase: str) -> None:
 
 def add_judges(run: Run, texts: Sequence[str]) -> None:
     """Add judges, given as a name or YAML, to a run; nothing is generated again."""
+    subject = (run.plan.cells[0].model, run.plan.cells[0].model_identity)
     for text in texts:
-        try:
-            data = yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise ConfigError(f"--judge {text!r} is neither a name nor YAML.") from None
-        component = validate(Component, data, "--judge")
-        subject = (run.plan.cells[0].model, run.plan.cells[0].model_identity)
-        for judge in plan_judges(component, subject):
+        for judge in parse_judge(text, subject):
             run.add_judge(judge)
+
+
+def parse_judge(text: str, subject: tuple[ModelSpec, str]) -> list[JudgePlan]:
+    """Return the plan of a judge that is given as a name or YAML, after those of its members."""
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError(f"--judge {text!r} is neither a name nor YAML.") from None
+    return plan_judges(validate(Component, data, "--judge"), subject)
 
 
 def cap_spending(run: Run, max_dollars: float | None) -> None:

@@ -17,6 +17,7 @@ from trimtab.core.types import Chat, Completion, Embedder, Sample
 
 C = TypeVar("C", bound=Spec)
 Need = Literal["none", "chat", "embedder"]
+EncoderKind = Literal["sentence", "bleurt"]
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,14 @@ class Judge(ABC, Generic[C]):
         Config: Its configuration.
         output: The kind of completion it scores.
         need: What it must be handed: nothing, a chat model or a sentence encoder.
+        encoder: Which kind of sentence encoder.
     """
 
     VERSION: ClassVar[int] = 1
     Config: type[C]
     output: Output = "text"
     need: Need = "none"
+    encoder: EncoderKind = "sentence"
 
     def __init__(self, config: C) -> None:
         """Keep ``config``; models are handed to ``score``."""

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import gc
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from trimtab.core.errors import ModelError
 from trimtab.core.lazy import lazy
 from trimtab.core.spec import ModelSpec
+from trimtab.core.types import Embedder
 
 if TYPE_CHECKING:
     from trimtab.engine import engine as engines
-    from trimtab.models import embed, load
+    from trimtab.models import bleurt, embed, load
 else:
     engines = lazy("trimtab.engine.engine")
+    bleurt = lazy("trimtab.models.bleurt")
     embed = lazy("trimtab.models.embed")
     load = lazy("trimtab.models.load")
 
@@ -27,7 +29,7 @@ class EnginePool:
     def __init__(self) -> None:
         """Start with nothing loaded."""
         self._engines: dict[tuple[str, str], engines.Engine] = {}
-        self._encoders: dict[str, embed.SentenceEncoder] = {}
+        self._encoders: dict[str, Embedder] = {}
 
     def engine(self, spec: ModelSpec, identity: str) -> engines.Engine:
         """Return the engine of ``spec``; raise ModelError if its content is not ``identity``."""
@@ -37,11 +39,18 @@ class EnginePool:
             self._engines[key] = engines.Engine(load.load_model(self._resolve(spec, identity)))
         return self._engines[key]
 
-    def encoder(self, spec: ModelSpec, identity: str) -> embed.SentenceEncoder:
+    def encoder(
+        self, spec: ModelSpec, identity: str, kind: Literal["sentence", "bleurt"] = "sentence"
+    ) -> Embedder:
         """Return the sentence encoder of ``spec``; raise ModelError as ``engine`` does."""
         if identity not in self._encoders:
             _log.info("loading the encoder %s (%s)", spec.id, identity)
-            self._encoders[identity] = embed.SentenceEncoder(self._resolve(spec, identity))
+            resolved = self._resolve(spec, identity)
+            self._encoders[identity] = (
+                bleurt.BleurtScorer(resolved)
+                if kind == "bleurt"
+                else embed.SentenceEncoder(resolved)
+            )
         return self._encoders[identity]
 
     @property

@@ -169,7 +169,7 @@ def _resource(
         return None
     model = _here(judge.model)
     if built.need == "embedder":
-        return pool.encoder(model, judge.model_identity)
+        return pool.encoder(model, judge.model_identity, built.encoder)
     return chat.LocalChat(pool.engine(model, judge.model_identity))
 
 
