@@ -5,6 +5,7 @@ could read the answer. Each prompt fails once, in a way that its number decides,
 """
 
 import json
+import re
 import threading
 import time
 from collections import Counter
@@ -14,6 +15,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 INPUT, OUTPUT = 1.0, 5.0  # dollars per million tokens
 FAULTS = ("429", "500", "timeout", "malformed", "no usage", "no text", None)
+
+
+def number_in(content: str) -> int:
+    """Return the last number of a prompt, which decides its fate."""
+    return int(re.findall(r"\d+", content)[-1])
 
 
 class FaultyApi:
@@ -27,11 +33,11 @@ class FaultyApi:
         self.url = ""
 
     def fault(self, content: str) -> str | None:
-        """Return how this try fails; ``content`` ends in a number."""
+        """Return how this try fails; ``content`` holds a number."""
         with self.lock:
             self.tries[content] += 1
             first = self.tries[content] == 1
-        number = int(content.split()[-1])
+        number = number_in(content)
         fault = FAULTS[number % len(FAULTS)]
         return fault if first or fault in ("no usage", "no text") else None
 
@@ -45,7 +51,7 @@ class FaultyApi:
 
 def verdict(content: str) -> str:
     """What the judge behind the server says."""
-    return "yes" if int(content.split()[-1]) % 2 else "no"
+    return "yes" if number_in(content) % 2 else "no"
 
 
 @contextmanager

@@ -97,7 +97,12 @@ def doctor() -> None:
     for name in sorted(bundled.TABLE):
         found = "installed" if bundled.is_installed(name) else "brought by pip when first used"
         table.add_row(f"bundled:{name}", found)
-    optional = {"sentence_transformers": "judges", "openai": "judges", "datasets": "hub"}
+    optional = {
+        "sentence_transformers": "judges",
+        "openai": "judges",
+        "bleurt_pytorch": "bleurt",
+        "datasets": "hub",
+    }
     for module, extra in optional.items():
         present = importlib.util.find_spec(module) is not None
         found = "installed" if present else f"missing: pip install 'trimtab[{extra}]'"

@@ -108,7 +108,7 @@ def _answer(row: dict[str, Any], where: str, known: Mapping[str, Question]) -> A
             f"{where}: 'answer' must be a text or null, it is "
             f"{repr(text)[:60] if 'answer' in row else 'missing'} (found: {', '.join(row)})."
         )
-    reason = row.get("finish_reason") or ("eos" if text is not None else "error")
+    reason: Any = row.get("finish_reason") or ("eos" if text is not None else "error")
     if reason not in get_args(FinishReason):
         near = did_you_mean(str(reason), get_args(FinishReason))
         raise DataError(f"{where}: 'finish_reason' is {reason!r}. {near}")

@@ -17,13 +17,12 @@ from trimtab.core.keys import derive_seed, file_sha256
 from trimtab.core.records import read_json, write_json
 from trimtab.core.spec import JudgePlan
 from trimtab.runs.foreign import Answer, create_run, question_sample, references
-from trimtab.runs.store import Run
+from trimtab.runs.store import JUDGE_CHECK, Run
 from trimtab.stats.agreement import auc, cohen_kappa, kappa_interval
 from trimtab.stats.intervals import Interval, cluster_bootstrap_mean, wilson
 from trimtab.tasks._files import read_jsonl, text_field
 from trimtab.text.health import num_words
 
-RESULT = "judge_check.json"
 CONDITION = "labelled"
 _ENDS = {"True:": "truth", "Helpful:": "info"}
 _LABELS = {"yes": 1, "no": 0, "true": 1, "false": 0, "1": 1, "0": 0}
@@ -142,7 +141,7 @@ def evaluate(run: Run, judges: Sequence[JudgePlan], metric: str, seed: int) -> l
         about = {"labels": run.config["labels"], "labels_sha256": run.config["sha256"]}
         result = {"judge": judge.key, "metric": metric, **about, **measure(rows, seed)}
         found.append(result)
-    write_json(run.dir / RESULT, found)
+    write_json(run.dir / JUDGE_CHECK, found)
     return found
 
 

@@ -30,6 +30,7 @@ from trimtab.runs._create import CREATING, file_stem, write_run
 
 RowKey = tuple[str, str, int]
 DOSES = "doses.json"
+JUDGE_CHECK = "judge_check.json"
 B = TypeVar("B", bound=BaseModel)
 
 # Name, size and time of change of each segment of a folder.
@@ -162,6 +163,12 @@ class Run:
     def judges(self) -> tuple[JudgePlan, ...]:
         """Return the plan's judges, then the added ones."""
         return (*self.plan.judges, *self.extra_judges)
+
+    @property
+    def judge_checks(self) -> list[dict[str, Any]]:
+        """What checks of judges found, from every folder of ``judge_checks/``."""
+        files = sorted((self.dir / "judge_checks").glob(f"*/{JUDGE_CHECK}"))
+        return [found for path in files for found in read_json(path)]
 
     def add_judge(self, judge: JudgePlan) -> None:
         """Let one more judge score this run; nothing happens if its key is there already."""
