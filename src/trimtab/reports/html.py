@@ -121,7 +121,7 @@ def inline_svg(path: Path) -> str:
 
 def _folded(table: Table) -> bool:
     """Whether a table is long enough to be shown only when asked for."""
-    return table.name == "verdicts" or table.name.startswith("against_")
+    return table.name in ("verdicts", "categories") or table.name.startswith("against_")
 
 
 def _worst(gates: Sequence[GateLike]) -> str:

@@ -10,11 +10,13 @@ from typing import Any
 from trimtab.core.spec import Cell
 from trimtab.core.types import Completion
 from trimtab.reports._adaptive import adaptive
+from trimtab.reports._categories import categories
+from trimtab.reports._judging import add_corrections, agreements
 from trimtab.reports._rows import NLL, Block, ConditionRows, MetricRef, mean_by_unit, read_blocks
 from trimtab.reports._source import RunSource
 from trimtab.reports._statistics import CONFIDENCE, compare, correct, estimate, seed_for
 from trimtab.reports._vectors import pools_of_vectors, widen
-from trimtab.reports._verdicts import finding, verdicts
+from trimtab.reports._verdicts import best_treatment, finding, headline_metric, verdicts
 
 VERSION = 1
 REFERENCES = ("baseline", "prompt", "random")
@@ -31,6 +33,9 @@ def summarise(run: RunSource) -> dict[str, Any]:
         ``measures``: per measure its metrics and, per condition, counts, estimates and paired
         comparisons with the baseline, the prompt and the random vectors.
         ``families``: how many tests each Holm correction counts.
+        ``agreement`` and ``judge_checks``: what the judges are worth; rates of checked judges
+        have ``corrected`` beside them.
+        ``categories``: the headline metric by category.
         ``verdicts`` and ``finding``: the same in plain words.
     """
     blocks = read_blocks(run)
@@ -48,11 +53,27 @@ def summarise(run: RunSource) -> dict[str, Any]:
         "conditions": conditions,
         "measures": measures,
         "families": families,
+        "agreement": agreements(run, blocks),
+        "judge_checks": add_corrections(measures, run.judge_checks),
     }
+    summary["categories"] = _categories(summary, blocks)
     summary["verdicts"] = verdicts(summary)
     summary["finding"] = finding(summary)
     rounded: dict[str, Any] = _rounded(summary)
     return rounded
+
+
+def _categories(summary: dict[str, Any], blocks: list[Block]) -> dict[str, Any] | None:
+    """Return the headline metric by category for the prompt and the best treatment."""
+    chosen, best = headline_metric(summary), best_treatment(summary)
+    if chosen is None:
+        return None
+    name, metric = chosen
+    block = next(block for block in blocks if block.name == name)
+    prompts = [c["condition"] for c in summary["conditions"] if c["group"] == "prompt"]
+    shown = [c for c in (*prompts, best) if c is not None and c in block.conditions]
+    rows = categories(block, metric["id"], summary["baseline"], shown, summary["seed"])
+    return {"measure": name, "metric": metric["id"], "conditions": shown, "rows": rows}
 
 
 def to_json(summary: dict[str, Any]) -> str:
@@ -176,7 +197,8 @@ def _pool(block: Block, parts: list[ConditionRows]) -> ConditionRows:
 
 
 def _metric(ref: MetricRef) -> dict[str, Any]:
-    return {**ref.metric.model_dump(), "id": ref.id, "judge": ref.judge, "derived": bool(ref.parts)}
+    about = {"id": ref.id, "judge": ref.judge, "derived": bool(ref.parts)}
+    return {**ref.metric.model_dump(), **about, "parts": list(ref.parts or ())}
 
 
 def _reference(

@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from trimtab.core._lock import locked
 from trimtab.core.errors import DataError, StoreError
 from trimtab.core.records import read_json, write_json, write_rows
 from trimtab.core.spec import Plan
 from trimtab.core.types import ContrastPair, Record, Sample
-from trimtab.runs._lock import locked
 
 # Its presence says that what else is there was put there by a create that did not finish.
 CREATING = ".creating"

@@ -8,7 +8,7 @@ import pytest
 from trimtab.core.errors import ConfigError, DataError
 from trimtab.core.spec import Cell, Component, ModelSpec
 from trimtab.core.types import SamplingParams
-from trimtab.runs.planning import Planner, plan_judge
+from trimtab.runs.planning import Planner, plan_judges
 
 MODEL = "bundled:smollm2-135m-instruct"
 TASK = Component(name="truthfulqa", config={"form": "generation", "limit": 4})
@@ -171,16 +171,18 @@ def test_an_empty_plan_and_doubles_are_refused(make: Make) -> None:
 
 
 def test_a_judge_is_keyed_by_its_configuration_model_and_cells(make: Make) -> None:
-    subject = make().resolved
+    resolved = make().resolved
+    other = make(model=ModelSpec(id="bundled:gemma3-270m")).resolved
+    subject = (resolved.spec, resolved.identity)
     truth = Component(name="rubric", config={"rubric": "truth"})
     info = Component(name="rubric", config={"rubric": "info"})
     keys = [
-        plan_judge(truth, subject).key,
-        plan_judge(info, subject).key,
-        plan_judge(truth, make(model=ModelSpec(id="bundled:gemma3-270m")).resolved).key,
-        plan_judge(truth, subject, ("generation",)).key,
+        plan_judges(truth, subject)[-1].key,
+        plan_judges(info, subject)[-1].key,
+        plan_judges(truth, (other.spec, other.identity))[-1].key,
+        plan_judges(truth, subject, ("generation",))[-1].key,
     ]
     assert len(set(keys)) == 4 and all(key.startswith("rubric-") for key in keys)
     # A judge that needs no model does not depend on the subject.
-    exact = plan_judge(Component(name="exact"), subject)
+    exact = plan_judges(Component(name="exact"), subject)[-1]
     assert exact.model is None and exact.model_identity is None
