@@ -20,7 +20,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from trimtab.core.errors import ModelError
 from trimtab.core.lazy import lazy
 from trimtab.interventions import _estimators as estimators
 from trimtab.interventions._pairs import PairRows, answer_tokens
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 else:
     torch = lazy("torch")
 
-_NORMS = ("norm", "ln_f", "final_layer_norm")
 _SCORES = ("probe", "transfer", "lens")
 
 
@@ -139,12 +137,8 @@ def _lens(
 ) -> float:
     """Return the mean effect of the vector on positive above negative answers' tokens."""
     loaded = context.engine.loaded
-    states_2H = torch.stack([middle_H + vector_H, middle_H - vector_H])
-    with torch.no_grad():
-        normed = _final_norm(loaded.layout.text_model)(
-            states_2H[:, None].to(device=loaded.device, dtype=loaded.dtype)
-        )
-        logits_2V = loaded.layout.logits(normed)[:, 0].double().cpu()
+    states_2H = torch.stack([middle_H + vector_H, middle_H - vector_H]).to(loaded.dtype)
+    logits_2V = loaded.layout.lens(states_2H[:, None])[:, 0].double().cpu()
     effect_V = (logits_2V[0] - logits_2V[1]) / 2
     effect_V = (effect_V - effect_V.mean()) / effect_V.std().clamp(min=1e-30)
     gains = [
@@ -152,14 +146,3 @@ def _lens(
         for positive, negative in favoured
     ]
     return sum(gains) / len(gains)
-
-
-def _final_norm(body: torch.nn.Module) -> torch.nn.Module:
-    for name in _NORMS:
-        found = getattr(body, name, None)
-        if isinstance(found, torch.nn.Module):
-            return found
-    raise ModelError(
-        f"{type(body).__name__} has no final norm by a known name ({', '.join(_NORMS)}).",
-        hint="Name the layer in place of `layer: auto`.",
-    )

@@ -19,12 +19,13 @@ class PanelConfig(Spec):
     """Who sits on the panel.
 
     Attributes:
-        judges: Its members; all give the metric that the panel votes on.
+        judges: Its members; all give the metric that the panel votes on. In the panel's key stand
+            their keys, not their configurations, which may hold prices.
         metric: That metric, binary; null is the first member's first metric.
         quorum: Fewest members that must have a verdict; null is more than half of them.
     """
 
-    judges: tuple[Component, ...] = Field(min_length=2)
+    judges: tuple[Component, ...] = Field(min_length=2, exclude=True)
     metric: str | None = None
     quorum: int | None = Field(default=None, ge=1)
 

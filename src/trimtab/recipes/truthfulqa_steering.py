@@ -56,6 +56,7 @@ class _Steering(Spec):
         positions: Where the vector is added.
         unit: Unit of the strengths: raw, unit or relative.
         strengths: Both signs; 0 is added as a control.
+        drop_nonfinite: Leave out, and count, pairs whose activations are NaN or infinite.
     """
 
     layer: Annotated[int, Field(ge=0)] | Literal["auto"] | None = None
@@ -64,6 +65,7 @@ class _Steering(Spec):
     positions: NamedPositions = "generated"
     unit: Unit = "relative"
     strengths: tuple[float, ...] = (-0.4, -0.2, 0.2, 0.4, 0.6)
+    drop_nonfinite: bool = False
 
     @field_validator("strengths")
     @classmethod
@@ -80,13 +82,11 @@ class _Bank(Spec):
         vectors: Vectors at each size; 0 leaves the bank out.
         sizes: Questions per vector.
         strengths: Their strengths; null takes the steering strengths.
-        drop_nonfinite: Leave out, and count, pairs whose activations are NaN or infinite.
     """
 
     vectors: int = Field(default=0, ge=0)
     sizes: tuple[int, ...] = (50,)
     strengths: tuple[float, ...] | None = None
-    drop_nonfinite: bool = False
 
     @field_validator("vectors")
     @classmethod
@@ -255,8 +255,6 @@ class TruthfulQASteering(Recipe[_Config]):
             for strength in sorted(bank.strengths or steering.strengths):
                 for k in range(bank.vectors):
                     made = {"sizes": list(bank.sizes), "vectors": bank.vectors}
-                    if bank.drop_nonfinite:
-                        made["drop_nonfinite"] = True
                     chosen = {**made, "size": size, "vector": k}
                     where = {
                         "series": f"bank of {size}",
@@ -276,6 +274,8 @@ def _vector(
     made: dict[str, Any] = {"read": steering.read}
     if steering.estimator != "mean_difference":
         made["estimator"] = steering.estimator
+    if steering.drop_nonfinite:
+        made["drop_nonfinite"] = True
     config = {
         "layer": layer,
         "strength": strength,
@@ -298,8 +298,9 @@ def _coordinates(label: str, config: Spec, steering: _Steering) -> dict[str, Any
     """Return where a further condition stands: its strength, unit and layer, if it has them."""
     names = {"strength": "dose", "unit": "unit", "layer": "layer"}
     found = {place: getattr(config, name, None) for name, place in names.items()}
-    if found["unit"] != steering.unit:
-        # the random directions are controls of equal length in one unit only
+    if found["unit"] != steering.unit or found["layer"] == "auto":
+        # the random directions are controls of equal length in one unit only, and two automatic
+        # choices need not choose the same layer
         found["layer"] = None
     return {"series": label, **{k: v for k, v in found.items() if v is not None}}
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from trimtab.reports._rows import Block
+from trimtab.reports._rows import Block, ConditionRows
 from trimtab.reports._statistics import compare, seed_for
 
 
 def categories(
-    block: Block, metric: str, baseline: str, conditions: Sequence[str], seed: int
+    block: Block,
+    metric: str,
+    baseline: ConditionRows | None,
+    conditions: Mapping[str, ConditionRows],
+    seed: int,
 ) -> list[dict[str, Any]]:
     """Return, per category, the baseline's mean and what each of ``conditions`` changed.
 
@@ -22,15 +26,14 @@ def categories(
         name = sample.metadata.get("category")
         if isinstance(name, str) and name:
             by_category.setdefault(name, set()).add(block.units[sample.id])
-    base = block.conditions[baseline].units[metric] if baseline in block.conditions else {}
+    base = {} if baseline is None else baseline.units[metric]
     own = {unit: unit for units in by_category.values() for unit in units}
     rows = []
     for name, units in sorted(by_category.items()):
         start = {unit: value for unit, value in base.items() if unit in units}
         changes: dict[str, Any] = {}
-        for condition in conditions:
-            values = block.conditions[condition].units[metric]
-            mine = {unit: value for unit, value in values.items() if unit in units}
+        for condition, measured in conditions.items():
+            mine = {u: value for u, value in measured.units[metric].items() if u in units}
             drawn = seed_for(seed, block.name, metric, condition, "category", name)
             changes[condition] = compare(mine, start, own, drawn)
         mean = sum(start.values()) / len(start) if start else None

@@ -56,24 +56,28 @@ def summarise(run: RunSource) -> dict[str, Any]:
         "agreement": agreements(run, blocks),
         "judge_checks": add_corrections(measures, run.judge_checks),
     }
-    summary["categories"] = _categories(summary, blocks)
+    summary["categories"] = _categories(summary, blocks, conditions)
     summary["verdicts"] = verdicts(summary)
     summary["finding"] = finding(summary)
     rounded: dict[str, Any] = _rounded(summary)
     return rounded
 
 
-def _categories(summary: dict[str, Any], blocks: list[Block]) -> dict[str, Any] | None:
+def _categories(
+    summary: dict[str, Any], blocks: list[Block], conditions: list[dict[str, Any]]
+) -> dict[str, Any] | None:
     """Return the headline metric by category for the prompt and the best treatment."""
     chosen, best = headline_metric(summary), best_treatment(summary)
     if chosen is None:
         return None
     name, metric = chosen
     block = next(block for block in blocks if block.name == name)
-    prompts = [c["condition"] for c in summary["conditions"] if c["group"] == "prompt"]
-    shown = [c for c in (*prompts, best) if c is not None and c in block.conditions]
-    rows = categories(block, metric["id"], summary["baseline"], shown, summary["seed"])
-    return {"measure": name, "metric": metric["id"], "conditions": shown, "rows": rows}
+    measured = _with_pools(block, conditions)
+    prompts = [c["condition"] for c in conditions if c["group"] == "prompt"]
+    shown = {c: measured[c] for c in (*prompts, best) if c is not None and c in measured}
+    base = measured.get(summary["baseline"])
+    rows = categories(block, metric["id"], base, shown, summary["seed"])
+    return {"measure": name, "metric": metric["id"], "conditions": list(shown), "rows": rows}
 
 
 def to_json(summary: dict[str, Any]) -> str:
@@ -141,13 +145,18 @@ def _group(cell: Cell) -> str:
     return "random" if any("random" in str(word) for word in words) else "control"
 
 
-def _measure(block: Block, conditions: list[dict[str, Any]], run: RunSource) -> dict[str, Any]:
+def _with_pools(block: Block, conditions: list[dict[str, Any]]) -> dict[str, ConditionRows]:
     rows = dict(block.conditions)
     for condition in conditions:
         if "members" in condition:
             parts = [rows[label] for label in condition["members"] if label in rows]
             if parts:
                 rows[condition["condition"]] = _pool(block, parts)
+    return rows
+
+
+def _measure(block: Block, conditions: list[dict[str, Any]], run: RunSource) -> dict[str, Any]:
+    rows = _with_pools(block, conditions)
     groups = {c["condition"]: c for c in conditions if c["condition"] in rows}
     cell = next(iter(block.conditions.values())).cells[0]
     result: dict[str, Any] = {

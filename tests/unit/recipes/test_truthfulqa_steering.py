@@ -112,6 +112,7 @@ def test_further_conditions_are_measured_wherever_they_can_act(make_plan) -> Non
         "conditions={dac: {name: dac, shots: 2}, "
         "elsewhere: {name: caa, layer: 3, strength: 0.5, read: last}, "
         "raw: {name: caa, layer: 3, strength: 1, unit: raw}, "
+        "chosen: {name: caa, layer: auto, strength: 0.5}, "
         "nothing: {name: caa, layer: 3, strength: 0}}"
     )
     plan = make_plan(conditions)
@@ -125,6 +126,7 @@ def test_further_conditions_are_measured_wherever_they_can_act(make_plan) -> Non
         "layer": 3,
     }
     assert "layer" not in options["raw"].coordinates, "its random control has another length"
+    assert "layer" not in options["chosen"].coordinates, "its random control may be elsewhere"
     assert options["nothing"].role == "zero"
     assert {c.key for c in make_plan().cells} <= {c.key for c in plan.cells}
 
@@ -180,6 +182,15 @@ def test_a_bank_adds_a_cell_per_vector_and_one_artifact(make_plan) -> None:
     assert artifact.select_pairs is not None and artifact.select_pairs != artifact.pairs
     with pytest.raises(ConfigError, match="one vector has no spread"):
         make_plan("bank.vectors=1")
+
+
+def test_pairs_that_are_not_finite_are_left_out_by_every_vector_or_by_none(make_plan) -> None:
+    bank = "bank={vectors: 2, sizes: [4]}"
+    for asked in (True, False):
+        plan = make_plan(bank, f"steering.drop_nonfinite={asked}", "measures=[options]")
+        fits = {a.component.name: a.component.config for a in plan.artifacts}
+        assert set(fits) == {"bank", "caa"}
+        assert {c.get("drop_nonfinite", False) for c in fits.values()} == {asked}
 
 
 def test_an_automatic_layer_is_chosen_by_the_fit_from_select_pairs(make_plan) -> None:

@@ -5,12 +5,44 @@ from types import SimpleNamespace
 
 import pytest
 
-from trimtab.core.spec import Component
+from trimtab.core.spec import ArtifactPlan, Component, ModelSpec
+from trimtab.reports._methods import artifact_table, bank_table
 from trimtab.reports.summary import summarise
 from trimtab.reports.tables import all_tables, condition_table, vectors_table
 from trimtab.reports.write import write_report
 
 NUM = 5
+ARTIFACT = ArtifactPlan(
+    key="bank-1",
+    component=Component(name="bank"),
+    rendering="chat",
+    model=ModelSpec(id="tiny"),
+    model_identity="m",
+    pairs="p",
+)
+RELIABILITY = ("mean_cosine", "split_half_measured", "split_half_predicted", "population_cosine")
+INFO = {
+    "num_pairs": 160,
+    "num_questions": 80,
+    "num_dropped": 3,
+    "layers": {
+        "15": {
+            "vector_norm": 1.0,
+            "residual_norm": 50.0,
+            "reliability": dict.fromkeys(RELIABILITY, 0.5),
+            "sizes": [
+                {"asked": 20, "used": 20, "share": 0.25, "mean_cosine": 0.9},
+                {"asked": 60, "used": 60, "share": 0.75, "mean_cosine": 0.99},
+            ],
+            "curve": [
+                {"n": 20, "measured": 0.71, "predicted": 0.72},
+                {"n": 40, "measured": 0.81, "predicted": 0.82},
+            ],
+            "questions_needed": {"0.9": 17, "0.95": None},
+            "steerability": {"mean": 0.5, "sd": 0.1, "anti_steered": 0.125},
+        }
+    },
+}
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +64,9 @@ def run(build):
         else cell
         for cell in made.plan.cells
     ]
-    info = {"layers": {"15": {"sizes": [{"asked": 20, "share": 0.25}]}}}
     fields = {**vars(made), "plan": made.plan.model_copy(update={"cells": tuple(cells)})}
-    return SimpleNamespace(**{**fields, "artifact_info": lambda key: info})
+    fields["plan"] = fields["plan"].model_copy(update={"artifacts": (ARTIFACT,)})
+    return SimpleNamespace(**{**fields, "artifact_info": lambda key: INFO})
 
 
 def test_the_pool_is_the_treatment_and_its_vectors_are_not_tested(run) -> None:
@@ -86,5 +118,25 @@ def test_tables_show_the_pool_and_the_spread(run, tmp_path) -> None:
     assert "Vectors of the bank" in written.html.read_text(encoding="utf-8")
 
 
-def test_a_run_without_a_bank_has_no_such_table(summary) -> None:
-    assert vectors_table(summary) is None
+def test_a_bank_is_told_with_what_each_size_is_worth(run) -> None:
+    told = ("17", "never", "0.5 (sd 0.1)", "12 %")
+    assert [row[1:] for row in bank_table(run).rows] == [
+        ("20", "0.900", "20", "0.710", "0.720", *told),
+        ("60", "0.990", "40", "0.810", "0.820", *told),  # no two disjoint sets of 60 among 80
+    ]
+    assert artifact_table(run).rows[0][1] == "160, 3 left out"
+
+
+def test_the_pool_has_categories_of_its_own(run) -> None:
+    summary = summarise(run)
+    found, pool = summary["categories"], f"bank of 20 +0.4, {NUM} vectors"
+    assert found["conditions"] == ["prompt", pool]
+    entry = summary["measures"][found["measure"]]["conditions"][pool]["metrics"][found["metric"]]
+    changes = [change for row in found["rows"] if (change := row["changes"][pool])]
+    n = sum(change["n"] for change in changes)
+    mean = sum(change["n"] * change["difference"] for change in changes) / n
+    assert mean == pytest.approx(entry["vs_baseline"]["difference"])
+
+
+def test_a_run_without_a_bank_has_no_such_table(build, summary) -> None:
+    assert vectors_table(summary) is None and bank_table(build()) is None

@@ -160,6 +160,16 @@ def test_pairs_that_a_fit_cannot_use_are_refused_before_a_model_is_loaded(make: 
         make().add_cell(**{**CELL, "intervention": dac})
 
 
+def test_so_are_pairs_of_the_select_split_that_a_fit_chooses_with(make: Make) -> None:
+    one = {"form": "generation", "max_pairs_per_question": 1}
+    splits = {"fit": 0.495, "select": 0.005, "test": 0.5}  # one question to select with
+    task = Component(name="truthfulqa", config={**one, "fractions": splits})
+    planner = make(fit_on=task)
+    assert planner.add_cell(**CELL).artifact
+    with pytest.raises(DataError, match="at least 2 contrast pairs, there are 1"):
+        planner.add_cell(**{**CELL, "intervention": caa(layer="auto")})
+
+
 def test_an_empty_plan_and_doubles_are_refused(make: Make) -> None:
     with pytest.raises(ConfigError, match="measures nothing"):
         make().finish()

@@ -9,15 +9,18 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 import transformers
 from faulty_api import INPUT, OUTPUT, faulty_api
 
 from trimtab.cli.progress import make_progress
 from trimtab.core.errors import JudgeError
-from trimtab.core.spec import Component
+from trimtab.core.spec import Component, ModelSpec
 from trimtab.models.tiny import save_tiny
+from trimtab.runs import gates, load
 from trimtab.runs.engines import EnginePool
 from trimtab.runs.foreign import create_run, read_generations
+from trimtab.runs.pipeline import score_several
 from trimtab.runs.planning import plan_judges
 from trimtab.runs.score import ScoreJob, ledger_of, owed, score_runs
 from trimtab.runs.store import Run
@@ -79,6 +82,44 @@ def test_four_judges_of_two_runs_load_their_model_once(judge_model, tmp_path, mo
     score_runs([ScoreJob(run, 1, make_progress()) for run in runs], EnginePool())
     assert len(loads) == 1
     assert all(len(values(run)) == 4 * 8 for run in runs)
+
+
+def test_each_of_several_runs_keeps_its_threads_and_its_record_of_the_load(
+    judge_model, tmp_path
+) -> None:
+    jobs = []
+    threads = torch.get_num_threads()
+    for attempt, (name, count) in enumerate({"one": 1, "two": 2}.items(), start=1):
+        run = imported(tmp_path, name)
+        add(run, rubric="truth", model=str(judge_model))
+        add(run, name="text_health")
+        jobs.append(ScoreJob(run, attempt, make_progress(), count))
+        (run.dir / "attempts" / f"{attempt:04d}").mkdir(parents=True)
+    try:
+        score_several(jobs)
+    finally:
+        torch.set_num_threads(threads)
+    for job in jobs:
+        found = {record.phase: record for record in load.read(job.run.dir)}
+        assert set(found) == {"score rubric", "score text_health"}
+        assert {(r.attempt, r.rows, r.finished) for r in found.values()} == {(job.attempt, 8, True)}
+        assert (found["score rubric"].device, found["score rubric"].threads) == ("cpu", job.threads)
+        assert found["score text_health"].threads is None
+        assert gates.read(job.run)
+
+
+def test_a_price_is_no_part_of_the_key_of_a_judge_or_its_panel() -> None:
+    def keys(price: object) -> list[str]:
+        api = {"base_url": "http://x/v1", "model": "m", "api_key_env": None, "price": price}
+        judges = [
+            {"name": "rubric", "rubric": "truth", "mode": mode, "endpoint": api}
+            for mode in ("parsed", "logits")
+        ]
+        component = Component.model_validate({"name": "panel", "judges": judges})
+        return [plan.key for plan in plan_judges(component, (ModelSpec(id="imported:x"), "x"))]
+
+    assert keys("free") == keys({"input": 1.0, "output": 2.0})
+    assert len(set(keys("free"))) == 3
 
 
 def test_a_panel_votes_when_its_members_have(judge_model, tmp_path) -> None:
