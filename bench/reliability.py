@@ -2,7 +2,9 @@
 
 For each set of contrast pairs and each layer, the cosine between the means of two disjoint random
 sets of n questions is measured and compared with n * rho / (1 + (n - 1) * rho), where rho is the
-mean pairwise cosine of the differences. A deviation above 0.03 is marked.
+mean pairwise cosine of the differences. A deviation above 0.03 is marked. The law takes all
+differences to be equally long; the last column uses, in place of rho, the mean inner product of two
+differences over their mean squared length, in which long ones count more, as they do in a mean.
 
 Lettered answers are shown twice: single questions, whose differences are mostly plus or minus the
 one between the letters, which the law does not describe; and means of two questions with opposite
@@ -26,6 +28,7 @@ from trimtab.interventions._reliability import (
     mean_cosine,
     questions_needed,
     reliability_curve,
+    spearman_brown,
 )
 from trimtab.interventions.base import FitContext
 from trimtab.models.load import load_model, resolve
@@ -63,14 +66,23 @@ def show(title: str, difference_NH) -> None:
     rho = mean_cosine(difference_NH)
     needed = [questions_needed(rho, cosine) for cosine in (0.9, 0.95)]
     print(f"\n{title}: rho {rho:.3f}; for cosine 0.9 / 0.95: {needed[0]} / {needed[1]} pairs")
-    print("|   n | measured | predicted | difference |")
-    print("| --: | -------: | --------: | ---------: |")
+    weighted = weighted_rho(difference_NH)
+    print("|   n | measured | predicted | difference | with lengths |")
+    print("| --: | -------: | --------: | ---------: | -----------: |")
     for point in reliability_curve(difference_NH, SIZES, seed=0):
         gap = point.measured - point.predicted
         mark = " !" if abs(gap) > TOLERANCE else ""
+        longer = spearman_brown(weighted, point.n)
         print(
-            f"| {point.n:3} | {point.measured:8.3f} | {point.predicted:9.3f} | {gap:+10.3f} |{mark}"
+            f"| {point.n:3} | {point.measured:8.3f} | {point.predicted:9.3f} | {gap:+10.3f} "
+            f"| {longer:12.3f} |{mark}"
         )
+
+
+def weighted_rho(difference_NH) -> float:
+    """Return the mean inner product of two differences over the mean squared length."""
+    n, squares = len(difference_NH), float(difference_NH.square().sum())
+    return (float(difference_NH.sum(dim=0).square().sum()) - squares) / (n - 1) / squares
 
 
 def balanced(rows, difference_NH):
