@@ -87,24 +87,30 @@ def _record(run: Run, phase: str, gates: Sequence[Gate]) -> None:
 
 
 def _splits_disjoint(run: Run) -> Gate:
-    fitted = {
-        normalise_question(pair.messages[-1].content)
-        for artifact in run.plan.artifacts
-        if artifact.pairs is not None
-        for pair in run.pairs(artifact.pairs)
-    }
-    prompts = [some for artifact in run.plan.artifacts for some in artifact.prompts]
+    artifacts = run.plan.artifacts
+    prompts = [some for artifact in artifacts for some in artifact.prompts]
+    fitted = _paired(run, {artifact.pairs for artifact in artifacts})
     fitted |= _questions(run, {some.samples for some in prompts if some.split == "fit"})
-    chosen = _questions(run, {some.samples for some in prompts if some.split == "select"})
+    chosen = _paired(run, {artifact.select_pairs for artifact in artifacts})
+    chosen |= _questions(run, {some.samples for some in prompts if some.split == "select"})
     tested = _questions(run, {cell.samples for cell in run.plan.cells if cell.split == "test"})
     evaluated = tested | _questions(
         run, {cell.samples for cell in run.plan.cells if cell.split == "select"}
     )
-    shared = (fitted & evaluated) | (chosen & tested)
+    shared = (fitted & (evaluated | chosen)) | (chosen & tested)
     detail = (
         f"{len(fitted)} questions fitted on, {len(evaluated)} evaluated on, {len(shared)} in both"
     )
     return Gate("splits disjoint", "fail" if shared else "pass", detail)
+
+
+def _paired(run: Run, sets: set[str | None]) -> set[str]:
+    return {
+        normalise_question(pair.messages[-1].content)
+        for key in sets
+        if key is not None
+        for pair in run.pairs(key)
+    }
 
 
 def _questions(run: Run, sets: set[str]) -> set[str]:
@@ -166,7 +172,8 @@ def _unscored(run: Run, judge: JudgePlan) -> Gate:
     for cell in cells_of(run, judge):
         total += len(run.completions(cell.key))
         scores = run.scores(judge.key, cell.key).values()
-        scored += sum(all(v is not None for v in s.values.values()) for s in scores)
+        # a judge may know one figure of a text and not another; reports count each
+        scored += sum(any(v is not None for v in s.values.values()) for s in scores)
     rate = 1 - scored / total if total else 1.0
     status: Status = (
         "fail" if rate > _UNSCORED_FAIL else "warn" if rate > _UNSCORED_WARN else "pass"

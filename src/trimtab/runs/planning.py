@@ -32,6 +32,9 @@ from trimtab.judges.base import JUDGES, Judge
 from trimtab.models.load import ResolvedModel, resolve
 from trimtab.tasks.base import TASKS, Task
 
+IMPORTED = "imported:"
+"""Begins the model id of answers that trimtab did not generate."""
+
 ENGINE_VERSION = 2
 """Part of every cell's key; raise it when the engine's output changes its meaning."""
 
@@ -149,7 +152,11 @@ class Planner:
 
     def add_judge(self, component: Component, measures: tuple[str, ...] | None = None) -> None:
         """Add a judge for all cells of its output kind, or only those with ``measures``."""
-        self._judges.append(plan_judge(component, self.resolved, measures))
+        subject = (self.resolved.spec, self.resolved.identity)
+        *members, judge = plan_judges(component, subject, measures)
+        known = {planned.key for planned in self._judges}
+        self._judges += [member for member in members if member.key not in known]
+        self._judges.append(judge)
 
     def finish(self, baseline: str = "baseline") -> PlannedRun:
         """Return the plan and its data; raise ConfigError if it is empty or holds doubles."""
@@ -196,11 +203,11 @@ class Planner:
             return None
         assert self.fit_on is not None, "the recipe names no task to fit on"
         task = self.task(self.fit_on)
-        pairs = task.pairs("fit")
-        pairs_key = content_key(pairs)
-        self._pairs[pairs_key] = pairs
+        pairs_key = self._pair_set(task, "fit")
         fitting = self._intervention(component)
-        fitting.check_pairs(pairs, task.rendering)
+        select_key = self._pair_set(task, "select") if fitting.selects() else None
+        for given in filter(None, (pairs_key, select_key)):
+            fitting.check_pairs(self._pairs[given], task.rendering)
         determines: dict[str, Any] = {
             "engine": ENGINE_VERSION,
             "model": self.resolved.identity,
@@ -209,8 +216,11 @@ class Planner:
             "rendering": task.rendering,
             "pairs": pairs_key,
             "seed": self.seed,
+            **({"select_pairs": select_key} if select_key else {}),
         }
-        return self._add_artifact(determines, component, task.rendering, pairs_key)
+        return self._add_artifact(
+            determines, component, task.rendering, pairs=pairs_key, select_pairs=select_key
+        )
 
     def _gate(self, config: Spec) -> str | None:
         """Add the condition that ``config`` asks for, made from the prompts of two tasks."""
@@ -237,14 +247,16 @@ class Planner:
             "asked": {**asked, "similarity": config.gate.similarity},
             "prompts": prompts,
         }
-        return self._add_artifact(determines, component, prompts[0].rendering, None, prompts)
+        return self._add_artifact(determines, component, prompts[0].rendering, prompts=prompts)
 
     def _add_artifact(
         self,
         determines: dict[str, Any],
         component: Component,
         rendering: Rendering,
-        pairs: str | None,
+        *,
+        pairs: str | None = None,
+        select_pairs: str | None = None,
         prompts: tuple[PromptSet, ...] = (),
     ) -> str:
         key = content_key(determines)
@@ -255,9 +267,16 @@ class Planner:
             model=self.resolved.spec,
             model_identity=self.resolved.identity,
             pairs=pairs,
+            select_pairs=select_pairs,
             seed=self.seed,
             prompts=prompts,
         )
+        return key
+
+    def _pair_set(self, task: Task[Spec], split: Split) -> str:
+        pairs = task.pairs(split)
+        key = content_key(pairs)
+        self._pairs[key] = pairs
         return key
 
 
@@ -269,27 +288,52 @@ def _refuse_doubles(what: str, names: Sequence[str]) -> None:
         )
 
 
-def plan_judge(
-    component: Component, subject: ResolvedModel, measures: tuple[str, ...] | None = None
-) -> JudgePlan:
-    """Return the plan of a judge, with its model resolved: the subject, unless it names one."""
+def plan_judges(
+    component: Component, subject: tuple[ModelSpec, str], measures: tuple[str, ...] | None = None
+) -> list[JudgePlan]:
+    """Return the plan of a judge, after those of its members if it is a panel.
+
+    Args:
+        component: The judge and its configuration.
+        subject: Model and identity that a judge gets which names no model of its own.
+        measures: Only cells with these measures; None is all.
+
+    Raises:
+        ConfigError: The judge wants the subject, and its answers came from elsewhere.
+        ModelError: Its model can't be found.
+    """
     judge: Judge[Spec] = JUDGES.build(component.name, component.config)
-    resolved: ResolvedModel | None = None
+    members = [plan for each in judge.members for plan in plan_judges(each, subject, measures)]
+    model: tuple[ModelSpec, str] | None = None
     if judge.need != "none" and judge.endpoint is None:
-        resolved = subject if judge.model is None else resolve(judge.model)
+        if judge.model is not None:
+            resolved = resolve(judge.model)
+            model = resolved.spec, resolved.identity
+        elif subject[0].id.startswith(IMPORTED):
+            raise ConfigError(
+                f"The judge {component.name!r} names no model, and the model that gave these "
+                "answers is not known here.",
+                hint="Give it one: '{name: rubric, rubric: truth, model: bundled:...}'.",
+            )
+        else:
+            model = subject
     determines = {
         "judge": [component.name, judge.VERSION],
         "config": judge.config,
         "fingerprint": judge.fingerprint,
-        "model": None if resolved is None else [resolved.identity, resolved.spec.dtype],
+        "model": None if model is None else [model[1], model[0].dtype],
         "measures": measures,
     }
-    return JudgePlan(
+    if members:
+        determines["members"] = [plan.key for plan in members]
+    plan = JudgePlan(
         key=f"{component.name}-{content_key(determines, 8)}",
         component=component,
         output=judge.output,
         metrics=judge.metrics,
-        model=None if resolved is None else resolved.spec,
-        model_identity=None if resolved is None else resolved.identity,
+        model=None if model is None else model[0],
+        model_identity=None if model is None else model[1],
         measures=measures,
+        members=tuple(plan.key for plan in members),
     )
+    return [*members, plan]
