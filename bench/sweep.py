@@ -2,11 +2,12 @@
 
     python bench/sweep.py [--model ID] [--dtype float32|bfloat16] [--positions generated|all]
         [--prompts 64] [--strengths 8] [--samples 1] [--max-tokens 96] [--batch 64] [--repeats 3]
-        [--peer hf|hf-packed|none] [--peer-strengths N] [--peer-alone]
+        [--peer hf|hf-packed|off|none] [--peer-strengths N] [--peer-alone]
 
 GSM8K questions, a random unit vector in the middle block, greedy unless ``--samples`` asks for
 several answers at temperature 0.7. The peer may run N of the strengths only, spread over all of
-them, and its time is scaled; alone, it shows its peak memory. Prints tokens per second and the
+them, and its time is scaled; alone, it shows its peak memory. Peer "off" is trimtab itself, the same
+rows without edits. Prints tokens per second and the
 share of the machine's limit: the rate of packed products, measured before and after each turn, over
 two operations per weight and token.
 """
@@ -133,7 +134,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rows", type=int)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--peer", default="hf", choices=["hf", "hf-packed", "none"])
+    parser.add_argument("--peer", default="hf", choices=["hf", "hf-packed", "off", "none"])
     parser.add_argument("--peer-strengths", type=int)
     parser.add_argument("--peer-alone", action="store_true")
     parser.add_argument("--edits", action=argparse.BooleanOptionalAction, default=True)
@@ -152,7 +153,10 @@ def main() -> None:
         engine = Engine(loaded, max_rows=args.rows)
         sides["trimtab"] = trimtab(engine, prompts, v, layer, strengths, args)
     scale = 1.0
-    if args.peer != "none":
+    if args.peer == "off":
+        plain = argparse.Namespace(**{**vars(args), "edits": False})
+        sides["off"] = trimtab(engine, prompts, v, layer, strengths, plain)
+    elif args.peer != "none":
         count = args.peer_strengths or args.strengths
         some = strengths[:: max(1, args.strengths // count)][:count]
         scale = args.strengths / len(some)
