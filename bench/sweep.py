@@ -6,10 +6,9 @@
 
 GSM8K questions, a random unit vector in the middle block, greedy unless ``--samples`` asks for
 several answers at temperature 0.7. The peer may run N of the strengths only, spread over all of
-them, and its time is scaled; alone, it shows its peak memory. Peer "off" is trimtab itself, the same
-rows without edits. Prints tokens per second and the
-share of the machine's limit: the rate of packed products, measured before and after each turn, over
-two operations per weight and token.
+them, and its time is scaled; alone, it shows its peak memory. Peer "off" is trimtab itself, the
+same rows without edits. Prints tokens per second and the share of the machine's limit: the rate of
+packed products, measured before and after each turn, over two operations per weight and token.
 """
 
 import argparse
