@@ -63,6 +63,7 @@ class Turn:
     seconds: float
     other_load: float
     peak_mb: float
+    gflops: float
     result: Any = field(repr=False, default=None)
 
 
@@ -86,9 +87,10 @@ class _PeakMemory:
             self.peak = max(self.peak, pages * os.sysconf("SC_PAGE_SIZE") / 1e6)
 
 
-def timed(work: Callable[[], Any]) -> Turn:
-    """Run ``work`` once."""
+def timed(work: Callable[[], Any], dtype: torch.dtype = torch.float32) -> Turn:
+    """Run ``work`` once, and measure the machine's limit before and after: it drifts, too."""
     gc.collect()
+    before = gemm_rate(dtype)
     whole, own = _busy_seconds()
     with _PeakMemory() as memory:
         start = time.perf_counter()
@@ -96,13 +98,15 @@ def timed(work: Callable[[], Any]) -> Turn:
         seconds = time.perf_counter() - start
     whole_after, own_after = _busy_seconds()
     other = max(0.0, (whole_after - whole) - (own_after - own)) / seconds
-    return Turn(seconds, other, memory.peak, result)
+    gflops = (before + gemm_rate(dtype)) / 2
+    return Turn(seconds, other, memory.peak, gflops, result)
 
 
 def in_turns(
     sides: dict[str, Callable[[], Any]],
     repeats: int,
     check: Callable[[Any, Any], str] | None = None,
+    dtype: torch.dtype = torch.float32,
 ) -> dict[str, list[Turn]]:
     """Run the sides in turns and print each; the first side's ratios to the others come last.
 
@@ -111,11 +115,11 @@ def in_turns(
     turns: dict[str, list[Turn]] = {name: [] for name in sides}
     for _ in range(repeats):
         for name, work in sides.items():
-            turn = timed(work)
+            turn = timed(work, dtype)
             turns[name].append(turn)
             print(
                 f"  {name}: {turn.seconds:.2f} s, peak {turn.peak_mb:.0f} MB, "
-                f"other load {turn.other_load:.2f} cores",
+                f"other load {turn.other_load:.2f} cores, machine {turn.gflops:.0f} GFLOP/s",
                 flush=True,
             )
     ours, *others = sides
@@ -126,15 +130,23 @@ def in_turns(
     return turns
 
 
-def gemm_rate(dtype: torch.dtype, rows: int) -> float:
-    """Return GFLOP/s of products [rows, 576] x [576, 1536], weights packed: the machine's limit."""
-    x, w = torch.randn(rows, 576).to(dtype), torch.randn(1536, 576).to(dtype)
+def gemm_rate(dtype: torch.dtype) -> float:
+    """Return GFLOP/s of products [rows, 576] x [576, 1536], weights packed: the machine's limit.
+
+    The best of some numbers of rows: none of them is the best on every machine and format.
+    """
+    w = torch.randn(1536, 576).to(dtype)
     packed = torch.ops.mkldnn._reorder_linear_weight(w, None)
 
-    def once() -> None:
-        torch.ops.mkldnn._linear_pointwise(x, packed, None, "none", [], "")
+    def rate(rows: int) -> float:
+        x = torch.randn(rows, 576).to(dtype)
 
-    return 2 * rows * 576 * 1536 / _median_seconds(once) / 1e9
+        def once() -> None:
+            torch.ops.mkldnn._linear_pointwise(x, packed, None, "none", [], "")
+
+        return 2 * rows * 576 * 1536 / _median_seconds(once, 200) / 1e9
+
+    return max(map(rate, (128, 256, 512)))
 
 
 def bandwidth() -> float:

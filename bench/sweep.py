@@ -2,20 +2,22 @@
 
     python bench/sweep.py [--model ID] [--dtype float32|bfloat16] [--positions generated|all]
         [--prompts 64] [--strengths 8] [--samples 1] [--max-tokens 96] [--batch 64] [--repeats 3]
-        [--peer hf|hf-packed|none] [--peer-strengths N]
+        [--peer hf|hf-packed|off|none] [--peer-strengths N] [--peer-alone]
 
 GSM8K questions, a random unit vector in the middle block, greedy unless ``--samples`` asks for
 several answers at temperature 0.7. The peer may run N of the strengths only, spread over all of
-them, and its time is scaled. Prints tokens per second and the share of the machine's limit: the
-rate of packed products at the engine's number of rows, over two operations per weight and token.
+them, and its time is scaled; alone, it shows its peak memory. Peer "off" is trimtab itself, the
+same rows without edits. Prints tokens per second and the share of the machine's limit: the rate of
+packed products, measured before and after each turn, over two operations per weight and token.
 """
 
 import argparse
 from collections.abc import Callable
 from contextlib import contextmanager
+from statistics import median
 
 import torch
-from machine import gemm_rate, gsm8k_prompts, header, in_turns
+from machine import gsm8k_prompts, header, in_turns
 
 from trimtab.core.spec import ModelSpec
 from trimtab.core.types import SamplingParams
@@ -131,51 +133,54 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rows", type=int)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--peer", default="hf", choices=["hf", "hf-packed", "none"])
+    parser.add_argument("--peer", default="hf", choices=["hf", "hf-packed", "off", "none"])
     parser.add_argument("--peer-strengths", type=int)
+    parser.add_argument("--peer-alone", action="store_true")
     parser.add_argument("--edits", action=argparse.BooleanOptionalAction, default=True)
     args = parser.parse_args()
     spec = ModelSpec(id=args.model, device="cpu", dtype=args.dtype)
     header(f"sweep {vars(args)}")
-    engine = Engine(load_model(resolve(spec)), max_rows=args.rows)
-    loaded = engine.loaded
+    loaded = load_model(resolve(spec))
     prompts = gsm8k_prompts(loaded.renderer, args.prompts)
     generator = torch.Generator().manual_seed(0)
     v = torch.randn(loaded.layout.hidden_size, generator=generator)
     v /= v.norm()
     layer = loaded.layout.num_layers // 2
     strengths = [float(s) for s in torch.linspace(-2, 2, args.strengths)]
-    sides: dict[str, Callable[[], Texts]] = {
-        "trimtab": trimtab(engine, prompts, v, layer, strengths, args)
-    }
+    sides: dict[str, Callable[[], Texts]] = {}
+    if not args.peer_alone:
+        engine = Engine(loaded, max_rows=args.rows)
+        sides["trimtab"] = trimtab(engine, prompts, v, layer, strengths, args)
     scale = 1.0
-    if args.peer != "none":
+    if args.peer == "off":
+        plain = argparse.Namespace(**{**vars(args), "edits": False})
+        sides["off"] = trimtab(engine, prompts, v, layer, strengths, plain)
+    elif args.peer != "none":
         count = args.peer_strengths or args.strengths
         some = strengths[:: max(1, args.strengths // count)][:count]
         scale = args.strengths / len(some)
-        peer = load_model(resolve(spec))
+        peer = loaded if args.peer_alone else load_model(resolve(spec))
         if args.peer == "hf-packed":
             pack(peer)
         sides[args.peer] = transformers(peer, prompts, v, layer, some, args)
-    turns = in_turns(sides, args.repeats, compare(args, scale))
-    report(turns, engine, scale)
+    turns = in_turns(sides, args.repeats, compare(args, scale), loaded.dtype)
+    if not args.peer_alone:
+        report(turns, loaded, scale)
 
 
-def report(turns, engine: Engine, scale: float) -> None:
+def report(turns, loaded: LoadedModel, scale: float) -> None:
     """Print tokens per second, the scaled ratio and the share of the machine's limit."""
-    tokens = sum(map(len, turns["trimtab"][0].result.values()))
-    best = min(turn.seconds for turn in turns["trimtab"])
+    ours = turns["trimtab"]
+    tokens = sum(map(len, ours[0].result.values()))
     for name, some in list(turns.items())[1:]:
-        ratios = sorted(
-            b.seconds * scale / a.seconds for a, b in zip(turns["trimtab"], some, strict=True)
-        )
-        print(f"{name} x {scale:g} / trimtab: median {ratios[len(ratios) // 2]:.2f}x of {ratios}")
-    weights = sum(p.numel() for p in engine.loaded.model.parameters())
-    rate = gemm_rate(engine.loaded.dtype, engine.limits.rows)
-    limit = rate * 1e9 / (2 * weights)
+        ratios = sorted(b.seconds * scale / a.seconds for a, b in zip(ours, some, strict=True))
+        print(f"{name} x {scale:g} / trimtab: median {median(ratios):.2f}x of {ratios}")
+    weights = sum(p.numel() for p in loaded.model.parameters())
+    shares = [tokens / t.seconds / (t.gflops * 1e9 / (2 * weights)) for t in ours]
+    rates = ", ".join(f"{tokens / t.seconds:.0f}" for t in ours)
     print(
-        f"trimtab: {tokens} tokens, best {tokens / best:.0f} tok/s = {tokens / best / limit:.0%} "
-        f"of {limit:.0f} tok/s ({rate:.0f} GFLOP/s at {engine.limits.rows} rows)"
+        f"trimtab: {tokens} tokens, {rates} tok/s = {', '.join(f'{x:.1%}' for x in shares)}, "
+        f"median {median(shares):.1%} of the machine's limit"
     )
 
 

@@ -17,8 +17,15 @@ from trimtab.judges.base import JUDGES, Item
 # A judge that is not named here must work with an empty configuration.
 CONFIGS = {
     "choice": [{}, {"form": "two_option"}],
+    "panel": [
+        {"judges": [{"name": "rubric", "rubric": r} for r in ("truth", "truth_finetuned")]},
+    ],
     "recorded": [{}, {"score": "energy"}],
-    "rubric": [{"rubric": "truth"}, {"rubric": "info", "mode": "parsed"}],
+    "rubric": [
+        {"rubric": "truth"},
+        {"rubric": "info", "mode": "parsed"},
+        {"rubric": "truth_finetuned"},
+    ],
 }
 CASES = [
     pytest.param(name, config, id=f"{name}-{i}")
@@ -92,7 +99,8 @@ def items_for(output: str) -> list[Item]:
         ]
     made.append({"finish_reason": "error", "error": "out of memory"})
     made.append({"finish_reason": "eos"})  # neither text nor options
-    items = [Item(sample(i), completion(i, **fields)) for i, fields in enumerate(made)]
+    votes = ({"truth": 1.0}, {"truth": 1.0})
+    items = [Item(sample(i), completion(i, **fields), votes) for i, fields in enumerate(made)]
     bare = sample(len(made), target=None, choices=(), metadata={})
     return [*items, Item(bare, completion(len(made), **made[0]))]
 

@@ -59,7 +59,7 @@ def test_commands_exist(page: Path) -> None:
     } | {group.name for group in app.registered_groups}
     fenced = [code for found, code in _FENCE.findall(page.read_text()) if found != "python"]
     spans = re.findall(r"`([^`\n]+)`", _FENCE.sub("", page.read_text()))
-    said = re.findall(r"(?:^|[\s/])trimtab ([a-z]\w*)", "\n".join([*fenced, *spans]), re.M)
+    said = re.findall(r"(?:^|[\s/])trimtab ([a-z][\w-]*)", "\n".join([*fenced, *spans]), re.M)
     assert set(said) <= known, f"{page.name}: {set(said) - known}"
 
 

@@ -23,7 +23,7 @@ from trimtab.models.cache import cache_dir
 from trimtab.models.load import guess_device
 from trimtab.recipes.base import RECIPES
 from trimtab.runs import gates
-from trimtab.runs.score import cells_of, owed
+from trimtab.runs.score import SPEND, cells_of, ledger_of, owed
 from trimtab.runs.store import Run
 from trimtab.tasks.base import TASKS
 
@@ -51,6 +51,11 @@ def status(run_dir: Path) -> None:
         table.add_row(f"score {judge.key}", str(done), str(owed(run, judge)))
     console = Console()
     console.print(table)
+    if (run.dir / SPEND).is_file():
+        ledger = ledger_of(run)
+        cap = ledger.cap()
+        of = "no cap of the whole run" if cap is None else f"the cap is {cap:.4f}"
+        console.print(f"spent on APIs: {ledger.spent():.4f} dollars ({of})", highlight=False)
     for gate in gates.read(run):
         line = f"{gate.status}: {gate.name}: {gate.detail}"
         console.print(line, highlight=False, markup=False)
@@ -92,7 +97,12 @@ def doctor() -> None:
     for name in sorted(bundled.TABLE):
         found = "installed" if bundled.is_installed(name) else "brought by pip when first used"
         table.add_row(f"bundled:{name}", found)
-    optional = {"sentence_transformers": "judges", "openai": "judges", "datasets": "hub"}
+    optional = {
+        "sentence_transformers": "judges",
+        "openai": "judges",
+        "bleurt_pytorch": "bleurt",
+        "datasets": "hub",
+    }
     for module, extra in optional.items():
         present = importlib.util.find_spec(module) is not None
         found = "installed" if present else f"missing: pip install 'trimtab[{extra}]'"

@@ -89,18 +89,27 @@ def generate(run_dir: RunDir) -> None:
 
 @app.command()
 def score(
-    run_dir: RunDir,
+    run_dirs: Annotated[list[Path], typer.Argument(help="Run directories.", show_default=False)],
     judge: Annotated[
         list[str] | None,
         typer.Option(help="Add a judge: a name, or YAML such as '{name: exact, ignore_case: no}'."),
     ] = None,
+    max_dollars: Annotated[
+        float | None,
+        typer.Option(min=0, help="Cap what each run may spend on APIs in all, from now on."),
+    ] = None,
 ) -> None:
-    """Score the completions that are there; --judge adds a judge to the run."""
+    """Score the completions that are there; --judge adds a judge to each run.
+
+    Needs the judges' models alone, never the one that gave the answers.
+    """
     from trimtab.cli import phases
 
-    run = phases.open_run(run_dir)
-    phases.add_judges(run, judge or [])
-    phases.run_some(run, "score")
+    runs = [phases.open_run(run_dir) for run_dir in run_dirs]
+    for run in runs:
+        phases.add_judges(run, judge or [])
+        phases.cap_spending(run, max_dollars)
+    phases.score_all(runs)
 
 
 @app.command()
@@ -170,6 +179,65 @@ def drift(
     from trimtab.cli import drift
 
     drift.show(target, dtype, limit, max_tokens)
+
+
+@data.command("import-generations")
+def import_generations(
+    file: Annotated[
+        Path,
+        typer.Argument(help="JSON lines with question and answer.", show_default=False),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Run directory to create.")],
+    name: Annotated[str | None, typer.Option(help="Name of the experiment.")] = None,
+    questions: Annotated[
+        str | None,
+        typer.Option(help="TruthfulQA source with right and wrong answers to the questions."),
+    ] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="Condition to compare with; the file's first.")
+    ] = None,
+) -> None:
+    """Make a run of answers that something else generated, to score and report them."""
+    from trimtab.cli import data_generations
+
+    data_generations.import_generations(file, out, name, questions, baseline)
+
+
+@app.command("judge-check")
+def judge_check(
+    labels: Annotated[
+        Path,
+        typer.Argument(
+            help="JSON lines: question, answer, label; or prompt and completion.",
+            show_default=False,
+        ),
+    ],
+    run: Annotated[
+        Path | None, typer.Option(help="Check the judges of this run; its report then corrects.")
+    ] = None,
+    judge: Annotated[list[str] | None, typer.Option(help="A judge to check: name or YAML.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Model of judges that name none (without --run).")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the check; with --run, within it.")
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="What the labels are about; truth or info by their prompt.")
+    ] = None,
+    questions: Annotated[
+        str | None,
+        typer.Option(help="TruthfulQA source with right and wrong answers to the questions."),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Only so many labels, at random.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of that choice and of the intervals.")] = 0,
+) -> None:
+    """Measure judges against human labels: sensitivity, specificity, kappa, length bias."""
+    from trimtab.cli import judge_check as checks
+
+    checks.check(labels, run, tuple(judge or ()), model, out, metric, questions, limit, seed)
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Sequence
-from functools import partial
+from contextlib import ExitStack
 from pathlib import Path
 
 import yaml
@@ -15,16 +15,17 @@ from trimtab.cli.progress import make_progress
 from trimtab.core.config import validate
 from trimtab.core.errors import ConfigError, JudgeError, TrimtabError
 from trimtab.core.folder import add_extension
-from trimtab.core.spec import Component, Plan
+from trimtab.core.spec import Component, JudgePlan, ModelSpec, Plan
 from trimtab.models import threads
-from trimtab.models.load import resolve
 from trimtab.reports.write import headline_tables, write_report
 from trimtab.runs import gates, load
-from trimtab.runs.attempts import open_attempt, recorded_threads
+from trimtab.runs.attempts import Attempt, open_attempt, recorded_threads
+from trimtab.runs.judging import plan_judges
 from trimtab.runs.log import log_to
 from trimtab.runs.notices import notices
-from trimtab.runs.pipeline import PHASES, run_phases
-from trimtab.runs.planning import plan_judge
+from trimtab.runs.pipeline import PHASES, run_phases, score_several
+from trimtab.runs.progress import Progress
+from trimtab.runs.score import ScoreJob, ledger_of
 from trimtab.runs.store import Run
 
 _PIPE_WIDTH = 120
@@ -59,19 +60,51 @@ def run_some(run: Run, phase: str) -> None:
     try:
         _run(run, (phase,))
     finally:
-        for line in _speed(run, before):
-            wide_console().print(line, highlight=False, markup=False, soft_wrap=True)
+        _print_speed(run, before)
 
 
 def add_judges(run: Run, texts: Sequence[str]) -> None:
     """Add judges, given as a name or YAML, to a run; nothing is generated again."""
+    subject = (run.plan.cells[0].model, run.plan.cells[0].model_identity)
     for text in texts:
-        try:
-            data = yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise ConfigError(f"--judge {text!r} is neither a name nor YAML.") from None
-        component = validate(Component, data, "--judge")
-        run.add_judge(plan_judge(component, partial(resolve, run.plan.cells[0].model)))
+        for judge in parse_judge(text, subject):
+            run.add_judge(judge)
+
+
+def parse_judge(text: str, subject: tuple[ModelSpec, str]) -> list[JudgePlan]:
+    """Return the plan of a judge that is given as a name or YAML, after those of its members."""
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError(f"--judge {text!r} is neither a name nor YAML.") from None
+    return plan_judges(validate(Component, data, "--judge"), subject)
+
+
+def cap_spending(run: Run, max_dollars: float | None) -> None:
+    """Cap what a run may spend on APIs, in place of any cap before; None changes nothing."""
+    if max_dollars is not None:
+        ledger_of(run).set_cap(max_dollars)
+
+
+def score_all(runs: Sequence[Run]) -> None:
+    """Score several runs in one go, so that a judge's model is loaded once for all of them."""
+    progress = make_progress()
+    before = [len(load.read(run.dir)) for run in runs]
+    try:
+        with ExitStack() as logs:
+            jobs = []
+            for run in runs:
+                attempt, count = _start(run, progress)
+                logs.enter_context(log_to(attempt.log_file))
+                jobs.append(ScoreJob(run, attempt.number, progress, count))
+            try:
+                score_several(jobs)
+            except TrimtabError:
+                _log.exception("stopped")
+                raise
+    finally:
+        for run, records in zip(runs, before, strict=True):
+            _print_speed(run, records)
 
 
 def show_report(run: Run, speed: Sequence[str] = ()) -> None:
@@ -100,6 +133,11 @@ def _speed(run: Run, before: int) -> list[str]:
     return [line for line in (load.speed_line(records), load.disturbance(records)) if line]
 
 
+def _print_speed(run: Run, before: int) -> None:
+    for line in _speed(run, before):
+        wide_console().print(line, highlight=False, markup=False, soft_wrap=True)
+
+
 def wide_console() -> Console:
     """Return a console that is wide enough for tables in a pipe, where there is no terminal."""
     return Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
@@ -107,6 +145,17 @@ def wide_console() -> Console:
 
 def _run(run: Run, phases: Sequence[str]) -> None:
     progress = make_progress()
+    attempt, count = _start(run, progress)
+    with log_to(attempt.log_file):
+        try:
+            run_phases(run, phases, attempt.number, progress, count)
+        except TrimtabError:
+            _log.exception("stopped")
+            raise
+
+
+def _start(run: Run, progress: Progress) -> tuple[Attempt, int]:
+    """Open an attempt, say what is to be said about it, and choose the threads of its models."""
     recorded = recorded_threads(run.dir)
     chosen = threads.choose(threads.take_readings(new=recorded is None), recorded)
     attempt = open_attempt(run.dir, sys.argv, _inputs(run.plan), chosen.count)
@@ -114,12 +163,7 @@ def _run(run: Run, phases: Sequence[str]) -> None:
         progress.note(f"warning: {warning}")
     for notice in filter(None, [chosen.notice, *notices(run)]):
         progress.note(f"note: {notice}")
-    with log_to(attempt.log_file):
-        try:
-            run_phases(run, phases, attempt.number, progress, chosen.count)
-        except TrimtabError:
-            _log.exception("stopped")
-            raise
+    return attempt, chosen.count
 
 
 def _inputs(plan: Plan) -> dict[str, str]:

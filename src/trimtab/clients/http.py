@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from typing import Any
 
+from trimtab.clients._paid import Ask, Body, Caller, Read
+from trimtab.clients.budget import Ledger
 from trimtab.core.errors import JudgeError
 from trimtab.core.lazy import lazy
 from trimtab.core.spec import Endpoint
 from trimtab.core.types import Message
 
-T = TypeVar("T")
-
-# Typed loosely: the SDK is optional, and a compatible server may leave out what its types promise.
 openai: Any = lazy("openai")
-
-_log = logging.getLogger(__name__)
 
 
 class HttpChat:
-    """Implements ``core.types.Chat`` on an API; prompts go out in parallel, replies keep order.
+    """Implements ``core.types.Chat`` and ``Continuer`` on an API; replies keep the prompts' order.
 
-    Overload (429), server errors and lost connections are tried again a finite number of times:
-    after what ``Retry-After`` says where the server names up to a minute, else after a growing time
-    with jitter. What then still fails, and a refused key or an unknown model, ends the batch with
-    JudgeError, so that its scores stay owed. A single prompt that the server rejects (400, 422) or
-    answers with something malformed has no reply (None).
+    Every request goes through a ``Ledger``: its worst case is reserved before it is sent, and what
+    was paid for once is not asked for again. Equal prompts of a batch are sent once.
+
+    Overload (429), server errors, timeouts and lost connections are tried again a finite number of
+    times: after what ``Retry-After`` says, else after a growing time with jitter. What then still
+    fails, a wait of more than a minute, a refused key, an unknown model and a reached cap end the
+    batch with JudgeError, so that its scores stay owed. A single prompt that the server rejects
+    (400, 422) or keeps answering with something malformed has no reply (None).
 
     Temperature is 0, but an API need not be deterministic.
     """
@@ -37,27 +36,27 @@ class HttpChat:
     def __init__(
         self,
         endpoint: Endpoint,
+        ledger: Ledger,
+        account: str = "api",
         *,
-        num_parallel: int = 8,
-        max_retries: int = 6,
-        timeout_s: float = 120.0,
         top_logprobs: int = 20,
     ) -> None:
         """Keep the settings; the key is read from the environment when a prompt is sent.
 
         Args:
-            endpoint: Address, model, and the variable that holds the key.
-            num_parallel: Most requests under way at one time.
-            max_retries: Tries after the first, per prompt.
-            timeout_s: Longest wait for one reply, in seconds.
+            endpoint: Address, model, price, and the variable that holds the key.
+            ledger: Where money is set aside and replies are kept.
+            account: Whose money of that ledger, e.g. a judge's key; ``endpoint.max_dollars`` caps
+                it unless the ledger holds a cap for it already.
             top_logprobs: How many first tokens ``yes_probabilities`` looks at; some servers allow
                 fewer than 20.
         """
         self.endpoint = endpoint
-        self._num_parallel = num_parallel
-        self._max_retries = max_retries
-        self._timeout_s = timeout_s
+        self.ledger = ledger
+        self._account = account
         self._top_logprobs = top_logprobs
+        if endpoint.max_dollars is not None:
+            ledger.set_cap(endpoint.max_dollars, account, keep=True)
 
     @property
     def identity(self) -> str:
@@ -70,30 +69,58 @@ class HttpChat:
         None where the reply carries no log-probabilities or neither word is among them. A word
         that is not among them counts as 0.
         """
-        return self._ask(
-            prompts, _yes_probability, max_tokens=1, logprobs=True, top_logprobs=self._top_logprobs
-        )
+        settings = {"max_tokens": 1, "logprobs": True, "top_logprobs": self._top_logprobs}
+        found = self._ask([_turns(p) for p in prompts], _yes_probability, settings)
+        return [None if value is None else float(value) for value in found]
 
     def complete(self, prompts: list[tuple[Message, ...]], max_tokens: int) -> list[str | None]:
         """Return one reply per prompt; None where the API gave no text."""
-        return self._ask(prompts, _text, max_tokens=max_tokens)
+        found = self._ask([_turns(p) for p in prompts], _text, {"max_tokens": max_tokens})
+        return [None if value is None else str(value) for value in found]
+
+    def next_probabilities(self, prompts: list[str], word: str) -> list[float | None]:
+        """Return P(``word``) as the first token after each prompt, from ``/completions``.
+
+        A word that is not among the most probable tokens that the server shows counts as 0, as in
+        the original of these judges (Lin et al. 2022). None where it shows none.
+        """
+
+        def read(body: Body) -> float | None:
+            shown = body["choices"][0]["logprobs"]["top_logprobs"][0]
+            chances = [math.exp(p) for token, p in shown.items() if _same_word(token, word)]
+            return math.fsum(chances) if shown else None
+
+        settings = {"max_tokens": 1, "logprobs": 5}
+        found = self._ask([{"prompt": prompt} for prompt in prompts], read, settings)
+        return [None if value is None else float(value) for value in found]
 
     def _ask(
-        self,
-        prompts: Sequence[tuple[Message, ...]],
-        read: Callable[[Any], T | None],
-        **settings: Any,
-    ) -> list[T | None]:
-        with self._client() as client, ThreadPoolExecutor(self._num_parallel) as pool:
+        self, contents: Sequence[Body], read: Read, settings: Body
+    ) -> list[str | float | None]:
+        settings = {"temperature": 0.0, **settings}
+        caller = Caller(self.endpoint, self.ledger, self._account)
+        with self._client() as client:
+            chat, plain = client.chat.completions, client.completions
+            asks = [
+                Ask(_create(plain if "prompt" in content else chat), content, settings, read)
+                for content in contents
+            ]
+            keys = [caller.key(ask) for ask in asks]
+            found = self._all(caller, dict(zip(keys, asks, strict=True)))
+        return [found[key] for key in keys]
 
-            def ask(prompt: tuple[Message, ...]) -> T | None:
-                return self._ask_one(client, prompt, read, settings)
-
-            futures = [pool.submit(ask, prompt) for prompt in prompts]
+    def _all(self, caller: Caller, asks: dict[str, Ask]) -> dict[str, str | float | None]:
+        with ThreadPoolExecutor(self.endpoint.num_parallel) as pool:
+            futures = {key: pool.submit(caller.value, ask) for key, ask in asks.items()}
             try:
-                return [future.result() for future in futures]
+                done, _ = wait(futures.values(), return_when=FIRST_EXCEPTION)
+                failed = [error for future in done if (error := future.exception()) is not None]
+                if failed:
+                    raise failed[0]
+                return {key: future.result() for key, future in futures.items()}
             finally:
                 # After a fatal error the prompts still waiting must not be sent (and paid).
+                caller.stop.set()
                 pool.shutdown(wait=True, cancel_futures=True)
 
     def _client(self) -> Any:
@@ -109,8 +136,8 @@ class HttpChat:
             return openai.OpenAI(
                 api_key=key,
                 base_url=self.endpoint.base_url,
-                max_retries=self._max_retries,
-                timeout=self._timeout_s,
+                max_retries=0,  # each try is paid for, so the ledger must see each
+                timeout=self.endpoint.timeout_s,
             )
         except ImportError:
             raise JudgeError(
@@ -118,59 +145,36 @@ class HttpChat:
                 hint="Install it with: pip install 'trimtab[judges]'.",
             ) from None
 
-    def _ask_one(
-        self,
-        client: Any,
-        prompt: tuple[Message, ...],
-        read: Callable[[Any], T | None],
-        settings: dict[str, Any],
-    ) -> T | None:
-        messages = [{"role": turn.role, "content": turn.content} for turn in prompt]
-        try:
-            reply = client.chat.completions.create(
-                model=self.endpoint.model, messages=messages, temperature=0.0, **settings
-            )
-            return read(reply)
-        except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
-            _log.warning("%s rejected a prompt: %s", self.identity, error)
-        except openai.APIStatusError as error:
-            raise JudgeError(
-                f"{self.identity} answered with status {error.status_code}.",
-                hint=_hint(error.status_code, self.endpoint),
-            ) from error
-        except openai.APIConnectionError as error:
-            raise JudgeError(
-                f"{self.identity} can't be reached: {error.__cause__ or error}.",
-                hint="Check base_url and the network.",
-            ) from error
-        except (openai.APIError, AttributeError, TypeError, ValueError) as error:
-            # The SDK does not check replies: a missing part shows only when it is read.
-            _log.warning("%s sent a malformed reply: %r", self.identity, error)
-        return None
+
+def _create(completions: Any) -> Callable[..., Any]:
+    created: Callable[..., Any] = completions.with_raw_response.create
+    return created
 
 
-def _hint(status: int, endpoint: Endpoint) -> str:
-    if status in (401, 403):
-        return f"Check the key in the environment variable {endpoint.api_key_env}."
-    if status == 404:
-        return f"Check base_url and whether the model {endpoint.model!r} is served there."
-    return "It was tried again as often as allowed; score again later."
+def _turns(prompt: tuple[Message, ...]) -> Body:
+    return {"messages": [{"role": turn.role, "content": turn.content} for turn in prompt]}
 
 
-def _text(reply: Any) -> str | None:
-    content = reply.choices[0].message.content if reply.choices else None
+def _text(body: Body) -> str | None:
+    content = body["choices"][0]["message"]["content"]
     return content if isinstance(content, str) else None
 
 
-def _yes_probability(reply: Any) -> float | None:
-    logprobs = reply.choices[0].logprobs if reply.choices else None
-    if logprobs is None or not logprobs.content:
-        return None
+def _yes_probability(body: Body) -> float | None:
+    shown = body["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
     mass = {"yes": 0.0, "no": 0.0}
-    for token in logprobs.content[0].top_logprobs or ():
-        # Some tokenizers mark the space before a word by a letter of their own.
-        word = token.token.strip(" \t\n\u0120\u2581").casefold()
+    for each in shown:
+        word = _bare(each["token"]).casefold()
         if word in mass:
-            mass[word] += math.exp(token.logprob)
+            mass[word] += math.exp(each["logprob"])
     total = mass["yes"] + mass["no"]
     return mass["yes"] / total if total > 0 and math.isfinite(total) else None
+
+
+def _same_word(token: str, word: str) -> bool:
+    return _bare(token) == word.strip()
+
+
+def _bare(token: str) -> str:
+    # Some tokenizers mark the space before a word by a letter of their own.
+    return token.strip(" \t\n\u0120\u2581")

@@ -40,6 +40,14 @@ class ScriptedChat:
         """Return each reply as P(yes); None where it is neither a number nor a clear verdict."""
         return [_as_probability(self._reply(prompt)) for prompt in prompts]
 
+    def next_probabilities(
+        self,
+        prompts: list[str],
+        word: str,  # noqa: ARG002
+    ) -> list[float | None]:
+        """Return each reply as P(yes); the script sees a text as one user turn."""
+        return self.yes_probabilities([(Message(role="user", content=each),) for each in prompts])
+
     def complete(
         self,
         prompts: list[tuple[Message, ...]],

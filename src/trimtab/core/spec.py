@@ -97,18 +97,43 @@ def _as_number(value: int | str) -> int | str:
     return int(value) if isinstance(value, str) and value.isdigit() else value
 
 
+class Price(Spec):
+    """What a model costs, in US dollars per million tokens.
+
+    Attributes:
+        input: Tokens of the prompt.
+        output: Tokens of the reply, those of hidden reasoning among them.
+    """
+
+    input: float = Field(ge=0)
+    output: float = Field(ge=0)
+
+
 class Endpoint(Spec):
     """An OpenAI-compatible chat API. The key itself never enters a configuration.
+
+    What stands below ``price`` changes no score and is no part of a judge's key.
 
     Attributes:
         base_url: Address up to and including the version, e.g. ``http://localhost:8000/v1``.
         model: The model's name there.
         api_key_env: Environment variable that holds the key; None for a server that wants none.
+        price: What it costs, or ``free``; a model without a price is refused.
+        max_dollars: Most that this judge may spend in one run, over all its attempts; a paid model
+            needs this or a cap of the run.
+        num_parallel: Most requests under way at one time.
+        max_retries: Tries after the first, per prompt.
+        timeout_s: Longest wait for one reply, in seconds.
     """
 
     base_url: str
     model: str
     api_key_env: str | None = "OPENAI_API_KEY"
+    price: Price | Literal["free"] = Field(exclude=True)
+    max_dollars: float | None = Field(default=None, ge=0, exclude=True)
+    num_parallel: int = Field(default=8, ge=1, exclude=True)
+    max_retries: int = Field(default=6, ge=0, exclude=True)
+    timeout_s: float = Field(default=120.0, gt=0, exclude=True)
 
     @field_validator("base_url")
     @classmethod
@@ -207,6 +232,7 @@ class ArtifactPlan(Spec):
         model_identity: Hash of weights, tokenizer and template.
         pairs: Key of the contrast pairs, see ``pairs/<key>.jsonl`` in the run directory; None for
             a condition, which is made from prompts.
+        select_pairs: Key of the select split's contrast pairs, if the fit needs them.
         seed: Seed of the fit.
         prompts: What a condition is made from.
     """
@@ -217,6 +243,7 @@ class ArtifactPlan(Spec):
     model: ModelSpec
     model_identity: str
     pairs: str | None
+    select_pairs: str | None = None
     seed: int = 0
     prompts: tuple[PromptSet, ...] = ()
 
@@ -273,6 +300,8 @@ class JudgePlan(Spec):
         model_identity: Hash of that model.
         measures: Only cells with these measures; None is all cells of the judge's output kind.
         fit: What it is fitted on first, if anything.
+        members: Keys of the judges whose votes it counts, if it is a panel; reports show the
+            panel's metrics in place of theirs.
     """
 
     key: str
@@ -283,6 +312,7 @@ class JudgePlan(Spec):
     model_identity: str | None = None
     measures: tuple[str, ...] | None = None
     fit: JudgeFit | None = None
+    members: tuple[str, ...] = ()
 
 
 class Plan(Spec):

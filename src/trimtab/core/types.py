@@ -223,6 +223,20 @@ class Chat(Protocol):
 
 
 @runtime_checkable
+class Continuer(Protocol):
+    """A language model that continues a text as it is, without any template: a fine-tuned judge."""
+
+    @property
+    def identity(self) -> str:
+        """Name and content hash of the model behind it; goes into the judge's key."""
+        ...
+
+    def next_probabilities(self, prompts: list[str], word: str) -> list[float | None]:
+        """Return P(first token of ``word``) after each prompt; None where it can't be read."""
+        ...
+
+
+@runtime_checkable
 class Embedder(Protocol):
     """A sentence encoder for similarity judges."""
 

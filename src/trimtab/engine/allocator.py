@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import mmap
 import platform
+from collections.abc import Sequence
 
 import torch
 
@@ -12,7 +14,7 @@ _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
 _LARGEST_FROM_HEAP = 32 * 2**20
-_MADV_HUGEPAGE = 14
+_LEAST_MAPPED = 2**20
 _MADV_PAGEOUT = 21
 
 
@@ -39,13 +41,18 @@ def page_out(tensor: torch.Tensor) -> None:
     _advise(tensor, _MADV_PAGEOUT)
 
 
-def use_huge_pages(tensor: torch.Tensor) -> torch.Tensor:
-    """Tell Linux to back ``tensor`` by huge pages, before it is written; return it.
+def new_zeros(like: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
+    """Return zeros for a cache, in the dtype and on the device of ``like``.
 
-    Writing one column of a large cache touches thousands of pages: fewer are faster.
+    On Linux a large one gets a mapping of its own, in huge pages: memory is given back when it
+    dies, wherever the heap has holes, and writing one column touches fewer pages.
     """
-    _advise(tensor, _MADV_HUGEPAGE)
-    return tensor
+    num_bytes = math.prod(shape) * like.element_size()
+    if platform.system() != "Linux" or like.device.type != "cpu" or num_bytes < _LEAST_MAPPED:
+        return like.new_zeros(tuple(shape))
+    block = mmap.mmap(-1, num_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    block.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(block, dtype=like.dtype).view(tuple(shape))
 
 
 def _advise(tensor: torch.Tensor, advice: int) -> None:

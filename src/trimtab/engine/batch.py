@@ -51,7 +51,7 @@ class DecodeBatch:
         self._primer = Primer(loaded, requests)
         self._inherit = 0 < self._primer.length <= _SHORT
         self._prompts = PrefixCache(num_layers, num_rows, loaded.layout.devices)
-        self._own = SuffixCache(num_layers, num_rows, most_new)
+        self._own = SuffixCache(num_layers, num_rows, most_new, loaded.dtype)
         self._requests: list[Request | None] = [None] * num_rows
         self._parts: dict[tuple[bytes, int | None, torch.device], Part] = {}
 

@@ -15,12 +15,13 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from trimtab.engine.allocator import use_huge_pages
+from trimtab.engine.allocator import new_zeros
 from trimtab.engine.attention import HIDDEN, KeyValue, Part
 from trimtab.engine.segments import Stage
 
-_PAGE = 32
-"""Tokens of a page: products over short, contiguous keys are the fastest in half precision."""
+_PAGE = {torch.bfloat16: 32}
+_USUAL_PAGE = 48
+"""Tokens of a page: what makes products over few, contiguous keys the fastest in each format."""
 
 
 def group(slot_T: np.ndarray, num_slots: int, device: torch.device) -> Part:
@@ -117,8 +118,8 @@ class PrefixCache:
             num_slots, length = max(num_slots, old[0].shape[0]), max(length, old[0].shape[2])
         heads = like_key.shape[1]
         # zeros: a slot that was never written must stay finite under its mask
-        key = like_key.new_zeros((num_slots, heads, length, like_key.shape[3]))
-        value = like_value.new_zeros((num_slots, heads, length, like_value.shape[3]))
+        key = new_zeros(like_key, (num_slots, heads, length, like_key.shape[3]))
+        value = new_zeros(like_value, (num_slots, heads, length, like_value.shape[3]))
         if old is not None:
             key[: old[0].shape[0], :, : old[0].shape[2]] = old[0]
             value[: old[1].shape[0], :, : old[1].shape[2]] = old[1]
@@ -184,12 +185,14 @@ class PrefixCache:
 class SuffixCache:
     """What each row wrote itself, one token per step, each row at its own pace.
 
-    Keys lie in pages of some tokens for all rows: pages that no row has reached are not read.
+    Keys and values lie in pages of some tokens for all rows: pages that no row has reached are not
+    read. Values lie as [B, K, D, tokens], the order that products with them read fastest.
     """
 
-    def __init__(self, num_layers: int, num_rows: int, capacity: int) -> None:
+    def __init__(self, num_layers: int, num_rows: int, capacity: int, dtype: torch.dtype) -> None:
         """Make an empty cache of ``capacity`` tokens for ``num_rows`` rows."""
         self._capacity = capacity
+        self._page = _PAGE.get(dtype, _USUAL_PAGE)
         self.step_B = np.zeros(num_rows, dtype=np.int64)
         self.first_B = np.zeros(num_rows, dtype=np.int64)
         self._pages: list[list[KeyValue]] = [[] for _ in range(num_layers)]
@@ -202,7 +205,7 @@ class SuffixCache:
     @property
     def _num_pages(self) -> int:
         """How many pages the longest row has reached."""
-        return int(self.step_B.max()) // _PAGE + 1
+        return int(self.step_B.max()) // self._page + 1
 
     def restart(self, rows: Sequence[int], first: Sequence[int]) -> None:
         """Forget what ``rows`` wrote; their next tokens are at the positions ``first``."""
@@ -217,24 +220,25 @@ class SuffixCache:
         """Store every row's next key and value; return all pages up to the longest row's."""
         pages = self._pages[layer]
         while len(pages) < self._num_pages:
-            pages.append((_page(key_BKD), _page(value_BKD)))
-        page_B, at_B = np.divmod(self.step_B, _PAGE)
+            key = new_zeros(key_BKD, (*key_BKD.shape[:2], self._page, key_BKD.shape[2]))
+            pages.append((key, new_zeros(value_BKD, (*value_BKD.shape, self._page))))
+        page_B, at_B = np.divmod(self.step_B, self._page)
         if (self.step_B == self.step_B[0]).all():
             key, value = pages[page_B[0]]
-            key[:, :, at_B[0]], value[:, :, at_B[0]] = key_BKD, value_BKD
+            key[:, :, at_B[0]], value[..., at_B[0]] = key_BKD, value_BKD
         else:
             for page in np.unique(page_B):
                 key, value = pages[page]
                 rows = np.flatnonzero(page_B == page)
                 row_N = torch.from_numpy(rows).to(key.device)
                 at_N = torch.from_numpy(at_B[rows]).to(key.device)
-                key[row_N, :, at_N], value[row_N, :, at_N] = key_BKD[row_N], value_BKD[row_N]
-        return pages[: self._num_pages]
+                key[row_N, :, at_N], value[row_N, :, :, at_N] = key_BKD[row_N], value_BKD[row_N]
+        return [(key, value.transpose(2, 3)) for key, value in pages[: self._num_pages]]
 
     def part(self, window: int | None, device: torch.device) -> Part:
         """Return how the rows' next tokens see their own, for blocks on ``device``."""
         num_rows = len(self.step_B)
-        age_BS = self.step_B[:, None] - np.arange(self._num_pages * _PAGE)
+        age_BS = self.step_B[:, None] - np.arange(self._num_pages * self._page)
         visible_BS = age_BS >= 0 if window is None else (age_BS >= 0) & (age_BS < window)
         if visible_BS.all():
             return Part(None, None, (num_rows, 1))
@@ -247,12 +251,6 @@ class SuffixCache:
         self.step_B, self.first_B = self.step_B[list(rows)], self.first_B[list(rows)]
         for layer, pages in enumerate(self._pages):
             self._pages[layer] = [(key[index], value[index]) for key, value in pages]
-
-
-def _page(like_BKD: torch.Tensor) -> torch.Tensor:
-    """Return an empty page [B, K, tokens, D]; zeros, to stay finite under a mask."""
-    num_rows, heads, dim = like_BKD.shape
-    return use_huge_pages(like_BKD.new_empty((num_rows, heads, _PAGE, dim))).zero_()
 
 
 def hide(visible: np.ndarray) -> np.ndarray:

@@ -45,10 +45,18 @@ def _capture_batch(
     reading = _read(loaded, requests, wants, limits)
     for i, (request, want) in enumerate(zip(requests, wants, strict=True)):
         result = reading.result(request.key, i)
-        if not (torch.isfinite(result.mean_LH).all() and torch.isfinite(result.norm_L).all()):
+        if not is_finite(result):
+            # alone, so that no row is given up for a neighbour's infinities
+            result = _read(loaded, [request], [want], limits).result(request.key, 0)
+        if not is_finite(result) and not want.allow_nonfinite:
             tokens = [*request.prompt, *want.continuation]
             raise locate(loaded, request.key, tokens, len(request.prompt), request.edits)
         yield result
+
+
+def is_finite(result: ActivationsResult) -> bool:
+    """Whether every number of ``result`` is finite."""
+    return bool(torch.isfinite(result.mean_LH).all() and torch.isfinite(result.norm_L).all())
 
 
 def _want(loaded: LoadedModel, request: Request) -> Activations:

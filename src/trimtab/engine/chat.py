@@ -16,7 +16,7 @@ _NO = ("No", " No", "no", " no", "NO", " NO")
 
 
 class LocalChat:
-    """Implements ``core.types.Chat`` on a local engine; never passes an edit."""
+    """Implements ``core.types.Chat`` and ``Continuer`` on a local engine; never passes an edit."""
 
     def __init__(self, engine: Engine) -> None:
         """Share ``engine``; several judges and the subject may use the same one."""
@@ -62,6 +62,25 @@ class LocalChat:
             assert isinstance(result, TextResult) and isinstance(result.key, int)
             texts[result.key] = result.text
         return [texts.get(i) for i in range(len(prompts))]
+
+    def next_probabilities(self, prompts: list[str], word: str) -> list[float | None]:
+        """Return P(first token of ``word``) after each prompt as it is; None if too long to read.
+
+        The token is the one that follows the prompt in the model's own tokenization, so that a
+        leading space of ``word`` is part of it where the tokenizer says so.
+        """
+        limit = self.engine.max_positions
+        requests = []
+        for i, prompt in enumerate(prompts):
+            turn = (Message(role="user", content=prompt),)
+            ids, words = self.engine.renderer.with_answers(turn, [word], "verbatim")
+            if limit is None or len(ids) + 1 <= limit:
+                requests.append(Request(i, tuple(ids), Options(((words[0][0],),))))
+        values: dict[int, float] = {}
+        for result in self.engine.run(requests):
+            assert isinstance(result, OptionsResult) and isinstance(result.key, int)
+            values[result.key] = math.exp(result.logprobs[0])
+        return [values.get(i) for i in range(len(prompts))]
 
     def _fitting(
         self, prompts: Sequence[tuple[Message, ...]], num_new: int

@@ -173,6 +173,7 @@ class Activations:
         stop: One past the last position read.
         site: Block outputs, or the attention heads' before they are mixed (see ``Edit``).
         each: Return every position's, too.
+        allow_nonfinite: Return values that are NaN or infinite; otherwise they are an error.
     """
 
     layers: tuple[int, ...]
@@ -181,6 +182,7 @@ class Activations:
     stop: int
     site: Site = "residual"
     each: bool = False
+    allow_nonfinite: bool = False
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, field_validator
 
@@ -22,7 +22,8 @@ class AdditiveConfig(GatedConfig):
     """Where a vector is added, and how much of it.
 
     Attributes:
-        layer: 0-based block whose output is edited.
+        layer: 0-based block whose output is edited; ``auto``: the one that the fit chose on the
+            select split, for interventions whose fit chooses.
         strength: How much; negative turns the direction round, 0 is exactly the baseline.
         unit: ``raw`` multiplies the vector as fitted; ``unit`` multiplies its unit vector, so that
             strength is the length of what is added; ``relative`` is that length as a fraction of
@@ -30,14 +31,14 @@ class AdditiveConfig(GatedConfig):
         positions: Where it acts, see ``engine.request.Positions``.
     """
 
-    layer: int = Field(ge=0)
+    layer: Annotated[int, Field(ge=0)] | Literal["auto"]
     strength: float = 0.0
     unit: Unit = "relative"
     positions: NamedPositions = "generated"
 
     def blocks(self) -> tuple[int, ...]:
         """Return every block that is read or edited, sorted."""
-        return (self.layer,)
+        return () if self.layer == "auto" else (self.layer,)
 
     @field_validator("strength")
     @classmethod
@@ -45,6 +46,20 @@ class AdditiveConfig(GatedConfig):
         if not math.isfinite(value):
             raise ValueError("the strength must be a finite number")
         return value
+
+
+def layer_of(config: AdditiveConfig, fitted: Fitted) -> int:
+    """Return the block to edit; raise ConfigError if it is ``auto`` and the fit chose none."""
+    if config.layer != "auto":
+        return config.layer
+    choice = fitted.info.get("layer_choice")
+    if choice is None:
+        raise ConfigError(
+            "layer: auto, but the vectors were fitted without a choice of layer.",
+            hint="Give `layer: auto` to the intervention that fits them, too.",
+        )
+    chosen: int = choice["chosen"]
+    return chosen
 
 
 def vector_at(fitted: Fitted, layer: int) -> torch.Tensor:
@@ -56,13 +71,19 @@ def vector_at(fitted: Fitted, layer: int) -> torch.Tensor:
     return fitted.tensors[name]
 
 
-def doses(config: AdditiveConfig, fitted: Fitted) -> dict[str, float]:
-    """Return ``config``'s strength in all three units; raise ConfigError for a zero vector."""
-    norm = float(vector_at(fitted, config.layer).norm())
-    residual = float(fitted.tensors[f"l{config.layer}.residual_norm"])
+def doses(
+    config: AdditiveConfig, fitted: Fitted, vector: torch.Tensor | None = None
+) -> dict[str, float]:
+    """Return the strength in all three units; raise ConfigError for a zero vector.
+
+    ``vector`` is what is added at strength 1; None is the fitted direction of the layer.
+    """
+    layer = layer_of(config, fitted)
+    norm = float((vector_at(fitted, layer) if vector is None else vector).norm())
+    residual = float(fitted.tensors[f"l{layer}.residual_norm"])
     if norm == 0.0:
         raise ConfigError(
-            f"The vector of layer {config.layer} is zero: its positive and negative answers do "
+            f"The vector of layer {layer} is zero: its positive and negative answers do "
             "not differ there."
         )
     length = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 from trimtab.core.folder import Folder
@@ -51,6 +52,8 @@ class FitContext:
         rendering: How the pairs' questions become prompts.
         seed: Seed of everything random in the fit.
         prompts: For a condition, prompts for which it holds and for which it does not.
+        select: Contrast pairs of the select split, if ``Intervention.selects`` asked for them.
+        folder: Where large files of the fit go; None is a temporary place.
     """
 
     engine: Engine
@@ -58,6 +61,8 @@ class FitContext:
     rendering: Rendering
     seed: int
     prompts: Sequence[LabelledPrompt] = ()
+    select: Sequence[ContrastPair] = ()
+    folder: Path | None = None
 
 
 @runtime_checkable
@@ -98,8 +103,15 @@ class Intervention(ABC, Generic[C]):
         """
         return None
 
+    def selects(self) -> bool:
+        """Whether ``fit`` needs the pairs of the select split, to choose or to measure."""
+        return False
+
     def check_pairs(self, pairs: Sequence[ContrastPair], rendering: Rendering) -> None:
-        """Raise DataError if ``fit`` can't use these pairs; planning asks before a model loads."""
+        """Raise DataError if ``fit`` can't use these pairs of one of its splits.
+
+        Planning asks before a model is loaded, for the fit split and, if ``selects``, the other.
+        """
         return
 
     def fit(self, context: FitContext) -> Fitted:

@@ -4,22 +4,25 @@ Panickssery et al., "Steering Llama 2 via Contrastive Activation Addition", arXi
 released, activations are read at the answer letter of A/B questions, and the vector is added at
 every position after the prompt. Here the place to read is a choice (``read``), any contrast pairs
 will do, several layers come from one pass, and the strength may be given relative to the residual
-norm; vectors are not rescaled across behaviours.
+norm; vectors are not rescaled across behaviours. Other estimators than the mean difference make
+other directions of the same length from the same activations.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from pydantic import NonNegativeInt
 
-from trimtab.core.errors import DataError
 from trimtab.core.lazy import lazy
 from trimtab.core.spec import Component
 from trimtab.core.types import ContrastPair, Rendering
 from trimtab.interventions import _estimators as estimators
-from trimtab.interventions._additive import AdditiveConfig, doses, vector_at
+from trimtab.interventions._additive import AdditiveConfig, doses, layer_of, vector_at
+from trimtab.interventions._layers import choose_layer
+from trimtab.interventions._pairs import PairRows, Read, read_pairs, require_two
+from trimtab.interventions._reliability import reliability
 from trimtab.interventions.base import FitContext, Fitted, Intervention
 
 if TYPE_CHECKING:
@@ -32,64 +35,73 @@ else:
 
 __all__ = ["Caa"]
 
-Read = Literal["answer_mean", "last", "letter"]
 
-
-class _Config(AdditiveConfig):
+class CaaConfig(AdditiveConfig):
     """How the vector is made; where and how strongly it is added.
 
     Attributes:
-        layers: Blocks to fit, in one pass; ``layer`` is added if it is missing.
+        layers: Blocks to fit, in one pass; ``layer`` is added if it is missing. With ``layer:
+            auto`` those to choose from; none are all.
         read: ``answer_mean`` averages over the answer's tokens; ``last`` reads its last token;
             ``letter`` reads the first token with a letter or digit in it, the A of ``(A)``.
+        estimator: ``mean_difference`` as published; ``pca``, the first principal direction of the
+            differences; ``probe``, a logistic regression of positive against negative answers.
+        drop_nonfinite: Leave out, and count, pairs whose activations are NaN or infinite.
     """
 
     layers: tuple[NonNegativeInt, ...] = ()
     read: Read = "answer_mean"
+    estimator: estimators.Estimator = "mean_difference"
+    drop_nonfinite: bool = False
 
     def blocks(self) -> tuple[int, ...]:
-        """Return every block that is fitted, sorted."""
-        return tuple(sorted({*self.layers, self.layer}))
+        """Return every block that is named, sorted."""
+        return tuple(sorted({*self.layers, *super().blocks()}))
+
+    def fitted_with(self) -> dict[str, Any]:
+        """Return what determines the vectors: where they are read, and how they are made."""
+        layers = list(self.blocks())
+        layer = "auto" if self.layer == "auto" else layers[0]
+        made = {"estimator": self.estimator, "drop_nonfinite": self.drop_nonfinite}
+        defaults = type(self).model_fields
+        others = {k: v for k, v in made.items() if v != defaults[k].default}
+        return {"layer": layer, "layers": layers, "read": self.read, **others}
 
 
-class Caa(Intervention[_Config]):
+class Caa(Intervention[CaaConfig]):
     """Adds ``strength`` times the mean difference of positive and negative answers' activations."""
 
-    Config = _Config
+    Config = CaaConfig
 
     def fitted_by(self) -> Component:
-        """Return what determines the vectors: the layers and where they are read."""
-        layers = list(self.config.blocks())
-        return Component(
-            name="caa",
-            config={"layer": layers[0], "layers": layers, "read": self.config.read},
-        )
+        """Return what determines the vectors: the layers, where they are read, the estimator."""
+        return Component(name="caa", config=self.config.fitted_with())
+
+    def selects(self) -> bool:
+        """Whether the layer is to be chosen."""
+        return self.config.layer == "auto"
 
     def check_pairs(self, pairs: Sequence[ContrastPair], _rendering: Rendering) -> None:
-        """Raise DataError for a single pair: it has no reliability."""
-        if len(pairs) < 2:
-            raise DataError(f"CAA needs at least 2 contrast pairs, there are {len(pairs)}.")
+        """Raise DataError for fewer than two pairs."""
+        require_two(pairs)
 
     def fit(self, context: FitContext) -> Fitted:
         """Return directions and residual norms of every layer, with their reliability."""
-        self.check_pairs(context.pairs, context.rendering)
-        layers = self.config.blocks()
-        requests: list[rq.Request] = []
-        for pair in context.pairs:
-            requests += _requests(context, pair, layers, self.config.read)
-        read = {r.key: r for r in context.engine.run(requests)}
-        difference_NLH = torch.stack(
-            [_mean(read[p.id, True]) - _mean(read[p.id, False]) for p in context.pairs]
-        )
-        norm_L = torch.stack([r.norm_L for r in _activations(read)]).double().mean(dim=0)
-        return _collect(context, layers, self.config.read, difference_NLH, norm_L)
+        config = self.config
+        layers = candidates(config, context)
+        with read_pairs(
+            context, context.pairs, layers, config.read, drop_nonfinite=config.drop_nonfinite
+        ) as rows:
+            choice = choose(config, context, rows)
+            kept = layers if choice is None else (choice["chosen"],)
+            return _collect(context, config, rows, kept, choice)
 
     def edits(self, fitted: Fitted | None) -> tuple[rq.Edit, ...]:
         """Return one edit: the vector of ``layer`` at the chosen strength and positions."""
         assert fitted is not None
-        vector = vector_at(fitted, self.config.layer)
+        layer = layer_of(self.config, fitted)
         raw = doses(self.config, fitted)["raw"]
-        return (rq.Edit(self.config.layer, vector, raw, self.config.positions),)
+        return (rq.Edit(layer, vector_at(fitted, layer), raw, self.config.positions),)
 
     def doses(self, fitted: Fitted | None) -> dict[str, float]:
         """Return the strength as ``raw``, ``unit`` and ``relative``."""
@@ -97,73 +109,58 @@ class Caa(Intervention[_Config]):
         return doses(self.config, fitted)
 
 
-def _requests(
-    context: FitContext, pair: ContrastPair, layers: tuple[int, ...], read: Read
-) -> list[rq.Request]:
-    """Return two reads: keys (pair id, whether positive)."""
-    renderer = context.engine.renderer
-    prompt, answers = renderer.with_answers(
-        pair.messages, [pair.positive, pair.negative], context.rendering, pair.preamble
-    )
-    requests = []
-    for answer, positive in zip(answers, (True, False), strict=True):
-        if not answer:
-            raise DataError(f"Contrast pair {pair.id!r} has an empty answer.")
-        first, stop = _span(renderer, answer, read)
-        want = rq.Activations(layers, tuple(answer), len(prompt) + first, len(prompt) + stop)
-        requests.append(rq.Request((pair.id, positive), tuple(prompt), want))
-    return requests
+def candidates(config: CaaConfig, context: FitContext) -> tuple[int, ...]:
+    """Return the blocks to read: those named, or all of them to choose from."""
+    return config.blocks() or tuple(range(context.engine.num_layers))
 
 
-def _span(renderer: Any, answer: Sequence[int], read: Read) -> tuple[int, int]:
-    """Return which of the answer's tokens are read."""
-    if read == "answer_mean":
-        return 0, len(answer)
-    if read == "last":
-        return len(answer) - 1, len(answer)
-    for i, token in enumerate(answer):
-        if any(c.isalnum() for c in renderer.decode([token])):
-            return i, i + 1
-    raise DataError(f"No token of the answer {renderer.decode(list(answer))!r} holds a letter.")
+def choose(config: CaaConfig, context: FitContext, rows: PairRows) -> dict[str, Any] | None:
+    """Return the choice of a layer with its scores; None if the configuration names it."""
+    if config.layer != "auto":
+        return None
+    with read_pairs(
+        context, context.select, rows.layers, config.read, drop_nonfinite=config.drop_nonfinite
+    ) as select:
+        return choose_layer(context, rows, select, config.estimator)
 
 
-def _mean(result: rq.Result) -> torch.Tensor:
-    assert isinstance(result, rq.ActivationsResult)
-    return result.mean_LH.double()
-
-
-def _activations(read: dict[Any, rq.Result]) -> list[rq.ActivationsResult]:
-    return [r for r in read.values() if isinstance(r, rq.ActivationsResult)]
+def about_fit(
+    context: FitContext, config: CaaConfig, rows: PairRows, choice: dict[str, Any] | None
+) -> dict[str, Any]:
+    """Return what ``artifact.json`` says of every fit on contrast pairs."""
+    chosen = {} if choice is None else {"layer_choice": choice}
+    return {
+        "method": config.estimator.replace("_", " "),
+        "index": "block_output_0based",
+        "read": config.read,
+        "rendering": context.rendering,
+        "num_pairs": len(rows.pairs),
+        "num_questions": len(set(rows.questions)),
+        "num_dropped": len(rows.dropped),
+        "dropped": rows.dropped,
+        **chosen,
+    }
 
 
 def _collect(
     context: FitContext,
+    config: CaaConfig,
+    rows: PairRows,
     layers: tuple[int, ...],
-    read: Read,
-    difference_NLH: torch.Tensor,
-    norm_L: torch.Tensor,
+    choice: dict[str, Any] | None,
 ) -> Fitted:
-    questions = [pair.question_id for pair in context.pairs]
     tensors: dict[str, torch.Tensor] = {}
     per_layer: dict[str, Any] = {}
-    for i, layer in enumerate(layers):
-        difference_NH = difference_NLH[:, i]
-        direction = estimators.mean_difference(difference_NH)
-        tensors[f"l{layer}.direction"] = direction.float()
-        tensors[f"l{layer}.residual_norm"] = norm_L[i].float()
-        units = estimators.by_question(difference_NH, questions)
+    for layer in layers:
+        positive_NH, negative_NH = rows.answers(layer)
+        direction_H = estimators.direction(config.estimator, positive_NH, negative_NH)
+        norm = rows.residual_norm(layer)
+        tensors[f"l{layer}.direction"] = direction_H.float()
+        tensors[f"l{layer}.residual_norm"] = torch.tensor(norm)
+        units = estimators.by_question(positive_NH - negative_NH, rows.questions)
         per_layer[str(layer)] = {
-            "vector_norm": float(direction.norm()),
-            "residual_norm": float(norm_L[i]),
-            "reliability": estimators.reliability(units, context.seed).as_dict(),
+            "vector_norm": float(direction_H.norm()),
+            "residual_norm": norm,
+            "reliability": reliability(units, context.seed).as_dict(),
         }
-    info = {
-        "method": "mean difference",
-        "index": "block_output_0based",
-        "read": read,
-        "rendering": context.rendering,
-        "num_pairs": len(questions),
-        "num_questions": len(set(questions)),
-        "layers": per_layer,
-    }
-    return Fitted(tensors, info)
+    return Fitted(tensors, {**about_fit(context, config, rows, choice), "layers": per_layer})

@@ -25,6 +25,7 @@ from trimtab.core.spec import Component
 from trimtab.core.types import ContrastPair, Rendering
 from trimtab.interventions._additive import NamedPositions
 from trimtab.interventions._gated import GatedConfig
+from trimtab.interventions._pairs import answer_tokens
 from trimtab.interventions.base import FitContext, Fitted, Intervention
 
 if TYPE_CHECKING:
@@ -146,9 +147,7 @@ def _read(context: FitContext) -> tuple[torch.Tensor, torch.Tensor, tuple[int, i
     layers = tuple(range(engine.num_layers))
     requests = []
     for pair in context.pairs:
-        prompt, answers = engine.renderer.with_answers(
-            pair.messages, [pair.positive, pair.negative], context.rendering, pair.preamble
-        )
+        prompt, answers = answer_tokens(context, pair)
         for right, answer in zip((True, False), answers, strict=True):
             length = len(prompt) + len(answer)
             want = rq.Activations(layers, tuple(answer), length - 1, length, "heads")

@@ -10,7 +10,7 @@ from trimtab.core.errors import ConfigError
 from trimtab.core.keys import derive_seed
 from trimtab.core.lazy import lazy
 from trimtab.core.spec import Component
-from trimtab.interventions._additive import AdditiveConfig, doses, vector_at
+from trimtab.interventions._additive import AdditiveConfig, doses, layer_of, vector_at
 from trimtab.interventions.base import INTERVENTIONS, Fitted, Intervention
 
 if TYPE_CHECKING:
@@ -53,14 +53,13 @@ class Random(Intervention[_Config]):
     def edits(self, fitted: Fitted | None) -> tuple[rq.Edit, ...]:
         """Return one edit with the drawn direction."""
         assert fitted is not None
-        vector = vector_at(fitted, self.config.layer)
-        generator = torch.Generator().manual_seed(
-            derive_seed("random", self.config.draw, self.config.layer)
-        )
+        layer = layer_of(self.config, fitted)
+        vector = vector_at(fitted, layer)
+        generator = torch.Generator().manual_seed(derive_seed("random", self.config.draw, layer))
         drawn = torch.randn(vector.shape, generator=generator, dtype=torch.float64)
         direction = (drawn / drawn.norm() * vector.double().norm()).float()
         raw = doses(self.config, fitted)["raw"]
-        return (rq.Edit(self.config.layer, direction, raw, self.config.positions),)
+        return (rq.Edit(layer, direction, raw, self.config.positions),)
 
     def doses(self, fitted: Fitted | None) -> dict[str, float]:
         """Return the strength as ``raw``, ``unit`` and ``relative``."""

@@ -7,26 +7,34 @@ trigger or a persona can't reach it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Generic, Literal, TypeVar
 
 from trimtab.core.folder import Folder
-from trimtab.core.spec import Endpoint, Metric, ModelSpec, Output, Spec
-from trimtab.core.types import Chat, Completion, Embedder, Energy, Sample
+from trimtab.core.spec import Component, Endpoint, Metric, ModelSpec, Output, Spec
+from trimtab.core.types import Chat, Completion, Continuer, Embedder, Energy, Sample
 
 C = TypeVar("C", bound=Spec)
 Need = Literal["none", "chat", "embedder", "energy"]
+EncoderKind = Literal["sentence", "bleurt"]
 
-Resource = Chat | Embedder | Energy | None
+Resource = Chat | Continuer | Embedder | Energy | None
 
 
 @dataclass(frozen=True)
 class Item:
-    """What a judge is asked to score."""
+    """What a judge is asked to score.
+
+    Attributes:
+        sample: The question, as the task has it.
+        completion: The answer.
+        votes: For a panel, the values that each of its members gave.
+    """
 
     sample: Sample
     completion: Completion
+    votes: tuple[Mapping[str, float | None], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -47,12 +55,14 @@ class Judge(ABC, Generic[C]):
         output: The kind of completion it scores.
         need: What it must be handed: nothing, a chat model, a sentence encoder, or an energy model
             that is fitted on the run's own completions.
+        encoder: Which kind of sentence encoder.
     """
 
     VERSION: ClassVar[int] = 1
     Config: type[C]
     output: Output = "text"
     need: Need = "none"
+    encoder: EncoderKind = "sentence"
 
     def __init__(self, config: C) -> None:
         """Keep ``config``; models are handed to ``score``."""
@@ -82,6 +92,11 @@ class Judge(ABC, Generic[C]):
     def endpoint(self) -> Endpoint | None:
         """The API it wants instead of a model of our own."""
         return None
+
+    @property
+    def members(self) -> tuple[Component, ...]:
+        """The judges whose votes it counts, if it is a panel; they score before it."""
+        return ()
 
     @property
     def fingerprint(self) -> dict[str, str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -22,7 +22,7 @@ from trimtab.core.errors import ConfigError, JudgeError, did_you_mean
 from trimtab.core.folder import extension_dirs
 from trimtab.core.keys import content_key
 from trimtab.core.spec import Endpoint, Metric, ModelSpec, Spec
-from trimtab.core.types import Chat, Message, Sample
+from trimtab.core.types import Chat, Continuer, Message, Sample
 from trimtab.judges.base import Item, Judge, Resource, Verdict
 from trimtab.text import verdicts
 
@@ -40,7 +40,8 @@ class RubricConfig(Spec):
     Attributes:
         rubric: Name of a file in ``judges/rubrics``, or the path of a ``.md`` file.
         model: The judge's model: an id, or a mapping with ``id``, ``dtype`` and so on; ``subject``
-            is the experiment's own model with edits off.
+            is the experiment's own model with edits off. Null is the rubric's own model, else the
+            subject.
         endpoint: An API to ask instead.
         mode: ``logits`` compares P(yes) and P(no) of the first token, so nothing is parsed;
             ``parsed`` reads the reply, for an API that gives no log-probabilities.
@@ -50,7 +51,7 @@ class RubricConfig(Spec):
     """
 
     rubric: str
-    model: ModelSpec | Literal["subject"] = "subject"
+    model: ModelSpec | Literal["subject"] | None = None
     endpoint: Endpoint | None = None
     mode: Literal["logits", "parsed"] = "logits"
     threshold: float | None = Field(default=0.5, ge=0.0, le=1.0)
@@ -63,7 +64,7 @@ class RubricConfig(Spec):
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        if self.endpoint is not None and self.model != "subject":
+        if self.endpoint is not None and self.model is not None:
             raise ValueError("model and endpoint can't both be given")
         if self.threshold is None and self.mode == "parsed":
             raise ValueError("mode 'parsed' gives verdicts alone, so threshold can't be null")
@@ -90,6 +91,11 @@ class RubricFile(Spec):
         examples: Shown before the item.
         role: The metric's role in reports.
         higher_is_better: Whether yes is good.
+        metric: Name of the metric; null is the file's name.
+        form: ``chat`` asks in turns, after the instructions; ``continue`` has a fine-tuned judge
+            continue the item as it stands, and the text below the front matter is for people.
+        word: What such a judge says for yes.
+        model: The model it was written for, if a configuration names none.
     """
 
     version: int
@@ -97,6 +103,16 @@ class RubricFile(Spec):
     examples: tuple[RubricExample, ...] = ()
     role: Literal["effect", "damage"] = "effect"
     higher_is_better: bool | None = True
+    metric: str | None = None
+    form: Literal["chat", "continue"] = "chat"
+    word: str = " yes"
+    model: ModelSpec | None = None
+
+    @model_validator(mode="after")
+    def _continues_alone(self) -> Self:
+        if self.form == "continue" and self.examples:
+            raise ValueError("a rubric of the form 'continue' has no examples")
+        return self
 
     @field_validator("item")
     @classmethod
@@ -117,7 +133,8 @@ class Rubric(Judge[RubricConfig]):
     P(yes) / (P(yes) + P(no)). The question is the sample's own, never the edited prompt. A reply
     that is neither yes nor no is unscored and kept as the reason. The threshold on P(yes) of the
     first token is that of TruthfulQA's judges (Lin et al. 2022), which are fine-tuned models and
-    see no reference answers.
+    see no reference answers: the rubrics ``truth_finetuned`` and ``info_finetuned``. For a rubric
+    of that form ``truth_p`` is P(" yes") among all tokens.
     """
 
     Config = RubricConfig
@@ -127,9 +144,15 @@ class Rubric(Judge[RubricConfig]):
         """Read the rubric file; raise ConfigError if it is missing or malformed."""
         super().__init__(config)
         path = _find(config.rubric)
-        self._name = path.stem
         text = path.read_text(encoding="utf-8")
         self._file, instructions = _parse(text, path)
+        self._name = self._file.metric or path.stem
+        if self._file.form == "continue" and config.mode == "parsed":
+            raise ConfigError(
+                f"The rubric {config.rubric!r} is continued by a fine-tuned judge and has no reply "
+                "to parse.",
+                hint="Leave out `mode: parsed`.",
+            )
         self._hash = content_key(text)
         self._instructions = instructions
 
@@ -146,7 +169,9 @@ class Rubric(Judge[RubricConfig]):
 
     @property
     def model(self) -> ModelSpec | None:
-        """The configured model; None for the subject and for an endpoint."""
+        """The configured model, else the rubric's; None for the subject and for an endpoint."""
+        if self.config.model is None:
+            return None if self.config.endpoint else self._file.model
         return None if self.config.model == "subject" else self.config.model
 
     @property
@@ -176,24 +201,27 @@ class Rubric(Judge[RubricConfig]):
             turns.append(Message(role="assistant", content="yes" if example.verdict else "no"))
         return (*turns, Message(role="user", content=asked[-1]))
 
+    def text(self, item: Item) -> str:
+        """Return what a fine-tuned judge continues: the item with its texts as they are.
+
+        The published prompts quote nothing, so an answer that imitates the end of the prompt can
+        fool such a judge. Only blank space around the answer is cut; an empty one stays empty.
+        """
+        return _fill(self._file.item, _item_values(item, quote=str.strip))
+
     def score(self, items: Sequence[Item], resource: Resource) -> list[Verdict]:
         """Ask about all items that have an answer at once.
 
         Raises:
-            JudgeError: ``resource`` is no chat model, or gives the wrong number of replies.
+            JudgeError: ``resource`` is not the kind of model that the rubric needs, or gives the
+                wrong number of replies.
         """
-        if not isinstance(resource, Chat):
-            raise JudgeError(f"The judge 'rubric' ({self._name}) was given no chat model.")
         problems = [self._problem(item) for item in items]
-        prompts = [
-            self.prompt(item)
-            for item, problem in zip(items, problems, strict=True)
-            if problem is None
-        ]
-        given = self._ask(resource, prompts) if prompts else []
-        if len(given) != len(prompts):
+        asked = [i for i, problem in zip(items, problems, strict=True) if problem is None]
+        given = self._ask(resource, asked)
+        if len(given) != len(asked):
             raise JudgeError(
-                f"{resource.identity} gave {len(given)} replies to {len(prompts)} prompts."
+                f"The judge's model gave {len(given)} replies to {len(asked)} prompts."
             )
         answered = iter(given)
         return [next(answered) if p is None else self.unscored(p) for p in problems]
@@ -205,10 +233,21 @@ class Rubric(Judge[RubricConfig]):
             return "the sample has no correct_answers and no target, which the rubric shows"
         return None
 
-    def _ask(self, chat: Chat, prompts: list[tuple[Message, ...]]) -> list[Verdict]:
+    def _ask(self, model: Resource, items: list[Item]) -> list[Verdict]:
+        if self._file.form == "continue":
+            if not isinstance(model, Continuer):
+                raise JudgeError(f"The judge 'rubric' ({self._name}) was given no language model.")
+            texts = [self.text(item) for item in items]
+            found = model.next_probabilities(texts, self._file.word) if texts else []
+            return [self._from_probability(p) for p in found]
+        if not isinstance(model, Chat):
+            raise JudgeError(f"The judge 'rubric' ({self._name}) was given no chat model.")
+        prompts = [self.prompt(item) for item in items]
+        if not prompts:
+            return []
         if self.config.mode == "logits":
-            return [self._from_probability(p) for p in chat.yes_probabilities(prompts)]
-        return [self._from_reply(r) for r in chat.complete(prompts, self.config.max_tokens)]
+            return [self._from_probability(p) for p in model.yes_probabilities(prompts)]
+        return [self._from_reply(r) for r in model.complete(prompts, self.config.max_tokens)]
 
     def _from_probability(self, p: float | None) -> Verdict:
         if p is None or not math.isfinite(p):
@@ -265,7 +304,8 @@ def _fill(template: str, values: dict[str, str]) -> str:
     return _PLACEHOLDER.sub(lambda match: values[match[1]], template)
 
 
-def _item_values(item: Item) -> dict[str, str]:
+def _item_values(item: Item, quote: Callable[[str], str] | None = None) -> dict[str, str]:
+    quote = quote or _quote
     sample = item.sample
     turns = sample.messages
     question = (
@@ -274,10 +314,10 @@ def _item_values(item: Item) -> dict[str, str]:
         else "\n".join(f"{turn.role}: {turn.content}" for turn in turns)
     )
     return {
-        "question": _quote(question),
-        "answer": _quote(item.completion.text or ""),
-        "correct_answers": _quote_all(_correct_answers(sample)),
-        "incorrect_answers": _quote_all(_strings(sample.metadata.get("incorrect_answers"))),
+        "question": quote(question),
+        "answer": quote(item.completion.text or ""),
+        "correct_answers": _quote_all(_correct_answers(sample), quote),
+        "incorrect_answers": _quote_all(_strings(sample.metadata.get("incorrect_answers")), quote),
     }
 
 
@@ -310,5 +350,5 @@ def _quote(text: str) -> str:
     return _SPECIAL.sub(lambda match: f"\\u{ord(match[0]):04x}", quoted)
 
 
-def _quote_all(texts: Sequence[str]) -> str:
-    return "; ".join(map(_quote, texts)) or "none"
+def _quote_all(texts: Sequence[str], quote: Callable[[str], str] = _quote) -> str:
+    return "; ".join(map(quote, texts)) or "none"

@@ -42,17 +42,19 @@ class TextHealth(ItemJudge[TextHealthConfig]):
     def verdict(self, item: Item) -> Verdict:
         """Score an item that has an answer; see the class."""
         text = item.completion.text or ""
+        counted = item.completion.num_tokens > 0 or not text
         return Verdict(
-            {
+            error=None if counted else "the completion does not say how many tokens it has",
+            values={
                 "words": float(num_words(text)),
-                "tokens": float(item.completion.num_tokens),
+                "tokens": float(item.completion.num_tokens) if counted else None,
                 "repetition": repetition(text),
                 "empty": float(is_empty(text)),
                 "truncated": float(item.completion.finish_reason == "length"),
                 "follow_up": float(asks_follow_up(text)),
                 "refusal": float(looks_refusal(text)),
                 "collapsed": float(is_collapsed(text)),
-            }
+            },
         )
 
 

@@ -31,6 +31,7 @@ _MASK_AS_DICT = {
     "qwen3": True,
 }
 _HEAD_MIXERS = ("self_attn.o_proj", "attn.c_proj", "attention.dense", "attn.attention.out_proj")
+_NORMS = ("norm", "ln_f", "final_layer_norm")
 # Bodies that force their output into the shape of their input.
 _FIXED_LENGTH = ("gpt2", "gpt_neo")
 _SOFT_CAPPED = ("gemma2", "gemma3_text")
@@ -97,6 +98,27 @@ class Layout:
         logits: torch.Tensor = self.lm_head(h_BTD)
         cap = self.final_logit_softcap
         return logits if cap is None else cap * torch.tanh(logits / cap)
+
+    @torch.no_grad()
+    def lens(self, h_BTD: torch.Tensor) -> torch.Tensor:
+        """Return logits_BTV of a block's output: final norm and head (a logit lens).
+
+        Raises:
+            ModelError: The body has no final norm by a name that is known.
+        """
+        norms = [
+            norm
+            for name in _NORMS
+            if isinstance(norm := getattr(self.text_model, name, None), nn.Module)
+        ]
+        if len(norms) != 1:
+            raise ModelError(
+                f"{type(self.text_model).__name__} has no final norm by a known name "
+                f"({', '.join(_NORMS)}).",
+                hint="Name the layer in place of `layer: auto`.",
+            )
+        normed: torch.Tensor = norms[0](h_BTD.to(device_of(norms[0], "the final norm")))
+        return self.logits(normed.to(self.head_device))
 
 
 def find_layout(model: PreTrainedModel) -> Layout:

@@ -7,7 +7,8 @@ task, and the perplexity of held-out prose under the same edits.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -15,8 +16,9 @@ from trimtab.core.errors import ConfigError
 from trimtab.core.spec import Component, Role, Spec
 from trimtab.core.types import SamplingParams
 from trimtab.interventions._additive import NamedPositions, Unit
+from trimtab.interventions._estimators import Estimator
+from trimtab.interventions._pairs import Read
 from trimtab.interventions.base import INTERVENTIONS
-from trimtab.interventions.caa import Read
 from trimtab.models.load import ResolvedModel
 from trimtab.recipes.base import Recipe, RecipeConfig
 from trimtab.runs.planning import PlannedRun, Planner
@@ -47,24 +49,50 @@ class _Steering(Spec):
     """The vector and how it is used.
 
     Attributes:
-        layer: 0-based block; null takes the preset of the model, else half the depth.
+        layer: 0-based block; null takes the preset of the model, else half the depth; ``auto``
+            chooses on the select split.
         read: Where activations are read, see the intervention ``caa``.
+        estimator: How the direction is made, see the intervention ``caa``.
         positions: Where the vector is added.
         unit: Unit of the strengths: raw, unit or relative.
         strengths: Both signs; 0 is added as a control.
+        drop_nonfinite: Leave out, and count, pairs whose activations are NaN or infinite.
     """
 
-    layer: int | None = Field(default=None, ge=0)
+    layer: Annotated[int, Field(ge=0)] | Literal["auto"] | None = None
     read: Read = "answer_mean"
+    estimator: Estimator = "mean_difference"
     positions: NamedPositions = "generated"
     unit: Unit = "relative"
     strengths: tuple[float, ...] = (-0.4, -0.2, 0.2, 0.4, 0.6)
+    drop_nonfinite: bool = False
 
     @field_validator("strengths")
     @classmethod
     def _no_zero(cls, value: tuple[float, ...]) -> tuple[float, ...]:
         if not value or 0 in value or len(set(value)) < len(value):
             raise ValueError("strengths must be distinct and not 0 (strength 0 is always added)")
+        return value
+
+
+class _Bank(Spec):
+    """Vectors from random subsets of the questions, whose spread goes into the interval.
+
+    Attributes:
+        vectors: Vectors at each size; 0 leaves the bank out.
+        sizes: Questions per vector.
+        strengths: Their strengths; null takes the steering strengths.
+    """
+
+    vectors: int = Field(default=0, ge=0)
+    sizes: tuple[int, ...] = (50,)
+    strengths: tuple[float, ...] | None = None
+
+    @field_validator("vectors")
+    @classmethod
+    def _not_one(cls, value: int) -> int:
+        if value == 1:
+            raise ValueError("one vector has no spread: ask for 2 or more, or 0 for no bank")
         return value
 
 
@@ -92,6 +120,7 @@ class _Config(RecipeConfig):
         heldout: Configuration of the task ``heldout``.
         measures: What each condition is measured on.
         steering: The vector and its strengths.
+        bank: Several vectors in the place of one.
         controls: Prompt and random directions.
         conditions: Further interventions by the name of their condition, e.g. ``dac: {name: dac}``.
             Each is measured wherever it can act: one that only steers texts has no options.
@@ -104,6 +133,7 @@ class _Config(RecipeConfig):
     heldout: dict[str, Any] = Field(default_factory=dict)
     measures: tuple[Measure, ...] = ("generation", "options", "two_option", "heldout")
     steering: _Steering = _Steering()
+    bank: _Bank = _Bank()
     controls: _Controls = _Controls()
     conditions: dict[str, Component] = Field(default_factory=dict)
     sampling: SamplingParams | None = None
@@ -199,6 +229,7 @@ class TruthfulQASteering(Recipe[_Config]):
             role = "treatment" if strength else "zero"
             where = {"series": "caa", "dose": strength, "unit": steering.unit, "layer": layer}
             add(f"caa {strength:+g}", role, _vector("caa", layer, strength, steering), **where)
+        self._add_bank(add, layer)
         like = _vector("caa", layer, 0.0, steering)
         sizes = sorted({abs(strength) for strength in steering.strengths})
         for strength in controls.random_strengths or sizes:
@@ -217,14 +248,40 @@ class TruthfulQASteering(Recipe[_Config]):
                 acting = INTERVENTIONS.build(component.name, component.config).config
                 add(label, _role(acting), component, **_coordinates(label, acting, steering))
 
+    def _add_bank(self, add: Callable[..., None], layer: int | str) -> None:
+        """Add a condition for each vector of the bank, at each strength and size."""
+        steering, bank = self.config.steering, self.config.bank
+        for size in bank.sizes if bank.vectors else ():
+            for strength in sorted(bank.strengths or steering.strengths):
+                for k in range(bank.vectors):
+                    made = {"sizes": list(bank.sizes), "vectors": bank.vectors}
+                    chosen = {**made, "size": size, "vector": k}
+                    where = {
+                        "series": f"bank of {size}",
+                        "dose": strength,
+                        "unit": steering.unit,
+                        "layer": layer,
+                        "size": size,
+                        "vector": k,
+                    }
+                    drawn = _vector("bank", layer, strength, steering, **chosen)
+                    add(f"bank of {size} {strength:+g} #{k + 1}", "treatment", drawn, **where)
 
-def _vector(name: str, layer: int, strength: float, steering: _Steering, **more: Any) -> Component:
+
+def _vector(
+    name: str, layer: int | str, strength: float, steering: _Steering, **more: Any
+) -> Component:
+    made: dict[str, Any] = {"read": steering.read}
+    if steering.estimator != "mean_difference":
+        made["estimator"] = steering.estimator
+    if steering.drop_nonfinite:
+        made["drop_nonfinite"] = True
     config = {
         "layer": layer,
         "strength": strength,
         "unit": steering.unit,
         "positions": steering.positions,
-        **({"read": steering.read} if name == "caa" else {}),
+        **(made if name != "random" else {}),
         **more,
     }
     return Component(name=name, config=config)
@@ -241,8 +298,9 @@ def _coordinates(label: str, config: Spec, steering: _Steering) -> dict[str, Any
     """Return where a further condition stands: its strength, unit and layer, if it has them."""
     names = {"strength": "dose", "unit": "unit", "layer": "layer"}
     found = {place: getattr(config, name, None) for name, place in names.items()}
-    if found["unit"] != steering.unit:
-        # the random directions are controls of equal length in one unit only
+    if found["unit"] != steering.unit or found["layer"] == "auto":
+        # the random directions are controls of equal length in one unit only, and two automatic
+        # choices need not choose the same layer
         found["layer"] = None
     return {"series": label, **{k: v for k, v in found.items() if v is not None}}
 

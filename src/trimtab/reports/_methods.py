@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from trimtab.reports._source import RunSource
@@ -129,13 +129,14 @@ def artifact_table(run: RunSource) -> Table:
     rows = []
     for artifact in run.plan.artifacts:
         info = run.artifact_info(artifact.key) or {}
+        lost = info.get("num_dropped", 0)
         for layer, found in sorted(info.get("layers", {}).items(), key=lambda item: int(item[0])):
             trust = found["reliability"]
             figures = (trust[name] for name in _TRUST)
             rows.append(
                 (
                     f"{artifact.component.name}, block {layer}",
-                    str(info["num_pairs"]),
+                    str(info["num_pairs"]) + (f", {lost} left out" if lost else ""),
                     str(info["num_questions"]),
                     f"{found['vector_norm']:.3g}",
                     f"{found['residual_norm']:.3g}",
@@ -147,9 +148,77 @@ def artifact_table(run: RunSource) -> Table:
     note = (
         "Mean cosine: between the differences of single questions. Halves: cosine of the means of "
         "two random halves, measured and as the mean cosine predicts. To the population: the "
-        "cosine this many questions are expected to reach with endlessly many."
+        "cosine this many questions are expected to reach with endlessly many. Left out: pairs "
+        "whose activations are NaN or infinite."
     )
     return Table("vectors", "Vectors", (*columns, *trusts), tuple(rows), note)
 
 
+def bank_table(run: RunSource) -> Table | None:
+    """Return each bank's reliability, measured and predicted, and its steerability."""
+    rows = []
+    for artifact, layer, found in _fitted_layers(run):
+        if "curve" not in found:
+            continue
+        needed, steered = found["questions_needed"], found["steerability"] or {}
+        curve = {point["n"]: point for point in found["curve"]}
+        for size in found["sizes"]:
+            # two disjoint sets exist only up to half of the questions
+            point = curve.get(min(size["asked"], max(curve, default=0)))
+            rows.append(
+                (
+                    f"{artifact}, block {layer}",
+                    str(size["used"]),
+                    f"{size['mean_cosine']:.3f}",
+                    "" if point is None else str(point["n"]),
+                    *("" if point is None else f"{point[x]:.3f}" for x in _CURVE),
+                    *("never" if needed[c] is None else str(needed[c]) for c in ("0.9", "0.95")),
+                    "" if not steered else f"{steered['mean']:.3g} (sd {steered['sd']:.3g})",
+                    "" if not steered else f"{100 * steered['anti_steered']:.0f} %",
+                )
+            )
+    if not rows:
+        return None
+    columns = ("bank", "questions", "cosine of vectors", "disjoint sets of", "cosine, measured")
+    more = ("cosine, predicted", "for 0.9", "for 0.95", "steerability", "anti-steered")
+    note = (
+        "Questions: in each vector. Cosine of vectors: mean over pairs of the bank's vectors, "
+        "which share questions. Disjoint sets: cosine between the means of two of them, measured, "
+        "and as the mean cosine of single questions predicts. For 0.9, 0.95: questions that give "
+        "a vector that cosine with endlessly many's. Steerability: change of log P(positive) - log "
+        "P(negative) in nats per multiple of the vector, mean over pairs; anti-steered: pairs "
+        "where it is negative."
+    )
+    return Table("bank", "Vector bank", (*columns, *more), tuple(rows), note)
+
+
+def layer_table(run: RunSource) -> Table | None:
+    """Return why a layer was chosen; None where every layer was named."""
+    rows, reasons = [], []
+    for artifact in run.plan.artifacts:
+        choice = (run.artifact_info(artifact.key) or {}).get("layer_choice")
+        if choice is None:
+            continue
+        reasons.append(f"{artifact.component.name}: {choice['why']}.")
+        for layer, score in sorted(choice["scores"].items(), key=lambda item: int(item[0])):
+            mark = " (chosen)" if int(layer) == choice["chosen"] else ""
+            figures = (score[name] for name in ("probe", "transfer", "lens", "mean_rank"))
+            name = f"{artifact.component.name}, block {layer}{mark}"
+            rows.append((name, *(f"{x:.3f}" for x in figures)))
+    if not rows:
+        return None
+    columns = ("layer", "probe accuracy", "cosine to fit vector", "logit lens", "mean rank")
+    note = "Measured on the select split; the test split was not seen. " + " ".join(reasons)
+    return Table("layers", "Choice of layer", columns, tuple(rows), note)
+
+
+def _fitted_layers(run: RunSource) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Yield (intervention, layer, what is known) of every fitted layer."""
+    for artifact in run.plan.artifacts:
+        layers = (run.artifact_info(artifact.key) or {}).get("layers", {})
+        for layer, found in sorted(layers.items(), key=lambda item: int(item[0])):
+            yield artifact.component.name, layer, found
+
+
+_CURVE = ("measured", "predicted")
 _TRUST = ("mean_cosine", "split_half_measured", "split_half_predicted", "population_cosine")

@@ -70,7 +70,7 @@ def strength_points(summary: dict[str, Any]) -> list[Point]:
         for title, measure, metric, key in row:
             for condition in summary["conditions"]:
                 found = _value(summary, measure, metric, key, condition)
-                if found is None or condition["group"] == "pooled":
+                if found is None or condition["group"] in ("pooled", "vector"):
                     continue
                 factor, n = (1.0 if key else scale(metric)), found[2]
                 points.append(_point(title, condition, _dose(condition), found, factor, n))
@@ -97,7 +97,7 @@ def tradeoff_points(summary: dict[str, Any]) -> tuple[str, str, list[Point]] | N
         found = entry and entry["metrics"][metric["id"]].get("vs_baseline")
         across = _value(summary, side_measure, side_metric, key, condition)
         # Single draws are what a reader should see; their pool would draw over them.
-        if found and across and condition["group"] != "pooled":
+        if found and across and condition["group"] not in ("pooled", "vector"):
             y = (found["difference"], found["interval"], found["n"])
             points.append(_point(side, condition, across[0], y, scale(metric), found["n"]))
     if not points:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from trimtab.core.spec import Cell, JudgePlan, Metric
@@ -48,6 +48,7 @@ class ConditionRows:
         completions: Those that exist, by key.
         values: Metric id -> row -> value; rows without a value are left out.
         units: Metric id -> unit -> mean of the unit's values.
+        parts: The conditions it is pooled from, if it is; empty otherwise.
     """
 
     cells: list[Cell]
@@ -55,6 +56,7 @@ class ConditionRows:
     completions: dict[RowKey, Completion] = field(default_factory=dict)
     values: dict[str, dict[RowKey, float]] = field(default_factory=dict)
     units: dict[str, dict[str, float]] = field(default_factory=dict)
+    parts: list[ConditionRows] = field(default_factory=list)
 
 
 @dataclass
@@ -103,9 +105,14 @@ def read_blocks(run: RunSource) -> list[Block]:
     return list(blocks.values())
 
 
-def _metrics(cell: Cell, judges: Iterable[JudgePlan]) -> list[MetricRef]:
+def _metrics(cell: Cell, judges: Sequence[JudgePlan]) -> list[MetricRef]:
+    # a panel stands for its members, whose verdicts are in the table of agreement
+    members = {key for judge in judges for key in judge.members}
     given = [
-        (judge, metric) for judge in judges if applies(judge, cell) for metric in judge.metrics
+        (judge, metric)
+        for judge in judges
+        if judge.key not in members and applies(judge, cell)
+        for metric in judge.metrics
     ]
     names = [metric.name for _, metric in given]
     refs = [

@@ -131,3 +131,8 @@ class RunSource(Protocol):
     def judges(self) -> Sequence[JudgePlan]:
         """Return the judges whose scores belong to the run."""
         ...
+
+    @property
+    def judge_checks(self) -> Sequence[Mapping[str, Any]]:
+        """What checks against human labels found, one entry per judge and metric."""
+        ...

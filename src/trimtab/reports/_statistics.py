@@ -14,7 +14,7 @@ from trimtab.stats.paired import holm, paired_difference
 CONFIDENCE = 0.95
 SIGNIFICANCE = 0.05
 # Half-widths of a 95 % interval that a true difference must span to be found with 80 % power.
-_POWER_FACTOR = (1.959964 + 0.841621) / 1.959964
+POWER_FACTOR = (1.959964 + 0.841621) / 1.959964
 
 
 def estimate(
@@ -63,7 +63,7 @@ def compare(
         "wins": found.wins,
         "losses": found.losses,
         "ties": found.ties,
-        "mde": _POWER_FACTOR * (interval[1] - interval[0]) / 2 if interval else None,
+        "mde": POWER_FACTOR * (interval[1] - interval[0]) / 2 if interval else None,
     }
 
 

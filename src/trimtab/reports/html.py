@@ -123,7 +123,7 @@ def inline_svg(path: Path) -> str:
 
 def _folded(table: Table) -> bool:
     """Whether a table is long enough to be shown only when asked for."""
-    return table.name == "verdicts" or table.name.startswith("against_")
+    return table.name in ("verdicts", "categories") or table.name.startswith("against_")
 
 
 def _worst(gates: Sequence[GateLike]) -> str:
@@ -137,7 +137,10 @@ def _shown_first(summary: dict[str, Any]) -> list[str]:
     groups = {"baseline", "prompt"}
     shown = [c["condition"] for c in summary["conditions"] if c["group"] in groups]
     treatments = [c["condition"] for c in summary["conditions"] if c["group"] == "treatment"]
-    return [*shown, *([best] if best else treatments[:1]), *treatments[-1:]]
+    members = {c["condition"]: c["members"][:1] for c in summary["conditions"] if "members" in c}
+    chosen = [*([best] if best else treatments[:1]), *treatments[-1:]]
+    # a pool has no answers of its own
+    return [*shown, *(label for name in chosen for label in members.get(name, [name]))]
 
 
 def _cards(summary: dict[str, Any]) -> list[tuple[str, str, str]]:

@@ -11,11 +11,14 @@ from trimtab.core.spec import Cell
 from trimtab.core.types import Completion
 from trimtab.reports._adaptive import adaptive
 from trimtab.reports._candidates import read_candidates
+from trimtab.reports._categories import categories
+from trimtab.reports._judging import add_corrections, agreements
 from trimtab.reports._rerankers import summarise_rerankers
 from trimtab.reports._rows import NLL, Block, ConditionRows, MetricRef, mean_by_unit, read_blocks
 from trimtab.reports._source import RunSource
 from trimtab.reports._statistics import CONFIDENCE, compare, correct, estimate, seed_for
-from trimtab.reports._verdicts import finding, verdicts
+from trimtab.reports._vectors import pools_of_vectors, widen
+from trimtab.reports._verdicts import best_treatment, finding, headline_metric, verdicts
 from trimtab.reports.selection import summarise_sets
 
 VERSION = 1
@@ -35,6 +38,9 @@ def summarise(run: RunSource) -> dict[str, Any]:
         ``families``: how many tests each Holm correction counts.
         ``selection``: what choosing among several candidates gains, see ``selection``.
         ``rerankers``: what the run's energy models were fitted on, with training curves.
+        ``agreement`` and ``judge_checks``: what the judges are worth; rates of checked judges
+        have ``corrected`` beside them.
+        ``categories``: the headline metric by category.
         ``verdicts`` and ``finding``: the same in plain words.
     """
     blocks = read_blocks(run)
@@ -52,13 +58,33 @@ def summarise(run: RunSource) -> dict[str, Any]:
         "conditions": conditions,
         "measures": measures,
         "families": families,
+        "agreement": agreements(run, blocks),
+        "judge_checks": add_corrections(measures, run.judge_checks),
     }
+    summary["categories"] = _categories(summary, blocks, conditions)
     summary["verdicts"] = verdicts(summary)
     summary["selection"] = summarise_sets(read_candidates(run, blocks), run.plan.seed)
     summary["rerankers"] = summarise_rerankers(run)
     summary["finding"] = finding(summary)
     rounded: dict[str, Any] = _rounded(summary)
     return rounded
+
+
+def _categories(
+    summary: dict[str, Any], blocks: list[Block], conditions: list[dict[str, Any]]
+) -> dict[str, Any] | None:
+    """Return the headline metric by category for the prompt and the best treatment."""
+    chosen, best = headline_metric(summary), best_treatment(summary)
+    if chosen is None:
+        return None
+    name, metric = chosen
+    block = next(block for block in blocks if block.name == name)
+    measured = _with_pools(block, conditions)
+    prompts = [c["condition"] for c in conditions if c["group"] == "prompt"]
+    shown = {c: measured[c] for c in (*prompts, best) if c is not None and c in measured}
+    base = measured.get(summary["baseline"])
+    rows = categories(block, metric["id"], base, shown, summary["seed"])
+    return {"measure": name, "metric": metric["id"], "conditions": list(shown), "rows": rows}
 
 
 def to_json(summary: dict[str, Any]) -> str:
@@ -80,7 +106,7 @@ def _conditions(run: RunSource) -> list[dict[str, Any]]:
         }
         for label, cell in first.items()
     ]
-    return found + _pools(found)
+    return found + _pools(found) + pools_of_vectors(run, found, first)
 
 
 def _pools(conditions: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -112,7 +138,12 @@ def _place(dose: Any, layer: Any) -> str:
 
 
 def _group(cell: Cell) -> str:
-    """Return what a condition is in tables and figures; a role, or a control by its kind."""
+    """Return what a condition is in tables and figures: a role, a control by its kind, a vector.
+
+    A ``vector`` is one of several of a bank; what is tested is their pool, a treatment.
+    """
+    if "vector" in cell.coordinates:
+        return "vector"
     if cell.role != "control":
         return cell.role
     if cell.intervention.name == "prompt":
@@ -121,13 +152,18 @@ def _group(cell: Cell) -> str:
     return "random" if any("random" in str(word) for word in words) else "control"
 
 
-def _measure(block: Block, conditions: list[dict[str, Any]], run: RunSource) -> dict[str, Any]:
+def _with_pools(block: Block, conditions: list[dict[str, Any]]) -> dict[str, ConditionRows]:
     rows = dict(block.conditions)
     for condition in conditions:
-        if condition["group"] == "pooled":
+        if "members" in condition:
             parts = [rows[label] for label in condition["members"] if label in rows]
             if parts:
                 rows[condition["condition"]] = _pool(block, parts)
+    return rows
+
+
+def _measure(block: Block, conditions: list[dict[str, Any]], run: RunSource) -> dict[str, Any]:
+    rows = _with_pools(block, conditions)
     groups = {c["condition"]: c for c in conditions if c["condition"] in rows}
     cell = next(iter(block.conditions.values())).cells[0]
     result: dict[str, Any] = {
@@ -151,7 +187,7 @@ def _measure(block: Block, conditions: list[dict[str, Any]], run: RunSource) -> 
             and _one_protocol(rows[other], rows[label])
         }
         metrics = {
-            ref.id: _numbers(block, rows[label], references, ref, run.plan.seed, label)
+            ref.id: _numbers(block, rows[label], references, ref, run.plan.seed, groups[label])
             for ref in block.metrics
         }
         entry: dict[str, Any] = {"counts": _counts(rows[label]), "metrics": metrics}
@@ -173,7 +209,7 @@ def _one_protocol(left: ConditionRows, right: ConditionRows) -> bool:
 
 
 def _pool(block: Block, parts: list[ConditionRows]) -> ConditionRows:
-    pooled = ConditionRows([cell for part in parts for cell in part.cells])
+    pooled = ConditionRows([cell for part in parts for cell in part.cells], parts=parts)
     for part in parts:
         pooled.planned += part.planned
         pooled.completions |= part.completions
@@ -189,7 +225,8 @@ def _pool(block: Block, parts: list[ConditionRows]) -> ConditionRows:
 
 
 def _metric(ref: MetricRef) -> dict[str, Any]:
-    return {**ref.metric.model_dump(), "id": ref.id, "judge": ref.judge, "derived": bool(ref.parts)}
+    about = {"id": ref.id, "judge": ref.judge, "derived": bool(ref.parts)}
+    return {**ref.metric.model_dump(), **about, "parts": list(ref.parts or ())}
 
 
 def _reference(
@@ -241,8 +278,9 @@ def _numbers(
     references: dict[str, ConditionRows],
     ref: MetricRef,
     seed: int,
-    label: str,
+    condition: dict[str, Any],
 ) -> dict[str, Any]:
+    label: str = condition["condition"]
     units, scored = rows.units[ref.id], len(rows.values.get(ref.id, {}))
     own = seed_for(seed, block.name, ref.id)
     entry: dict[str, Any] = {
@@ -253,9 +291,16 @@ def _numbers(
         "units": len(units),
         **estimate(units, block.clusters, ref.metric, own),
     }
+    # the spread of a bank's vectors belongs into the interval; random draws are a control
+    parts = [part.units[ref.id] for part in rows.parts] if "share" in condition else []
+    if parts:
+        entry = widen(entry, parts, condition["share"])
     for name, other in references.items():
         against = seed_for(seed, block.name, ref.id, label, name)
-        entry[f"vs_{name}"] = compare(units, other.units[ref.id], block.clusters, against)
+        found = compare(units, other.units[ref.id], block.clusters, against)
+        if found and parts:
+            found = widen(found, parts, condition["share"], other.units[ref.id])
+        entry[f"vs_{name}"] = found
     if ref.metric.name == NLL and (found := entry.get("vs_baseline")) is not None:
         # exp of the mean difference over shared texts: each text is its own control.
         bounds = found["interval"]

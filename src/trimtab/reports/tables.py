@@ -99,7 +99,8 @@ def condition_table(
     for metric in shown:
         columns += [label(metric), f"Δ {label(metric).removesuffix(' %')}"]
     rows = []
-    for condition in _labels(summary, block):
+    single = {c["condition"] for c in summary["conditions"] if c["group"] == "vector"}
+    for condition in (name for name in _labels(summary, block) if name not in single):
         entry = block["conditions"][condition]
         cells = [condition, _scored(entry, shown)]
         for metric in shown:
@@ -164,6 +165,7 @@ def damage_table(summary: dict[str, Any], *, compact: bool = False) -> Table:
     rows = tuple(
         (c["condition"], *(cells.get(c["condition"], DASH) for _, cells in columns))
         for c in summary["conditions"]
+        if c["group"] != "vector"
     )
     note = (
         "Perplexity ratio: exp of the mean paired difference in nats per token to the baseline; "
@@ -221,6 +223,44 @@ def control_table(summary: dict[str, Any], reference: str) -> Table | None:
     return Table(f"against_{reference}", title[reference], columns, tuple(rows), note)
 
 
+def vectors_table(summary: dict[str, Any]) -> Table | None:
+    """Return how much the vectors of a bank differ in their effects; None without a bank."""
+    rows = []
+    for condition in (c["condition"] for c in summary["conditions"] if "share" in c):
+        for measure, metric in _all_metrics(summary):
+            entry = summary["measures"][measure]["conditions"].get(condition)
+            found = entry and entry["metrics"][metric["id"]].get("vs_baseline")
+            if metric["role"] != "effect" or not found or "vectors" not in found:
+                continue
+            among, factor = found["vectors"], scale(metric)
+            percent = metric["kind"] != "number"
+            ends = (among["sd"], among["low"], among["high"])
+            rows.append(
+                (
+                    *(condition, measure, label(metric), str(among["num"])),
+                    difference(found, metric),
+                    with_interval(
+                        found["difference"], found["interval_questions"], metric, sign=True
+                    ),
+                    *(number(x if x is None else x * factor, percent=percent) for x in ends),
+                    f"{100 * among['share']:.0f} %",
+                )
+            )
+    if not rows:
+        return None
+    columns = ("condition", "measure", "metric", "vectors", "Δ, both", "Δ, questions only")
+    note = (
+        "Paired differences to the baseline, mean over vectors. Both: the interval covers which "
+        "questions were asked and which questions made the vectors. sd: of a single vector, "
+        "corrected for the questions that vectors share. drawn: share of the fit questions in each "
+        "vector; at 100 % all vectors are the same and no interval can cover them."
+    )
+    title = "Vectors of the bank"
+    return Table(
+        "bank_vectors", title, (*columns, "sd", "lowest", "highest", "drawn"), tuple(rows), note
+    )
+
+
 def numbers_table(summary: dict[str, Any]) -> Table:
     """Return every estimate in long form, unrounded, in the metrics' own units: for machines."""
     columns = ("measure", "condition", "metric", "n_planned", "n", "mean", "low", "high")
@@ -252,7 +292,7 @@ def all_tables(summary: dict[str, Any]) -> list[Table]:
         if any(metric["role"] == "effect" for metric in block["metrics"])
     ]
     controls = [control_table(summary, reference) for reference in ("prompt", "random")]
-    found = [table for table in controls if table is not None]
+    found = [table for table in (vectors_table(summary), *controls) if table is not None]
     return [*effects, damage_table(summary), verdict_table(summary), *found]
 
 

@@ -8,10 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from trimtab.reports._adaptive import gate_table, strength_table
+from trimtab.reports._judge_tables import (
+    agreement_table,
+    category_table,
+    check_table,
+    corrected_table,
+    truth_tables,
+    verbosity_tables,
+)
 from trimtab.reports._methods import (
     artifact_table,
+    bank_table,
     condition_list,
     judge_table,
+    layer_table,
     model_table,
     protocol_table,
 )
@@ -64,12 +74,14 @@ def write_report(
     summary = summarise(run)
     report = out_dir / "report"
     (report / "tables").mkdir(parents=True, exist_ok=True)
-    tables = [*selection_tables(summary), *all_tables(summary)]
+    tables = [*selection_tables(summary), *all_tables(summary), *_about_judging(summary)]
     methods = [
         condition_list(run, summary),
         artifact_table(run),
         *([reranker_table(summary)] if summary["rerankers"] else []),
-        *filter(None, [strength_table(summary), gate_table(summary)]),
+        *filter(
+            None, [bank_table(run), layer_table(run), strength_table(summary), gate_table(summary)]
+        ),
         protocol_table(run, summary),
         model_table(run),
         judge_table(run),
@@ -89,6 +101,12 @@ def write_report(
     html = _write(report / "index.html", page)
     files += [*figures, _write(report / "report.md", markdown), html]
     return Written(summary, html, tuple(files))
+
+
+def _about_judging(summary: dict[str, Any]) -> list[Table]:
+    single = (category_table, agreement_table, check_table, corrected_table)
+    found = [table for make in single if (table := make(summary)) is not None]
+    return [*truth_tables(summary), *verbosity_tables(summary), *found]
 
 
 def headline_tables(summary: dict[str, Any]) -> list[Table]:

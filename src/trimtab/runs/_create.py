@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from trimtab.core._lock import locked
 from trimtab.core.errors import DataError, StoreError
 from trimtab.core.records import read_json, write_json, write_rows
 from trimtab.core.spec import Plan
 from trimtab.core.types import Completion, ContrastPair, Record, Sample
-from trimtab.runs._lock import locked
 
 # Its presence says that what else is there was put there by a create that did not finish.
 CREATING = ".creating"
@@ -32,7 +32,7 @@ def write_run(
 ) -> None:
     """Write a new run to ``dir``, ``plan.json`` last; arguments and errors as ``Run.create``."""
     assert {cell.samples for cell in plan.cells} <= set(samples), "a cell's samples are missing"
-    needed = {a.pairs for a in plan.artifacts if a.pairs is not None}
+    needed = {key for a in plan.artifacts for key in (a.pairs, a.select_pairs) if key is not None}
     assert needed <= set(pairs), "an artifact's pairs are missing"
     prompts = {some.samples for a in plan.artifacts for some in a.prompts}
     assert prompts <= set(samples), "a condition's prompts are missing"

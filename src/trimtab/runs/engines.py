@@ -5,20 +5,22 @@ from __future__ import annotations
 import gc
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from trimtab.core.errors import ModelError
 from trimtab.core.lazy import lazy
 from trimtab.core.spec import ModelSpec
+from trimtab.core.types import Embedder
 
 if TYPE_CHECKING:
     import torch
 
     from trimtab.engine import engine as engines
-    from trimtab.models import embed, load
+    from trimtab.models import bleurt, embed, load
 else:
     torch = lazy("torch")
     engines = lazy("trimtab.engine.engine")
+    bleurt = lazy("trimtab.models.bleurt")
     embed = lazy("trimtab.models.embed")
     load = lazy("trimtab.models.load")
 
@@ -36,30 +38,37 @@ class EnginePool:
         """Start with nothing loaded.
 
         Args:
-            threads: Threads of torch in this process from the first model on; None leaves them be.
+            threads: Threads that torch has whenever a model is handed out; None leaves them be.
             using: Told of each model that is handed out (resolved), and of the threads.
         """
-        self._threads = threads
+        self.threads = threads
         self._using = using
         self._engines: dict[tuple[str, str], engines.Engine] = {}
-        self._encoders: dict[str, embed.SentenceEncoder] = {}
+        self._encoders: dict[str, embed.SentenceEncoder | bleurt.BleurtScorer] = {}
 
     def engine(self, spec: ModelSpec, identity: str) -> engines.Engine:
         """Return the engine of ``spec``; raise ModelError if its content is not ``identity``."""
+        self._set_threads()
         key = (identity, spec.dtype)
         if key not in self._engines:
             _log.info("loading the model %s (%s)", spec.id, identity)
-            self._set_threads()
             self._engines[key] = engines.Engine(load.load_model(self._resolve(spec, identity)))
         self._tell(self._engines[key].loaded.resolved.spec)
         return self._engines[key]
 
-    def encoder(self, spec: ModelSpec, identity: str) -> embed.SentenceEncoder:
-        """Return the sentence encoder of ``spec``; raise ModelError as ``engine`` does."""
+    def encoder(
+        self, spec: ModelSpec, identity: str, kind: Literal["sentence", "bleurt"] = "sentence"
+    ) -> Embedder:
+        """Return the encoder of ``spec``; raise ModelError as ``engine`` does."""
+        self._set_threads()
         if identity not in self._encoders:
             _log.info("loading the encoder %s (%s)", spec.id, identity)
-            self._set_threads()
-            self._encoders[identity] = embed.SentenceEncoder(self._resolve(spec, identity))
+            resolved = self._resolve(spec, identity)
+            self._encoders[identity] = (
+                bleurt.BleurtScorer(resolved)
+                if kind == "bleurt"
+                else embed.SentenceEncoder(resolved)
+            )
         self._tell(self._encoders[identity].resolved.spec)
         return self._encoders[identity]
 
@@ -75,8 +84,8 @@ class EnginePool:
         gc.collect()
 
     def _set_threads(self) -> None:
-        if self._threads is not None:
-            torch.set_num_threads(self._threads)
+        if self.threads is not None:
+            torch.set_num_threads(self.threads)
 
     def _tell(self, spec: ModelSpec) -> None:
         if self._using is not None:

@@ -54,6 +54,8 @@ def _fit_one(run: Run, artifact: ArtifactPlan, pool: EnginePool) -> None:
             for some in artifact.prompts
             for sample in run.samples(some.samples).values()
         ],
+        select=run.pairs(artifact.select_pairs) if artifact.select_pairs else (),
+        folder=run.artifact_dir(artifact.key),
     )
     provenance = {
         "intervention": component.name,
@@ -67,6 +69,7 @@ def _fit_one(run: Run, artifact: ArtifactPlan, pool: EnginePool) -> None:
         "hidden_size": engine.hidden_size,
         "num_layers": engine.num_layers,
         "pairs": artifact.pairs,
+        "select_pairs": artifact.select_pairs,
         "seed": artifact.seed,
     }
     artifacts.save(run.artifact_dir(artifact.key), intervention.fit(context), provenance)

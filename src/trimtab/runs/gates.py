@@ -93,25 +93,23 @@ def _record(run: Run, phase: str, gates: Sequence[Gate]) -> None:
 
 
 def _splits_disjoint(run: Run) -> Gate:
-    """Compare what is fitted on with what is evaluated on, and what chooses with test.
+    """Compare what is fitted on with what chooses and is evaluated on, and what chooses with test.
 
     The same question in both is a failure; 13 words in a row in common are a warning.
     """
     cells: dict[str, set[str]] = {"fit": set(), "select": set(), "test": set()}
     for cell in run.plan.cells:
         cells[cell.split].add(cell.samples)
-    prompts = [some for artifact in run.plan.artifacts for some in artifact.prompts]
+    artifacts = run.plan.artifacts
+    prompts = [some for artifact in artifacts for some in artifact.prompts]
     gated = {split: {p.samples for p in prompts if p.split == split} for split in ("fit", "select")}
-    fitted = _questions(run, cells["fit"] | gated["fit"]) | {
-        pair.messages[-1].content
-        for artifact in run.plan.artifacts
-        if artifact.pairs is not None
-        for pair in run.pairs(artifact.pairs)
-    }
+    fitted = _questions(run, cells["fit"] | gated["fit"])
+    fitted |= _paired(run, {artifact.pairs for artifact in artifacts})
     chosen = _questions(run, cells["select"] | gated["select"])
+    chosen |= _paired(run, {artifact.select_pairs for artifact in artifacts})
     tested = _questions(run, cells["test"])
     evaluated = tested | _questions(run, cells["select"])
-    shared = [*_shared(fitted, evaluated), *_shared(chosen, tested)]
+    shared = [*_shared(fitted, evaluated | chosen), *_shared(chosen, tested)]
     same = sum(shared)
     status: Status = "fail" if same else "warn" if shared else "pass"
     detail = (
@@ -119,6 +117,10 @@ def _splits_disjoint(run: Run) -> Gate:
         f"{len(shared) - same} with {NGRAM_WORDS} words in common"
     )
     return Gate("splits disjoint", status, detail)
+
+
+def _paired(run: Run, sets: set[str | None]) -> set[str]:
+    return {pair.messages[-1].content for key in sets if key is not None for pair in run.pairs(key)}
 
 
 def _questions(run: Run, sets: set[str]) -> set[str]:
@@ -182,7 +184,8 @@ def _unscored(run: Run, judge: JudgePlan) -> Gate:
     for cell in cells_of(run, judge):
         total += len(run.completions(cell.key))
         scores = run.scores(judge.key, cell.key).values()
-        scored += sum(all(v is not None for v in s.values.values()) for s in scores)
+        # a judge may know one figure of a text and not another; reports count each
+        scored += sum(any(v is not None for v in s.values.values()) for s in scores)
     rate = 1 - scored / total if total else 1.0
     status: Status = (
         "fail" if rate > _UNSCORED_FAIL else "warn" if rate > _UNSCORED_WARN else "pass"

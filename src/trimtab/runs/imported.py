@@ -7,9 +7,8 @@ from pathlib import Path
 from trimtab.core.keys import content_key, file_sha256
 from trimtab.core.spec import Cell, Component, JudgePlan, ModelSpec, Plan
 from trimtab.core.types import Completion, Message, Sample
-from trimtab.models.load import ResolvedModel
 from trimtab.runs import gates
-from trimtab.runs.planning import plan_judge
+from trimtab.runs.judging import IMPORTED, plan_judges
 from trimtab.runs.store import Run
 from trimtab.tasks._dumps import Dump, DumpRow, question_id, read_dump
 
@@ -40,7 +39,7 @@ def import_candidates(path: Path, out: Path) -> Run:
         recipe="import",
         name=path.stem,
         cells=tuple(cells),
-        judges=tuple(_judges(dump)),
+        judges=tuple(_judges(dump, cells[0])),
         baseline=cells[0].condition,
     )
     run = Run.create(out, {"recipe": "import", "name": path.stem}, plan, samples, {}, rows)
@@ -59,7 +58,7 @@ def _cell(file: str, identity: str, label: str, number: int, rows: list[DumpRow]
         condition="candidates" if number == 0 else f"candidates ({label})",
         role="control" if number else "baseline",
         measure=_MEASURE,
-        model=ModelSpec(id=f"imported/{file}", dtype="float32", device="cpu"),
+        model=ModelSpec(id=f"{IMPORTED}{file}", dtype="float32", device="cpu"),
         model_identity=identity,
         task=Component(name="imported", config={"configuration": label}),
         split="test",
@@ -101,11 +100,12 @@ def _completions(cell: Cell, stem: str, row: DumpRow) -> list[Completion]:
     ]
 
 
-def _judges(dump: Dump) -> list[JudgePlan]:
+def _judges(dump: Dump, cell: Cell) -> list[JudgePlan]:
     """Return the judge that reads what the file says, and one that looks at the texts itself."""
     recorded = Component(name="recorded", config={"score": dump.score_name})
-    return [plan_judge(judge, _no_model) for judge in (recorded, Component(name="number"))]
-
-
-def _no_model() -> ResolvedModel:
-    raise AssertionError("judges of an imported file need no model")
+    subject = (cell.model, cell.model_identity)
+    return [
+        plan
+        for judge in (recorded, Component(name="number"))
+        for plan in plan_judges(judge, subject)
+    ]

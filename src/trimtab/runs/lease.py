@@ -18,10 +18,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from trimtab.core._lock import locked
 from trimtab.core.errors import LeaseHeldError, StoreError
 from trimtab.core.records import read_json, write_json
 from trimtab.runs._create import file_stem
-from trimtab.runs._lock import locked
 
 _log = logging.getLogger(__name__)
 

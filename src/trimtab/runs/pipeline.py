@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 
+from trimtab.core.spec import ModelSpec
 from trimtab.runs import gates
 from trimtab.runs.engines import EnginePool
 from trimtab.runs.fit import fit
 from trimtab.runs.generate import generate
 from trimtab.runs.load import LoadMeter, load_file
 from trimtab.runs.progress import Progress
-from trimtab.runs.score import score
+from trimtab.runs.score import ScoreJob, score_runs
 from trimtab.runs.store import Run
 
 PHASES = ("fit", "generate", "score")
@@ -48,6 +51,35 @@ def run_phases(
             gates.after_generate(run)
         if "score" in phases:
             try:
-                score(run, pool, attempt, meter)
+                score_runs([ScoreJob(run, attempt, meter, threads)], pool)
             finally:
                 gates.after_score(run)
+
+
+def score_several(jobs: Sequence[ScoreJob]) -> None:
+    """Score what several runs owe, sharing loaded models, with each run's gates after it.
+
+    What every judge cost is recorded in the folder of the run's own attempt.
+
+    Raises:
+        LeaseHeldError: Another process scores with the same judge.
+        JudgeError: A judge failed; all others have scored.
+    """
+    with ExitStack() as open_meters:
+        meters = [
+            open_meters.enter_context(
+                LoadMeter(job.progress, job.attempt, load_file(job.run.dir, job.attempt))
+            )
+            for job in jobs
+        ]
+
+        def using(spec: ModelSpec, threads: int) -> None:
+            for meter in meters:  # one that measures nothing now takes no note
+                meter.using(spec, threads)
+
+        measured = [replace(job, progress=meter) for job, meter in zip(jobs, meters, strict=True)]
+        try:
+            score_runs(measured, EnginePool(using=using))
+        finally:
+            for job in jobs:
+                gates.after_score(job.run)

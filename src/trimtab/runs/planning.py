@@ -7,7 +7,7 @@ file that takes part. Labels, paths, limits, devices and batch sizes stay out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,6 @@ from trimtab.core.spec import (
     ArtifactPlan,
     Cell,
     Component,
-    JudgeFit,
     JudgePlan,
     ModelSpec,
     Plan,
@@ -29,8 +28,8 @@ from trimtab.core.spec import (
 from trimtab.core.types import ContrastPair, Rendering, Sample, SamplingParams
 from trimtab.interventions._gated import GatedConfig
 from trimtab.interventions.base import INTERVENTIONS, Intervention, NamesBlocks
-from trimtab.judges.base import JUDGES, Judge
 from trimtab.models.load import ResolvedModel, resolve
+from trimtab.runs.judging import LearnsFrom, plan_judges
 from trimtab.tasks.base import TASKS, Task
 
 ENGINE_VERSION = 2
@@ -45,23 +44,6 @@ class PlannedRun:
     samples: dict[str, list[Sample]]
     pairs: dict[str, list[ContrastPair]]
     model: ResolvedModel
-
-
-@dataclass(frozen=True)
-class LearnsFrom:
-    """What a judge is fitted on: completions of some cells and a judge's labels of them.
-
-    Attributes:
-        fit: Cells of the fit split.
-        select: Cells of the select split.
-        labels: The judge that says which completions are right.
-        metric: Its binary metric.
-    """
-
-    fit: Sequence[Cell]
-    select: Sequence[Cell]
-    labels: JudgePlan
-    metric: str = "correct"
 
 
 @dataclass
@@ -174,12 +156,15 @@ class Planner:
         """Add a judge for all cells of its output kind, or only those with ``measures``.
 
         Args:
-            component: The judge.
+            component: The judge; members of a panel are added before it.
             measures: The cells it scores.
             learns_from: What it is fitted on, for a judge that is fitted; its labelling judge is
                 added before it.
         """
-        judge = plan_judge(component, lambda: self.resolved, measures, learns_from, self.seed)
+        subject = (self.resolved.spec, self.resolved.identity)
+        *members, judge = plan_judges(component, subject, measures, learns_from, self.seed)
+        known = {planned.key for planned in self._judges}
+        self._judges += [member for member in members if member.key not in known]
         self._judges.append(judge)
         return judge
 
@@ -228,11 +213,11 @@ class Planner:
             return None
         assert self.fit_on is not None, "the recipe names no task to fit on"
         task = self.task(self.fit_on)
-        pairs = task.pairs("fit")
-        pairs_key = content_key(pairs)
-        self._pairs[pairs_key] = pairs
+        pairs_key = self._pair_set(task, "fit")
         fitting = self._intervention(component)
-        fitting.check_pairs(pairs, task.rendering)
+        select_key = self._pair_set(task, "select") if fitting.selects() else None
+        for given in filter(None, (pairs_key, select_key)):
+            fitting.check_pairs(self._pairs[given], task.rendering)
         determines: dict[str, Any] = {
             "engine": ENGINE_VERSION,
             "model": self.resolved.identity,
@@ -241,8 +226,11 @@ class Planner:
             "rendering": task.rendering,
             "pairs": pairs_key,
             "seed": self.seed,
+            **({"select_pairs": select_key} if select_key else {}),
         }
-        return self._add_artifact(determines, component, task.rendering, pairs_key)
+        return self._add_artifact(
+            determines, component, task.rendering, pairs=pairs_key, select_pairs=select_key
+        )
 
     def _gate(self, config: Spec) -> str | None:
         """Add the condition that ``config`` asks for, made from the prompts of two tasks."""
@@ -269,14 +257,16 @@ class Planner:
             "asked": {**asked, "similarity": config.gate.similarity},
             "prompts": prompts,
         }
-        return self._add_artifact(determines, component, prompts[0].rendering, None, prompts)
+        return self._add_artifact(determines, component, prompts[0].rendering, prompts=prompts)
 
     def _add_artifact(
         self,
         determines: dict[str, Any],
         component: Component,
         rendering: Rendering,
-        pairs: str | None,
+        *,
+        pairs: str | None = None,
+        select_pairs: str | None = None,
         prompts: tuple[PromptSet, ...] = (),
     ) -> str:
         key = content_key(determines)
@@ -287,9 +277,16 @@ class Planner:
             model=self.resolved.spec,
             model_identity=self.resolved.identity,
             pairs=pairs,
+            select_pairs=select_pairs,
             seed=self.seed,
             prompts=prompts,
         )
+        return key
+
+    def _pair_set(self, task: Task[Spec], split: Split) -> str:
+        pairs = task.pairs(split)
+        key = content_key(pairs)
+        self._pairs[key] = pairs
         return key
 
 
@@ -299,88 +296,3 @@ def _refuse_doubles(what: str, names: Sequence[str]) -> None:
         raise ConfigError(
             f"The {what} {twice[0]} occurs twice in the plan.", hint="List each thing once."
         )
-
-
-def plan_judge(
-    component: Component,
-    subject: Callable[[], ResolvedModel],
-    measures: tuple[str, ...] | None = None,
-    learns_from: LearnsFrom | None = None,
-    seed: int = 0,
-) -> JudgePlan:
-    """Return the plan of a judge, with its model resolved: the subject, unless it names one.
-
-    ``subject`` is called only if it is wanted: an imported run has none.
-    """
-    judge: Judge[Spec] = JUDGES.build(component.name, component.config)
-    resolved: ResolvedModel | None = None
-    if judge.on_model:
-        resolved = subject() if judge.model is None else resolve(judge.model)
-    model = None if resolved is None else [resolved.identity, resolved.spec.dtype]
-    fit = _plan_fit(component, judge, model, learns_from, seed)
-    determines = {
-        "judge": [component.name, judge.VERSION],
-        "config": judge.config,
-        "fingerprint": judge.fingerprint,
-        "model": model,
-        "measures": measures,
-        **({} if fit is None else {"fit": fit.key}),
-    }
-    return JudgePlan(
-        key=f"{component.name}-{content_key(determines, 8)}",
-        component=component,
-        output=judge.output,
-        metrics=judge.metrics,
-        model=None if resolved is None else resolved.spec,
-        model_identity=None if resolved is None else resolved.identity,
-        measures=measures,
-        fit=fit,
-    )
-
-
-def _plan_fit(
-    component: Component,
-    judge: Judge[Spec],
-    model: list[str] | None,
-    learns_from: LearnsFrom | None,
-    seed: int,
-) -> JudgeFit | None:
-    """Return what a judge is fitted on; raise ConfigError if it is fitted and nothing is named."""
-    if judge.fit_config is None:
-        return None
-    if learns_from is None:
-        raise ConfigError(
-            f"judge {component.name!r} is fitted on labelled completions, and none are named here.",
-            hint="Use a recipe that samples a fit split (gsm8k_best_of_n), or give `trained`, the "
-            "folder of one that was fitted before.",
-        )
-    for name, cells in (("fit", learns_from.fit), ("select", learns_from.select)):
-        wrong = [cell.condition for cell in cells if cell.split != name]
-        if wrong or not cells:
-            raise ConfigError(
-                f"judge {component.name!r} learns from cells of the {name} split; "
-                f"{wrong[0] if wrong else 'none'!r} is given."
-            )
-    if learns_from.metric not in {m.name for m in learns_from.labels.metrics if m.kind == "binary"}:
-        raise ConfigError(
-            f"judge {component.name!r} learns from {learns_from.metric!r}, which is no binary "
-            f"metric of {learns_from.labels.key}."
-        )
-    determines = {
-        "judge": [component.name, judge.VERSION],
-        "config": judge.fit_config,
-        "model": model,
-        # A cell's key does not say how many candidates it has, and a fit depends on it.
-        "fit": [[cell.key, cell.num_samples] for cell in learns_from.fit],
-        "select": [[cell.key, cell.num_samples] for cell in learns_from.select],
-        "labels": [learns_from.labels.key, learns_from.metric],
-        "seed": seed,
-    }
-    return JudgeFit(
-        key=f"{component.name}-{content_key(determines)}",
-        fit=tuple(cell.key for cell in learns_from.fit),
-        select=tuple(cell.key for cell in learns_from.select),
-        labels=learns_from.labels.key,
-        metric=learns_from.metric,
-        seed=seed,
-    )

@@ -10,29 +10,36 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trimtab.core.errors import JudgeError, StoreError, TrimtabError
 from trimtab.core.lazy import lazy
 from trimtab.core.records import SegmentWriter
-from trimtab.core.spec import Cell, JudgePlan
+from trimtab.core.spec import Cell, JudgePlan, ModelSpec
 from trimtab.core.types import Score
 from trimtab.judges.base import JUDGES, Item, Judge, Resource, Verdict
+from trimtab.models.load import guess_device
 from trimtab.runs.engines import EnginePool
 from trimtab.runs.lease import Lease
 from trimtab.runs.progress import Progress
 from trimtab.runs.store import Run
 
 if TYPE_CHECKING:
-    from trimtab.clients import http
+    from trimtab.clients import budget, http
     from trimtab.engine import chat
     from trimtab.runs import energy
 else:
+    budget = lazy("trimtab.clients.budget")
     http = lazy("trimtab.clients.http")
     chat = lazy("trimtab.engine.chat")
     energy = lazy("trimtab.runs.energy")
 
 _log = logging.getLogger(__name__)
+
+SPEND = "spend.jsonl"
+_API_WINDOW = 32
 
 
 def cells_of(run: Run, judge: JudgePlan) -> list[Cell]:
@@ -53,44 +60,68 @@ def owed(run: Run, judge: JudgePlan) -> int:
     )
 
 
-def score(run: Run, pool: EnginePool, attempt: int, progress: Progress) -> None:
-    """Score what is owed; raise JudgeError at the end if a judge failed."""
-    # judges of a model that is loaded already come first, so that none is loaded twice; those that
-    # learn from others' labels come last
-    judges = sorted(
-        run.judges(),
-        key=lambda j: (
-            j.fit is not None,
-            j.model_identity not in pool.loaded,
-            j.model_identity or "",
-            j.key,
+@dataclass(frozen=True)
+class ScoreJob:
+    """A run whose scores are owed.
+
+    Attributes:
+        run: The run.
+        attempt: Number of the attempt that scores it.
+        progress: Told what happens.
+        threads: Threads of torch for this run's judges; None leaves them be.
+    """
+
+    run: Run
+    attempt: int
+    progress: Progress
+    threads: int | None = None
+
+
+def score_runs(jobs: Sequence[ScoreJob], pool: EnginePool) -> None:
+    """Score what several runs owe; a judge's model is loaded once for them all.
+
+    Raises:
+        JudgeError: Judges failed; their scores stay owed, and all others have scored.
+    """
+    # a model that is loaded already comes first; panels come after the members whose votes they
+    # count, and those that learn from others' labels come last
+    todo = sorted(
+        ((job, judge) for job in jobs for judge in job.run.judges()),
+        key=lambda task: (
+            task[1].fit is not None,
+            bool(task[1].members),
+            task[1].model_identity not in pool.loaded,
+            task[1].model_identity or "",
+            task[1].key,
         ),
     )
-    failures = []
-    for judge in judges:
-        if not owed(run, judge):
+    failures: dict[Path, list[str]] = {}
+    for job, judge in todo:
+        if not owed(job.run, judge):
             continue
         if judge.model_identity is not None:
             pool.keep_only({judge.model_identity})
         try:
-            _score_one(run, judge, pool, attempt, progress)
+            pool.threads = job.threads
+            _score_one(job, judge, pool)
         except (StoreError, KeyboardInterrupt):
             raise
         except Exception as error:  # a judge is extension code: whatever it raises is its failure
             _log.debug("judge %s failed", judge.key, exc_info=True)
             what = str(error) if isinstance(error, TrimtabError) else repr(error)
-            failures.append(f"{judge.key}: {what}")
-            progress.note(f"The judge {judge.key} failed and is skipped: {what}")
+            failures.setdefault(job.run.dir, []).append(f"{judge.key}: {what}")
+            job.progress.note(f"The judge {judge.key} failed and is skipped: {what}")
     if failures:
+        folders = " ".join(map(str, failures))
         raise JudgeError(
-            "Judges failed, and their scores are owed: " + "; ".join(failures),
-            hint=f"Nothing else is lost. Run `trimtab score {run.dir}` when the cause is mended.",
+            "Judges failed, and their scores are owed: "
+            + "; ".join(line for lines in failures.values() for line in lines),
+            hint=f"Nothing else is lost. Run `trimtab score {folders}` when the cause is mended.",
         )
 
 
-def _score_one(
-    run: Run, judge: JudgePlan, pool: EnginePool, attempt: int, progress: Progress
-) -> None:
+def _score_one(job: ScoreJob, judge: JudgePlan, pool: EnginePool) -> None:
+    run, attempt, progress = job.run, job.attempt, job.progress
     built = JUDGES.build(judge.component.name, judge.component.config)
     cells = cells_of(run, judge)
     with Lease(run.dir, f"score-{judge.key}") as lease:
@@ -99,20 +130,45 @@ def _score_one(
         done = sum(item.completion.key in present for item in items)
         progress.start(f"score {judge.component.name}", len(items), done)
         resource = _resource(run, built, judge, pool)
+        size = run.plan.window
+        if built.endpoint is not None:
+            # an API's replies don't depend on their neighbours: ask for what is missing only, and
+            # write scores often, so that a reached cap leaves few paid replies unscored
+            items, size = [i for i in items if i.completion.key not in present], _API_WINDOW
         writers: dict[str, SegmentWriter] = {}
         try:
-            for at in range(0, len(items), run.plan.window):
-                window = items[at : at + run.plan.window]
+            for at in range(0, len(items), size):
+                window = items[at : at + size]
                 missing = {i.completion.key for i in window if i.completion.key not in present}
                 if missing:
                     lease.check()
-                    rows = _verdicts(judge, built, window, resource, attempt)
+                    asked = _with_votes(run, judge, window)
+                    rows = _verdicts(judge, built, asked, resource, attempt)
                     _write(run, judge, [r for r in rows if r.key in missing], writers, attempt)
                     progress.advance(len(missing), 0)
         finally:
             for writer in writers.values():
                 writer.close()
         progress.finish()
+
+
+def _with_votes(run: Run, judge: JudgePlan, window: Sequence[Item]) -> Sequence[Item]:
+    """Return the items of a panel with its members' scores; raise JudgeError if one is owed."""
+    if not judge.members:
+        return window
+    cells = {item.completion.cell for item in window}
+    scores = {(m, cell): run.scores(m, cell) for m in judge.members for cell in cells}
+    voted = []
+    for item in window:
+        key = item.completion.key
+        found = [scores[member, key[0]].get(key) for member in judge.members]
+        if None in found:
+            raise JudgeError(
+                f"The panel's member {judge.members[found.index(None)]} has not scored all yet.",
+                hint="Its scores are owed; the panel votes when they are there.",
+            )
+        voted.append(replace(item, votes=tuple(row.values for row in found if row is not None)))
+    return voted
 
 
 def _items(run: Run, cell: Cell) -> list[Item]:
@@ -122,14 +178,28 @@ def _items(run: Run, cell: Cell) -> list[Item]:
 
 def _resource(run: Run, built: Judge[Any], judge: JudgePlan, pool: EnginePool) -> Resource:
     if built.need == "energy":
-        return energy.ready(run, judge, pool)
+        here = None if judge.model is None else _here(judge.model)
+        return energy.ready(run, judge.model_copy(update={"model": here}), pool)
     if built.endpoint is not None:
-        return http.HttpChat(built.endpoint)
+        return http.HttpChat(built.endpoint, ledger_of(run), judge.key)
     if judge.model is None or judge.model_identity is None:
         return None
+    model = _here(judge.model)
     if built.need == "embedder":
-        return pool.encoder(judge.model, judge.model_identity)
-    return chat.LocalChat(pool.engine(judge.model, judge.model_identity))
+        return pool.encoder(model, judge.model_identity, built.encoder)
+    return chat.LocalChat(pool.engine(model, judge.model_identity))
+
+
+def ledger_of(run: Run) -> budget.Ledger:
+    """Return the ledger of what a run spends on APIs, shared by all its judges and attempts."""
+    return budget.Ledger(run.dir / SPEND)
+
+
+def _here(model: ModelSpec) -> ModelSpec:
+    """Return ``model`` on a device of this machine: a run may be scored where it was not made."""
+    if model.device == "cpu" or guess_device() == model.device:
+        return model
+    return model.model_copy(update={"device": guess_device()})
 
 
 def _verdicts(

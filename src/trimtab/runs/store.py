@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from trimtab import __version__
+from trimtab.core._lock import locked
 from trimtab.core.errors import StoreError
 from trimtab.core.records import (
     R,
@@ -27,10 +28,10 @@ from trimtab.core.records import (
 from trimtab.core.spec import Cell, JudgePlan, Plan
 from trimtab.core.types import Completion, ContrastPair, Sample, Score
 from trimtab.runs._create import CREATING, file_stem, write_run
-from trimtab.runs._lock import locked
 
 RowKey = tuple[str, str, int]
 DOSES = "doses.json"
+JUDGE_CHECK = "judge_check.json"
 B = TypeVar("B", bound=BaseModel)
 
 # Name, size and time of change of each segment of a folder.
@@ -165,6 +166,12 @@ class Run:
     def judges(self) -> tuple[JudgePlan, ...]:
         """Return the plan's judges, then the added ones."""
         return (*self.plan.judges, *self.extra_judges)
+
+    @property
+    def judge_checks(self) -> list[dict[str, Any]]:
+        """What checks of judges found, from every folder of ``judge_checks/``."""
+        files = sorted((self.dir / "judge_checks").glob(f"*/{JUDGE_CHECK}"))
+        return [found for path in files for found in read_json(path)]
 
     def add_judge(self, judge: JudgePlan) -> None:
         """Let one more judge score this run; nothing happens if its key is there already."""

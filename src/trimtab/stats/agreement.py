@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Sequence
 
 import numpy as np
 from scipy import stats
+
+from trimtab.stats.intervals import Interval, undefined_interval
 
 
 def agreement_rate(a: Sequence[Hashable], b: Sequence[Hashable]) -> float:
@@ -40,6 +42,78 @@ def cohen_kappa(a: Sequence[Hashable], b: Sequence[Hashable]) -> float | None:
     if by_chance == n * n:
         return None
     return (num_agreed * n - by_chance) / (n * n - by_chance)
+
+
+def kappa_interval(
+    a: Sequence[bool | int],
+    b: Sequence[bool | int],
+    clusters: Sequence[str],
+    *,
+    seed: int,
+    num_resamples: int = 2000,
+    level: float = 0.95,
+) -> Interval:
+    """Return the percentile bootstrap interval of Cohen's kappa of two binary raters.
+
+    Whole clusters are drawn, and resamples in which kappa is not defined are left out. One cluster,
+    or more than one such resample of ten, gives an undefined interval.
+
+    Raises:
+        ValueError: no items, unequal lengths, an item without a label or without a cluster.
+    """
+    _check_pairs("kappa_interval", a, b)
+    _, codes = np.unique(np.asarray(clusters), return_inverse=True)
+    if codes.size != len(a):
+        raise ValueError(f"kappa_interval: {len(a)} items, but {codes.size} clusters")
+    cells = 2 * np.asarray(a, dtype=np.int64) + np.asarray(b, dtype=np.int64)
+    num_clusters = int(codes.max()) + 1
+    if num_clusters == 1:
+        return undefined_interval(level, "one cluster")
+    table = np.zeros((num_clusters, 4))
+    np.add.at(table, (codes, cells), 1)
+    rng = np.random.Generator(np.random.PCG64(seed))
+    chances = np.full(num_clusters, 1 / num_clusters)
+    drawn = rng.multinomial(num_clusters, chances, size=num_resamples) @ table
+    n = drawn.sum(1)
+    agreed = (drawn[:, 0] + drawn[:, 3]) / n
+    yes_a, yes_b = (drawn[:, 2] + drawn[:, 3]) / n, (drawn[:, 1] + drawn[:, 3]) / n
+    by_chance = yes_a * yes_b + (1 - yes_a) * (1 - yes_b)
+    defined = by_chance < 1
+    if defined.mean() < 0.9:
+        return undefined_interval(level, "a rater says the same of nearly everything")
+    kappas = (agreed[defined] - by_chance[defined]) / (1 - by_chance[defined])
+    low, high = np.quantile(kappas, [(1 - level) / 2, (1 + level) / 2])
+    method = f"percentile bootstrap, {num_clusters} clusters, {num_resamples} resamples"
+    return Interval(float(low), float(high), level, method)
+
+
+def krippendorff_alpha(ratings: Sequence[Sequence[Hashable | None]]) -> float | None:
+    """Return Krippendorff's alpha of any number of raters with nominal labels; None is no label.
+
+    An item with fewer than two labels has no part in it. None where it is not defined: no item
+    has two labels, or one and the same label is used throughout.
+
+    Args:
+        ratings: For each item, the label that each rater gave.
+
+    Source: K. Krippendorff, Content Analysis (2004), chapter 11.
+    """
+    coincidences: defaultdict[tuple[Hashable, Hashable], float] = defaultdict(float)
+    for item in ratings:
+        labels = [label for label in item if label is not None]
+        for i, one in enumerate(labels):
+            for j, other in enumerate(labels):
+                if i != j:
+                    coincidences[one, other] += 1 / (len(labels) - 1)
+    totals: defaultdict[Hashable, float] = defaultdict(float)
+    for (one, _), weight in coincidences.items():
+        totals[one] += weight
+    n = sum(totals.values())
+    if len(totals) < 2:
+        return None
+    observed = sum(w for (one, other), w in coincidences.items() if one != other)
+    expected = (n * n - sum(t * t for t in totals.values())) / (n - 1)
+    return 1 - observed / expected
 
 
 def auc(scores: Sequence[float], labels: Sequence[bool | int]) -> float | None:

@@ -6,13 +6,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
+from trimtab.clients.budget import Ledger
 from trimtab.clients.http import HttpChat
 from trimtab.core.errors import JudgeError
 from trimtab.core.spec import Endpoint
-from trimtab.core.types import Chat, Message
+from trimtab.core.types import Chat, Continuer, Message
 
 pytest.importorskip("openai", reason="the extra `judges` is not installed")
 
@@ -20,7 +22,9 @@ Answer = tuple[int, dict[str, str], str]
 
 
 @pytest.fixture
-def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., tuple[HttpChat, list]]]:
+def serve(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Callable[..., tuple[HttpChat, list]]]:
     """Return a maker of a client and the list of requests its server has seen."""
     monkeypatch.setenv("TRIMTAB_TEST_KEY", "sk-very-secret")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
@@ -32,10 +36,10 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., tuple[HttpC
 
         def do_post(handler: BaseHTTPRequestHandler) -> None:
             body = json.loads(handler.rfile.read(int(handler.headers["Content-Length"])))
-            content = body["messages"][-1]["content"]
+            content = prompt_of(body)
             with lock:
                 seen.append((handler.path, body, handler.headers["Authorization"]))
-                earlier = sum(b["messages"][-1]["content"] == content for _, b, _ in seen) - 1
+                earlier = sum(prompt_of(b) == content for _, b, _ in seen) - 1
             status, headers, text = respond(content, earlier)
             handler.send_response(status)
             data = text.encode()
@@ -56,14 +60,20 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., tuple[HttpC
             base_url=f"http://127.0.0.1:{server.server_port}/v1",
             model="judge-1",
             api_key_env="TRIMTAB_TEST_KEY",
+            price="free",
+            **{"max_retries": 2, **settings},
         )
-        return HttpChat(endpoint, **{"max_retries": 2, **settings}), seen
+        return HttpChat(endpoint, Ledger(tmp_path / "spend.jsonl")), seen
 
     yield start
     for server, thread in servers:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def prompt_of(body: dict) -> str:
+    return body["prompt"] if "prompt" in body else body["messages"][-1]["content"]
 
 
 def ask(*texts: str) -> list[tuple[Message, ...]]:
@@ -170,7 +180,40 @@ def test_a_missing_key_names_the_variable(serve, monkeypatch) -> None:
     assert seen == []
 
 
-def test_an_absent_server_says_where_it_was_sought(serve) -> None:
-    endpoint = Endpoint(base_url="http://127.0.0.1:9/v1", model="m", api_key_env=None)
+def test_an_absent_server_says_where_it_was_sought(tmp_path) -> None:
+    endpoint = Endpoint(
+        base_url="http://127.0.0.1:9/v1", model="m", api_key_env=None, price="free", max_retries=0
+    )
+    chat = HttpChat(endpoint, Ledger(tmp_path / "spend.jsonl"))
     with pytest.raises(JudgeError, match=r"m@http://127\.0\.0\.1:9/v1 can't be reached"):
-        HttpChat(endpoint, max_retries=0).complete(ask("x"), 5)
+        chat.complete(ask("x"), 5)
+
+
+def test_a_wait_longer_than_a_minute_ends_the_batch(serve) -> None:
+    chat, seen = serve(lambda content, earlier: (429, {"Retry-After": "3600"}, "{}"))
+    with pytest.raises(JudgeError, match="3600 s"):
+        chat.complete(ask("x"), 5)
+    assert len(seen) == 1
+
+
+def test_equal_prompts_are_sent_once_and_never_again(serve) -> None:
+    chat, seen = serve(lambda content, earlier: reply(f"reply {content}"))
+    assert chat.complete(ask("a", "b", "a"), 5) == ["reply a", "reply b", "reply a"]
+    later = HttpChat(chat.endpoint, Ledger(chat.ledger.path))
+    assert later.complete(ask("b", "c"), 5) == ["reply b", "reply c"]
+    assert [body["messages"][-1]["content"] for _, body, _ in seen[2:]] == ["c"]
+    assert later.complete(ask("b"), 6) == ["reply b"] and len(seen) == 4, "another length is asked"
+
+
+def test_a_judge_that_continues_texts_is_asked_for_the_word_alone(serve) -> None:
+    tops = {"Q: a\nA: b\nTrue:": {" yes": math.log(0.75), " no": -3.0}, "sure": {" no": 0.0}}
+
+    def respond(content, earlier):
+        shown = {"logprobs": {"top_logprobs": [tops.get(content, {})]}, "text": "", "index": 0}
+        return 200, {}, json.dumps({"choices": [shown]})
+
+    chat, seen = serve(respond)
+    assert isinstance(chat, Continuer)
+    found = chat.next_probabilities([*tops, "nothing"], " yes")
+    assert found == [pytest.approx(0.75), 0.0, None]
+    assert {path for path, *_ in seen} == {"/v1/completions"}

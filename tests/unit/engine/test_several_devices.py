@@ -125,6 +125,8 @@ def test_blocks_on_disk(path: str, whole: LoadedModel, expected, tmp_path, head:
     assert kept == [False, True, False, True]
     assert split.layout.lm_head.weight.is_meta == (head == "disk")
     assert_same(list(Engine(split, max_rows=3).run(work(split))), expected)
+    state = torch.randn(2, 1, whole.layout.hidden_size, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(split.layout.lens(state), whole.layout.lens(state))
 
 
 @pytest.mark.parametrize("first_on_second", [2, 4])
@@ -138,6 +140,7 @@ def test_two_devices(path: str, expected, first_on_second: int) -> None:
         names = [device.index for device in layout.devices]
         assert names == [0] * first_on_second + [1] * (4 - first_on_second)
         assert layout.head_device.index == 1
+        assert layout.lens(torch.zeros(1, 1, layout.hidden_size)).device.index == 1
         loaded = replace(loaded, layout=layout, device=layout.devices[0])
         results = list(Engine(loaded, max_rows=3).run(work(loaded)))
         assert {where(r.mean_LH) for r in results if isinstance(r, ActivationsResult)} == {

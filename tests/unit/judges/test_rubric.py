@@ -181,7 +181,7 @@ def test_unknown_rubrics_get_a_suggestion() -> None:
 
 
 def test_where_it_runs() -> None:
-    endpoint = {"base_url": "http://localhost:1/v1", "model": "m"}
+    endpoint = {"base_url": "http://localhost:1/v1", "model": "m", "price": "free"}
     assert make("truth").model is None and make("truth").endpoint is None
     assert make("truth", model={"id": "org/name"}).model.id == "org/name"
     assert make("truth", endpoint=endpoint).endpoint.model == "m"
@@ -196,7 +196,7 @@ def test_where_it_runs() -> None:
     [{"api_key_env": "sk-secret123"}, {"base_url": "https://me:secret123@host/v1"}],
 )
 def test_a_secret_in_the_configuration_is_refused_and_not_repeated(wrong) -> None:
-    endpoint = {"base_url": "http://localhost:1/v1", "model": "m"} | wrong
+    endpoint = {"base_url": "http://localhost:1/v1", "model": "m", "price": "free"} | wrong
     with pytest.raises(ConfigError) as caught:
         make("truth", endpoint=endpoint)
     assert "secret123" not in str(caught.value)

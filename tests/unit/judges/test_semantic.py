@@ -44,5 +44,5 @@ def test_what_is_unscored(judge, text_item) -> None:
 
 
 def test_no_encoder_is_an_error(judge, text_item) -> None:
-    with pytest.raises(JudgeError, match="no sentence encoder"):
+    with pytest.raises(JudgeError, match="measures similarity"):
         judge.score([text_item("x")], None)

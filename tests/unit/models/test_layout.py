@@ -54,6 +54,20 @@ def test_head_on_body_gives_the_models_logits(name):
 
 @pytest.mark.parametrize("name", TINY_LAYOUTS)
 @torch.no_grad()
+def test_lens_on_the_last_blocks_output_gives_the_models_logits(name):
+    model = tiny_model(name)
+    layout = find_layout(model)
+    seen = []
+    handle = layout.blocks[-1].register_forward_hook(
+        lambda _m, _a, out: seen.append(out[0] if isinstance(out, tuple) else out)
+    )
+    wanted = model(IDS).logits
+    handle.remove()
+    torch.testing.assert_close(layout.lens(seen[0]), wanted, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("name", TINY_LAYOUTS)
+@torch.no_grad()
 def test_own_masks_positions_and_cache_give_the_models_logits(name):
     # Two pieces through a bare cache, longer than the sliding window of 16.
     model = tiny_model(name)

@@ -112,6 +112,7 @@ def test_further_conditions_are_measured_wherever_they_can_act(make_plan) -> Non
         "conditions={dac: {name: dac, shots: 2}, "
         "elsewhere: {name: caa, layer: 3, strength: 0.5, read: last}, "
         "raw: {name: caa, layer: 3, strength: 1, unit: raw}, "
+        "chosen: {name: caa, layer: auto, strength: 0.5}, "
         "nothing: {name: caa, layer: 3, strength: 0}}"
     )
     plan = make_plan(conditions)
@@ -125,6 +126,7 @@ def test_further_conditions_are_measured_wherever_they_can_act(make_plan) -> Non
         "layer": 3,
     }
     assert "layer" not in options["raw"].coordinates, "its random control has another length"
+    assert "layer" not in options["chosen"].coordinates, "its random control may be elsewhere"
     assert options["nothing"].role == "zero"
     assert {c.key for c in make_plan().cells} <= {c.key for c in plan.cells}
 
@@ -166,3 +168,36 @@ def test_planning_loads_no_model_library(tmp_path: Path) -> None:
         "assert not {'torch', 'transformers', 'matplotlib'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code, str(path)], check=True)
+
+
+def test_a_bank_adds_a_cell_per_vector_and_one_artifact(make_plan) -> None:
+    plan = make_plan("bank={vectors: 3, sizes: [4, 8], strengths: [0.5]}", "measures=[options]")
+    bank = {k: c for k, c in of(plan, "options").items() if k.startswith("bank")}
+    assert set(bank) == {f"bank of {n} +0.5 #{k}" for n in (4, 8) for k in (1, 2, 3)}
+    assert (
+        len({c.key for c in bank.values()}) == 6 and len({c.artifact for c in bank.values()}) == 1
+    )
+    (artifact,) = (a for a in plan.artifacts if a.component.name == "bank")
+    # its steerability is measured on the select split, whose pairs are part of its key
+    assert artifact.select_pairs is not None and artifact.select_pairs != artifact.pairs
+    with pytest.raises(ConfigError, match="one vector has no spread"):
+        make_plan("bank.vectors=1")
+
+
+def test_pairs_that_are_not_finite_are_left_out_by_every_vector_or_by_none(make_plan) -> None:
+    bank = "bank={vectors: 2, sizes: [4]}"
+    for asked in (True, False):
+        plan = make_plan(bank, f"steering.drop_nonfinite={asked}", "measures=[options]")
+        fits = {a.component.name: a.component.config for a in plan.artifacts}
+        assert set(fits) == {"bank", "caa"}
+        assert {c.get("drop_nonfinite", False) for c in fits.values()} == {asked}
+
+
+def test_an_automatic_layer_is_chosen_by_the_fit_from_select_pairs(make_plan) -> None:
+    plan = make_plan("steering.layer=auto", "steering.estimator=pca")
+    (artifact,) = plan.artifacts
+    assert artifact.component.config["layer"] == "auto" and artifact.select_pairs is not None
+    assert artifact.component.config["estimator"] == "pca"
+    steered = [c for c in plan.cells if c.coordinates.get("series") in ("caa", "random")]
+    assert {c.artifact for c in steered} == {artifact.key}
+    assert make_plan().artifacts[0].select_pairs is None

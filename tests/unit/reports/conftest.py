@@ -229,4 +229,5 @@ def build_run(
         judges=lambda: judges,
         artifact_info=lambda key: None,
         doses={},
+        judge_checks=[],
     )

@@ -7,19 +7,25 @@ from typing import Any
 import pytest
 
 from trimtab.core.errors import ConfigError, JudgeError
-from trimtab.core.spec import Cell, Component, ModelSpec, Plan
+from trimtab.core.spec import Cell, Component, JudgePlan, ModelSpec, Plan
 from trimtab.core.types import Completion, Message, Sample
-from trimtab.models.load import ResolvedModel
 from trimtab.runs.engines import EnginePool
-from trimtab.runs.planning import LearnsFrom, plan_judge
+from trimtab.runs.judging import LearnsFrom, plan_judges
 from trimtab.runs.progress import Silent
-from trimtab.runs.score import score
+from trimtab.runs.score import ScoreJob, score_runs
 from trimtab.runs.store import Run
 
 FORMAT = {"kind": "format", "training": {"epochs": 20, "learning_rate": 0.05}}
 SIZES = {"fit": 12, "select": 6, "test": 6}
 
 Make = Callable[..., Run]
+
+
+def planned(
+    component: Component, subject: tuple[ModelSpec, str], learns_from: LearnsFrom | None = None
+) -> JudgePlan:
+    (judge,) = plan_judges(component, subject, learns_from=learns_from)
+    return judge
 
 
 def question(split: str, number: int) -> str:
@@ -39,13 +45,13 @@ def samples(split: str) -> list[Sample]:
 
 
 @pytest.fixture
-def subject() -> ResolvedModel:
+def subject() -> tuple[ModelSpec, str]:
     """No kind that is used here runs on a model, so none needs to be there."""
-    return ResolvedModel(ModelSpec(id="tiny"), "m", None)
+    return ModelSpec(id="tiny"), "m"
 
 
 @pytest.fixture
-def make(tmp_path: Path, parts: dict[str, Any], subject: ResolvedModel) -> Make:
+def make(tmp_path: Path, parts: dict[str, Any], subject: tuple[ModelSpec, str]) -> Make:
     """Return a maker of runs with labelled cells of three splits and energy judges."""
 
     def make(*configs: dict[str, Any], name: str = "run", **data: list[Sample]) -> Run:
@@ -57,10 +63,10 @@ def make(tmp_path: Path, parts: dict[str, Any], subject: ResolvedModel) -> Make:
             )
             for split in SIZES
         }
-        labels = plan_judge(Component(name="exact"), lambda: subject)
+        labels = planned(Component(name="exact"), subject)
         learns = LearnsFrom([cells["fit"]], [cells["select"]], labels, "exact")
         judges = [
-            plan_judge(Component(name="energy", config=config), lambda: subject, learns_from=learns)
+            planned(Component(name="energy", config=config), subject, learns_from=learns)
             for config in configs
         ]
         plan = Plan(recipe="r", name="n", cells=tuple(cells.values()), judges=(*judges, labels))
@@ -103,7 +109,7 @@ def energies(run: Run, judge: str, split: str) -> dict[int, list[float | None]]:
 
 def test_it_is_fitted_once_and_scores_every_split(make: Make) -> None:
     run = make(FORMAT, {**FORMAT, "ablation": "question_removed"})
-    score(run, EnginePool(), 1, Silent())
+    score_runs([ScoreJob(run, 1, Silent())], EnginePool())
     plain, blind, _ = run.plan.judges
     for judge in (plain, blind):
         for split in SIZES:
@@ -125,9 +131,9 @@ def test_it_waits_for_its_labels_and_says_so(make: Make) -> None:
     )
     run.plan, whole = broken, run.plan
     with pytest.raises(JudgeError, match=r"36 completions to learn from are not labelled"):
-        score(run, EnginePool(), 1, Silent())
+        score_runs([ScoreJob(run, 1, Silent())], EnginePool())
     run.plan = whole
-    score(run, EnginePool(), 2, Silent())
+    score_runs([ScoreJob(run, 2, Silent())], EnginePool())
     assert None not in energies(run, energy.key, "test")[0]
 
 
@@ -137,18 +143,18 @@ def test_a_test_problem_in_another_spelling_is_refused(make: Make) -> None:
     twin = twin.model_copy(update={"messages": shouted})
     run = make(FORMAT, fit=[*samples("fit"), twin])
     with pytest.raises(JudgeError, match="1 fit problems belong to the test split"):
-        score(run, EnginePool(), 1, Silent())
+        score_runs([ScoreJob(run, 1, Silent())], EnginePool())
 
 
 def test_a_fit_of_another_run_serves_unless_it_knows_the_test(make: Make, subject) -> None:
     first = make(FORMAT)
-    score(first, EnginePool(), 1, Silent())
+    score_runs([ScoreJob(first, 1, Silent())], EnginePool())
     folder = first.artifact_dir(first.plan.judges[0].fit.key)
 
     def judged_by(run: Run) -> Run:
         config = {"kind": "format", "trained": str(folder)}
-        run.add_judge(plan_judge(Component(name="energy", config=config), lambda: subject))
-        score(run, EnginePool(), 2, Silent())
+        run.add_judge(planned(Component(name="energy", config=config), subject))
+        score_runs([ScoreJob(run, 2, Silent())], EnginePool())
         return run
 
     second = judged_by(make(name="second"))
@@ -162,41 +168,39 @@ def test_a_fit_of_another_run_serves_unless_it_knows_the_test(make: Make, subjec
 
 def test_synthetic_candidates_come_from_gold_solutions(make: Make) -> None:
     run = make({**FORMAT, "candidates": "synthetic"})
-    score(run, EnginePool(), 1, Silent())
+    score_runs([ScoreJob(run, 1, Silent())], EnginePool())
     info = run.artifact_info(run.plan.judges[0].fit.key)
     assert info["fit"]["candidates"] == 2 * SIZES["fit"] and info["fit"]["right"] == SIZES["fit"]
     assert info["samples_pair_accuracy"] is not None
     bare = [s.model_copy(update={"metadata": {}}) for s in samples("fit")]
     run = make({**FORMAT, "candidates": "synthetic"}, name="bare", fit=bare)
     with pytest.raises(JudgeError, match="no gold solution"):
-        score(run, EnginePool(), 1, Silent())
+        score_runs([ScoreJob(run, 1, Silent())], EnginePool())
 
 
 def test_plans_that_can_not_be_fitted_are_refused(make: Make, subject) -> None:
     cells = {cell.split: cell for cell in make(FORMAT).plan.cells}
-    labels = plan_judge(Component(name="exact"), lambda: subject)
+    labels = planned(Component(name="exact"), subject)
     energy = Component(name="energy", config=FORMAT)
     with pytest.raises(ConfigError, match="none are named"):
-        plan_judge(energy, lambda: subject)
+        planned(energy, subject)
     with pytest.raises(ConfigError, match="cells of the fit split"):
         learns = LearnsFrom([cells["test"]], [cells["select"]], labels, "exact")
-        plan_judge(energy, lambda: subject, learns_from=learns)
+        planned(energy, subject, learns_from=learns)
     with pytest.raises(ConfigError, match="no binary metric"):
-        plan_judge(
+        planned(
             energy,
-            lambda: subject,
+            subject,
             learns_from=LearnsFrom([cells["fit"]], [cells["select"]], labels),
         )
 
 
 def test_more_candidates_are_another_fit(make: Make, subject) -> None:
     cells = {cell.split: cell for cell in make(FORMAT).plan.cells}
-    labels = plan_judge(Component(name="exact"), lambda: subject)
+    labels = planned(Component(name="exact"), subject)
 
     def key(fit: Cell) -> str:
         learns = LearnsFrom([fit], [cells["select"]], labels, "exact")
-        return plan_judge(
-            Component(name="energy", config=FORMAT), lambda: subject, learns_from=learns
-        ).fit.key
+        return planned(Component(name="energy", config=FORMAT), subject, learns_from=learns).fit.key
 
     assert key(cells["fit"]) != key(cells["fit"].model_copy(update={"num_samples": 16}))

@@ -15,7 +15,7 @@ from trimtab.runs.generate import windows
 from trimtab.runs.imported import import_candidates
 from trimtab.runs.progress import Silent
 from trimtab.runs.reuse import take_over
-from trimtab.runs.score import score
+from trimtab.runs.score import ScoreJob, score_runs
 from trimtab.runs.store import Run
 
 
@@ -62,7 +62,7 @@ def imported(shared_data: Path, tmp_path: Path) -> Run:
     """Return the published dump as a scored run."""
     file = shared_data / "gsm8k_solutions" / "bestof5_gemma_dev.jsonl"
     run = import_candidates(file, tmp_path / "imported")
-    score(run, EnginePool(), 1, Silent())
+    score_runs([ScoreJob(run, 1, Silent())], EnginePool())
     return run
 
 
@@ -112,7 +112,7 @@ def test_configurations_become_conditions(tmp_path: Path) -> None:
     file = tmp_path / "mixed.jsonl"
     file.write_text("\n".join(lines))
     run = import_candidates(file, tmp_path / "run")
-    score(run, EnginePool(), 1, Silent())
+    score_runs([ScoreJob(run, 1, Silent())], EnginePool())
     sets = summarise(run)["selection"]
     assert [(s["problems"], s["selectors"][0]["mean"]) for s in sets] == [(8, 1.0), (8, 0.0)]
     assert len({s["condition"] for s in sets}) == 2

@@ -8,7 +8,8 @@ import pytest
 from trimtab.core.errors import ConfigError, DataError
 from trimtab.core.spec import Cell, Component, ModelSpec
 from trimtab.core.types import SamplingParams
-from trimtab.runs.planning import Planner, plan_judge
+from trimtab.runs.judging import plan_judges
+from trimtab.runs.planning import Planner
 
 MODEL = "bundled:smollm2-135m-instruct"
 TASK = Component(name="truthfulqa", config={"form": "generation", "limit": 4})
@@ -161,6 +162,16 @@ def test_pairs_that_a_fit_cannot_use_are_refused_before_a_model_is_loaded(make: 
         make().add_cell(**{**CELL, "intervention": dac})
 
 
+def test_so_are_pairs_of_the_select_split_that_a_fit_chooses_with(make: Make) -> None:
+    one = {"form": "generation", "max_pairs_per_question": 1}
+    splits = {"fit": 0.495, "select": 0.005, "test": 0.5}  # one question to select with
+    task = Component(name="truthfulqa", config={**one, "fractions": splits})
+    planner = make(fit_on=task)
+    assert planner.add_cell(**CELL).artifact
+    with pytest.raises(DataError, match="at least 2 contrast pairs, there are 1"):
+        planner.add_cell(**{**CELL, "intervention": caa(layer="auto")})
+
+
 def test_an_empty_plan_and_doubles_are_refused(make: Make) -> None:
     with pytest.raises(ConfigError, match="measures nothing"):
         make().finish()
@@ -172,17 +183,18 @@ def test_an_empty_plan_and_doubles_are_refused(make: Make) -> None:
 
 
 def test_a_judge_is_keyed_by_its_configuration_model_and_cells(make: Make) -> None:
-    subject = make().resolved
+    resolved = make().resolved
     other = make(model=ModelSpec(id="bundled:gemma3-270m")).resolved
+    subject = (resolved.spec, resolved.identity)
     truth = Component(name="rubric", config={"rubric": "truth"})
     info = Component(name="rubric", config={"rubric": "info"})
     keys = [
-        plan_judge(truth, lambda: subject).key,
-        plan_judge(info, lambda: subject).key,
-        plan_judge(truth, lambda: other).key,
-        plan_judge(truth, lambda: subject, ("generation",)).key,
+        plan_judges(truth, subject)[-1].key,
+        plan_judges(info, subject)[-1].key,
+        plan_judges(truth, (other.spec, other.identity))[-1].key,
+        plan_judges(truth, subject, ("generation",))[-1].key,
     ]
     assert len(set(keys)) == 4 and all(key.startswith("rubric-") for key in keys)
     # A judge that needs no model does not depend on the subject.
-    exact = plan_judge(Component(name="exact"), lambda: subject)
+    exact = plan_judges(Component(name="exact"), subject)[-1]
     assert exact.model is None and exact.model_identity is None

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from trimtab.core._lock import locked
 from trimtab.core.errors import DataError, LeaseHeldError, StoreError
 from trimtab.core.spec import Component, JudgePlan
 from trimtab.core.types import Completion, Sample, Score
 from trimtab.runs._create import CREATING
-from trimtab.runs._lock import locked
 from trimtab.runs.store import Run
 
 

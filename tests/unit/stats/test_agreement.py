@@ -54,3 +54,41 @@ def test_missing_labels_and_scores_are_refused():
         auc([math.nan, 1.0], [0, 1])
     with pytest.raises(ValueError, match="label 2"):
         auc([0.0, 1.0], [2, 1])
+
+
+def test_kappas_interval_is_that_of_resampled_clusters_and_covers() -> None:
+    import random
+
+    from trimtab.stats.agreement import kappa_interval
+
+    rng = random.Random(0)
+    a = [rng.random() < 0.5 for _ in range(120)]
+    b = [x if rng.random() < 0.8 else not x for x in a]
+    clusters = [f"q{i // 3}" for i in range(120)]
+    found = kappa_interval(a, b, clusters, seed=1)
+    slow = []
+    for _ in range(1500):
+        drawn = [rng.randrange(40) for _ in range(40)]
+        rows = [3 * c + k for c in drawn for k in range(3)]
+        slow.append(cohen_kappa([a[i] for i in rows], [b[i] for i in rows]))
+    slow.sort()
+    assert found.low == pytest.approx(slow[37], abs=0.03)
+    assert found.high == pytest.approx(slow[1462], abs=0.03)
+    assert not kappa_interval(a, b, ["one"] * 120, seed=1).is_defined
+    assert not kappa_interval([1] * 9, [1] * 9, list("abcdefghi"), seed=1).is_defined
+
+
+def test_krippendorffs_alpha_of_the_published_example() -> None:
+    from trimtab.stats.agreement import krippendorff_alpha
+
+    # Krippendorff, Computing Krippendorff's Alpha-Reliability (2011), section C: nominal 0.743.
+    none = None
+    raters = [
+        (1, 2, 3, 3, 2, 1, 4, 1, 2, none, none, none),
+        (1, 2, 3, 3, 2, 2, 4, 1, 2, 5, none, 3),
+        (none, 3, 3, 3, 2, 3, 4, 2, 2, 5, 1, none),
+        (1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, none),
+    ]
+    assert krippendorff_alpha(list(zip(*raters, strict=True))) == pytest.approx(0.743, abs=5e-4)
+    assert krippendorff_alpha([(1, 1), (1, None)]) is None
+    assert krippendorff_alpha([(1, 1), (0, 0)]) == 1.0

@@ -1,0 +1,66 @@
+"""Resident memory of a long run: short texts of many rows, in windows as a run writes them.
+
+    python bench/memory.py [--rows 20000] [--window 512] [--max-tokens 8] [--dtype float32]
+
+GSM8K questions, eight strengths each. Prints resident memory after every tenth of the windows and
+the largest; flat means that the last third does not rise above the second.
+"""
+
+import argparse
+import os
+from pathlib import Path
+
+import torch
+from machine import gsm8k_prompts, header
+
+from trimtab.core.spec import ModelSpec
+from trimtab.core.types import SamplingParams
+from trimtab.engine.engine import Engine
+from trimtab.engine.request import Edit, Request, Text
+from trimtab.models.load import load_model, resolve
+
+STRENGTHS = torch.linspace(-2, 2, 8).tolist()
+
+
+def resident_mb() -> float:
+    """Return this process's resident memory."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def main() -> None:
+    """Measure."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--model", default="bundled:smollm2-135m-instruct")
+    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--rows", type=int, default=20_000)
+    parser.add_argument("--window", type=int, default=512)
+    parser.add_argument("--max-tokens", type=int, default=8)
+    args = parser.parse_args()
+    header(f"memory {vars(args)}")
+    engine = Engine(load_model(resolve(ModelSpec(id=args.model, device="cpu", dtype=args.dtype))))
+    v = torch.randn(engine.hidden_size, generator=torch.Generator().manual_seed(0))
+    v /= v.norm()
+    layer = engine.num_layers // 2
+    prompts = gsm8k_prompts(engine.renderer, args.rows)
+    rows = [
+        Request(number, prompts[number // 8 % len(prompts)], Text(SamplingParams(args.max_tokens)),
+                (Edit(layer, v, STRENGTHS[number % 8]),))
+        for number in range(args.rows)
+    ]  # fmt: skip
+    windows = [rows[at : at + args.window] for at in range(0, len(rows), args.window)]
+    seen, tokens = [], 0
+    for number, window in enumerate(windows, 1):
+        tokens += sum(len(result.tokens) for result in engine.run(window))
+        seen.append(resident_mb())
+        if number % max(1, len(windows) // 10) == 0:
+            print(f"  {min(number * args.window, args.rows)} rows: {seen[-1]:.0f} MB", flush=True)
+    third = len(seen) // 3
+    print(
+        f"{len(rows)} rows, {tokens} tokens: largest of the second third "
+        f"{max(seen[third : 2 * third]):.0f} MB, of the last {max(seen[2 * third :]):.0f} MB"
+    )
+
+
+if __name__ == "__main__":
+    main()

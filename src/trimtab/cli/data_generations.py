@@ -1,0 +1,38 @@
+"""``data import-generations``: somebody else's answers become a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from trimtab.core.keys import file_sha256
+from trimtab.runs import gates
+from trimtab.runs.foreign import create_run, read_generations
+
+
+def import_generations(
+    file: Path, out: Path, name: str | None, questions: str | None, baseline: str | None
+) -> None:
+    """Make a run directory of a file of answers and say what can be done with it."""
+    conditions = read_generations(file, questions)
+    config = {"file": file.name, "sha256": file_sha256(file), "questions": questions}
+    first = baseline or next(iter(conditions), "baseline")
+    run = create_run(out, name or file.stem, conditions, first, config)
+    gates.after_plan(run)
+    console = Console()
+    for cell in run.plan.cells:
+        rows = run.completions(cell.key).values()
+        failed = sum(row.error is not None for row in rows)
+        console.print(
+            f"{cell.condition}: {len(rows)} answers to {len(run.samples(cell.samples))} questions, "
+            f"{failed} without a text",
+            highlight=False,
+        )
+    console.print(
+        f"Created {run.dir}. Score it with: trimtab score {run.dir} --judge text_health --judge "
+        "'{name: rubric, rubric: truth, model: bundled:smollm2-135m-instruct}'",
+        highlight=False,
+        soft_wrap=True,
+        markup=False,
+    )
