@@ -7,12 +7,42 @@ from pathlib import Path
 from rich.console import Console
 
 from trimtab.cli import phases
+from trimtab.core.keys import file_sha256
+from trimtab.runs import gates
+from trimtab.runs.foreign import create_run, read_generations
 from trimtab.runs.imported import import_candidates
 
 
-def import_file(path: Path, out: Path) -> None:
+def score_candidates(path: Path, out: Path) -> None:
     """Make a run of a file of candidates, score it, and write and print the report."""
     run = import_candidates(path, out)
     phases.run_some(run, "score")
     phases.show_report(run)
     Console().print(f"`trimtab report {out}` writes the report again.", markup=False)
+
+
+def import_generations(
+    file: Path, out: Path, name: str | None, questions: str | None, baseline: str | None
+) -> None:
+    """Make a run directory of a file of answers and say what can be done with it."""
+    conditions = read_generations(file, questions)
+    config = {"file": file.name, "sha256": file_sha256(file), "questions": questions}
+    first = baseline or next(iter(conditions), "baseline")
+    run = create_run(out, name or file.stem, conditions, first, config)
+    gates.after_plan(run)
+    console = Console()
+    for cell in run.plan.cells:
+        rows = run.completions(cell.key).values()
+        failed = sum(row.error is not None for row in rows)
+        console.print(
+            f"{cell.condition}: {len(rows)} answers to {len(run.samples(cell.samples))} questions, "
+            f"{failed} without a text",
+            highlight=False,
+        )
+    console.print(
+        f"Created {run.dir}. Score it with: trimtab score {run.dir} --judge text_health --judge "
+        "'{name: rubric, rubric: truth, model: bundled:smollm2-135m-instruct}'",
+        highlight=False,
+        soft_wrap=True,
+        markup=False,
+    )

@@ -150,7 +150,29 @@ def import_candidates(
     """Make a run of candidates from a file, and report on every way to choose among them."""
     from trimtab.cli import data as imports
 
-    imports.import_file(file, out)
+    imports.score_candidates(file, out)
+
+
+@data.command("import-generations")
+def import_generations(
+    file: Annotated[
+        Path,
+        typer.Argument(help="JSON lines with question and answer.", show_default=False),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Run directory to create.")],
+    name: Annotated[str | None, typer.Option(help="Name of the experiment.")] = None,
+    questions: Annotated[
+        str | None,
+        typer.Option(help="TruthfulQA source with right and wrong answers to the questions."),
+    ] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="Condition to compare with; the file's first.")
+    ] = None,
+) -> None:
+    """Make a run of answers that something else generated, to score and report them."""
+    from trimtab.cli import data as imports
+
+    imports.import_generations(file, out, name, questions, baseline)
 
 
 doctor_app = typer.Typer(invoke_without_command=True)
@@ -179,28 +201,6 @@ def drift(
     from trimtab.cli import drift
 
     drift.show(target, dtype, limit, max_tokens)
-
-
-@data.command("import-generations")
-def import_generations(
-    file: Annotated[
-        Path,
-        typer.Argument(help="JSON lines with question and answer.", show_default=False),
-    ],
-    out: Annotated[Path, typer.Option("--out", help="Run directory to create.")],
-    name: Annotated[str | None, typer.Option(help="Name of the experiment.")] = None,
-    questions: Annotated[
-        str | None,
-        typer.Option(help="TruthfulQA source with right and wrong answers to the questions."),
-    ] = None,
-    baseline: Annotated[
-        str | None, typer.Option(help="Condition to compare with; the file's first.")
-    ] = None,
-) -> None:
-    """Make a run of answers that something else generated, to score and report them."""
-    from trimtab.cli import data_generations
-
-    data_generations.import_generations(file, out, name, questions, baseline)
 
 
 @app.command("judge-check")

@@ -43,14 +43,23 @@ class TextHealth(ItemJudge[TextHealthConfig]):
         """Score an item that has an answer; see the class."""
         text = item.completion.text or ""
         counted = item.completion.num_tokens > 0 or not text
+        ended = item.completion.finish_reason
+        unsaid = [
+            what
+            for what, said in (
+                ("how many tokens it has", counted),
+                ("why it ended", ended != "unknown"),
+            )
+            if not said
+        ]
         return Verdict(
-            error=None if counted else "the completion does not say how many tokens it has",
+            error=f"the completion does not say {' or '.join(unsaid)}" if unsaid else None,
             values={
                 "words": float(num_words(text)),
                 "tokens": float(item.completion.num_tokens) if counted else None,
                 "repetition": repetition(text),
                 "empty": float(is_empty(text)),
-                "truncated": float(item.completion.finish_reason == "length"),
+                "truncated": None if ended == "unknown" else float(ended == "length"),
                 "follow_up": float(asks_follow_up(text)),
                 "refusal": float(looks_refusal(text)),
                 "collapsed": float(is_collapsed(text)),

@@ -8,7 +8,7 @@ there is none). Optional: ``condition`` (what gave the answer; several make a co
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -38,13 +38,13 @@ class Answer:
         sample: The question.
         text: The answer; None where there is none, which is an error and not an empty text.
         num_tokens: Its tokens; 0 where that is not known.
-        finish_reason: Why it ended, as far as is known.
+        finish_reason: Why it ended; ``unknown`` where the file does not say.
     """
 
     sample: Sample
     text: str | None
     num_tokens: int = 0
-    finish_reason: FinishReason = "eos"
+    finish_reason: FinishReason = "unknown"
 
 
 def read_generations(path: Path, questions: str | None = None) -> dict[str, list[Answer]]:
@@ -108,7 +108,7 @@ def _answer(row: dict[str, Any], where: str, known: Mapping[str, Question]) -> A
             f"{where}: 'answer' must be a text or null, it is "
             f"{repr(text)[:60] if 'answer' in row else 'missing'} (found: {', '.join(row)})."
         )
-    reason: Any = row.get("finish_reason") or ("eos" if text is not None else "error")
+    reason: Any = row.get("finish_reason") or ("unknown" if text is not None else "error")
     if reason not in get_args(FinishReason):
         near = did_you_mean(str(reason), get_args(FinishReason))
         raise DataError(f"{where}: 'finish_reason' is {reason!r}. {near}")
@@ -125,7 +125,7 @@ def create_run(
     baseline: str,
     config: Mapping[str, Any],
 ) -> Run:
-    """Make a run whose completions are ``conditions``; one that was cut short is completed.
+    """Make a run whose completions are ``conditions``, or find it again.
 
     Args:
         dir: A new or empty folder, or the folder of the same import.
@@ -154,12 +154,8 @@ def create_run(
         rows[cell.key] = made
     plan = Plan(recipe=PROTOCOL, name=name, cells=tuple(cells), baseline=baseline)
     if (dir / "plan.json").is_file() and Run.open(dir).plan.cells == plan.cells:
-        run = Run.open(dir)
-    else:
-        run = Run.create(dir, {"recipe": PROTOCOL, "name": name, **config}, plan, samples, {})
-    for key, completions in rows.items():
-        _write(run, key, completions)
-    return run
+        return Run.open(dir)
+    return Run.create(dir, {"recipe": PROTOCOL, "name": name, **config}, plan, samples, {}, rows)
 
 
 def _cell(
@@ -209,11 +205,3 @@ def _completion(cell: str, sample: str, index: int, answer: Answer | None) -> Co
         finish_reason="error" if answer is None or missing else answer.finish_reason,
         error="the imported file holds no answer here" if missing else None,
     )
-
-
-def _write(run: Run, cell: str, rows: Iterable[Completion]) -> None:
-    present = run.completions(cell)
-    owed = [row for row in rows if row.key not in present]
-    if owed:
-        with run.completion_writer(0, cell) as writer:
-            writer.append(owed)

@@ -55,6 +55,8 @@ def test_a_run_holds_what_the_file_says_and_is_scored_and_reported(file, tmp_pat
     entry = summary["measures"]["generation"]["conditions"]["plain"]
     assert entry["counts"]["errors"] == 1 and entry["metrics"]["words"]["n"] == 11
     assert entry["metrics"]["tokens"]["n"] == 2, "unknown token counts are missing, not 0"
+    assert entry["metrics"]["truncated"]["n"] == 1, "unknown endings are missing, not no"
+    assert entry["counts"]["truncated"] is None
     assert (
         summary["measures"]["generation"]["conditions"]["steered"]["metrics"]["words"][
             "vs_baseline"

@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 
 from trimtab.core.errors import ConfigError
+from trimtab.core.spec import Component
 from trimtab.core.types import Completion
 from trimtab.reports.summary import summarise, to_json
 from trimtab.runs import gates
 from trimtab.runs.engines import EnginePool
 from trimtab.runs.generate import windows
 from trimtab.runs.imported import import_candidates
+from trimtab.runs.judging import plan_judges
 from trimtab.runs.progress import Silent
 from trimtab.runs.reuse import take_over
 from trimtab.runs.score import ScoreJob, score_runs
@@ -93,6 +95,15 @@ def test_the_published_best_of_five(imported: Run) -> None:
 def test_what_is_wrong_with_a_file_is_shown_first(imported: Run) -> None:
     found = gates.read(imported)
     assert (found[0].name, found[0].status) == ("looks like two configurations", "warn")
+
+
+def test_a_judge_of_imported_candidates_must_name_its_model(imported: Run) -> None:
+    cell = imported.plan.cells[0]
+    with pytest.raises(ConfigError, match="names no model"):
+        plan_judges(
+            Component(name="energy", config={"kind": "uncertainty"}),
+            (cell.model, cell.model_identity),
+        )
 
 
 def test_configurations_become_conditions(tmp_path: Path) -> None:
