@@ -46,6 +46,9 @@ Sums = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 _MOST_SCORES = 2**19
 """Scores computed at a time; bounds memory and keeps them in the processor's cache."""
 
+_MOST_SCORES_ON_ACCELERATOR = 2**26
+"""There the bound is for memory alone, and many small products cost more than a few large ones."""
+
 LOG2_E = math.log2(math.e)
 """Scores are in units of log 2: ``exp2`` is faster than ``exp``, most where it is tiny."""
 
@@ -202,7 +205,8 @@ def _sums(
     q_GKMRD = part.gather(q_TKRD).transpose(1, 2)
     num_tokens, num_keys = part.shape[1], sum(key.shape[2] for key, _ in pages)
     per_token = q_GKMRD[:, :, 0].numel() // q_GKMRD.shape[-1] * num_keys
-    step = max(1, _MOST_SCORES // max(1, per_token))
+    most = _MOST_SCORES if q_TKRD.device.type == "cpu" else _MOST_SCORES_ON_ACCELERATOR
+    step = max(1, most // max(1, per_token))
     slices = [
         _slice_sums(part, q_GKMRD, pages, softcap, at, min(at + step, num_tokens))
         for at in range(0, num_tokens, step)

@@ -148,6 +148,7 @@ def invert_cut(
     p_BV = p_BV.masked_fill(before_BV >= top_p_B1, 0.0)
     cumulative_BV = p_BV.cumsum(dim=-1)
     pick_B = (cumulative_BV <= u_B1 * cumulative_BV[:, -1:]).sum(dim=-1)
-    last_B = (p_BV > 0).sum(dim=-1) - 1
+    # none is left if the logits are not finite, which is found out later
+    last_B = ((p_BV > 0).sum(dim=-1) - 1).clamp(min=0)
     chosen: torch.Tensor = token_BV.gather(1, pick_B.minimum(last_B)[:, None])[:, 0]
     return chosen
