@@ -239,6 +239,9 @@ def main() -> None:
     """Measure."""
     args = parse()
     header(f"gpu {vars(args)}")
+    if args.device == "cuda" and not torch.cuda.is_available():
+        print("No CUDA device, so there is nothing to measure; --tiny runs the script on a CPU.")
+        return
     measure(args)
     exactness(args)
 

@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_leaves
 
 aten = torch.ops.aten
 _WAIT = (aten._local_scalar_dense, aten.nonzero, aten.is_nonzero, aten.equal, aten.masked_select)
-_FROM_HOST = (aten.lift_fresh, aten.lift_fresh_copy)
+_FROM_HOST = (aten.lift_fresh, aten.lift_fresh_copy, aten.scalar_tensor)
 
 
 class Tape(TorchDispatchMode):

@@ -91,11 +91,16 @@ def assert_same(found: dict, expected: dict) -> None:
         assert one.logprob == pytest.approx(other.logprob, abs=TOLERANCE * len(one.tokens))
 
 
-@pytest.mark.parametrize("shared", [0, 20, 80], ids=lambda n: f"primer{n}")
+@pytest.fixture(scope="module", params=[0, 20, 80], ids=lambda n: f"primer{n}")
+def job(request: pytest.FixtureRequest, loaded: LoadedModel) -> tuple[list[Request], dict]:
+    """Requests, and what the engine writes step by step."""
+    requests = work(loaded, request.param)
+    return requests, step_by_step(loaded, requests, Limits(25, 4096))
+
+
 @pytest.mark.parametrize(("rows", "record"), [(4, tape.record), (25, tape.record), (7, None)])
-def test_fixed_steps_equal_step_by_step(loaded, shared: int, rows: int, record) -> None:
-    requests = work(loaded, shared)
-    expected = step_by_step(loaded, requests, Limits(25, 4096))
+def test_fixed_steps_equal_step_by_step(loaded, job, rows: int, record) -> None:
+    requests, expected = job
     assert_same(fixed(loaded, requests, Limits(rows, 200), record), expected)
 
 

@@ -93,5 +93,9 @@ class _Graphs:
             ),
         ):
             step()
-        replay: Step = graph.replay
+
+        def replay() -> None:
+            with torch.cuda.device(self._stream.device):
+                graph.replay()
+
         return replay

@@ -87,9 +87,10 @@ def sees_own(step_B: torch.Tensor, num_keys: int, window: int | None) -> torch.T
 
 def hide_unseen(visible: Sequence[torch.Tensor]) -> torch.Tensor:
     """Return what is added to scores [B, 1, S], given what is visible in one part after another."""
-    visible_BS = torch.cat(list(visible), dim=1)
-    zero = torch.zeros((), device=visible_BS.device)
-    return torch.where(visible_BS, zero, HIDDEN)[:, None]
+    hidden_BS = ~torch.cat(list(visible), dim=1)
+    # `where` would bring the number to the device by a copy, which no graph can record
+    mask_BS = torch.zeros(hidden_BS.shape, device=hidden_BS.device)
+    return mask_BS.masked_fill_(hidden_BS, HIDDEN)[:, None]
 
 
 def attend_jointly(
