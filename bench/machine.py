@@ -41,7 +41,9 @@ def hardware() -> str:
         if line.startswith("model name"):
             name = line.partition(":")[2].strip()
             break
-    return f"{name}, {os.cpu_count()} cores, {torch.get_num_threads()} threads"
+    cpu = f"{name}, {os.cpu_count()} cores, {torch.get_num_threads()} threads"
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return "; ".join([cpu, *gpus])
 
 
 def _busy_seconds() -> tuple[float, float]:
@@ -149,10 +151,20 @@ def gemm_rate(dtype: torch.dtype) -> float:
     return max(map(rate, (128, 256, 512)))
 
 
-def bandwidth() -> float:
-    """Return GB/s of reading 512 MB."""
-    block = torch.ones(128 * 2**20)
-    return 0.512 * 1.048576 / _median_seconds(block.sum, 5)
+def bandwidth(device: torch.device | str = "cpu") -> float:
+    """Return GB/s of reading 512 MB, or 4 GB on an accelerator."""
+    on_cpu = torch.device(device).type == "cpu"
+    block = torch.ones((128 if on_cpu else 1024) * 2**20, device=device)
+    # a few at a time, so that what it takes to ask for them does not count
+    times = 1 if on_cpu else 10
+
+    def read() -> None:
+        for _ in range(times):
+            block.sum()
+        if not on_cpu:
+            torch.cuda.synchronize(device)
+
+    return times * block.nbytes / 1e9 / _median_seconds(read, 5)
 
 
 def _median_seconds(work: Callable[[], Any], repeats: int = 30) -> float:

@@ -43,11 +43,12 @@ def main() -> None:
     v /= v.norm()
     layer = engine.num_layers // 2
     prompts = gsm8k_prompts(engine.renderer, args.rows)
+    want = Text(SamplingParams(max_tokens=args.max_tokens))
+    edits = [(Edit(layer, v, strength),) for strength in STRENGTHS]
     rows = [
-        Request(number, prompts[number // 8 % len(prompts)], Text(SamplingParams(args.max_tokens)),
-                (Edit(layer, v, STRENGTHS[number % 8]),))
+        Request(number, prompts[number // 8 % len(prompts)], want, edits[number % 8])
         for number in range(args.rows)
-    ]  # fmt: skip
+    ]
     windows = [rows[at : at + args.window] for at in range(0, len(rows), args.window)]
     seen, tokens = [], 0
     for number, window in enumerate(windows, 1):

@@ -54,7 +54,7 @@ def steered(loaded: LoadedModel, v: torch.Tensor, layer: int, strength: float, p
 
     def hook(_module, _args, output):
         h = output[0] if isinstance(output, tuple) else output
-        delta = (strength * v).to(h.dtype)
+        delta = (strength * v).to(h)
         if positions == "all":
             h = h + delta
         else:
@@ -75,7 +75,7 @@ def transformers(loaded: LoadedModel, prompts, v, layer, strengths, args) -> Cal
 
     def batch(indices: list[int], strength: float, found: Texts) -> None:
         width = max(len(prompts[i]) for i in indices)
-        ids = torch.zeros((len(indices), width), dtype=torch.long)
+        ids = torch.zeros((len(indices), width), dtype=torch.long, device=loaded.device)
         mask = torch.zeros_like(ids)
         for line, i in enumerate(indices):
             ids[line, width - len(prompts[i]) :] = torch.tensor(prompts[i])
@@ -86,7 +86,7 @@ def transformers(loaded: LoadedModel, prompts, v, layer, strengths, args) -> Cal
                 input_ids=ids,
                 attention_mask=mask,
                 max_new_tokens=args.max_tokens,
-                eos_token_id=sorted(loaded.eos_ids),
+                eos_token_id=sorted(loaded.eos_ids) or None,
                 pad_token_id=0,
                 num_return_sequences=args.samples,
                 **(sampled if args.samples > 1 else {"do_sample": False}),

@@ -46,6 +46,9 @@ Sums = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 _MOST_SCORES = 2**19
 """Scores computed at a time; bounds memory and keeps them in the processor's cache."""
 
+_MOST_SCORES_ON_ACCELERATOR = 2**26
+"""There the bound is for memory alone, and many small products cost more than a few large ones."""
+
 LOG2_E = math.log2(math.e)
 """Scores are in units of log 2: ``exp2`` is faster than ``exp``, most where it is tiny."""
 
@@ -55,7 +58,13 @@ HIDDEN = -1e30
 _HARMLESS = ("dropout", "sliding_window", "position_ids", "is_causal", "use_cache")
 """Arguments of attention functions that positions and parts make superfluous."""
 
-_ACTIVE: ContextVar[Parts | None] = ContextVar("trimtab_attention", default=None)
+Attention = Callable[
+    [int, torch.Tensor, torch.Tensor, torch.Tensor, float, float | None], torch.Tensor
+]
+"""Given a block, its queries [T, K, R, D], its new keys and values [T, K, D], the scale of the
+scores and their soft cap: the output [T, K, R, D]."""
+
+_ACTIVE: ContextVar[Attention | None] = ContextVar("trimtab_attention", default=None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,9 +106,9 @@ def check_family(loaded: LoadedModel) -> None:
 
 
 @contextmanager
-def attending(loaded: LoadedModel, parts: Parts) -> Iterator[None]:
-    """Let the model's forwards within attend to ``parts``."""
-    token = _ACTIVE.set(parts)
+def attending(loaded: LoadedModel, attention: Attention) -> Iterator[None]:
+    """Let the model's forwards within attend by ``attention``."""
+    token = _ACTIVE.set(attention)
     config = loaded.model.config.get_text_config()
     usual = config._attn_implementation
     config._attn_implementation = NAME
@@ -140,15 +149,32 @@ def attend(
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Attend as transformers asks for: query [1, K * R, T, D] to output [1, T, K * R, D]."""
     _refuse(others)
-    parts_of = _ACTIVE.get()
-    assert parts_of is not None
+    attention = _ACTIVE.get()
+    assert attention is not None
     layer: int = module.layer_idx  # type: ignore[assignment]
     q_TKRD = query[0].transpose(0, 1).unflatten(1, (key.shape[1], -1))
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    q_TKRD = q_TKRD * (scale * LOG2_E)
-    seen = parts_of(layer, key[0].transpose(0, 1), value[0].transpose(0, 1))
-    out_TKRD = _merge([_sums(part, q_TKRD, pages, softcap) for part, pages in seen])
+    key_TKD, value_TKD = key[0].transpose(0, 1), value[0].transpose(0, 1)
+    out_TKRD = attention(layer, q_TKRD, key_TKD, value_TKD, scale, softcap)
     return out_TKRD.to(query.dtype).flatten(1, 2)[None], None
+
+
+def by_parts(parts: Parts) -> Attention:
+    """Return the attention that reads each of the ``parts`` once per group."""
+
+    def attention(
+        layer: int,
+        q_TKRD: torch.Tensor,
+        key_TKD: torch.Tensor,
+        value_TKD: torch.Tensor,
+        scale: float,
+        softcap: float | None,
+    ) -> torch.Tensor:
+        q_TKRD = q_TKRD * (scale * LOG2_E)
+        seen = parts(layer, key_TKD, value_TKD)
+        return _merge([_sums(part, q_TKRD, pages, softcap) for part, pages in seen])
+
+    return attention
 
 
 def _refuse(arguments: dict[str, Any]) -> None:
@@ -179,7 +205,8 @@ def _sums(
     q_GKMRD = part.gather(q_TKRD).transpose(1, 2)
     num_tokens, num_keys = part.shape[1], sum(key.shape[2] for key, _ in pages)
     per_token = q_GKMRD[:, :, 0].numel() // q_GKMRD.shape[-1] * num_keys
-    step = max(1, _MOST_SCORES // max(1, per_token))
+    most = _MOST_SCORES if q_TKRD.device.type == "cpu" else _MOST_SCORES_ON_ACCELERATOR
+    step = max(1, most // max(1, per_token))
     slices = [
         _slice_sums(part, q_GKMRD, pages, softcap, at, min(at + step, num_tokens))
         for at in range(0, num_tokens, step)

@@ -5,12 +5,12 @@ Shapes: B rows, H hidden.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 
 import numpy as np
 import torch
 
-from trimtab.engine.attention import Part, Seen
+from trimtab.engine.attention import Part, Seen, by_parts
 from trimtab.engine.cache import PrefixCache, SuffixCache
 from trimtab.engine.edits import Deltas, EditTable
 from trimtab.engine.forward import forward
@@ -35,6 +35,7 @@ class DecodeBatch:
         num_rows: int,
         most_new: int,
         most_tokens: int,
+        roomy: bool = False,
     ) -> None:
         """Make room for ``num_rows`` rows.
 
@@ -44,13 +45,14 @@ class DecodeBatch:
             num_rows: Rows of the batch.
             most_new: Most tokens that a row writes.
             most_tokens: Prompt tokens computed at a time.
+            roomy: Let the storage of prompts grow by rungs.
         """
         self._loaded = loaded
         self._most_tokens = most_tokens
         num_layers = loaded.layout.num_layers
         self._primer = Primer(loaded, requests)
         self._inherit = 0 < self._primer.length <= _SHORT
-        self._prompts = PrefixCache(num_layers, num_rows, loaded.layout.devices)
+        self._prompts = PrefixCache(num_layers, num_rows, loaded.layout.devices, roomy)
         self._own = SuffixCache(num_layers, num_rows, most_new, loaded.dtype)
         self._requests: list[Request | None] = [None] * num_rows
         self._parts: dict[tuple[bytes, int | None, torch.device], Part] = {}
@@ -94,7 +96,7 @@ class DecodeBatch:
             self._loaded,
             ids_B,
             torch.from_numpy(position_B),
-            self._seen,
+            by_parts(self._seen),
             deltas | (more or {}),
         )
         self._own.advance()
@@ -116,17 +118,21 @@ class DecodeBatch:
         if (b"own", window, device) not in self._parts:
             self._parts[b"own", window, device] = self._own.part(window, device)
         seen: Seen = [(self._parts[b"own", window, device], own)]
-        primer = None if self._inherit else self._primer.cache
-        for name, cache in ((b"primer", primer), (b"prompts", self._prompts)):
-            if cache is None or cache.is_empty(layer):
-                continue
-            row_B = self._row_B if cache is self._prompts else np.zeros_like(self._row_B)
+        for name, cache, row_B in self._shared(layer):
             key = (name + cache.signature(layer, row_B), window, device)
             if key not in self._parts:
                 position_B = self._own.position_B
                 self._parts[key] = cache.part(layer, row_B, position_B, window)
             seen.append((self._parts[key], [cache.view(layer)]))
         return seen
+
+    def _shared(self, layer: int) -> Iterator[tuple[bytes, PrefixCache, np.ndarray]]:
+        """Yield the caches with something before the rows' own tokens, and each row's row there."""
+        primer = None if self._inherit else self._primer.cache
+        if primer is not None and not primer.is_empty(layer):
+            yield b"primer", primer, np.zeros_like(self._row_B)
+        if not self._prompts.is_empty(layer):
+            yield b"prompts", self._prompts, self._row_B
 
 
 class Primer:

@@ -17,7 +17,11 @@ import torch
 
 from trimtab.engine.allocator import new_zeros
 from trimtab.engine.attention import HIDDEN, KeyValue, Part
+from trimtab.engine.scheduler import rung
 from trimtab.engine.segments import Stage
+
+_ROOM = 32
+"""Tokens by which a roomy storage of prompts grows at least."""
 
 _PAGE = {torch.bfloat16: 32}
 _USUAL_PAGE = 48
@@ -26,27 +30,54 @@ _USUAL_PAGE = 48
 
 def group(slot_T: np.ndarray, num_slots: int, device: torch.device) -> Part:
     """Return the rectangle that puts the tokens of each slot side by side."""
+    token_GM, place_T = rectangle(slot_T, num_slots)
+    full = token_GM.size == len(slot_T)
+    if full and (place_T == np.arange(len(place_T))).all():
+        return Part(None, None, token_GM.shape)
+    return Part(
+        torch.from_numpy(token_GM).to(device), torch.from_numpy(place_T).to(device), token_GM.shape
+    )
+
+
+def widest(slot_T: np.ndarray) -> int:
+    """Return how many tokens share a slot at most."""
+    return int(np.bincount(slot_T).max())
+
+
+def rectangle(
+    slot_T: np.ndarray, num_slots: int, width: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the tokens of each slot side by side, and each token's place among them, flattened.
+
+    Places without a token hold token 0; ``width`` is as wide as need be if it is not given.
+    """
+    width = width or widest(slot_T)
     counts = np.bincount(slot_T, minlength=num_slots)
-    widest = int(counts.max())
-    shape = (num_slots, widest)
     order = np.argsort(slot_T, kind="stable")
-    if (counts == widest).all() and (order == np.arange(len(order))).all():
-        return Part(None, None, shape)
     rank = np.arange(len(order)) - (np.cumsum(counts) - counts)[slot_T[order]]
-    place = np.empty(len(order), dtype=np.int64)
-    place[order] = slot_T[order] * widest + rank
-    token = np.zeros(num_slots * widest, dtype=np.int64)
-    token[place] = np.arange(len(order))
-    token_GM = torch.from_numpy(token.reshape(shape)).to(device)
-    return Part(token_GM, torch.from_numpy(place).to(device), shape)
+    place_T = np.empty(len(order), dtype=np.int64)
+    place_T[order] = slot_T[order] * width + rank
+    token_GM = np.zeros((num_slots, width), dtype=np.int64)
+    token_GM.reshape(-1)[place_T] = np.arange(len(order))
+    return token_GM, place_T
 
 
 class PrefixCache:
     """What comes before the rows' own tokens; rows with the same past have the same slot."""
 
-    def __init__(self, num_layers: int, num_rows: int, devices: Sequence[torch.device]) -> None:
-        """Make an empty cache for ``num_rows`` rows; ``devices`` are those of the blocks."""
+    def __init__(
+        self,
+        num_layers: int,
+        num_rows: int,
+        devices: Sequence[torch.device],
+        roomy: bool = False,
+    ) -> None:
+        """Make an empty cache for ``num_rows`` rows; ``devices`` are those of the blocks.
+
+        A ``roomy`` one grows by rungs, so that its storage is seldom replaced.
+        """
         self._devices = devices
+        self._most_slots = num_rows if roomy else None
         self.slot_LB = np.zeros((num_layers, num_rows), dtype=np.int64)
         # per block: length and start of every slot
         self._tables = [(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))] * num_layers
@@ -116,6 +147,8 @@ class PrefixCache:
             return old
         if old is not None:
             num_slots, length = max(num_slots, old[0].shape[0]), max(length, old[0].shape[2])
+        if self._most_slots is not None:
+            num_slots, length = min(rung(num_slots), self._most_slots), rung(length, _ROOM)
         heads = like_key.shape[1]
         # zeros: a slot that was never written must stay finite under its mask
         key = new_zeros(like_key, (num_slots, heads, length, like_key.shape[3]))
@@ -142,12 +175,23 @@ class PrefixCache:
 
     def view(self, layer: int) -> KeyValue:
         """Return the keys and values of all slots, as long as the longest."""
+        num_slots, length = len(self._tables[layer][0]), int(self._tables[layer][0].max())
+        key, value = self.storage(layer)
+        return key[:num_slots, :, :length], value[:num_slots, :, :length]
+
+    def storage(self, layer: int) -> KeyValue:
+        """Return the keys and values of all slots with the room that was made for them."""
         pair = self._pairs[layer]
         assert pair is not None
         num_slots, length = len(self._tables[layer][0]), int(self._tables[layer][0].max())
         # slots of rows without any token were claimed and never written
-        key, value = self._grown(layer, num_slots, length, *pair)
-        return key[:num_slots, :, :length], value[:num_slots, :, :length]
+        return self._grown(layer, num_slots, length, *pair)
+
+    def extent(self, layer: int, row_T: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return how many tokens the past of each row has, and the position of its first."""
+        length_C, start_C = self._tables[layer]
+        slot_T = self.slot_LB[layer, row_T]
+        return length_C[slot_T], start_C[slot_T]
 
     def part(
         self, layer: int, row_T: np.ndarray, position_T: np.ndarray, window: int | None

@@ -48,10 +48,9 @@ def write(
         requests: In the order in which they shall start.
         limits: How many rows and tokens at a time.
     """
-    wants = [r.want for r in requests if isinstance(r.want, Text)]
-    assert len(wants) == len(requests)
+    waiting = queue_of(requests)
+    wants = [row.want for row in waiting]
     sampler = Sampler(wants, head)
-    waiting = deque(Writing(i, r, w) for i, (r, w) in enumerate(zip(requests, wants, strict=True)))
     rows: list[Writing] = [waiting.popleft() for _ in range(min(limits.rows, len(waiting)))]
     most = max(w.sampling.max_tokens for w in wants)
     batch = DecodeBatch(loaded, requests, len(rows), most, limits.tokens)
@@ -85,6 +84,12 @@ def write(
             batch.keep(alive)
             rows = [rows[i] for i in alive]
             last_B = last_B[alive]
+
+
+def queue_of(requests: Sequence[Request]) -> deque[Writing]:
+    """Return a row for each request, all of which ask for a text."""
+    wants = [r.want for r in requests if isinstance(r.want, Text)]
+    return deque(Writing(i, r, w) for i, (r, w) in enumerate(zip(requests, wants, strict=True)))
 
 
 def located(loaded: LoadedModel, row: Writing) -> Exception:

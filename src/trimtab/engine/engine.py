@@ -7,6 +7,7 @@ cells share batches. Texts, option scores and activations go through the same fo
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -29,6 +30,7 @@ from trimtab.engine.packed import pack
 from trimtab.engine.parallel import Work, Worker, workers
 from trimtab.engine.request import Activations, Options, Request, Result, Site, Text
 from trimtab.engine.scheduler import Ladder, Limits, Load, order
+from trimtab.engine.stepping import why_not, write_static
 from trimtab.engine.within_memory import within_memory
 from trimtab.models.load import LoadedModel
 
@@ -37,6 +39,8 @@ _R = TypeVar("_R", bound=Result)
 _TOKENS = 4096
 _ROWS = {"float32": 128}
 _MOST_ROWS = 512
+
+_log = logging.getLogger(__name__)
 
 
 class Engine:
@@ -66,6 +70,12 @@ class Engine:
         self.renderer = loaded.renderer
         self._workers = workers(loaded)
         self._ladder = Ladder(self.limits)
+        self._write: Work = _write_static
+        reason = why_not(loaded)
+        if reason is not None:
+            self._write = _write
+            level = logging.DEBUG if loaded.device.type == "cpu" else logging.INFO
+            _log.log(level, "Texts are written without recorded steps: %s.", reason)
 
     @property
     def num_layers(self) -> int:
@@ -130,7 +140,9 @@ class Engine:
             ordered = [requests[i] for i in order([Load(r.prompt, 0) for r in requests])]
             dynamic = [r for r in ordered if isinstance(r.want, Text) and r.want.composition]
             fixed = [r for r in ordered if isinstance(r.want, Text) and not r.want.composition]
-            yield from self._work("text", _write, fixed)
+            if dynamic and self._write is _write_static:
+                _log.info("Compositions are written without recorded steps: strengths are dynamic.")
+            yield from self._work("text", self._write, fixed)
             yield from self._work("composition", _compose, dynamic)
         else:
             work: Work = _score if kind is Options else _capture
@@ -143,6 +155,10 @@ class Engine:
 
 def _write(worker: Worker, requests: Sequence[Request], limits: Limits) -> Iterator[Result]:
     return _each_in(torch.inference_mode, write(worker.loaded, worker.head, requests, limits))
+
+
+def _write_static(worker: Worker, requests: Sequence[Request], limits: Limits) -> Iterator[Result]:
+    return write_static(worker.loaded, worker.head, requests, limits)
 
 
 def _compose(worker: Worker, requests: Sequence[Request], limits: Limits) -> Iterator[Result]:

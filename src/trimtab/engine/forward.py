@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from trimtab.engine.attention import Parts, attending
+from trimtab.engine.attention import Attention, attending
 from trimtab.engine.edits import Deltas, add
 from trimtab.engine.parallel import stop_if_unwanted
 from trimtab.engine.request import Place
@@ -29,7 +29,7 @@ def forward(
     loaded: LoadedModel,
     ids_T: torch.Tensor,
     position_T: torch.Tensor,
-    parts: Parts,
+    attention: Attention,
     deltas: Deltas,
     expand: Mapping[int, torch.Tensor] | None = None,
     readers: Mapping[Place, Reader] | None = None,
@@ -40,7 +40,7 @@ def forward(
         loaded: The model.
         ids_T: Token ids.
         position_T: Their absolute positions.
-        parts: What they attend to.
+        attention: What they attend to, and how.
         deltas: Edits, by the packed tokens of the place where they act.
         expand: For a block, which of the tokens so far are the tokens from that block on [T'];
             the number of blocks stands for what follows the last.
@@ -53,7 +53,7 @@ def forward(
     dummy: Any = torch.zeros((1, 1, 1, 1), dtype=loaded.dtype, device=loaded.device)
     mask = dict.fromkeys(layout.layer_types, dummy) if layout.mask_as_dict else dummy
     with ExitStack() as stack:
-        stack.enter_context(attending(loaded, parts))
+        stack.enter_context(attending(loaded, attention))
         stack.enter_context(_hooked(loaded, deltas, expand or {}, readers or {}))
         output = layout.text_model(
             input_ids=ids_T[None],

@@ -19,6 +19,7 @@ from trimtab.engine.packed import PackedWeight, can_pack
 from trimtab.models.load import LoadedModel
 
 _SLICE = 8192
+_SLICE_ON_ACCELERATOR = 32768
 _BLOCK = 128
 _ROWS = 256
 
@@ -26,9 +27,10 @@ _ROWS = 256
 class Head:
     """Next-token distributions of final hidden states, always in float32 or better."""
 
-    def __init__(self, loaded: LoadedModel, num_words: int = _SLICE) -> None:
+    def __init__(self, loaded: LoadedModel, num_words: int | None = None) -> None:
         """Cut the head's weights into slices of ``num_words`` words, if they are here as they are.
 
+        Fewer and larger ones if nothing is said on an accelerator, where each costs some launches.
         A head whose weights are quantised, or kept elsewhere between forwards, is called whole.
         """
         self._loaded = loaded
@@ -36,6 +38,8 @@ class Head:
         head: nn.Module = loaded.layout.lm_head
         weight: torch.Tensor = head.weight  # type: ignore[assignment]
         bias: torch.Tensor | None = getattr(head, "bias", None)
+        on_cpu = self.device.type == "cpu"
+        num_words = num_words or (_SLICE if on_cpu else _SLICE_ON_ACCELERATOR)
         self._slices = []
         sliced = weight.is_floating_point() and not weight.is_meta
         for at in range(0, len(weight) if sliced else 0, num_words):

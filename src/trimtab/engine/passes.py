@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from trimtab.engine.attention import Part, Seen
+from trimtab.engine.attention import Part, Seen, by_parts
 from trimtab.engine.cache import PrefixCache, group, hide
 from trimtab.engine.edits import Deltas, EditTable
 from trimtab.engine.forward import Reader, forward
@@ -121,7 +121,7 @@ class Pass:
             self.loaded,
             torch.tensor(ids_T),
             torch.from_numpy(first.position_T),
-            self._parts,
+            by_parts(self._parts),
             self._deltas(),
             expand,
             readers,

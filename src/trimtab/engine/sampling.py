@@ -9,6 +9,7 @@ Shapes: B rows, V vocabulary, J blocks of words.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -77,23 +78,44 @@ class Sampler:
         ]
         device = logits_BV.device
         u_B1 = torch.tensor(u, dtype=torch.float64, device=device)[:, None]
-        heat_B1 = torch.tensor([[p.temperature] for p in params], device=device)
+        heat_B1, most_B1, top_p_B1 = columns(params, device)
         scaled_BV = logits_BV / heat_B1.to(logits_BV.dtype)
         token_B = torch.empty(len(rows), dtype=torch.long, device=device)
         for cut in (False, True):
-            some = [i for i, p in enumerate(params) if _is_cut(p) == cut]
+            some = [i for i, p in enumerate(params) if is_cut(p) == cut]
             if some and cut:
-                token_B[some] = _invert_cut(scaled_BV[some], [params[i] for i in some], u_B1[some])
+                cuts = most_B1[some], top_p_B1[some]
+                token_B[some] = invert_cut(scaled_BV[some], *cuts, u_B1[some])
             elif some:
-                token_B[some] = _invert(scaled_BV[some], u_B1[some])
+                token_B[some] = invert(scaled_BV[some], u_B1[some])
         return token_B
 
+    def of(self, row: int) -> tuple[SamplingParams, np.ndarray | None]:
+        """Return how a row chooses, and its uniforms by step; None if it draws nothing."""
+        return self._params[row], self._uniforms[row]
 
-def _is_cut(params: SamplingParams) -> bool:
+
+def is_cut(params: SamplingParams) -> bool:
+    """Whether some words can't be drawn."""
     return params.top_p < 1 or bool(params.top_k)
 
 
-def _invert(scaled_BV: torch.Tensor, u_B1: torch.Tensor) -> torch.Tensor:
+def columns(
+    params: Sequence[SamplingParams], device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return temperatures, numbers of likeliest words and their mass, each [B, 1]."""
+
+    def column(values: list[float], dtype: torch.dtype) -> torch.Tensor:
+        return torch.tensor(values, dtype=dtype, device=device)[:, None]
+
+    return (
+        column([p.temperature for p in params], torch.float32),
+        column([float(p.top_k or math.inf) for p in params], torch.float64),
+        column([p.top_p for p in params], torch.float64),
+    )
+
+
+def invert(scaled_BV: torch.Tensor, u_B1: torch.Tensor) -> torch.Tensor:
     """Pick from the whole distribution, in the order of the vocabulary.
 
     The cumulative sum is taken over blocks of words in float64, then within the block chosen.
@@ -114,25 +136,19 @@ def _invert(scaled_BV: torch.Tensor, u_B1: torch.Tensor) -> torch.Tensor:
     return chosen
 
 
-def _invert_cut(
-    scaled_BV: torch.Tensor, params: Sequence[SamplingParams], u_B1: torch.Tensor
+def invert_cut(
+    scaled_BV: torch.Tensor, most_B1: torch.Tensor, top_p_B1: torch.Tensor, u_B1: torch.Tensor
 ) -> torch.Tensor:
     """Pick from the likeliest words that top-k and top-p leave, the likeliest first."""
-    device = scaled_BV.device
     sorted_BV, token_BV = scaled_BV.double().sort(dim=-1, descending=True, stable=True)
-    vocabulary = scaled_BV.shape[1]
-
-    def column(values: list[float]) -> torch.Tensor:
-        return torch.tensor(values, dtype=torch.float64, device=device)[:, None]
-
-    rank_V = torch.arange(vocabulary, device=device)
-    most_B1 = column([float(p.top_k or vocabulary) for p in params])
+    rank_V = torch.arange(scaled_BV.shape[1], device=scaled_BV.device)
     p_BV = sorted_BV.masked_fill(rank_V >= most_B1, -torch.inf).softmax(dim=-1)
     # a token stays if the ones before it do not yet reach top_p, so the first always stays
     before_BV = p_BV.cumsum(dim=-1) - p_BV
-    p_BV = p_BV.masked_fill(before_BV >= column([p.top_p for p in params]), 0.0)
+    p_BV = p_BV.masked_fill(before_BV >= top_p_B1, 0.0)
     cumulative_BV = p_BV.cumsum(dim=-1)
     pick_B = (cumulative_BV <= u_B1 * cumulative_BV[:, -1:]).sum(dim=-1)
-    last_B = (p_BV > 0).sum(dim=-1) - 1
+    # none is left if the logits are not finite, which is found out later
+    last_B = ((p_BV > 0).sum(dim=-1) - 1).clamp(min=0)
     chosen: torch.Tensor = token_BV.gather(1, pick_B.minimum(last_B)[:, None])[:, 0]
     return chosen

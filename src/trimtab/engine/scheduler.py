@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 _ENTER_WHEN_FREE = 1 / 8
 _LEAVE_WHEN_FREE = 1 / 4
+_FEWEST_ROWS = 16
 
 
 @dataclass(frozen=True)
@@ -110,3 +111,19 @@ def entering(num_free: int, num_rows: int) -> bool:
 def leaving(num_free: int, num_rows: int) -> bool:
     """Whether finished rows shall be dropped from the batch: it costs a copy of its caches."""
     return num_free >= num_rows * _LEAVE_WHEN_FREE
+
+
+def rung(number: int, least: int = 1) -> int:
+    """Return the first of ``least`` x 1, 1.5, 2, 3, 4, 6, 8 ... that is not below ``number``."""
+    size = least
+    while size < number:
+        half = size + size // 2
+        size = half if half >= number else 2 * size
+    return size
+
+
+def halved(num_alive: int, num_rows: int) -> int:
+    """Return with how many rows a batch of fixed shape goes on when no row is waiting."""
+    while num_rows > _FEWEST_ROWS and 2 * num_alive <= num_rows:
+        num_rows = -(-num_rows // 2)
+    return num_rows

@@ -66,14 +66,19 @@ def _affordable(loaded: LoadedModel, limits: Limits, length: int) -> Limits:
 
 def _rows_on(loaded: LoadedModel, row: MemoryEstimate, device: torch.device) -> int | None:
     """Return how many rows one device has room for; None if its memory is not known."""
-    on_cuda = device.type == "cuda"
-    free = int(torch.cuda.mem_get_info(device)[0]) if on_cuda else available_ram()
+    free = _free_on_cuda(device) if device.type == "cuda" else available_ram()
     if free is None:
         return None
     layout = loaded.layout
     per_row = row.cache * layout.devices.count(device) // layout.num_layers
     per_row += row.logits if device == layout.head_device else 0
     return int(free * _SHARE) // max(per_row, 1)
+
+
+def _free_on_cuda(device: torch.device) -> int:
+    """Return the free bytes of a GPU, with those that torch keeps for its next tensors."""
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return int(torch.cuda.mem_get_info(device)[0]) + kept
 
 
 def _num_new(request: Request) -> int:
