@@ -160,8 +160,9 @@ def test_every_file_of_a_run_is_described(finished_run: Path, repo: Path) -> Non
     found = [str(p.relative_to(finished_run)) for p in finished_run.rglob("*") if p.is_file()]
     assert [name for name in found if not any(p.fullmatch(name) for p in patterns)] == []
     made = [n for n, p in zip(told, patterns, strict=True) if not any(map(p.fullmatch, found))]
-    # this run has no judge that came later
-    assert made == ["judges.json"]
+    # this run has no judge that came later, none that learns, and began without rows
+    others = ("judges.json", "artifacts/energy-", "completions/<cell>/a0000-given.jsonl")
+    assert "judges.json" in made and all(name.startswith(others) for name in made)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
