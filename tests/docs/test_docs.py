@@ -82,9 +82,8 @@ def test_shipped_configurations_are_valid_without_torch(path: Path) -> None:
         "import sys; from pathlib import Path; from trimtab.recipes.base import load_recipe\n"
         "recipe = load_recipe(Path(sys.argv[1]))\n"
         "ships = recipe.config.model.id.startswith('bundled:')\n"
-        "task = getattr(recipe.config, 'task', {})\n"
-        "task = getattr(task, 'config', task)\n"  # one task's settings, or a task by name
-        "ships &= task.get('source', 'bundled') == 'bundled'\n"
+        "task = recipe.config.model_dump().get('task', {})\n"
+        "ships &= {**task, **task.get('config', {})}.get('source', 'bundled') == 'bundled'\n"
         "assert not ships or recipe.plan().plan.cells\n"
         "assert not {'torch', 'transformers', 'matplotlib'} & set(sys.modules)\n"
     )

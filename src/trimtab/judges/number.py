@@ -46,11 +46,10 @@ class Number(ItemJudge[NumberConfig]):
         if gold is None:
             return self.unscored("the sample has no target")
         found = {name: extract(text) for name, extract in EXTRACTORS.items()}
-        right = {name: float(is_correct(name, found[name].answer, gold)) for name in found}
-        chosen = found[self.config.extractor]
-        values: dict[str, float | None] = {
-            "correct": right[self.config.extractor],
-            **right,
-            "no_answer": float(chosen.answer is None),
+        right: dict[str, float | None] = {
+            name: float(is_correct(name, found[name].answer, gold)) for name in found
         }
+        chosen = found[self.config.extractor]
+        correct, no_answer = right[self.config.extractor], float(chosen.answer is None)
+        values = {"correct": correct, **right, "no_answer": no_answer}
         return Verdict(values, reason=str(chosen))

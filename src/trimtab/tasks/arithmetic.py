@@ -29,7 +29,7 @@ __all__ = ["Arithmetic"]
 Form = Literal["sum", "story"]
 Terms = tuple[tuple[str, int], ...]
 
-INSTRUCTION = "Work it out, and end with: The answer is"
+INSTRUCTION = "Answer with the number alone."
 _MAX_DRAWS_PER_PROBLEM = 50
 _NAMES = (
     ("Mia", "She"), ("Tom", "He"), ("Ana", "She"), ("Ben", "He"), ("Zoe", "She"), ("Sam", "He"),
