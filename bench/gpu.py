@@ -136,13 +136,13 @@ def texts(run: Run, requests: list[Request]) -> Texts:
 def runners(loaded: LoadedModel, rows: int) -> tuple[Run, Run]:
     """Return trimtab's way of running on a GPU, and the same engine's without recorded steps."""
     engine = Engine(loaded, max_rows=rows)
-    worker = engine._workers[0]
+    head = engine._head
 
     def by_steps(requests: list[Request]) -> Iterator[Result]:
-        return write(loaded, worker.head, requests, engine.limits)
+        return write(loaded, head, requests, engine.limits)
 
     def fixed(requests: list[Request]) -> Iterator[Result]:
-        return write_static(loaded, worker.head, requests, engine.limits)
+        return write_static(loaded, head, requests, engine.limits)
 
     reason = why_not(loaded)
     if reason is None:

@@ -17,17 +17,17 @@ from typing import Any, TypeVar
 import torch
 
 from trimtab.core.errors import ConfigError
-from trimtab.engine import parallel
+from trimtab.engine import decode, parallel
 from trimtab.engine.allocator import keep_freed_memory
 from trimtab.engine.attention import check_family
 from trimtab.engine.capture import capture
 from trimtab.engine.composition import check_compositions, compose
-from trimtab.engine.decode import write
 from trimtab.engine.edits import check
 from trimtab.engine.gates import check_gate, resolve
+from trimtab.engine.head import Head
 from trimtab.engine.options import score
 from trimtab.engine.packed import pack
-from trimtab.engine.parallel import Work, Worker, workers
+from trimtab.engine.parallel import Work
 from trimtab.engine.request import Activations, Options, Request, Result, Site, Text
 from trimtab.engine.scheduler import Ladder, Limits, Load, order
 from trimtab.engine.stepping import why_not, write_static
@@ -68,12 +68,12 @@ class Engine:
             max_rows or _ROWS.get(loaded.resolved.spec.dtype, _MOST_ROWS), max_tokens
         )
         self.renderer = loaded.renderer
-        self._workers = workers(loaded)
+        self._head = Head(loaded)
+        self._num_workers = parallel.num_workers(loaded)
         self._ladder = Ladder(self.limits)
-        self._write: Work = _write_static
         reason = why_not(loaded)
+        self._records_steps = reason is None
         if reason is not None:
-            self._write = _write
             level = logging.DEBUG if loaded.device.type == "cpu" else logging.INFO
             _log.log(level, "Texts are written without recorded steps: %s.", reason)
 
@@ -140,37 +140,35 @@ class Engine:
             ordered = [requests[i] for i in order([Load(r.prompt, 0) for r in requests])]
             dynamic = [r for r in ordered if isinstance(r.want, Text) and r.want.composition]
             fixed = [r for r in ordered if isinstance(r.want, Text) and not r.want.composition]
-            if dynamic and self._write is _write_static:
+            if dynamic and self._records_steps:
                 _log.info("Compositions are written without recorded steps: strengths are dynamic.")
-            yield from self._work("text", self._write, fixed)
-            yield from self._work("composition", _compose, dynamic)
+            write = self._write_static if self._records_steps else self._write_dynamic
+            yield from self._work("text", write, fixed)
+            yield from self._work("composition", self._compose, dynamic)
         else:
-            work: Work = _score if kind is Options else _capture
+            work: Work = self._score if kind is Options else self._capture
             yield from self._work(kind.__name__, work, requests)
 
     def _work(self, kind: str, work: Work, requests: Sequence[Request]) -> Iterator[Result]:
-        divided = partial(parallel.run, self._workers, work)
+        divided = partial(parallel.run, self.loaded, self._num_workers, work)
         return within_memory(self.loaded, self._ladder, kind, divided, requests)
 
+    def _write_dynamic(self, requests: Sequence[Request], limits: Limits) -> Iterator[Result]:
+        return _each_in(
+            torch.inference_mode, decode.write(self.loaded, self._head, requests, limits)
+        )
 
-def _write(worker: Worker, requests: Sequence[Request], limits: Limits) -> Iterator[Result]:
-    return _each_in(torch.inference_mode, write(worker.loaded, worker.head, requests, limits))
+    def _write_static(self, requests: Sequence[Request], limits: Limits) -> Iterator[Result]:
+        return write_static(self.loaded, self._head, requests, limits)
 
+    def _compose(self, requests: Sequence[Request], limits: Limits) -> Iterator[Result]:
+        return _each_in(torch.inference_mode, compose(self.loaded, self._head, requests, limits))
 
-def _write_static(worker: Worker, requests: Sequence[Request], limits: Limits) -> Iterator[Result]:
-    return write_static(worker.loaded, worker.head, requests, limits)
+    def _score(self, requests: Sequence[Request], limits: Limits) -> Iterator[Result]:
+        return score(self.loaded, self._head, requests, limits)
 
-
-def _compose(worker: Worker, requests: Sequence[Request], limits: Limits) -> Iterator[Result]:
-    return _each_in(torch.inference_mode, compose(worker.loaded, worker.head, requests, limits))
-
-
-def _score(worker: Worker, requests: Sequence[Request], limits: Limits) -> Iterator[Result]:
-    return score(worker.loaded, worker.head, requests, limits)
-
-
-def _capture(worker: Worker, requests: Sequence[Request], limits: Limits) -> Iterator[Result]:
-    return capture(worker.loaded, requests, limits)
+    def _capture(self, requests: Sequence[Request], limits: Limits) -> Iterator[Result]:
+        return capture(self.loaded, requests, limits)
 
 
 def _without_gradients(results: Iterator[Result]) -> Iterator[Result]:

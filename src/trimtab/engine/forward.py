@@ -17,7 +17,6 @@ from torch import nn
 
 from trimtab.engine.attention import Attention, attending
 from trimtab.engine.edits import Deltas, add
-from trimtab.engine.parallel import stop_if_unwanted
 from trimtab.engine.request import Place
 from trimtab.models.load import LoadedModel
 
@@ -46,7 +45,6 @@ def forward(
             the number of blocks stands for what follows the last.
         readers: Readers of activations.
     """
-    stop_if_unwanted()
     layout = loaded.layout
     # blocks on other devices get what they are given moved there by accelerate's hooks
     ids_T, position_T = ids_T.to(loaded.device), position_T.to(loaded.device)

@@ -37,10 +37,6 @@ class PackedWeight:
         self._packed = torch.ops.mkldnn._reorder_linear_weight(weight.detach().contiguous(), None)
         self._bias = None if bias is None else bias.detach()
 
-    def __deepcopy__(self, _memo: dict[int, object]) -> PackedWeight:
-        """Return itself: it never changes, and its layout can't be copied."""
-        return self
-
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """Return ``x @ weight.T + bias``."""
         y: torch.Tensor = torch.ops.mkldnn._linear_pointwise(
@@ -63,6 +59,14 @@ def pack(loaded: LoadedModel) -> None:
                 module.forward = _Packed(module)  # type: ignore[method-assign, assignment]
 
 
+def repack(loaded: LoadedModel) -> None:
+    """Pack weights anew that were changed since, in place of doing so when they are needed."""
+    for block in loaded.layout.blocks:
+        for module in block.modules():
+            if isinstance(module.forward, _Packed):
+                module.forward.renew()
+
+
 class _Packed:
     """Stands in for the ``forward`` of a linear layer."""
 
@@ -77,9 +81,13 @@ class _Packed:
         page_out(weight)
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        weight = self._module.weight
         if torch.is_grad_enabled():
-            return functional.linear(x, weight, self._module.bias)
+            return functional.linear(x, self._module.weight, self._module.bias)
+        self.renew()
+        return self._packed(x)
+
+    def renew(self) -> None:
+        """Pack the weight again if it was changed."""
+        weight = self._module.weight
         if (weight.data_ptr(), weight._version) != self._versions:
             self._pack()
-        return self._packed(x)

@@ -1,6 +1,11 @@
-"""Workers: the same results as one, all threads given back, nobody left behind."""
+"""Workers: the same results as one, and nobody left behind."""
 
-import threading
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -52,11 +57,11 @@ def work(loaded: LoadedModel) -> list[Request]:
 def test_two_workers_do_what_one_does(loaded, two_threads):
     requests = work(loaded)
     both = Engine(loaded)
-    assert len(both._workers) == 2
+    assert both._num_workers == 2
     found = {r.key: r for r in both.run(requests)}
     torch.set_num_threads(1)
     alone = Engine(loaded)
-    assert len(alone._workers) == 1
+    assert alone._num_workers == 1
     for one in alone.run(requests):
         other = found.pop(one.key)
         if one.key[2] < 2:
@@ -70,15 +75,8 @@ def test_two_workers_do_what_one_does(loaded, two_threads):
     assert not found
 
 
-def test_workers_share_weights_but_no_modules(loaded, two_threads):
-    one, other = (worker.loaded.model for worker in Engine(loaded)._workers)
-    assert not set(map(id, one.modules())) & set(map(id, other.modules()))
-    pairs = zip(one.parameters(), other.parameters(), strict=True)
-    assert all(a is b for a, b in pairs)
-
-
-def at_work() -> list[str]:
-    return [t.name for t in threading.enumerate() if t.name.startswith("trimtab-worker")]
+def at_work() -> list[multiprocessing.process.BaseProcess]:
+    return [p for p in multiprocessing.active_children() if p.name.startswith(parallel.NAME)]
 
 
 def test_results_come_in_the_same_order_each_time(loaded, two_threads):
@@ -95,7 +93,6 @@ def test_consumer_that_leaves_stops_the_workers(loaded, two_threads):
     assert at_work()
     results.close()
     assert not at_work()
-    assert torch.get_num_threads() == 2
 
 
 def test_error_of_one_worker_ends_the_others_and_is_raised(loaded, two_threads):
@@ -103,7 +100,81 @@ def test_error_of_one_worker_ends_the_others_and_is_raised(loaded, two_threads):
     many = SamplingParams(max_tokens=30)
     requests = [Request(i, (5, 6, 7 + i), Text(many)) for i in range(12)]
     requests[7] = replace(requests[7], edits=(Edit(0, v, 1e30),))
-    with pytest.raises(NonFiniteError):
+    with pytest.raises(NonFiniteError, match=r"row 7: first at model\.layers\.0"):
         list(Engine(loaded).run(requests))
     assert not at_work()
-    assert torch.get_num_threads() == 2
+
+
+def long_texts() -> list[Request]:
+    wants = [Text(SamplingParams(max_tokens=n)) for n in (1, 1, *[500] * 10)]
+    return [Request(i, (5, 6, 7 + i), want) for i, want in enumerate(wants)]
+
+
+def test_worker_that_the_system_kills_costs_no_row(loaded, two_threads):
+    requests = long_texts()
+    engine = Engine(loaded)
+    results = engine.run(requests)
+    found = [next(results)]
+    os.kill(at_work()[0].pid or 0, signal.SIGKILL)
+    found += results
+    assert sorted(r.key for r in found) == list(range(12))
+    expected = {r.key: r.tokens for r in Engine(loaded).run(requests)}
+    assert {r.key: r.tokens for r in found} == expected
+
+
+def test_worker_that_dies_otherwise_is_told(loaded, two_threads):
+    requests = long_texts()
+    results = Engine(loaded).run(requests)
+    next(results)
+    os.kill(at_work()[0].pid or 0, signal.SIGTERM)
+    with pytest.raises(RuntimeError, match="died with exit code -15"):
+        list(results)
+
+
+def test_weights_that_changed_are_the_workers_too(loaded, two_threads):
+    requests = work(loaded)
+    engine = Engine(loaded)
+    before = {r.key: r for r in engine.run(requests)}
+    with torch.no_grad():
+        for parameter in loaded.layout.blocks[0].parameters():
+            parameter.mul_(0.5)
+    after = {r.key: r for r in engine.run(requests)}
+    options = [key for key in before if key[2] == 2]
+    assert all(before[key].logprobs != after[key].logprobs for key in options)
+    again = {r.key: r for r in Engine(loaded).run(requests)}
+    assert [after[key].logprobs for key in options] == [again[key].logprobs for key in options]
+
+
+OWNER = """
+import sys, torch
+from trimtab.core.spec import ModelSpec
+from trimtab.core.types import SamplingParams
+from trimtab.engine import parallel
+from trimtab.engine.engine import Engine
+from trimtab.engine.request import Request, Text
+from trimtab.models.load import load_model, resolve
+parallel._WORTH_ROWS = 2
+torch.set_num_threads(2)
+engine = Engine(load_model(resolve(ModelSpec(id=sys.argv[1], device="cpu"))))
+wants = [Text(SamplingParams(max_tokens=n)) for n in (1, *[3000] * 7)]
+results = engine.run([Request(i, (5, 6 + i), want) for i, want in enumerate(wants)])
+next(results)
+import multiprocessing
+print(*[p.pid for p in multiprocessing.active_children()], flush=True)
+for _ in results:
+    pass
+"""
+
+
+def test_workers_end_with_the_process_that_wants_their_results(tmp_path):
+    save_tiny(tmp_path, "llama")
+    command = [sys.executable, "-c", OWNER, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        pids = [int(pid) for pid in owner.stdout.readline().split()]
+        assert len(pids) == 2
+        owner.kill()
+    deadline = time.monotonic() + 30
+    while any(os.path.exists(f"/proc/{pid}") for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(os.path.exists(f"/proc/{pid}") for pid in pids)
