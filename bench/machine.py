@@ -7,8 +7,10 @@ one busy neighbour core costs a factor of two to ten.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
+import multiprocessing
 import os
 import platform
 import resource
@@ -64,16 +66,33 @@ class Turn:
 
     seconds: float
     other_load: float
-    peak_mb: float
+    peak_mb: float | None
     gflops: float
     result: Any = field(repr=False, default=None)
 
 
-class _PeakMemory:
-    """Samples this process's resident memory; its high-water mark can't be reset everywhere."""
+def memory_mb() -> float:
+    """Return the memory of this process and its workers, each page counted once."""
+    workers = [process.pid for process in multiprocessing.active_children()]
+    if not workers:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+    total = 0
+    for pid in ("self", *workers):
+        # a worker may have ended since
+        with contextlib.suppress(OSError):
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+            total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return total * 1024 / 1e6
 
-    def __enter__(self) -> _PeakMemory:
+
+class PeakMemory:
+    """Samples memory; its high-water mark can't be reset everywhere. Looking costs milliseconds."""
+
+    def __init__(self) -> None:
         self.peak = 0.0
+
+    def __enter__(self) -> PeakMemory:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch)
         self._thread.start()
@@ -84,24 +103,29 @@ class _PeakMemory:
         self._thread.join()
 
     def _watch(self) -> None:
-        while not self._stop.wait(0.05):
-            pages = int(Path("/proc/self/statm").read_text().split()[1])
-            self.peak = max(self.peak, pages * os.sysconf("SC_PAGE_SIZE") / 1e6)
+        while not self._stop.wait(0.3):
+            self.peak = max(self.peak, memory_mb())
 
 
-def timed(work: Callable[[], Any], dtype: torch.dtype = torch.float32) -> Turn:
-    """Run ``work`` once, and measure the machine's limit before and after: it drifts, too."""
+def timed(
+    work: Callable[[], Any], dtype: torch.dtype = torch.float32, *, memory: bool = False
+) -> Turn:
+    """Run ``work`` once, and measure the machine's limit before and after: it drifts, too.
+
+    Its peak memory is measured if asked for; then its time is not worth much.
+    """
     gc.collect()
     before = gemm_rate(dtype)
     whole, own = _busy_seconds()
-    with _PeakMemory() as memory:
+    peak = PeakMemory()
+    with peak if memory else contextlib.nullcontext():
         start = time.perf_counter()
         result = work()
         seconds = time.perf_counter() - start
     whole_after, own_after = _busy_seconds()
     other = max(0.0, (whole_after - whole) - (own_after - own)) / seconds
     gflops = (before + gemm_rate(dtype)) / 2
-    return Turn(seconds, other, memory.peak, gflops, result)
+    return Turn(seconds, other, peak.peak if memory else None, gflops, result)
 
 
 def in_turns(
@@ -109,6 +133,8 @@ def in_turns(
     repeats: int,
     check: Callable[[Any, Any], str] | None = None,
     dtype: torch.dtype = torch.float32,
+    *,
+    memory: bool = False,
 ) -> dict[str, list[Turn]]:
     """Run the sides in turns and print each; the first side's ratios to the others come last.
 
@@ -117,10 +143,11 @@ def in_turns(
     turns: dict[str, list[Turn]] = {name: [] for name in sides}
     for _ in range(repeats):
         for name, work in sides.items():
-            turn = timed(work, dtype)
+            turn = timed(work, dtype, memory=memory)
             turns[name].append(turn)
+            peak = "" if turn.peak_mb is None else f"peak {turn.peak_mb:.0f} MB, "
             print(
-                f"  {name}: {turn.seconds:.2f} s, peak {turn.peak_mb:.0f} MB, "
+                f"  {name}: {turn.seconds:.2f} s, {peak}"
                 f"other load {turn.other_load:.2f} cores, machine {turn.gflops:.0f} GFLOP/s",
                 flush=True,
             )

@@ -1,17 +1,15 @@
-"""Resident memory of a long run: short texts of many rows, in windows as a run writes them.
+"""Memory of a long run, its workers included: short texts of many rows, in windows as runs do.
 
     python bench/memory.py [--rows 20000] [--window 512] [--max-tokens 8] [--dtype float32]
 
-GSM8K questions, eight strengths each. Prints resident memory after every tenth of the windows and
-the largest; flat means that the last third does not rise above the second.
+GSM8K questions, eight strengths each. Prints the peak of every tenth window, and the largest; flat
+means that the last third does not rise above the second.
 """
 
 import argparse
-import os
-from pathlib import Path
 
 import torch
-from machine import gsm8k_prompts, header
+from machine import PeakMemory, gsm8k_prompts, header
 
 from trimtab.core.spec import ModelSpec
 from trimtab.core.types import SamplingParams
@@ -20,12 +18,6 @@ from trimtab.engine.request import Edit, Request, Text
 from trimtab.models.load import load_model, resolve
 
 STRENGTHS = torch.linspace(-2, 2, 8).tolist()
-
-
-def resident_mb() -> float:
-    """Return this process's resident memory."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def main() -> None:
@@ -52,8 +44,9 @@ def main() -> None:
     windows = [rows[at : at + args.window] for at in range(0, len(rows), args.window)]
     seen, tokens = [], 0
     for number, window in enumerate(windows, 1):
-        tokens += sum(len(result.tokens) for result in engine.run(window))
-        seen.append(resident_mb())
+        with PeakMemory() as memory:
+            tokens += sum(len(result.tokens) for result in engine.run(window))
+        seen.append(memory.peak)
         if number % max(1, len(windows) // 10) == 0:
             print(f"  {min(number * args.window, args.rows)} rows: {seen[-1]:.0f} MB", flush=True)
     third = len(seen) // 3

@@ -2,12 +2,12 @@
 
     python bench/sweep.py [--model ID] [--dtype float32|bfloat16] [--positions generated|all]
         [--prompts 64] [--strengths 8] [--samples 1] [--max-tokens 96] [--batch 64] [--repeats 3]
-        [--peer hf|hf-packed|off|none] [--peer-strengths N] [--peer-alone]
+        [--peer hf|hf-packed|off|none] [--peer-strengths N] [--peer-alone] [--memory]
 
 GSM8K questions, a random unit vector in the middle block, greedy unless ``--samples`` asks for
 several answers at temperature 0.7. The peer may run N of the strengths only, spread over all of
-them, and its time is scaled; alone, it shows its peak memory. Peer "off" is trimtab itself, the
-same rows without edits. Prints tokens per second and the share of the machine's limit: the rate of
+them, and its time is scaled; ``--memory`` shows peaks, the peer's when it is alone. Peer "off" is
+trimtab itself, the same rows without edits. Prints tokens per second and the share of the machine's limit: the rate of
 packed products, measured before and after each turn, over two operations per weight and token.
 """
 
@@ -136,6 +136,7 @@ def main() -> None:
     parser.add_argument("--peer", default="hf", choices=["hf", "hf-packed", "off", "none"])
     parser.add_argument("--peer-strengths", type=int)
     parser.add_argument("--peer-alone", action="store_true")
+    parser.add_argument("--memory", action="store_true")
     parser.add_argument("--edits", action=argparse.BooleanOptionalAction, default=True)
     args = parser.parse_args()
     spec = ModelSpec(id=args.model, device="cpu", dtype=args.dtype)
@@ -163,7 +164,7 @@ def main() -> None:
         if args.peer == "hf-packed":
             pack(peer)
         sides[args.peer] = transformers(peer, prompts, v, layer, some, args)
-    turns = in_turns(sides, args.repeats, compare(args, scale), loaded.dtype)
+    turns = in_turns(sides, args.repeats, compare(args, scale), loaded.dtype, memory=args.memory)
     if not args.peer_alone:
         report(turns, loaded, scale)
 
