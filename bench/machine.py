@@ -210,12 +210,16 @@ def header(title: str) -> None:
 
 
 def gsm8k_prompts(renderer: Any, count: int) -> list[tuple[int, ...]]:
-    """Return the chat prompts of the first questions of GSM8K's test set, as token ids."""
+    """Return prompts of the first questions of GSM8K's test set, as token ids.
+
+    They are chats, or plain questions for a model without a chat template.
+    """
     from trimtab.core.types import Message
 
     lines = (DATA / "gsm8k" / "test.jsonl").read_text().splitlines()[:count]
     questions = [json.loads(line)["question"] for line in lines]
+    rendering = "chat" if renderer.tokenizer.chat_template else "plain"
     return [
-        tuple(renderer.prompt((Message(role="user", content=question),), "chat"))
+        tuple(renderer.prompt((Message(role="user", content=question),), rendering))
         for question in questions
     ]
