@@ -2,8 +2,8 @@
 
 llama.cpp multiplies packed weights with activations that it rounds to 8 bits, we the same weights in
 float32. So the bundled model is compared twice. With its weights written out in float32, both give
-the same log-probabilities, steered or not. As it ships they differ by up to some nats either way,
-and the change that the vector makes is compared.
+the same log-probabilities, steered or not. As it ships they differ by about half a nat either way,
+and the change that the vectors make is compared.
 """
 
 import ctypes
@@ -49,7 +49,7 @@ def engine() -> Engine:
 
 @pytest.fixture(scope="module")
 def rows(engine: Engine) -> tuple[list[int], list[tuple[int, ...]]]:
-    """Return a prompt and what is scored after it: an answer's beginnings, and 200 single tokens."""
+    """Return a prompt and what is scored after it: an answer's beginnings, 200 single tokens."""
     prompt, (answer,) = engine.renderer.with_answers(QUESTION, [ANSWER], "chat")
     beginnings = [tuple(answer[: k + 1]) for k in range(len(answer))]
     return list(prompt), beginnings + [(token,) for token in range(1000, 41000, 200)]
@@ -81,7 +81,7 @@ def as_llama_cpp_reads(path: Path, hidden: int) -> np.ndarray:
 
 
 def theirs(model: Path, rows, folder: Path) -> Iterator[LogProbs]:
-    """Yield a function from vectors by block, by way of a file, to llama.cpp's log-probabilities."""
+    """Yield a function from vectors, which go through a file, to llama.cpp's log-probabilities."""
     prompt, options = rows
     answer = list(options[len(options) - 201])
     steps = range(len(answer))
@@ -136,7 +136,7 @@ def vectors(blocks: tuple[int, ...], length: float) -> dict[int, torch.Tensor]:
     return {block: vector / vector.norm() * length for block, vector in drawn.items()}
 
 
-CASES = [vectors((1,), 20), vectors((15,), 20), vectors((29,), 40), vectors(SEVERAL, 5)]
+CASES = [vectors((1,), 40), vectors((15,), 80), vectors((29,), 80), vectors(SEVERAL, 20)]
 
 
 @pytest.mark.parametrize("added", [{}, *CASES], ids=lambda a: "-".join(map(str, a)) or "none")
@@ -144,20 +144,19 @@ def test_same_log_probabilities_with_the_same_weights(ours, float32, added) -> N
     found, expected = float32(added), ours(added)
     if added:
         assert abs(expected - ours({})).max() > 1
-    # measured MEASURED
-    np.testing.assert_allclose(found, expected, atol=2e-3, rtol=0)
+    # nats; measured with llama-cpp-python 0.3.36: 3e-5 to 7e-5, unsteered 4e-5
+    np.testing.assert_allclose(found, expected, atol=1e-3, rtol=0)
 
 
 def test_the_block_beside_it_is_told_apart(ours, float32) -> None:
     (vector,) = CASES[1].values()
-    beside = [abs(float32({block: vector}) - ours({15: vector})).max() for block in (14, 16)]
-    assert min(beside) > 0.5
+    for block in (14, 16):
+        assert abs(float32({block: vector}) - ours({15: vector})).max() > 0.5
 
 
 @pytest.mark.parametrize("added", CASES, ids=lambda a: "-".join(map(str, a)))
 def test_same_change_in_the_model_as_it_ships(ours, shipped, added) -> None:
-    unsteered = abs(shipped({}) - ours({})).max()
-    theirs, expected = shipped(added) - shipped({}), ours(added) - ours({})
-    cosine = theirs @ expected / np.linalg.norm(theirs) / np.linalg.norm(expected)
-    print(unsteered, cosine, np.linalg.norm(theirs - expected) / np.linalg.norm(expected))
-    assert cosine > 0.9
+    change, expected = shipped(added) - shipped({}), ours(added) - ours({})
+    # measured: 0.98 to 1.00; both engines differ by up to 0.4 nats unsteered, 0.7 steered
+    cosine = change @ expected / np.linalg.norm(change) / np.linalg.norm(expected)
+    assert cosine > 0.95
