@@ -1,6 +1,6 @@
 """A vector that leaves as a GGUF control vector does in llama.cpp what it does here.
 
-llama.cpp multiplies packed weights with activations that it rounds to 8 bits, we the same weights in
+llama.cpp multiplies packed weights with activations rounded to 8 bits, we the same weights in
 float32. So the bundled model is compared twice. With its weights written out in float32, both give
 the same log-probabilities, steered or not. As it ships they differ by about half a nat either way,
 and the change that the vectors make is compared.

@@ -17,7 +17,7 @@ from gguf import GGMLQuantizationType, GGUFReader, GGUFWriter
 
 from trimtab.core.errors import DataError, ModelError
 from trimtab.models.gguf_header import read_header
-from trimtab.vectors.file import Vectors, checked
+from trimtab.vectors.file import Vectors, checked, statement
 
 _ARCH = "controlvector"
 _ABOUT = "trimtab.about"
@@ -37,14 +37,21 @@ def read_gguf(path: Path, _block: int | None) -> Vectors:
         header = read_header(path)
     except ModelError as error:
         raise DataError(error.message, hint=error.hint) from None
+    except (MemoryError, OverflowError):
+        raise DataError(f"{path} is damaged: a length in its header is absurd.") from None
     arch = header.metadata.get("general.architecture")
     if arch != _ARCH:
         raise DataError(
             f"{path} is a GGUF file of the architecture {arch!r}, not {_ARCH!r}: no vectors, but "
             "probably a model."
         )
+    try:
+        tensors = GGUFReader(path).tensors
+        about = statement(str(header.metadata.get(_ABOUT, "{}")))
+    except (ValueError, LookupError, TypeError, OverflowError, MemoryError) as error:
+        raise DataError(f"{path} is damaged: {error}.") from None
     directions = {}
-    for tensor in GGUFReader(path).tensors:
+    for tensor in tensors:
         match = _TENSOR.fullmatch(tensor.name)
         if match is None or tensor.tensor_type != GGMLQuantizationType.F32:
             raise DataError(
@@ -54,7 +61,6 @@ def read_gguf(path: Path, _block: int | None) -> Vectors:
         if int(match[1]) == 0:
             raise DataError(f"{path}: it holds direction.0, for which llama.cpp refuses it.")
         directions[int(match[1])] = torch.from_numpy(tensor.data.copy())
-    about = json.loads(str(header.metadata.get(_ABOUT, "{}")))
     hint = header.metadata.get(f"{_ARCH}.model_hint")
     return checked(directions, {"model": hint, **about}, str(path))
 

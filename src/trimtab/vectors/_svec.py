@@ -26,6 +26,7 @@ def read_svec(path: Path, _block: int | None) -> Vectors:
             int(block): torch.atleast_2d(torch.tensor(rows, dtype=torch.float32))
             for block, rows in data["directions"].items()
         }
+        about = {"model_type": data.get("model_type"), **data.get("trimtab", {})}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
             f"{path} is no .svec file, JSON with `directions` by block: "
@@ -38,7 +39,6 @@ def read_svec(path: Path, _block: int | None) -> Vectors:
                 f"{' of attention heads' if data.get('num_heads') is not None else ''}; only one "
                 "direction that is added at all positions can be brought in."
             )
-    about = {"model_type": data.get("model_type"), **data.get("trimtab", {})}
     return checked({block: rows[0] for block, rows in directions.items()}, about, str(path))
 
 

@@ -13,7 +13,10 @@ import io
 import json
 import pickle
 import re
+import struct
+import warnings
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +24,7 @@ from typing import Any
 import torch
 
 from trimtab.core.errors import DataError
-from trimtab.vectors.file import Vectors, checked
+from trimtab.vectors.file import Vectors, checked, statement
 
 _STATEMENT = "trimtab.json"
 _HOOKPOINT = re.compile(r"((?:\w+\.)*(?:layers|h|blocks|block))\.(\d+)")
@@ -156,8 +159,14 @@ _MALFORMED = (
     LookupError,
     AttributeError,
     OSError,
+    OverflowError,
+    MemoryError,
+    AssertionError,
+    struct.error,
     zipfile.BadZipFile,
+    zlib.error,
 )
+"""What torch and zipfile raise at damaged bytes; found by damaging some."""
 
 
 def _load(path: Path, form: str) -> tuple[Any, dict[str, Any]]:
@@ -175,12 +184,14 @@ def _statement(path: Path) -> dict[str, Any]:
         return {}  # the form of PyTorch before 1.6
     with zipfile.ZipFile(path) as archive:
         names = [name for name in archive.namelist() if name.endswith(f"/{_STATEMENT}")]
-        return dict(json.loads(archive.read(names[0]))) if names else {}
+        return statement(archive.read(names[0])) if names else {}
 
 
 def _read(path: Path, reading: Callable[[], Any]) -> Any:
     try:
-        return reading()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what it then refuses anyway
+            return reading()
     except FileNotFoundError:
         raise DataError(f"The vector file {path} does not exist.") from None
     except _MALFORMED as error:

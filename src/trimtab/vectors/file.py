@@ -164,6 +164,14 @@ def dump(vectors: Vectors) -> bytes:
     return _packed({**tensors, **norms}, vectors.about)
 
 
+def statement(text: str | bytes) -> dict[str, Any]:
+    """Return what a file of ours says of itself; raise ValueError if it is no JSON object."""
+    said = json.loads(text)
+    if not isinstance(said, dict):
+        raise ValueError("what trimtab says of the vectors is no JSON object")
+    return said
+
+
 def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], about: dict[str, Any]) -> None:
     """Write named tensors with what is known of them in the header, whole or not at all."""
     replace_file(path, _packed(tensors, about))
