@@ -13,10 +13,16 @@ from trimtab.runs import artifacts
 from trimtab.runs.planning import Planner
 from trimtab.runs.store import Run
 from trimtab.runs.vectors import of_condition, steered
+from trimtab.vectors.file import checked
+from trimtab.vectors.formats import export
 
 TASK = Component(name="truthfulqa", config={"form": "options", "limit": 4})
 SHARES = {"fit": 0.25, "select": 0.25, "test": 0.5}
-GATE = {"open_on": {"name": "truthfulqa"}, "closed_on": {"name": "heldout", "fractions": SHARES}, "layers": [1]}
+GATE = {
+    "open_on": {"name": "truthfulqa"},
+    "closed_on": {"name": "heldout", "fractions": SHARES},
+    "layers": [1],
+}
 CONDITIONS = {
     "baseline": {"name": "none"},
     "asked": {"name": "prompt", "system": "Be true."},
@@ -43,6 +49,28 @@ def run(tmp_path: Path) -> Run:
     return Run.create(tmp_path / "run", {}, planned.plan, planned.samples, planned.pairs)
 
 
+def test_a_vector_file_may_move_and_its_content_may_not_change(tmp_path: Path) -> None:
+    model = save_tiny(tmp_path / "model", "llama")
+
+    def keys(path: Path, value: float) -> tuple[str, str | None]:
+        made = checked({1: torch.full((32,), value)}, {"num_layers": 4}, "test")
+        export(made, "native", path)
+        planner = Planner("test", "test", ModelSpec(id=str(model), device="cpu"), fit_on=TASK)
+        cell = planner.add_cell(
+            condition="from a file",
+            role="treatment",
+            task=TASK,
+            split="test",
+            intervention=Component(name="vector", config={"file": str(path), "strength": 1}),
+        )
+        return cell.key, cell.artifact
+
+    first = keys(tmp_path / "a", 1.0)
+    assert keys(tmp_path / "elsewhere" / "b", 1.0) == first
+    changed = keys(tmp_path / "a", 2.0)
+    assert changed[0] != first[0] and changed[1] != first[1]
+
+
 def fit(run: Run, label: str, tensors: dict[str, torch.Tensor], **info: object) -> None:
     """Put an artifact where the fit phase would."""
     key = steered(run)[label].artifact
@@ -62,7 +90,7 @@ def test_what_is_added_has_the_strength_in_it(run: Run) -> None:
     torch.testing.assert_close(found.directions[1], direction / direction.norm() * -0.5 * 8.0)
     assert found.about["positions"] == ["all"] and found.about["blocks"] == "layers"
     assert found.about["doses"]["unit"] == pytest.approx(-4.0)
-    with pytest.raises(DataError, match="condition 'nothing' .* not zero"):
+    with pytest.raises(DataError, match=r"condition 'nothing' .* not zero"):
         of_condition(run, "nothing")
     with pytest.raises(DataError, match="some prompts only"):
         of_condition(run, "gated")
