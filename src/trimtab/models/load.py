@@ -89,6 +89,12 @@ class LoadedModel:
     eos_ids: frozenset[int]
 
     @property
+    def blocks_in_body(self) -> str:
+        """Name of the list of blocks within the model's body, ``model.base_model``."""
+        first = self.layout.block_names[0].removeprefix(f"{self.model.base_model_prefix}.")
+        return first.removesuffix(".0")
+
+    @property
     def identity(self) -> str:
         """Hash of weights, tokenizer, configuration and templates."""
         return self.resolved.identity

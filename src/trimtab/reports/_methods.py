@@ -125,19 +125,19 @@ _UNITS = ("raw", "unit", "relative")
 
 
 def artifact_table(run: RunSource) -> Table:
-    """Return how far each fitted vector can be trusted, by layer."""
+    """Return how far each fitted vector can be trusted, by layer; of one from a file, its norms."""
     rows = []
     for artifact in run.plan.artifacts:
         info = run.artifact_info(artifact.key) or {}
         lost = info.get("num_dropped", 0)
         for layer, found in sorted(info.get("layers", {}).items(), key=lambda item: int(item[0])):
-            trust = found["reliability"]
-            figures = (trust[name] for name in _TRUST)
+            trust = found.get("reliability", {})
+            figures = (trust.get(name) for name in _TRUST)
             rows.append(
                 (
                     f"{artifact.component.name}, block {layer}",
-                    str(info["num_pairs"]) + (f", {lost} left out" if lost else ""),
-                    str(info["num_questions"]),
+                    str(info.get("num_pairs", "")) + (f", {lost} left out" if lost else ""),
+                    str(info.get("num_questions", "")),
                     f"{found['vector_norm']:.3g}",
                     f"{found['residual_norm']:.3g}",
                     *("" if x is None else f"{x:.2f}" for x in figures),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ from trimtab.core.errors import NonFiniteError, StoreError
 from trimtab.core.lazy import lazy
 from trimtab.core.records import read_json, write_json
 from trimtab.interventions.base import Fitted
+from trimtab.vectors.file import write_tensors
 
 if TYPE_CHECKING:
     import safetensors
@@ -36,12 +36,8 @@ def save(folder: Path, fitted: Fitted, provenance: dict[str, Any]) -> None:
                 f"The fitted tensor {name!r} is not finite, so it was not saved.",
                 hint="Run `trimtab doctor` on the model, or fit in float32.",
             )
-    folder.mkdir(parents=True, exist_ok=True)
     about = {**provenance, **fitted.info}
-    tensors = {k: v.contiguous() for k, v in sorted(fitted.tensors.items())}
-    part = folder / "tensors.safetensors.part"
-    st.save_file(tensors, part, metadata={"trimtab": json.dumps(about, sort_keys=True)})
-    part.replace(folder / "tensors.safetensors")
+    write_tensors(folder / "tensors.safetensors", fitted.tensors, about)
     write_json(folder / "artifact.json", about)
 
 

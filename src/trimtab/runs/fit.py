@@ -62,6 +62,8 @@ def _fit_one(run: Run, artifact: ArtifactPlan, pool: EnginePool) -> None:
         "version": intervention.VERSION,
         "config": component.config,
         "model": artifact.model.id,
+        "model_type": engine.loaded.model.config.model_type,
+        "blocks": engine.loaded.blocks_in_body,
         "revision": artifact.model.revision,
         "model_identity": artifact.model_identity,
         "template_hash": engine.renderer.template_hash,

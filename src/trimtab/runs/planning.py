@@ -222,7 +222,7 @@ class Planner:
             "engine": ENGINE_VERSION,
             "model": self.resolved.identity,
             "dtype": self.resolved.spec.dtype,
-            "fit": [component.name, fitting.VERSION, component.config],
+            "fit": [component.name, fitting.VERSION, _hashed(fitting.config, component)],
             "rendering": task.rendering,
             "pairs": pairs_key,
             "seed": self.seed,
@@ -288,6 +288,12 @@ class Planner:
         key = content_key(pairs)
         self._pairs[key] = pairs
         return key
+
+
+def _hashed(config: Spec, component: Component) -> dict[str, Any]:
+    """Return a component's settings without those that are no part of a key, such as a path."""
+    fields = type(config).model_fields
+    return {name: v for name, v in component.config.items() if not fields[name].exclude}
 
 
 def _refuse_doubles(what: str, names: Sequence[str]) -> None:

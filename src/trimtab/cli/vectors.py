@@ -1,0 +1,114 @@
+"""``vectors``: files of steering vectors, and what a run's conditions add."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from trimtab.cli.phases import open_run, wide_console
+from trimtab.core.errors import ConfigError
+from trimtab.core.lazy import lazy
+from trimtab.runs.vectors import of_condition, steered
+from trimtab.vectors.file import Vectors, read
+
+if TYPE_CHECKING:
+    from trimtab.vectors import formats
+else:
+    formats = lazy("trimtab.vectors.formats")
+
+
+def export(
+    source: Path,
+    form: str,
+    out: Path,
+    condition: str | None,
+    num_layers: int | None,
+    blocks: str | None,
+) -> None:
+    """Write the vectors of a file, or what a run's condition adds, in a format.
+
+    Args:
+        source: A run directory, or a file of trimtab's own, whose vectors are taken as they are.
+        form: The format.
+        out: The file.
+        condition: The run's condition.
+        num_layers: What ``about["num_layers"]`` is to be.
+        blocks: What ``about["blocks"]`` is to be.
+
+    Raises:
+        ConfigError: There is no such format or condition.
+        DataError: The source has no such vectors, or the format can't hold them.
+    """
+    found = formats.the_format(form)
+    vectors = _source(source, condition)
+    said: dict[str, Any] = {"num_layers": num_layers, "blocks": blocks}
+    given = {key: value for key, value in said.items() if value is not None}
+    vectors = replace(vectors, about={**vectors.about, **given})
+    formats.export(vectors, form, out)
+    _say(f"{out}: {form}, {_blocks(vectors)}; {found.index}")
+    positions = vectors.about.get("positions")
+    if form != "native" and positions not in (None, ["all"]):
+        _say(f"note: this run added it at {', '.join(positions)}; this format adds {found.adds}")
+
+
+def bring_in(path: Path, form: str, out: Path, layer: int | None) -> None:
+    """Write another program's vectors as a file of trimtab's own."""
+    vectors = formats.bring_in(path, form, layer)
+    formats.export(vectors, "native", out)
+    _say(f"{out}: {_blocks(vectors)} of {path}; {formats.FORMATS[form].index}")
+    if vectors.about.get("embedding_row_left_out"):
+        _say("note: row 0 is of the embedding, which no block puts out, and was left out")
+
+
+def show(source: Path, form: str) -> None:
+    """Print what a file holds, or which conditions of a run have vectors."""
+    if source.is_dir():
+        run = open_run(source)
+        table = Table(title=f"steered conditions of {source}")
+        table.add_column("condition")
+        table.add_column("intervention")
+        for label, cell in steered(run).items():
+            table.add_row(label, cell.intervention.name)
+    else:
+        vectors = formats.bring_in(source, form)
+        table = Table(title=str(source), caption=formats.FORMATS[form].index)
+        for column in ("block", "length", "residual norm"):
+            table.add_column(column, justify="right")
+        for block, direction in vectors.directions.items():
+            norm = vectors.residual_norms.get(block)
+            shown = "" if norm is None else f"{norm:.4g}"
+            table.add_row(str(block), f"{float(direction.norm()):.4g}", shown)
+    wide_console().print(table)
+    if not source.is_dir():
+        for key, value in _facts(vectors).items():
+            _say(f"{key}: {value}")
+
+
+def _facts(vectors: Vectors) -> dict[str, Any]:
+    first = next(iter(vectors.directions.values()))
+    known = ("index", "model", "num_layers", "method", "positions", "condition", "imported")
+    return {
+        "numbers per vector": f"{len(first)}, {str(first.dtype).removeprefix('torch.')}",
+        **{key: vectors.about[key] for key in known if vectors.about.get(key) is not None},
+    }
+
+
+def _source(source: Path, condition: str | None) -> Vectors:
+    if source.is_dir():
+        return of_condition(open_run(source), condition)
+    if condition is not None:
+        raise ConfigError(f"--condition is for a run directory, and {source} is none.")
+    return read(source)
+
+
+def _blocks(vectors: Vectors) -> str:
+    numbers = list(vectors.directions)
+    return f"block{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
+
+
+def _say(line: str) -> None:
+    Console().print(line, highlight=False, markup=False, soft_wrap=True)

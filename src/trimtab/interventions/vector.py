@@ -1,0 +1,176 @@
+"""Add vectors from a file, whatever made them.
+
+The file is one of trimtab's own: what ``trimtab vectors import`` wrote, or ``tensors.safetensors``
+of another run's fit. It is read once, by the fit phase, and kept with the run. Residual norms are
+measured as for ``caa``, on the answers of this run's contrast pairs, so that a relative strength
+means the same with both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import Field, NonNegativeInt, field_validator
+
+from trimtab.core.errors import ConfigError, DataError
+from trimtab.core.keys import file_sha256
+from trimtab.core.lazy import lazy
+from trimtab.core.spec import Component
+from trimtab.core.types import ContrastPair, Rendering
+from trimtab.interventions._additive import (
+    AdditiveConfig,
+    NamedPositions,
+    Unit,
+    doses,
+    vector_at,
+)
+from trimtab.interventions._gated import GatedConfig
+from trimtab.interventions._pairs import read_pairs, require_two
+from trimtab.interventions.base import FitContext, Fitted, Intervention
+from trimtab.vectors.file import INDEX, Header, Vectors, read, read_header
+
+if TYPE_CHECKING:
+    import torch
+
+    from trimtab.engine import request as rq
+else:
+    torch = lazy("torch")
+    rq = lazy("trimtab.engine.request")
+
+__all__ = ["Vector"]
+
+
+class _Config(GatedConfig):
+    """Which file, which of its vectors, and how they are added.
+
+    Attributes:
+        file: Path, relative to where the command is given; no part of any key.
+        sha256: What the file must have; planning fills it in.
+        layers: 0-based blocks whose output is edited; none are all that the file has vectors for.
+        strength: How much at each block, see ``unit``; 0 is exactly the baseline.
+        unit: ``raw`` multiplies the vectors as they are, ``unit`` is the length of what is added,
+            ``relative`` that length as a fraction of the mean residual norm at the block.
+        positions: Where they act, see ``engine.request.Positions``.
+    """
+
+    file: str = Field(exclude=True)
+    sha256: str | None = None
+    layers: tuple[NonNegativeInt, ...] = ()
+    strength: float = Field(default=0.0, allow_inf_nan=False)
+    unit: Unit = "relative"
+    positions: NamedPositions = "generated"
+
+    @field_validator("layers")
+    @classmethod
+    def _once(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError("a layer is named twice")
+        return tuple(sorted(value))
+
+    def blocks(self) -> tuple[int, ...]:
+        """Return every block that is edited; raise ConfigError if the file lacks one."""
+        found = self.header().blocks
+        missing = sorted(set(self.layers) - set(found))
+        if missing:
+            raise ConfigError(
+                f"{self.file} holds no vector for layer {missing[0]}; it holds those of "
+                f"{list(found)}."
+            )
+        return self.layers or found
+
+    def header(self) -> Header:
+        """Return what the file says of itself; raise DataError if it is no vector file."""
+        return read_header(Path(self.file))
+
+
+class Vector(Intervention[_Config]):
+    """Adds ``strength`` times the vectors of a file."""
+
+    Config = _Config
+
+    def fitted_by(self) -> Component:
+        """Return what determines the vectors: the file's content and the blocks."""
+        blocks = self.config.blocks()
+        return Component(
+            name="vector",
+            config={
+                "file": self.config.file,
+                "sha256": file_sha256(Path(self.config.file)),
+                "layers": list(blocks),
+            },
+        )
+
+    def check_pairs(self, pairs: Sequence[ContrastPair], _rendering: Rendering) -> None:
+        """Raise DataError for fewer than two pairs: residual norms are measured on them."""
+        require_two(pairs)
+
+    def fit(self, context: FitContext) -> Fitted:
+        """Return the file's vectors and the residual norms of this model.
+
+        Raises:
+            DataError: The file changed since planning, or is of a model of another shape.
+        """
+        vectors = self._read(context)
+        layers = self.config.blocks()
+        tensors: dict[str, torch.Tensor] = {}
+        with read_pairs(context, context.pairs, layers, "answer_mean") as rows:
+            for layer in layers:
+                tensors[f"l{layer}.direction"] = vectors.directions[layer]
+                tensors[f"l{layer}.residual_norm"] = torch.tensor(rows.residual_norm(layer))
+        norms = {str(layer): float(vectors.directions[layer].norm()) for layer in layers}
+        per_layer = {
+            layer: {"vector_norm": norm, "residual_norm": float(tensors[f"l{layer}.residual_norm"])}
+            for layer, norm in norms.items()
+        }
+        return Fitted(
+            tensors,
+            {"method": "from a file", "index": INDEX, "file": vectors.about, "layers": per_layer},
+        )
+
+    def edits(self, fitted: Fitted | None) -> tuple[rq.Edit, ...]:
+        """Return one edit for each block."""
+        assert fitted is not None
+        return tuple(
+            rq.Edit(
+                one.layer, vector_at(fitted, one.layer), doses(one, fitted)["raw"], one.positions
+            )
+            for one in self._each(fitted)
+            if isinstance(one.layer, int)
+        )
+
+    def doses(self, fitted: Fitted | None) -> dict[str, float]:
+        """Return the strength in all units; of several blocks, in the unit that they share."""
+        assert fitted is not None
+        each = self._each(fitted)
+        if len(each) == 1:
+            return doses(each[0], fitted)
+        return {self.config.unit: self.config.strength}
+
+    def _each(self, fitted: Fitted) -> list[AdditiveConfig]:
+        layers = self.config.layers or tuple(map(int, fitted.info["layers"]))
+        same = self.config.model_dump(include={"strength", "unit", "positions"})
+        return [AdditiveConfig(layer=layer, **same) for layer in layers]
+
+    def _read(self, context: FitContext) -> Vectors:
+        path = Path(self.config.file)
+        vectors = read(path)
+        if self.config.sha256 not in (None, file_sha256(path)):
+            raise DataError(
+                f"{path} is not what this run was planned with: its SHA-256 is another.",
+                hint="Restore it, or start a new run.",
+            )
+        engine, said = context.engine, vectors.about.get("num_layers")
+        if vectors.hidden_size != engine.hidden_size:
+            raise DataError(
+                f"{path}: its vectors have {vectors.hidden_size} numbers, and the model's residual "
+                f"stream has {engine.hidden_size}: they are of another model."
+            )
+        if said is not None and said != engine.num_layers:
+            raise DataError(
+                f"{path}: its vectors are of a model with {said} blocks, and this one has "
+                f"{engine.num_layers}.",
+                hint="A tensor with one row more than there are blocks is of the format persona.",
+            )
+        return vectors

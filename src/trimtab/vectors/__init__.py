@@ -1,0 +1,1 @@
+"""Steering vectors as files: trimtab's own, and those of other programs."""
