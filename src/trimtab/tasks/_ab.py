@@ -1,10 +1,10 @@
-"""A/B questions: a text whose options begin lines with ``(A)``, ``(B)``, ..., and the letters of two.
+"""A/B questions: options that begin lines with ``(A)``, ``(B)``, ..., and the letters of two of them.
 
-Read are the two forms of the CAA repository: rows of ``question``, ``answer_matching_behavior`` and
-``answer_not_matching_behavior``, and rows of ``prompt``, ``correct``, ``incorrect`` and ``category``
-for what must not change. Some published questions show more than two options; the two that a row
-names count. An option may be empty, as five of the published ``truthful_qa.json`` are: letters are
-scored, not texts.
+Read are the two forms of the CAA repository: rows of ``question``, ``answer_matching_behavior``
+and ``answer_not_matching_behavior``; and, for what must not change, rows of ``prompt``,
+``correct``, ``incorrect`` and ``category``. Some published questions show more than two options;
+the two that a row names count. An option may be empty, as in five rows of the published
+``truthful_qa.json``: letters are scored, not texts.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""A/B questions on a behaviour, as in the CAA repository: which of two letters, with what probability.
+"""A/B questions on a behaviour, as in the CAA repository: how probable is one letter of two.
 
-Source: Panickssery et al. 2023 (arXiv 2312.06681) and its released data: seven behaviours, each with
-questions to make a vector from (``generate``), A/B questions and open questions to test it on, and
-two-option MMLU for side effects. As there, the question stands in the user's turn and the answer
-begins with ``(``; the score is P(letter) over both letters, see the judge ``choice``. Where we
-differ: each question is asked in both orders, and both enter the vector (``order: given`` asks it
-as published); questions that are tested never enter a vector (four published ones of ``refusal``
-are in both files).
+Source: Panickssery et al. 2023 (arXiv 2312.06681) and its released data: seven behaviours, each
+with questions to make a vector from (``generate``), A/B questions and open questions to test it
+on, and two-option MMLU for side effects. As there, the question stands in the user's turn and the
+answer begins with ``(``; the score is P(letter) over both letters, see the judge ``choice``. Where
+we differ: each question is asked in both orders, and both enter the vector (``order: given`` asks
+it as published); questions that are tested never enter a vector (four of the published behaviour
+``refusal`` are in both files).
 """
 
 from __future__ import annotations
