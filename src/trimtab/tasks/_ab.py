@@ -1,4 +1,4 @@
-"""A/B questions: options that begin lines with ``(A)``, ``(B)``, ..., and the letters of two of them.
+"""A/B questions: options that begin lines with ``(A)``, ``(B)``, ..., and two of their letters.
 
 Read are the two forms of the CAA repository: rows of ``question``, ``answer_matching_behavior``
 and ``answer_not_matching_behavior``; and, for what must not change, rows of ``prompt``,
