@@ -175,9 +175,9 @@ def _spans(text: str) -> dict[str, tuple[int, int]]:
     A letter that comes twice makes the letters no alphabet, which the caller refuses.
     """
     marks = list(_OPTION.finditer(text))
-    ends = [*(mark.start() for mark in marks[1:]), len(text)]
     spans: dict[str, tuple[int, int]] = {}
-    for mark, end in zip(marks, ends, strict=True):
+    for i, mark in enumerate(marks):
+        end = marks[i + 1].start() if i + 1 < len(marks) else len(text)
         name = mark[1] if mark[1] not in spans else mark[1] * 2
         spans[name] = (mark.end(), mark.end() + len(text[mark.end() : end].rstrip()))
     return spans

@@ -1,4 +1,4 @@
-"""A/B questions: parsed strictly, asked in both orders, and never in a vector and a test at once."""
+"""A/B questions: parsed strictly, asked in both orders, never in a vector and a test at once."""
 
 import json
 import math
@@ -131,7 +131,7 @@ def test_what_is_malformed_is_named_by_file_and_row(write, rows, words) -> None:
 def test_a_missing_behaviour_names_those_that_are_there() -> None:
     with pytest.raises(DataError, match="agreement, patience"):
         task(behaviour="envy").samples("test")
-    with pytest.raises(DataError, match="'generate/facts.json'"):
+    with pytest.raises(DataError, match=r"'generate/facts\.json'"):
         task(behaviour="facts").pairs("fit")
     with pytest.raises(ConfigError, match="are a test set"):
         task(form="open_ended").samples("fit")
