@@ -158,9 +158,11 @@ class CaaBehaviours(Recipe[_Config]):
         more = {"behaviour": name} if kind == "behaviour" else (self.config.side_effect or {})
         task = Component(name="caa_ab", config={**self.config.task, **more})
         if planner.choice_sets(task, "test") != {kind}:
-            keys = {"behaviour": "behaviours", "side_effect": "side_effect"}
+            given, other = "behaviours", "side_effect"
+            if kind == "side_effect":
+                given, other = other, given
             raise ConfigError(
-                f"{name!r} (given in `{keys.pop(kind)}`) belongs into `{keys.popitem()[1]}`.",
+                f"{name!r} (given in `{given}`) belongs into `{other}`.",
                 hint="Rows of a behaviour have answer_matching_behavior, those of side effects "
                 "have correct and incorrect.",
             )

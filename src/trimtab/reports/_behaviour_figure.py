@@ -31,7 +31,8 @@ def behaviour_figure(summary: dict[str, Any], out_dir: Path) -> list[Path]:
     names = [row["measure"] for row in summary["behaviours"]]
     titles = list(dict.fromkeys(point.panel for point in points))
     with style.canvas(_WIDTH, 1.3 + 0.5 * len(names)) as figure:
-        panels = figure.subplots(1, len(titles), sharey=True, squeeze=False)[0]
+        # one scale: a side effect must not look as large as an effect that it is not
+        panels = figure.subplots(1, len(titles), sharex=True, sharey=True, squeeze=False)[0]
         for axes, title in zip(panels, titles, strict=True):
             _panel(axes, [p for p in points if p.panel == title], names)
             axes.set_xlabel(title)
@@ -101,9 +102,9 @@ def _point(
 
 def _panel(axes: Axes, points: list[Point], names: list[str]) -> None:
     axes.axvline(0, color=style.BASELINE, lw=1.0)
-    looks = sorted({(p.group, p.dose or 0.0) for p in points}, key=lambda look: look[::-1])
-    treated = [dose for group, dose in looks if group == "treatment"]
-    for index, (group, dose) in enumerate(looks):
+    looks = sorted({(p.group == "random", p.dose or 0.0, p.group) for p in points})
+    treated = [dose for _, dose, group in looks if group == "treatment"]
+    for index, (_, dose, group) in enumerate(looks):
         colour, marker, label = style.CONTROL, "X", "random vector"
         if group == "treatment":
             k = treated.index(dose)
