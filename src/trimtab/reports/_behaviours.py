@@ -147,7 +147,18 @@ def _cells(
 
 
 def _shown(found: dict[str, Any] | None) -> str:
-    return difference(found, _FRACTION) or DASH
+    """Return a difference in points; with two decimals or more where one would show only 0."""
+    if found is None:
+        return DASH
+    values = [found["difference"], *(found["interval"] or ())]
+    if max(abs(value) for value in values) * scale(_FRACTION) >= 1:
+        return difference(found, _FRACTION)
+    points = {
+        **found,
+        "difference": in_points(found["difference"]),
+        "interval": found["interval"] and [in_points(value) for value in found["interval"]],
+    }
+    return difference(points, {"kind": "number"})
 
 
 def _joined(words: dict[float, str]) -> str:
@@ -177,7 +188,11 @@ def behaviours_finding(summary: dict[str, Any]) -> str:
     for dose in _doses(summary):
         given = [(row["measure"], s) for row in rows for s in row["strengths"] if s["dose"] == dose]
         for word in ("higher", "lower"):
-            names = [name for name, s in given if s["verdict"] == word]
+            names = [
+                f"{name} ({_shown({**s['effect'], 'interval': None}).rstrip('*')})"
+                for name, s in given
+                if s["verdict"] == word
+            ]
             if names:
                 parts.append(f"at {_signed(dose)} {word} for {', '.join(names)}")
         changed += [
@@ -188,7 +203,8 @@ def behaviours_finding(summary: dict[str, Any]) -> str:
     words = [s["verdict"] for row in rows for s in row["strengths"]]
     rest = sum(word in ("null", "not established", "no data") for word in words)
     effects = (
-        f"Probability of the matching letter, {len(rows)} behaviours: {'; '.join(parts)}; "
+        f"Probability of the matching letter (points), {len(rows)} behaviours: "
+        f"{'; '.join(parts)}; "
         f"{rest} of {len(words)} effects null or not established (Holm, {tests} tests)."
         if parts
         else f"No effect on the matching letter was established in any of {len(rows)} behaviours "

@@ -102,10 +102,7 @@ class Planner:
         measure: str | None = None,
         fit_on: Component | None = None,
     ) -> Cell:
-        """Add one cell; ``sampling`` and ``measure`` default to the task's own.
-
-        ``fit_on`` is for runs that fit on several tasks; it defaults to the planner's.
-        """
+        """Add one cell; ``sampling`` and ``measure`` default to the task's, ``fit_on`` to ours."""
         built = self.task(task)
         samples = self._sample_set(built, split)
         acting = self._intervention(intervention)

@@ -78,15 +78,16 @@ def test_a_row_holds_both_strengths_the_verdict_and_the_side_effect(summary) -> 
         "-1 lower, +1 higher", "-6.0 [-10.0, -2.0]", "0.0 [-2.0, 2.0]", "-1 lower, +1 null",
     )  # fmt: skip
     assert rows["brave"][4] == "-1 null, +1 not established"
-    assert rows["calm"][3:] == ("0.0", "null", ".", ".", ".")
+    assert rows["calm"][2] == "0.0 [-2.0, 2.0]"
+    assert rows["calm"][3:] == ("0.000", "null", ".", ".", ".")
     assert behaviour_table(summary, compact=True).rows[0][2] == "60.0"
 
 
 def test_the_finding_claims_what_survives_correction_and_counts_the_rest(summary) -> None:
     assert behaviours_finding(summary).translate(PLAIN) == (
-        "Probability of the matching letter, 3 behaviours: at -1 lower for kind; at +1 higher for "
-        "kind; 4 of 6 effects null or not established (Holm, 6 tests). mmlu changed under kind -1 "
-        "(uncorrected)."
+        "Probability of the matching letter (points), 3 behaviours: at -1 lower for kind (-20.0); "
+        "at +1 higher for kind (+21.0); 4 of 6 effects null or not established (Holm, 6 tests). "
+        "mmlu changed under kind -1 (uncorrected)."
     )
     del summary["measures"]["kind"], summary["measures"]["mmlu"]
     summary["behaviours"] = summarise_behaviours(summary)
