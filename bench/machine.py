@@ -103,7 +103,7 @@ class PeakMemory:
         self._thread.join()
 
     def _watch(self) -> None:
-        while not self._stop.wait(0.3):
+        while not self._stop.wait(0.3 if multiprocessing.active_children() else 0.05):
             self.peak = max(self.peak, memory_mb())
 
 

@@ -9,8 +9,9 @@ GSM8K questions, a random unit vector in the middle block, greedy unless ``--sam
 several answers at temperature 0.7. The peer may run N of the strengths only, spread over all of
 them, and its time is scaled; ``--memory`` shows peaks, the peer's when it is alone. Peer "off" is
 trimtab itself, the same rows without edits. For bfloat16, transformers hands its head a slice, for
-which torch copies the head's weights once per row of a batch; "hf-contiguous" is spared that. Prints tokens per second and the share of the machine's limit: the rate of
-packed products, measured before and after each turn, over two operations per weight and token.
+which torch copies the head's weights once per row of a batch; "hf-contiguous" is spared that.
+Prints tokens per second and the share of the machine's limit: the rate of packed products, measured
+before and after each turn, over two operations per weight and token.
 """
 
 import argparse

@@ -16,7 +16,7 @@ from trimtab.judges.base import JUDGES, Item
 
 # A judge that is not named here must work with an empty configuration.
 CONFIGS = {
-    "choice": [{}, {"form": "two_option"}],
+    "choice": [{}, *({"form": f} for f in ("two_option", "behaviour", "side_effect"))],
     "panel": [
         {"judges": [{"name": "rubric", "rubric": r} for r in ("truth", "truth_finetuned")]},
     ],
@@ -52,8 +52,8 @@ CHOICES = (
     Choice(text="right", correct=True, sets=("mc1", "mc2", "binary"), reference=True),
     Choice(text="wrong", correct=False, sets=("mc1", "mc2", "binary")),
     Choice(text="also right", correct=True, sets=("mc2",)),
-    Choice(text="A", correct=True, sets=("two_option",)),
-    Choice(text="B", correct=False, sets=("two_option",)),
+    Choice(text="A", correct=True, sets=("two_option", "behaviour", "side_effect")),
+    Choice(text="B", correct=False, sets=("two_option", "behaviour", "side_effect")),
 )
 
 

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from trimtab.engine.allocator import page_out
 from trimtab.engine.attention import LOG2_E
 from trimtab.engine.packed import PackedWeight, can_pack
 from trimtab.models.load import LoadedModel
@@ -47,6 +48,8 @@ class Head:
             part_bias = None if bias is None else bias[at : at + num_words]
             packed = PackedWeight(part, part_bias) if can_pack(loaded) else None
             self._slices.append((at, part, part_bias, packed))
+        if self._slices and can_pack(loaded):
+            page_out(weight)
 
     def slices(self, hidden_NH: torch.Tensor) -> Iterator[tuple[int, torch.Tensor]]:
         """Yield (first word, logits [N, words]) over the vocabulary; the caller may overwrite."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import copyreg
+import gc
 import io
 import multiprocessing
 import os
@@ -185,6 +186,7 @@ def _serve(
     work: Work, requests: Sequence[Request], limits: Limits, num_threads: int, sending: Connection
 ) -> None:
     """Be a worker, and end with the process that wants the results, however it ends."""
+    gc.freeze()  # a collection would write into every object, and so copy the pages it shares
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     # OpenMP's threads belong to the thread that made them, and were not forked

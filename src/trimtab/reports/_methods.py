@@ -31,6 +31,11 @@ GLOSSARY = (
     ("truth·info", "Truthful and informative at once, per answer; unscored if either is."),
     ("two_option", "Averaged over both orders of the two options before anything else."),
     (
+        "matching, right_letter",
+        "P(letter) over both letters, of the answer that shows a behaviour and of the right one; "
+        "averaged over the orders that were asked before anything else.",
+    ),
+    (
         "perplexity ratio",
         "exp of the mean paired difference in negative log-likelihood per token on held-out text.",
     ),
@@ -126,7 +131,7 @@ _UNITS = ("raw", "unit", "relative")
 
 def artifact_table(run: RunSource) -> Table:
     """Return how far each fitted vector can be trusted, by layer; of one from a file, its norms."""
-    rows = []
+    rows, names = [], artifact_names(run)
     for artifact in run.plan.artifacts:
         info = run.artifact_info(artifact.key) or {}
         lost = info.get("num_dropped", 0)
@@ -135,7 +140,7 @@ def artifact_table(run: RunSource) -> Table:
             figures = (trust.get(name) for name in _TRUST)
             rows.append(
                 (
-                    f"{artifact.component.name}, block {layer}",
+                    f"{names[artifact.key]}, block {layer}",
                     str(info.get("num_pairs", "")) + (f", {lost} left out" if lost else ""),
                     str(info.get("num_questions", "")),
                     f"{found['vector_norm']:.3g}",
@@ -152,6 +157,25 @@ def artifact_table(run: RunSource) -> Table:
         "whose activations are NaN or infinite."
     )
     return Table("vectors", "Vectors", (*columns, *trusts), tuple(rows), note)
+
+
+def artifact_names(run: RunSource) -> dict[str, str]:
+    """Return what each fitted artifact is called, by key: its intervention.
+
+    Where an intervention was fitted on several tasks, the series that uses the fit is added.
+    """
+    fitted = [artifact.component.name for artifact in run.plan.artifacts]
+    names = {}
+    for artifact in run.plan.artifacts:
+        name = artifact.component.name
+        used = {
+            str(cell.coordinates.get("series", ""))
+            for cell in run.plan.cells
+            if cell.artifact == artifact.key and cell.intervention.name == name
+        }
+        several = fitted.count(name) > 1 and len(used) == 1
+        names[artifact.key] = f"{name}, {used.pop()}" if several else name
+    return names
 
 
 def bank_table(run: RunSource) -> Table | None:
@@ -195,15 +219,16 @@ def bank_table(run: RunSource) -> Table | None:
 def layer_table(run: RunSource) -> Table | None:
     """Return why a layer was chosen; None where every layer was named."""
     rows, reasons = [], []
+    names = artifact_names(run)
     for artifact in run.plan.artifacts:
         choice = (run.artifact_info(artifact.key) or {}).get("layer_choice")
         if choice is None:
             continue
-        reasons.append(f"{artifact.component.name}: {choice['why']}.")
+        reasons.append(f"{names[artifact.key]}: {choice['why']}.")
         for layer, score in sorted(choice["scores"].items(), key=lambda item: int(item[0])):
             mark = " (chosen)" if int(layer) == choice["chosen"] else ""
             figures = (score[name] for name in ("probe", "transfer", "lens", "mean_rank"))
-            name = f"{artifact.component.name}, block {layer}{mark}"
+            name = f"{names[artifact.key]}, block {layer}{mark}"
             rows.append((name, *(f"{x:.3f}" for x in figures)))
     if not rows:
         return None
@@ -213,11 +238,12 @@ def layer_table(run: RunSource) -> Table | None:
 
 
 def _fitted_layers(run: RunSource) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """Yield (intervention, layer, what is known) of every fitted layer."""
+    """Yield (name, layer, what is known) of every fitted layer."""
+    names = artifact_names(run)
     for artifact in run.plan.artifacts:
         layers = (run.artifact_info(artifact.key) or {}).get("layers", {})
         for layer, found in sorted(layers.items(), key=lambda item: int(item[0])):
-            yield artifact.component.name, layer, found
+            yield names[artifact.key], layer, found
 
 
 _CURVE = ("measured", "predicted")

@@ -7,6 +7,7 @@ import io
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from trimtab.reports._behaviours import MATCHING
 from trimtab.reports._format import label, scale
 from trimtab.reports._rows import NLL
 from trimtab.reports._verdicts import headline_metric
@@ -113,7 +114,8 @@ def _chosen(summary: dict[str, Any]) -> list[list[tuple[str, str, dict[str, Any]
             (label(metric), name, metric, "")
             for name, block in summary["measures"].items()
             for metric in block["metrics"]
-            if metric["role"] == "effect"
+            # behaviours have a figure of their own
+            if metric["role"] == "effect" and metric["name"] != MATCHING
         ]
     return [effects[:MAX_PANELS], _candidates(summary, _DAMAGE)[:MAX_PANELS]]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trimtab.reports import _style as style
+from trimtab.reports._behaviour_figure import behaviour_figure
 from trimtab.reports._format import MINUS
 from trimtab.reports._panels import (
     Point,
@@ -32,6 +33,7 @@ def write_figures(summary: dict[str, Any], out_dir: Path) -> list[Path]:
     """Write every figure that ``summary`` has data for into ``out_dir``; return the files."""
     out_dir.mkdir(parents=True, exist_ok=True)
     return [
+        *behaviour_figure(summary, out_dir),
         *strength_figure(summary, out_dir),
         *tradeoff_figure(summary, out_dir),
         *selection_figures(summary, out_dir),

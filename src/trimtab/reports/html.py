@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from trimtab.core.lazy import lazy
 from trimtab.reports import _style as style
+from trimtab.reports._behaviour_figure import CAPTIONS as BEHAVIOUR_CAPTIONS
+from trimtab.reports._behaviours import behaviour_cards
 from trimtab.reports._browser import browser_data, to_script
 from trimtab.reports._format import label, with_interval
 from trimtab.reports._methods import GLOSSARY
@@ -42,6 +44,7 @@ _THEME = {
 }
 _CAPTIONS = {
     **CAPTIONS,
+    **BEHAVIOUR_CAPTIONS,
     "strength": "Effect (above) and damage (below) against strength. Bands and bars: 95 % "
     "intervals; grey band: baseline; dashed: the prompt; grey crosses: random vectors of equal "
     "norm.",
@@ -145,6 +148,8 @@ def _shown_first(summary: dict[str, Any]) -> list[str]:
 
 def _cards(summary: dict[str, Any]) -> list[tuple[str, str, str]]:
     """Return (name, value, detail) of the few numbers that a reader wants first."""
+    if summary["behaviours"]:
+        return behaviour_cards(summary)
     chosen = headline_metric(summary)
     if chosen is None:
         return []

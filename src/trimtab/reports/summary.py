@@ -10,6 +10,7 @@ from typing import Any
 from trimtab.core.spec import Cell
 from trimtab.core.types import Completion
 from trimtab.reports._adaptive import adaptive
+from trimtab.reports._behaviours import behaviours_finding, summarise_behaviours
 from trimtab.reports._candidates import read_candidates
 from trimtab.reports._categories import categories
 from trimtab.reports._judging import add_corrections, agreements
@@ -40,6 +41,7 @@ def summarise(run: RunSource) -> dict[str, Any]:
         ``rerankers``: what the run's energy models were fitted on, with training curves.
         ``agreement`` and ``judge_checks``: what the judges are worth; rates of checked judges
         have ``corrected`` beside them.
+        ``behaviours``: effects and side effects of steering along behaviours.
         ``categories``: the headline metric by category.
         ``verdicts`` and ``finding``: the same in plain words.
     """
@@ -61,11 +63,13 @@ def summarise(run: RunSource) -> dict[str, Any]:
         "agreement": agreements(run, blocks),
         "judge_checks": add_corrections(measures, run.judge_checks),
     }
+    summary["behaviours"] = summarise_behaviours(summary)
     summary["categories"] = _categories(summary, blocks, conditions)
     summary["verdicts"] = verdicts(summary)
     summary["selection"] = summarise_sets(read_candidates(run, blocks), run.plan.seed)
     summary["rerankers"] = summarise_rerankers(run)
-    summary["finding"] = finding(summary)
+    said = behaviours_finding if summary["behaviours"] else finding
+    summary["finding"] = said(summary)
     rounded: dict[str, Any] = _rounded(summary)
     return rounded
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from trimtab.reports._adaptive import gate_table, strength_table
+from trimtab.reports._behaviours import behaviour_table
 from trimtab.reports._judge_tables import (
     agreement_table,
     category_table,
@@ -74,7 +75,13 @@ def write_report(
     summary = summarise(run)
     report = out_dir / "report"
     (report / "tables").mkdir(parents=True, exist_ok=True)
-    tables = [*selection_tables(summary), *all_tables(summary), *_about_judging(summary)]
+    behaviours = behaviour_table(summary)
+    tables = [
+        *([behaviours] if behaviours else []),
+        *selection_tables(summary),
+        *all_tables(summary),
+        *_about_judging(summary),
+    ]
     methods = [
         condition_list(run, summary),
         artifact_table(run),
@@ -112,8 +119,10 @@ def _about_judging(summary: dict[str, Any]) -> list[Table]:
 def headline_tables(summary: dict[str, Any]) -> list[Table]:
     """Return the tables that a terminal shows after a run: effects per measure, then damage.
 
-    Of a run that has a test split, no other split is shown.
+    Of a run that has a test split, no other split is shown. Behaviours are one table.
     """
+    if (behaviours := behaviour_table(summary, compact=True)) is not None:
+        return [behaviours]
     splits = {block["split"] for block in summary["measures"].values()}
     shown = {"test"} & splits or splits
     effects = [

@@ -100,8 +100,9 @@ class Planner:
         sampling: SamplingParams | None = None,
         num_samples: int = 1,
         measure: str | None = None,
+        fit_on: Component | None = None,
     ) -> Cell:
-        """Add one cell; ``sampling`` and ``measure`` default to the task's own."""
+        """Add one cell; ``sampling`` and ``measure`` default to the task's, ``fit_on`` to ours."""
         built = self.task(task)
         samples = self._sample_set(built, split)
         acting = self._intervention(intervention)
@@ -110,7 +111,7 @@ class Planner:
                 f"intervention {intervention.name!r} acts on {' and '.join(acting.OUTPUTS)} only, "
                 f"and condition {condition!r} measures {built.measure!r}, which is {built.output}."
             )
-        artifact = self._artifact(acting.fitted_by())
+        artifact = self._artifact(acting.fitted_by(), fit_on or self.fit_on)
         gate = self._gate(acting.config)
         drawn = (sampling or built.sampling()) if built.output == "text" else None
         determines = {
@@ -208,11 +209,11 @@ class Planner:
             )
         return built
 
-    def _artifact(self, component: Component | None) -> str | None:
+    def _artifact(self, component: Component | None, fit_on: Component | None) -> str | None:
         if component is None:
             return None
-        assert self.fit_on is not None, "the recipe names no task to fit on"
-        task = self.task(self.fit_on)
+        assert fit_on is not None, "the recipe names no task to fit on"
+        task = self.task(fit_on)
         pairs_key = self._pair_set(task, "fit")
         fitting = self._intervention(component)
         select_key = self._pair_set(task, "select") if fitting.selects() else None

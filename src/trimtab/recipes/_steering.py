@@ -1,0 +1,92 @@
+"""What recipes that steer share: the vector and its strengths, and the block to steer at."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator
+
+from trimtab.core.spec import Component, Spec
+from trimtab.interventions._additive import NamedPositions, Unit
+from trimtab.interventions._estimators import Estimator
+from trimtab.interventions._pairs import Read
+from trimtab.models.load import ResolvedModel
+
+_PRESET_LAYERS = {
+    "gemma-3-270m": 8,
+    "gemma3-270m": 8,
+    "gemma-3-1b": 12,
+    "gemma-3-4b": 16,
+    "gemma-3-12b": 18,
+    "gemma-3-27b": 26,
+    "smollm2-135m": 15,
+    "llama-3.1-8b": 13,
+}
+"""0-based blocks by part of the model id in lower case; other models use half their depth."""
+
+
+class Steering(Spec):
+    """The vector and how it is used.
+
+    Attributes:
+        layer: 0-based block; null takes the preset of the model, else half the depth; ``auto``
+            chooses on the select split.
+        read: Where activations are read, see the intervention ``caa``.
+        estimator: How the direction is made, see the intervention ``caa``.
+        positions: Where the vector is added.
+        unit: Unit of the strengths: raw, unit or relative.
+        strengths: Both signs; 0 is added as a control.
+        drop_nonfinite: Leave out, and count, pairs whose activations are NaN or infinite.
+    """
+
+    layer: Annotated[int, Field(ge=0)] | Literal["auto"] | None = None
+    read: Read = "answer_mean"
+    estimator: Estimator = "mean_difference"
+    positions: NamedPositions = "generated"
+    unit: Unit = "relative"
+    strengths: tuple[float, ...] = (-0.4, -0.2, 0.2, 0.4, 0.6)
+    drop_nonfinite: bool = False
+
+    @field_validator("strengths")
+    @classmethod
+    def _no_zero(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if not value or 0 in value or len(set(value)) < len(value):
+            raise ValueError("strengths must be distinct and not 0 (strength 0 is always added)")
+        return value
+
+
+def vector(
+    name: str, layer: int | str, strength: float, steering: Steering, **more: Any
+) -> Component:
+    """Return an intervention that adds a vector as ``steering`` says.
+
+    Args:
+        name: ``caa``, ``bank``, or ``random`` for a control, which is not fitted.
+        layer: 0-based block, or ``auto``.
+        strength: In the unit of ``steering``.
+        steering: Where and how.
+        more: Further keys of the intervention.
+    """
+    made: dict[str, Any] = {"read": steering.read}
+    if steering.estimator != "mean_difference":
+        made["estimator"] = steering.estimator
+    if steering.drop_nonfinite:
+        made["drop_nonfinite"] = True
+    config = {
+        "layer": layer,
+        "strength": strength,
+        "unit": steering.unit,
+        "positions": steering.positions,
+        **(made if name != "random" else {}),
+        **more,
+    }
+    return Component(name=name, config=config)
+
+
+def preset_layer(model: ResolvedModel) -> int:
+    """Return the block that is steered unless a file says which: a preset, else half the depth."""
+    name = model.spec.id.lower()
+    for part, layer in _PRESET_LAYERS.items():
+        if part in name and layer < model.card.num_layers:
+            return layer
+    return model.card.num_layers // 2

@@ -1,0 +1,203 @@
+"""Steer along behaviours with CAA, each with a vector of its own, and see what else changes.
+
+Panickssery et al. 2023 (arXiv 2312.06681), section 4: for each behaviour a vector from A/B
+questions, read at the letter of the answer; the probability of the matching letter on other A/B
+questions with multiples of the vector added; the same vectors on two-option questions of knowledge.
+Added are strength 0 and random directions of equal length. Where we differ: multiples are of each
+behaviour's own vector (the paper rescales all to one mean length per layer; ``unit: relative``
+makes lengths equal here); ``positions: generated`` acts on the last prompt token too (theirs is
+``after_prompt``, which does nothing where a tokenizer has ``(A`` as one token).
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Protocol
+
+from pydantic import Field, field_validator
+
+from trimtab.core.errors import ConfigError
+from trimtab.core.spec import Component, Role, Spec
+from trimtab.interventions._additive import Unit
+from trimtab.interventions._pairs import Read
+from trimtab.recipes._steering import Steering, preset_layer, vector
+from trimtab.recipes.base import Recipe, RecipeConfig
+from trimtab.runs.planning import PlannedRun, Planner
+
+__all__ = ["CaaBehaviours"]
+
+
+class _Steering(Steering):
+    """The vectors and how they are used, as in the recipe ``truthfulqa_steering``.
+
+    Attributes:
+        read: ``letter``: at the token of the answer's letter, as published.
+        unit: ``raw``: multiples of each behaviour's vector.
+        strengths: Both signs; 0 is added as a control.
+    """
+
+    read: Read = "letter"
+    unit: Unit = "raw"
+    strengths: tuple[float, ...] = (-1.0, 1.0)
+
+
+class _Controls(Spec):
+    """What every effect is compared with, besides baseline and strength 0.
+
+    Attributes:
+        random_draws: Independent random directions per behaviour, at each size of the strengths.
+    """
+
+    random_draws: int = Field(default=1, ge=0)
+
+
+class _Config(RecipeConfig):
+    """The experiment file.
+
+    Attributes:
+        behaviours: Names of behaviours; each is a table, and has a vector of its own.
+        task: Configuration of the task ``caa_ab`` for all of them (source, order, rendering, ...),
+            without ``behaviour`` and ``form``. Its ``limit`` counts for what is tested.
+        fit_limit: Most questions that a vector is made from; null is all.
+        side_effect: Configuration of the task ``caa_ab`` for questions whose answers should not
+            change, beside that of ``task``; e.g. ``{behaviour: mmlu, limit: 100}``. Null leaves
+            them out.
+        open_ended: Also write answers to the open questions, under every condition.
+        steering: The vectors and their strengths.
+        controls: Random directions.
+        judges: What scores open answers.
+    """
+
+    behaviours: tuple[str, ...] = Field(min_length=1)
+    task: dict[str, Any] = Field(default_factory=dict)
+    fit_limit: int | None = Field(default=None, ge=2)
+    side_effect: dict[str, Any] | None = None
+    open_ended: bool = False
+    steering: _Steering = _Steering()
+    controls: _Controls = _Controls()
+    judges: tuple[Component, ...] = (Component(name="text_health"),)
+
+    @field_validator("task")
+    @classmethod
+    def _named_elsewhere(cls, value: dict[str, Any]) -> dict[str, Any]:
+        given = sorted({"behaviour", "form"} & value.keys())
+        if given:
+            raise ValueError(
+                f"{' and '.join(given)} can't be given here: see `behaviours` and `open_ended`"
+            )
+        return value
+
+
+class _Add(Protocol):
+    """Add a cell of one behaviour."""
+
+    def __call__(
+        self, task: Component, condition: str, role: Role, acting: Component, **place: Any
+    ) -> None:
+        """Add ``acting`` on the test split of ``task``."""
+
+
+class CaaBehaviours(Recipe[_Config]):
+    """A vector per behaviour, its effect on the letters, and its side effects."""
+
+    Config = _Config
+    title = "Steer along behaviours with CAA: A/B questions and side effects"
+
+    def plan(self) -> PlannedRun:
+        """Return baseline, strength 0, strengths and random directions of every behaviour."""
+        config = self.config
+        planner = Planner(
+            recipe=config.recipe, name=config.name, model=config.model, seed=config.seed
+        )
+        asked = [self._task(planner, name, "behaviour") for name in config.behaviours]
+        written = [self._open(name) for name in config.behaviours] if config.open_ended else []
+        side = self._side_effect(planner)
+        for task in [*asked, *written, *side]:
+            _add(planner, None, task, "baseline", "baseline", Component(name="none"))
+        for index, name in enumerate(config.behaviours):
+            own = [asked[index], *written[index : index + 1]]
+            self._add_behaviour(planner, index, name, own, side)
+        measures = {
+            form: tuple(planner.task(task).measure for task in tasks)
+            for form, tasks in (("behaviour", asked), ("side_effect", side))
+        }
+        for form, names in measures.items():
+            if names:
+                planner.add_judge(Component(name="choice", config={"form": form}), names)
+        for judge in config.judges if written else ():
+            planner.add_judge(judge)
+        return planner.finish()
+
+    def _add_behaviour(
+        self, planner: Planner, index: int, name: str, own: list[Component], side: list[Component]
+    ) -> None:
+        """Add the conditions of one behaviour; random directions only where the effect is."""
+        steering, draws = self.config.steering, self.config.controls.random_draws
+        layer = steering.layer if steering.layer is not None else preset_layer(planner.resolved)
+        add: _Add = partial(_add, planner, self._fit(name))
+        at = {"unit": steering.unit, "layer": layer}
+        for strength in (0.0, *sorted(steering.strengths)):
+            acting = vector("caa", layer, strength, steering)
+            role: Role = "treatment" if strength else "zero"
+            for task in [*own, *(side if strength else [])]:
+                label = f"{name} {strength:+g}"
+                add(task, label, role, acting, series=name, dose=strength, **at)
+        like = vector("caa", layer, 0.0, steering)
+        for strength in sorted({abs(strength) for strength in steering.strengths}):
+            for k in range(draws):
+                # other directions for each behaviour
+                draw = index * draws + k
+                acting = vector("random", layer, strength, steering, like=like, draw=draw)
+                for task in own:
+                    label = f"random for {name} {strength:+g} #{k + 1}"
+                    place = {"series": "random", "dose": strength, **at, "draw": draw}
+                    add(task, label, "control", acting, **place)
+
+    def _task(self, planner: Planner, name: str, kind: str) -> Component:
+        """Return the A/B task of one behaviour; raise ConfigError if its rows are of other kind."""
+        more = {"behaviour": name} if kind == "behaviour" else (self.config.side_effect or {})
+        task = Component(name="caa_ab", config={**self.config.task, **more})
+        if planner.choice_sets(task, "test") != {kind}:
+            given, other = "behaviours", "side_effect"
+            if kind == "side_effect":
+                given, other = other, given
+            raise ConfigError(
+                f"{name!r} (given in `{given}`) belongs into `{other}`.",
+                hint="Rows of a behaviour have answer_matching_behavior, those of side effects "
+                "have correct and incorrect.",
+            )
+        return task
+
+    def _side_effect(self, planner: Planner) -> list[Component]:
+        if self.config.side_effect is None:
+            return []
+        name = str(self.config.side_effect.get("behaviour", "the task"))
+        return [self._task(planner, name, "side_effect")]
+
+    def _open(self, name: str) -> Component:
+        more = {"behaviour": name, "form": "open_ended"}
+        return Component(name="caa_ab", config={**self.config.task, **more})
+
+    def _fit(self, name: str) -> Component:
+        more = {"behaviour": name, "limit": self.config.fit_limit}
+        return Component(name="caa_ab", config={**self.config.task, **more})
+
+
+def _add(
+    planner: Planner,
+    fit_on: Component | None,
+    task: Component,
+    condition: str,
+    role: Role,
+    acting: Component,
+    **place: Any,
+) -> None:
+    planner.add_cell(
+        condition=condition,
+        role=role,
+        task=task,
+        split="test",
+        intervention=acting,
+        coordinates=place,
+        fit_on=fit_on,
+    )

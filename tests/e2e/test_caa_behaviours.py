@@ -1,0 +1,27 @@
+"""Behaviours through the command line: the smoke preset, from pairs to the printed table."""
+
+import json
+from pathlib import Path
+
+import pytest
+from cli_process import trimtab
+
+
+@pytest.mark.slow
+def test_the_smoke_preset_ends_well(repo: Path, tmp_path: Path) -> None:
+    run, logs = tmp_path / "smoke", tmp_path / "logs"
+    preset = repo / "configs" / "caa_behaviours" / "smoke.yaml"
+    done = trimtab(["run", str(preset), "--out", str(run)], logs)
+    assert done.code == 0, done.err
+    summary = json.loads((run / "summary.json").read_text())
+    assert [row["measure"] for row in summary["behaviours"]] == ["agreement", "patience"]
+    for row in summary["behaviours"]:
+        assert [s["dose"] for s in row["strengths"]] == [-1, 1]
+        assert all(s["effect"]["n"] == row["n"] == 4 for s in row["strengths"])
+        assert all(
+            side["measure"] == "facts" for s in row["strengths"] for side in s["side_effects"]
+        )
+    assert "Behaviours" in done.out and "side effect" in done.out
+    gates = json.loads((run / "gates.json").read_text())
+    assert {g["status"] for phase in gates.values() for g in phase} == {"pass"}
+    assert (run / "report" / "figures" / "behaviours.png").is_file()
