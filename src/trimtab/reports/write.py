@@ -16,6 +16,7 @@ from trimtab.reports._judge_tables import (
     truth_tables,
     verbosity_tables,
 )
+from trimtab.reports._learned import learned_table
 from trimtab.reports._methods import (
     artifact_table,
     bank_table,
@@ -74,7 +75,9 @@ def write_report(
     summary = summarise(run)
     report = out_dir / "report"
     (report / "tables").mkdir(parents=True, exist_ok=True)
-    tables = [*selection_tables(summary), *all_tables(summary), *_about_judging(summary)]
+    learned = [learned_table(summary)] if summary["learned"] else []
+    effects = [*selection_tables(summary), *all_tables(summary)]
+    tables = [*effects, *learned, *_about_judging(summary)]
     methods = [
         condition_list(run, summary),
         artifact_table(run),
