@@ -47,7 +47,7 @@ def test_learned_steering_reaches_rows_and_report(config: Path, tmp_path: Path, 
     assert "Learned steering: loss on the select split" in text
     assert "plain: training did" in text and "with shuffled prompts the difference is" in text
 
-    run = Run(out)
+    run = Run.open(out)
     loaded = load_model(resolve(ModelSpec(id=run.plan.cells[0].model.id, device="cpu")))
     cells = {cell.condition: cell for cell in run.plan.cells}
     rows = {
@@ -66,7 +66,7 @@ def test_learned_steering_reaches_rows_and_report(config: Path, tmp_path: Path, 
 
 
 def slow_option_logprobs(loaded, run: Run, cell) -> dict[str, list[float]]:
-    """One option of one sample at a time, its vector made of the prompt that the condition names."""
+    """One option of one sample at a time, its vector made of the prompt that it must be made of."""
     mlp = INTERVENTIONS.build(cell.intervention.name, cell.intervention.config)
     (edit,) = mlp.edits(artifacts.load(run.artifact_dir(cell.artifact)))
     samples = run.samples(cell.samples)

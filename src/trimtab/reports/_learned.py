@@ -114,7 +114,7 @@ def _verdict(found: Mapping[str, Any]) -> str:
 
 
 def _sentence(found: Mapping[str, Any]) -> str:
-    """Return in plain words whether training helped and, if it read prompts, whether they matter."""
+    """Return in plain words whether training helped and, if it reads prompts, if they matter."""
     verdict = _verdict(found)
     helped = "did" if verdict == "lower" else "did not demonstrably"
     loss = _UNITS[found["mode"]]
