@@ -26,7 +26,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from trimtab.core.errors import DataError
 from trimtab.core.lazy import lazy
@@ -55,6 +55,17 @@ __all__ = ["Mlp"]
 _NET = "net."
 
 
+class NetTraining(Training):
+    """Steps and rates of a small network; ``batch`` and ``micro_batch`` count questions."""
+
+    steps: PositiveInt | None = 100
+    micro_batch: PositiveInt | None = 2
+    learning_rate: PositiveFloat = 1e-3
+    warmup: float = Field(default=0.1, ge=0, lt=1)
+    evaluate_every: PositiveInt | None = 10
+    patience: PositiveInt | None = 4
+
+
 class MlpConfig(CaaConfig):
     """What is learned, where and how strongly the vector is added.
 
@@ -67,7 +78,7 @@ class MlpConfig(CaaConfig):
         vectors: Vectors in the bank that training draws from.
         size: Questions per vector; above what there is, it is lowered to that.
         inner: Width of the network's hidden layer.
-        training: Steps and rates; ``batch`` and ``micro_batch`` count questions.
+        training: Steps and rates.
         shuffled: The control of ``input: prompt``: each row's vector is made of another row's
             prompt.
     """
@@ -80,15 +91,7 @@ class MlpConfig(CaaConfig):
     vectors: int = Field(default=32, ge=1)
     size: int = Field(default=50, ge=1)
     inner: int = Field(default=64, ge=1)
-    training: Training = Training(
-        steps=100,
-        batch=8,
-        micro_batch=2,
-        learning_rate=1e-3,
-        warmup=0.1,
-        evaluate_every=10,
-        patience=4,
-    )
+    training: NetTraining = NetTraining()
     shuffled: bool = False
 
     @model_validator(mode="after")
