@@ -1,6 +1,6 @@
 """Fit the network of the intervention ``mlp``, and measure it on the select split.
 
-Imported only where something is fitted. Shapes: N questions, V vectors of the bank, H hidden.
+Shapes: N questions, V vectors of the bank, H hidden.
 """
 
 from __future__ import annotations
@@ -10,12 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from trimtab.core.errors import DataError
 from trimtab.core.keys import content_key, derive_seed
+from trimtab.core.lazy import lazy
 from trimtab.core.types import ContrastPair, Message
-from trimtab.engine.prompted import last_states
 from trimtab.interventions import _estimators as estimators
 from trimtab.interventions._pairs import PairRows
 from trimtab.interventions._reliability import reliability
@@ -23,12 +21,19 @@ from trimtab.interventions._swapped import partners
 from trimtab.interventions.bank import subsets
 from trimtab.interventions.base import FitContext
 from trimtab.interventions.random import random_like
-from trimtab.models.nets import VectorNet
-from trimtab.training.loop import Outcome
-from trimtab.training.steering import Goal, Losses, Place, Question, history, train, vectors_for
 
 if TYPE_CHECKING:
+    import torch
+
+    from trimtab.engine import prompted
     from trimtab.interventions.mlp import MlpConfig
+    from trimtab.models import nets
+    from trimtab.training import loop, steering
+else:
+    torch = lazy("torch")
+    prompted = lazy("trimtab.engine.prompted")
+    nets = lazy("trimtab.models.nets")
+    steering = lazy("trimtab.training.steering")
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +47,7 @@ class Learned:
         learned: What it says of the training, with each select question's losses.
     """
 
-    net: VectorNet
+    net: nets.VectorNet
     tensors: dict[str, torch.Tensor]
     about: dict[str, Any]
     learned: dict[str, Any]
@@ -62,14 +67,14 @@ def learn(
     """
     given_H, bank_VH, residual, about = _vectors(context, config, rows, layer)
     place = _place(config, layer, residual)
-    goal = Goal(config.mode, config.margin, config.closeness)
+    goal = steering.Goal(config.mode, config.margin, config.closeness)
     net = _new_net(context, config)
     asked = [questions(context, pairs, layer, net) for pairs in (rows.pairs, context.select)]
     if net.reads_state:
         net.standardise(torch.stack([q.state for q in asked[0] if q.state is not None]))
-    fit, select = (Losses(context.engine, goal, place, some) for some in asked)
+    fit, select = (steering.Losses(context.engine, goal, place, some) for some in asked)
     data = [list(rows.pairs), list(context.select), context.rendering, context.seed]
-    outcome = train(
+    outcome = steering.train(
         net,
         fit,
         select,
@@ -107,8 +112,8 @@ def learn(
 
 
 def questions(
-    context: FitContext, pairs: Sequence[ContrastPair], layer: int, net: VectorNet
-) -> list[Question]:
+    context: FitContext, pairs: Sequence[ContrastPair], layer: int, net: nets.VectorNet
+) -> list[steering.Question]:
     """Return the questions of ``pairs`` with all their answers, in order of first appearance.
 
     Raises:
@@ -123,11 +128,13 @@ def questions(
     found = [_question_of(context, group) for group in groups.values()]
     if not net.reads_state:
         return found
-    states = last_states({q.prompt: {layer} for q in found}, context.engine.run)
-    return [Question(q.id, q.prompt, q.right, q.wrong, states[q.prompt, layer]) for q in found]
+    states = prompted.last_states({q.prompt: {layer} for q in found}, context.engine.run)
+    return [
+        steering.Question(q.id, q.prompt, q.right, q.wrong, states[q.prompt, layer]) for q in found
+    ]
 
 
-def _question_of(context: FitContext, group: Sequence[ContrastPair]) -> Question:
+def _question_of(context: FitContext, group: Sequence[ContrastPair]) -> steering.Question:
     first = group[0]
     right = list(dict.fromkeys(pair.positive for pair in group))
     wrong = list(dict.fromkeys(pair.negative for pair in group))
@@ -137,7 +144,7 @@ def _question_of(context: FitContext, group: Sequence[ContrastPair]) -> Question
     if not all(answers):
         raise DataError(f"Contrast pair {first.id!r} has an empty answer.")
     tokens = [tuple(answer) for answer in answers]
-    return Question(
+    return steering.Question(
         first.id, tuple(prompt), tuple(tokens[: len(right)]), tuple(tokens[len(right) :])
     )
 
@@ -176,32 +183,36 @@ def _vectors(
     return given_H, bank_VH, residual, about
 
 
-def _place(config: MlpConfig, layer: int, residual: float) -> Place:
+def _place(config: MlpConfig, layer: int, residual: float) -> steering.Place:
     if config.unit == "raw":
-        return Place(layer, config.positions, None, config.dose)
+        return steering.Place(layer, config.positions, None, config.dose)
     length = config.dose * (residual if config.unit == "relative" else 1.0)
-    return Place(layer, config.positions, length)
+    return steering.Place(layer, config.positions, length)
 
 
-def _new_net(context: FitContext, config: MlpConfig) -> VectorNet:
+def _new_net(context: FitContext, config: MlpConfig) -> nets.VectorNet:
     """Draw weights from a stream of their own, and leave torch's as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(context.seed, "weights"))
         reads = config.input == "prompt"
-        return VectorNet(context.engine.hidden_size, config.inner, reads_state=reads)
+        return nets.VectorNet(context.engine.hidden_size, config.inner, reads_state=reads)
 
 
-def _told(outcome: Outcome) -> dict[str, Any]:
+def _told(outcome: loop.Outcome) -> dict[str, Any]:
     return {
         "updates": outcome.steps,
         "ended_by": outcome.reason,
         "best_update": outcome.best_step,
-        "history": history(outcome),
+        "history": steering.history(outcome),
     }
 
 
 def _compared(
-    context: FitContext, net: VectorNet, select: Losses, given_H: torch.Tensor, layer: int
+    context: FitContext,
+    net: nets.VectorNet,
+    select: steering.Losses,
+    given_H: torch.Tensor,
+    layer: int,
 ) -> dict[str, list[float]]:
     """Return each select question's loss without a vector, with controls, and with the network."""
     asked = list(select.questions)
@@ -211,11 +222,11 @@ def _compared(
             "none": select.each(None),
             "constant": select.each(given_NH),
             "random": select.each(random_like(given_H, layer, 0).expand(len(asked), -1)),
-            "learned": select.each(vectors_for(net, given_NH, asked)),
+            "learned": select.each(steering.vectors_for(net, given_NH, asked)),
         }
         if net.reads_state:
             other = partners([q.id for q in asked], context.seed)
             by_id = {q.id: q for q in asked}
             swapped = [by_id[other[q.id]] for q in asked]
-            found["shuffled"] = select.each(vectors_for(net, given_NH, swapped))
+            found["shuffled"] = select.each(steering.vectors_for(net, given_NH, swapped))
     return found
