@@ -160,10 +160,11 @@ def test_every_file_of_a_run_is_described(finished_run: Path, repo: Path) -> Non
     found = [str(p.relative_to(finished_run)) for p in finished_run.rglob("*") if p.is_file()]
     assert [name for name in found if not any(p.fullmatch(name) for p in patterns)] == []
     made = [n for n, p in zip(told, patterns, strict=True) if not any(map(p.fullmatch, found))]
-    # this run has no bank, no judge that came later, costs money or learns, no check of one, and
-    # began without rows
+    # this run has no bank, no network that steers, no judge that came later, costs money or learns,
+    # no check of one, and began without rows
     others = (
         "artifacts/<key>/activations.safetensors",
+        "artifacts/<key>/training/",
         "judges.json",
         "spend.jsonl",
         "judge_checks/<name>/",

@@ -60,7 +60,7 @@ class EditTable:
         self._row_E = {place: np.array([e[0] for e in es]) for place, es in entries.items()}
         self._span_E = {place: np.array([e[2] for e in es]) for place, es in entries.items()}
         self._delta_EH = {
-            place: torch.stack([e.strength * e.vector.float() for _, e, _ in es]).to(
+            place: torch.stack([e.strength * _precise(e.vector) for _, e, _ in es]).to(
                 devices[place[0]], dtype
             )
             for place, es in entries.items()
@@ -103,6 +103,11 @@ class EditTable:
             last = (key, (index, delta_NH))
             self._last[place] = last
         return last[1]
+
+
+def _precise(vector: torch.Tensor) -> torch.Tensor:
+    """Return ``vector`` in float32 or better; gradients flow."""
+    return vector.to(torch.promote_types(vector.dtype, torch.float32))
 
 
 def add(x_1TH: torch.Tensor, tokens: torch.Tensor | None, delta_NH: torch.Tensor) -> torch.Tensor:

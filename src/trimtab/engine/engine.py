@@ -28,6 +28,7 @@ from trimtab.engine.head import Head
 from trimtab.engine.options import score
 from trimtab.engine.packed import pack
 from trimtab.engine.parallel import Work
+from trimtab.engine.prompted import check_source, resolve_vectors
 from trimtab.engine.request import Activations, Options, Request, Result, Site, Text
 from trimtab.engine.scheduler import Ladder, Limits, Load, order
 from trimtab.engine.stepping import why_not, write_static
@@ -83,6 +84,11 @@ class Engine:
         return self.loaded.layout.num_layers
 
     @property
+    def head(self) -> Head:
+        """The language-model head."""
+        return self._head
+
+    @property
     def hidden_size(self) -> int:
         """Width of the residual stream."""
         return self.loaded.layout.hidden_size
@@ -123,9 +129,11 @@ class Engine:
             for edit in request.edits:
                 if edit.gate is not None:
                     check_gate(edit.gate, self.num_layers, self.hidden_size)
+                if edit.source is not None:
+                    check_source(edit.source, self.num_layers)
         check_compositions(requests, self.num_layers, width)
         plain, readings = resolve(requests, self._read)
-        for request in plain:
+        for request in resolve_vectors(plain, self._read):
             by_kind.setdefault(type(request.want), []).append(request)
         for kind, some in by_kind.items():
             for result in _without_gradients(self._results(kind, some)):

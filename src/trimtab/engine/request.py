@@ -7,7 +7,7 @@ cache. They mean the same in prefill, decode, option scoring and capture.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -62,6 +62,22 @@ class Gate:
 
 
 @dataclass(frozen=True, eq=False)
+class FromPrompt:
+    """How a row's vector is made of a prompt, unedited; see ``engine.prompted``.
+
+    Attributes:
+        layer: 0-based block whose output at the prompt's last token is the state that is read.
+        vector_of: Returns the vector, float32 [hidden_size], of a state, float32 [hidden_size],
+            both on the CPU.
+        prompt: Token ids of the prompt to read; None is the row's own.
+    """
+
+    layer: int
+    vector_of: Callable[[torch.Tensor], torch.Tensor]
+    prompt: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class Edit:
     """Add ``strength * vector`` to the activations of block ``layer`` at ``positions``.
 
@@ -73,6 +89,8 @@ class Edit:
         site: ``residual``: the block's output, the residual stream after it. ``heads``: the outputs
             of its attention heads, one after the other, before the output projection mixes them.
         gate: Condition on the prompt under which it acts; None is always.
+        source: Makes the vector anew for each row, and ``vector`` only says its shape; None takes
+            ``vector`` for all rows.
     """
 
     layer: int
@@ -81,6 +99,7 @@ class Edit:
     positions: Positions = "generated"
     site: Site = "residual"
     gate: Gate | None = None
+    source: FromPrompt | None = None
 
 
 Place = tuple[int, Site]

@@ -126,6 +126,14 @@ class Intervention(ABC, Generic[C]):
         """Return steering with a strength of its own at each token, in the place of edits."""
         return None
 
+    def swaps_prompts(self) -> bool:
+        """Whether vectors that a prompt decides are made of another sample's prompt: a control."""
+        return False
+
+    def controls(self) -> dict[str, Component]:
+        """Return what is always measured beside this one, by name: a recipe adds it by itself."""
+        return {}
+
     def doses(self, fitted: Fitted | None) -> dict[str, float]:
         """Return the strength in every coordinate: ``raw``, ``unit`` and ``relative``."""
         return {}

@@ -55,9 +55,7 @@ class Random(Intervention[_Config]):
         assert fitted is not None
         layer = layer_of(self.config, fitted)
         vector = vector_at(fitted, layer)
-        generator = torch.Generator().manual_seed(derive_seed("random", self.config.draw, layer))
-        drawn = torch.randn(vector.shape, generator=generator, dtype=torch.float64)
-        direction = (drawn / drawn.norm() * vector.double().norm()).float()
+        direction = random_like(vector, layer, self.config.draw)
         raw = doses(self.config, fitted)["raw"]
         return (rq.Edit(layer, direction, raw, self.config.positions),)
 
@@ -65,3 +63,11 @@ class Random(Intervention[_Config]):
         """Return the strength as ``raw``, ``unit`` and ``relative``."""
         assert fitted is not None
         return doses(self.config, fitted)
+
+
+def random_like(vector_H: torch.Tensor, layer: int, draw: int) -> torch.Tensor:
+    """Return draw number ``draw`` of a layer's random directions [H], as long as ``vector_H``."""
+    generator = torch.Generator().manual_seed(derive_seed("random", draw, layer))
+    drawn_H = torch.randn(vector_H.shape, generator=generator, dtype=torch.float64)
+    scaled_H: torch.Tensor = drawn_H / drawn_H.norm() * vector_H.double().norm()
+    return scaled_H.float()

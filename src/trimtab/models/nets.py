@@ -1,6 +1,7 @@
-"""The networks behind energies: an encoder of our own, a head on activations, a LoRA verifier.
+"""Networks of our own: those behind energies, and one that makes steering vectors.
 
-Energies are unbounded float32 numbers, lower is better.
+Energies (an encoder, a head on activations, a LoRA verifier) are unbounded float32 numbers, lower
+is better.
 
 Shapes: B candidates, T tokens (padded on the right), H width, A attention heads, D = H / A.
 """
@@ -145,6 +146,14 @@ def _turned(x_BATD: torch.Tensor, turn: tuple[torch.Tensor, torch.Tensor]) -> to
     return x_BATD * turn[0] + torch.cat([-second, first], dim=-1) * turn[1]
 
 
+def _standardise(shift: torch.Tensor, scale: torch.Tensor, x_NW: torch.Tensor) -> None:
+    """Set the buffers [W] to the mean and the inverse spread of ``x_NW``."""
+    x_NW = x_NW.double()
+    spread = x_NW.std(dim=0, correction=0)
+    shift.copy_(x_NW.mean(dim=0))
+    scale.copy_(torch.where(spread > 1e-6, 1 / spread.clamp(min=1e-6), 0.0))
+
+
 class Head(nn.Module):
     """A small network on a vector per candidate; its inputs are standardised by the fit split's."""
 
@@ -169,14 +178,62 @@ class Head(nn.Module):
 
     def standardise(self, x_NW: torch.Tensor) -> None:
         """Take mean and spread of the inputs from ``x_NW``; a constant input counts as 0."""
-        x_NW = x_NW.double()
-        spread = x_NW.std(dim=0, correction=0)
-        self.shift.copy_(x_NW.mean(dim=0))
-        self.scale.copy_(torch.where(spread > 1e-6, 1 / spread.clamp(min=1e-6), 0.0))
+        _standardise(self.shift, self.scale, x_NW)
 
     def forward(self, x_BW: torch.Tensor) -> torch.Tensor:
         """Return energies [B] of float32 inputs [B, W]."""
         result: torch.Tensor = self.energy((x_BW - self.shift) * self.scale).squeeze(-1)
+        return result
+
+
+class VectorNet(nn.Module):
+    """Maps a steering vector, and if asked a prompt's state, to a vector of the same length.
+
+    The output is the input turned: a network of one hidden layer gives what is added to the
+    input's direction, and the sum is scaled to the input's norm. The last layer begins at zero, so
+    an untrained network returns its input.
+    """
+
+    shift: torch.Tensor
+    scale: torch.Tensor
+
+    def __init__(self, hidden: int, inner: int, *, reads_state: bool) -> None:
+        """Make random weights from torch's generator.
+
+        Args:
+            hidden: H, the width of the residual stream.
+            inner: Width of the layer between.
+            reads_state: A state is part of the input.
+        """
+        super().__init__()
+        self.register_buffer("shift", torch.zeros(hidden))
+        self.register_buffer("scale", torch.ones(hidden))
+        self.reads_state = reads_state
+        self.first = nn.Linear(hidden * (2 if reads_state else 1), inner)
+        self.last = nn.Linear(inner, hidden)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+
+    def standardise(self, state_NH: torch.Tensor) -> None:
+        """Take mean and spread of the states from ``state_NH``; a constant number counts as 0."""
+        _standardise(self.shift, self.scale, state_NH)
+
+    def forward(self, vector_BH: torch.Tensor, state_BH: torch.Tensor | None) -> torch.Tensor:
+        """Return vectors [B, H], each as long as its input, none of which may be zero.
+
+        Args:
+            vector_BH: Vectors [B, H] of any length.
+            state_BH: States [B, H], if the network reads them.
+        """
+        norm_B1 = vector_BH.norm(dim=-1, keepdim=True)
+        # numbers of about unit size, whatever the width
+        input_BH = vector_BH / norm_B1 * vector_BH.shape[-1] ** 0.5
+        seen = input_BH
+        if self.reads_state:
+            assert state_BH is not None, "this network reads states"
+            seen = torch.cat([input_BH, (state_BH - self.shift) * self.scale], dim=-1)
+        turned_BH = input_BH + self.last(F.gelu(self.first(seen)))
+        result: torch.Tensor = turned_BH / turned_BH.norm(dim=-1, keepdim=True) * norm_B1
         return result
 
 

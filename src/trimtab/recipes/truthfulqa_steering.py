@@ -78,7 +78,8 @@ class _Config(RecipeConfig):
         bank: Several vectors in the place of one.
         controls: Prompt and random directions.
         conditions: Further interventions by the name of their condition, e.g. ``dac: {name: dac}``.
-            Each is measured wherever it can act: one that only steers texts has no options.
+            Each is measured wherever it can act: one that only steers texts has no options. The
+            controls that one of them asks for are added, unless they are planned already.
         sampling: How free answers are drawn; null is the task's protocol, greedy.
         num_samples: Free answers per question.
         judges: What scores free answers.
@@ -163,8 +164,11 @@ class TruthfulQASteering(Recipe[_Config]):
 
         output = planner.task(task).output
         free = output == "text"
+        planned: list[tuple[str, Spec]] = []
 
         def add(condition: str, role: Any, intervention: Component, **coordinates: Any) -> None:
+            built = INTERVENTIONS.build(intervention.name, intervention.config)
+            planned.append((intervention.name, built.config))
             planner.add_cell(
                 condition=condition,
                 role=role,
@@ -202,6 +206,30 @@ class TruthfulQASteering(Recipe[_Config]):
             if output in INTERVENTIONS.load(component.name).OUTPUTS:
                 acting = INTERVENTIONS.build(component.name, component.config).config
                 add(label, _role(acting), component, **_coordinates(label, acting, steering))
+        for label, component in self.config.conditions.items():
+            if output in INTERVENTIONS.load(component.name).OUTPUTS:
+                self._add_controls(add, planned, label, component)
+
+    def _add_controls(
+        self,
+        add: Callable[..., None],
+        planned: list[tuple[str, Spec]],
+        label: str,
+        component: Component,
+    ) -> None:
+        """Add what a further condition means nothing without, unless its like is planned."""
+        acting = INTERVENTIONS.build(component.name, component.config)
+        for name, control in acting.controls().items():
+            draws = max(1, self.config.controls.random_draws) if control.name == "random" else 0
+            made = {
+                f"{label}, {name} #{draw + 1}": {**control.config, "draw": draw}
+                for draw in range(draws)
+            } or {f"{label}, {name}": control.config}
+            for called, config in made.items():
+                built = INTERVENTIONS.build(control.name, config).config
+                if (control.name, built) not in planned:
+                    where = _coordinates(called, built, self.config.steering)
+                    add(called, "control", Component(name=control.name, config=config), **where)
 
     def _add_bank(self, add: Callable[..., None], layer: int | str) -> None:
         """Add a condition for each vector of the bank, at each strength and size."""
@@ -232,7 +260,7 @@ def _role(config: Spec) -> Role:
 
 def _coordinates(label: str, config: Spec, steering: Steering) -> dict[str, Any]:
     """Return where a further condition stands: its strength, unit and layer, if it has them."""
-    names = {"strength": "dose", "unit": "unit", "layer": "layer"}
+    names = {"strength": "dose", "unit": "unit", "layer": "layer", "draw": "draw"}
     found = {place: getattr(config, name, None) for name, place in names.items()}
     if found["unit"] != steering.unit or found["layer"] == "auto":
         # the random directions are controls of equal length in one unit only, and two automatic

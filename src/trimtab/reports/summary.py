@@ -14,6 +14,7 @@ from trimtab.reports._behaviours import behaviours_finding, summarise_behaviours
 from trimtab.reports._candidates import read_candidates
 from trimtab.reports._categories import categories
 from trimtab.reports._judging import add_corrections, agreements
+from trimtab.reports._learned import summarise_learned
 from trimtab.reports._rerankers import summarise_rerankers
 from trimtab.reports._rows import NLL, Block, ConditionRows, MetricRef, mean_by_unit, read_blocks
 from trimtab.reports._source import RunSource
@@ -38,6 +39,7 @@ def summarise(run: RunSource) -> dict[str, Any]:
         comparisons with the baseline, the prompt and the random vectors.
         ``families``: how many tests each Holm correction counts.
         ``selection``: what choosing among several candidates gains, see ``selection``.
+        ``learned``: what learned steering gained on the select split, see ``_learned``.
         ``rerankers``: what the run's energy models were fitted on, with training curves.
         ``agreement`` and ``judge_checks``: what the judges are worth; rates of checked judges
         have ``corrected`` beside them.
@@ -67,6 +69,7 @@ def summarise(run: RunSource) -> dict[str, Any]:
     summary["categories"] = _categories(summary, blocks, conditions)
     summary["verdicts"] = verdicts(summary)
     summary["selection"] = summarise_sets(read_candidates(run, blocks), run.plan.seed)
+    summary["learned"] = summarise_learned(run)
     summary["rerankers"] = summarise_rerankers(run)
     said = behaviours_finding if summary["behaviours"] else finding
     summary["finding"] = said(summary)

@@ -17,6 +17,7 @@ from trimtab.reports._judge_tables import (
     truth_tables,
     verbosity_tables,
 )
+from trimtab.reports._learned import learned_table
 from trimtab.reports._methods import (
     artifact_table,
     bank_table,
@@ -75,11 +76,12 @@ def write_report(
     summary = summarise(run)
     report = out_dir / "report"
     (report / "tables").mkdir(parents=True, exist_ok=True)
-    behaviours = behaviour_table(summary)
+    behaviours, learned = behaviour_table(summary), summary["learned"]
     tables = [
         *([behaviours] if behaviours else []),
         *selection_tables(summary),
         *all_tables(summary),
+        *([learned_table(summary)] if learned else []),
         *_about_judging(summary),
     ]
     methods = [

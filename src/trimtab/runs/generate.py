@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from trimtab.core.keys import derive_seed
@@ -19,6 +19,7 @@ from trimtab.core.records import SegmentWriter
 from trimtab.core.spec import Cell
 from trimtab.core.types import Completion, Sample
 from trimtab.interventions._gated import gated
+from trimtab.interventions._swapped import partners
 from trimtab.interventions.base import INTERVENTIONS, Intervention
 from trimtab.runs import artifacts
 from trimtab.runs.engines import EnginePool
@@ -98,6 +99,7 @@ class _Prepared:
     edits: tuple[rq.Edit, ...]
     composition: rq.Composition | None
     samples: dict[str, Sample]
+    partners: dict[str, str]
 
 
 class _Writer:
@@ -124,6 +126,7 @@ def _prepare(run: Run, cells: Sequence[Cell], pool: EnginePool) -> dict[str, _Pr
                 fitted[key] = artifacts.load(run.artifact_dir(key))
         intervention = INTERVENTIONS.build(cell.intervention.name, cell.intervention.config)
         artifact, condition = (fitted[key] if key else None for key in (cell.artifact, cell.gate))
+        samples = run.samples(cell.samples)
         prepared[cell.key] = _Prepared(
             cell=cell,
             engine=pool.engine(cell.model, cell.model_identity),
@@ -131,7 +134,8 @@ def _prepare(run: Run, cells: Sequence[Cell], pool: EnginePool) -> dict[str, _Pr
             intervention=intervention,
             edits=gated(intervention.edits(artifact), intervention.config, condition),
             composition=intervention.composition(artifact),
-            samples=run.samples(cell.samples),
+            samples=samples,
+            partners=partners(list(samples), cell.seed) if intervention.swaps_prompts() else {},
         )
     return prepared
 
@@ -173,7 +177,20 @@ def _request(row: _Prepared, sample: Sample, key: RowKey) -> rq.Request:
         reference = tuple(i for i, c in enumerate(sample.choices) if c.reference)
         plain = renderer.prompt(sample.messages, row.task.rendering, sample.preamble)
         want = rq.Options(tuple(tuple(answer) for answer in answers), reference, tuple(plain))
-    return rq.Request(key, tuple(prompt), want, row.edits)
+    return rq.Request(key, tuple(prompt), want, _edits(row, sample))
+
+
+def _edits(row: _Prepared, sample: Sample) -> tuple[rq.Edit, ...]:
+    """Return the row's edits; those of a control that swaps prompts read the partner's."""
+    if sample.id not in row.partners:
+        return row.edits
+    partner = row.samples[row.partners[sample.id]]
+    messages = row.intervention.prompt(partner.messages)
+    prompt = tuple(row.engine.renderer.prompt(messages, row.task.rendering, partner.preamble))
+    return tuple(
+        edit if edit.source is None else replace(edit, source=replace(edit.source, prompt=prompt))
+        for edit in row.edits
+    )
 
 
 def _too_long(engine: Engine, request: rq.Request) -> str | None:

@@ -187,6 +187,11 @@ class Loop:
             return
         self.module.eval()
         values = self.evaluate()
+        if not all(map(math.isfinite, values)):
+            raise NonFiniteError(
+                f"After {self._step} updates the select split has the values {list(values)}.",
+                hint="Lower learning_rate, or train in float32.",
+            )
         if self._step == 0:
             self._untrained = values[0]
         if self._best is None or values > self._best:

@@ -201,3 +201,36 @@ def test_an_automatic_layer_is_chosen_by_the_fit_from_select_pairs(make_plan) ->
     steered = [c for c in plan.cells if c.coordinates.get("series") in ("caa", "random")]
     assert {c.artifact for c in steered} == {artifact.key}
     assert make_plan().artifacts[0].select_pairs is None
+
+
+def test_learned_conditions_bring_their_controls_once(make_plan) -> None:
+    learned = "{name: mlp, layer: 15, input: prompt, strength: %s, mode: %s}"
+    plan = make_plan(
+        f"conditions.near={learned % (0.5, 'mc')}",
+        f"conditions.far={learned % (0.7, 'gen')}",
+        f"conditions.again={learned % (0.7, 'mc')}",
+        "steering.layer=15",
+        "measures=[options]",
+    )
+    found = of(plan, "options")
+    roles = {k: c.role for k, c in found.items() if k.startswith(("near", "far", "again"))}
+    assert roles == {
+        "near": "treatment",
+        "far": "treatment",
+        "again": "treatment",
+        # caa and random directions of strength 0.5 are in the plan already
+        "near, shuffled prompts": "control",
+        "far, constant vector": "control",
+        "far, random #1": "control",
+        "far, random #2": "control",
+        "far, shuffled prompts": "control",
+        # the constant vector and random directions are those of `far`
+        "again, shuffled prompts": "control",
+    }
+    assert len({cell.key for cell in plan.cells}) == len(plan.cells)
+    assert found["near, shuffled prompts"].artifact == found["near"].artifact
+    assert found["far, constant vector"].artifact == found["caa +0.5"].artifact
+    assert found["far, random #1"].artifact == found["caa +0.5"].artifact
+    assert found["far, random #2"].coordinates["draw"] == 1
+    fits = [artifact for artifact in plan.artifacts if artifact.component.name == "mlp"]
+    assert len(fits) == 3 and all(artifact.select_pairs for artifact in fits)

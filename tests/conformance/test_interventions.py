@@ -1,0 +1,145 @@
+"""What holds for every intervention in the folder, on a tiny model."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from trimtab.core.spec import ModelSpec
+from trimtab.core.types import ContrastPair, Message, SamplingParams
+from trimtab.engine.engine import Engine
+from trimtab.engine.request import Options, Request, Text
+from trimtab.interventions.base import INTERVENTIONS, FitContext, Fitted
+from trimtab.models.load import load_model, resolve
+from trimtab.models.tiny import save_tiny
+
+AT = {"layer": 1, "strength": 0.5}
+TRAINING = {"steps": 4, "batch": 4, "learning_rate": 1e-2, "evaluate_every": 2}
+LEARNED = {**AT, "trained_at": 0.5, "vectors": 3, "size": 4, "training": TRAINING}
+
+# An intervention that is not named here must work with an empty configuration.
+CONFIGS: dict[str, list[dict[str, Any]]] = {
+    "bank": [{**AT, "sizes": [4], "vectors": 2}],
+    "caa": [AT, {**AT, "layer": "auto", "estimator": "pca"}],
+    "dac": [{"num_prompts": 3, "shots": 1, "steps": 4}],
+    "iti": [{"strength": 2.0, "heads": 3}],
+    "mlp": [{**LEARNED, "mode": "mc"}, {**LEARNED, "mode": "gen", "input": "prompt"}],
+    "prompt": [{"system": "Be brief."}],
+    "random": [{**AT, "like": {"name": "caa", **AT}}],
+}
+# A condition acts through the gate of others only; see the oracle tests of gates.
+CASES = [
+    pytest.param(name, config, id=f"{name}-{i}")
+    for name in INTERVENTIONS.names()
+    if name != "condition"
+    for i, config in enumerate(CONFIGS.get(name, [{}]))
+]
+
+
+def make_pairs(start: int, stop: int) -> list[ContrastPair]:
+    return [
+        ContrastPair(
+            id=f"p{i}",
+            question_id=f"q{i}",
+            messages=(Message(role="user", content=f"Is number {i} true?"),),
+            positive=f"Yes it is {i}",
+            negative=f"No, never {i * 3}",
+        )
+        for i in range(start, stop)
+    ]
+
+
+@pytest.fixture(scope="module")
+def context(tmp_path_factory: pytest.TempPathFactory) -> FitContext:
+    path = save_tiny(tmp_path_factory.mktemp("conformance") / "llama", "llama")
+    engine = Engine(load_model(resolve(ModelSpec(id=str(path), device="cpu"))))
+    return FitContext(engine, make_pairs(0, 12), "chat", 5, select=make_pairs(20, 28))
+
+
+def fit(built, context: FitContext) -> Fitted | None:
+    component = built.fitted_by()
+    if component is None:
+        return None
+    return INTERVENTIONS.build(component.name, component.config).fit(context)
+
+
+def answers(built, fitted: Fitted | None, engine: Engine) -> dict[Any, Any]:
+    prompts = [
+        tuple(engine.renderer.prompt(built.prompt(pair.messages), "chat"))
+        for pair in make_pairs(40, 43)
+    ]
+    edits, text = built.edits(fitted), Text(SamplingParams(max_tokens=4), 0)
+    wants = {"text": replace(text, composition=built.composition(fitted))}
+    if "options" in built.OUTPUTS:
+        wants["options"] = Options(((5, 6), (7,)))
+    requests = [
+        Request((kind, i), prompt, want, edits)
+        for i, prompt in enumerate(prompts)
+        for kind, want in wants.items()
+        if kind in built.OUTPUTS
+    ]
+    return {
+        r.key: (r.tokens, r.logprob) if r.key[0] == "text" else r.logprobs
+        for r in engine.run(requests)
+    }
+
+
+@pytest.mark.parametrize(("name", "config"), CASES)
+def test_it_is_fitted_and_applied_alike_every_time(name, config, context) -> None:
+    built = INTERVENTIONS.build(name, config)
+    fitted = fit(built, context)
+    again = fit(INTERVENTIONS.build(name, config), context)
+    if fitted is not None and again is not None:
+        assert fitted.info == again.info and fitted.tensors.keys() == again.tensors.keys()
+        for key, tensor in fitted.tensors.items():
+            assert torch.isfinite(tensor).all(), key
+            assert torch.equal(tensor, again.tensors[key]), key
+    found = answers(built, fitted, context.engine)
+    assert found == answers(INTERVENTIONS.build(name, config), again, context.engine)
+    baseline = answers(INTERVENTIONS.build("none", {}), None, context.engine)
+    assert (found == {k: v for k, v in baseline.items() if k in found}) == (name == "none")
+
+
+@pytest.mark.parametrize(
+    ("name", "config"), [case for case in CASES if "strength" in case.values[1]]
+)
+def test_strength_zero_is_exactly_the_baseline_and_shares_the_fit(name, config, context) -> None:
+    built = INTERVENTIONS.build(name, config)
+    zero = INTERVENTIONS.build(name, {**config, "strength": 0.0})
+    assert zero.fitted_by() == built.fitted_by()
+    baseline = answers(INTERVENTIONS.build("none", {}), None, context.engine)
+    assert answers(zero, fit(built, context), context.engine) == baseline
+
+
+@pytest.mark.parametrize(("name", "config"), CASES)
+def test_what_fits_it_names_itself_and_controls_can_be_built(name, config) -> None:
+    built = INTERVENTIONS.build(name, config)
+    component = built.fitted_by()
+    if component is not None:
+        fitting = INTERVENTIONS.build(component.name, component.config)
+        assert fitting.fitted_by() == component
+    for control in built.controls().values():
+        INTERVENTIONS.build(control.name, control.config)
+
+
+@pytest.mark.parametrize("name", INTERVENTIONS.names())
+def test_loading_one_loads_nothing_heavy(name, repo: Path) -> None:
+    code = (
+        "import sys\n"
+        "from trimtab.interventions.base import INTERVENTIONS\n"
+        f"INTERVENTIONS.load({name!r})\n"
+        "print(sorted({'torch', 'transformers', 'sklearn', 'scipy'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(repo / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout.strip(), done.returncode) == ("[]", 0), done.stderr

@@ -1,0 +1,130 @@
+"""Learned steering: what is refused, what shares a fit, what is fitted and measured."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from trimtab.core.errors import ConfigError, DataError, NonFiniteError
+from trimtab.interventions._swapped import partners
+from trimtab.interventions.base import INTERVENTIONS
+
+BASE = {"mode": "mc", "layer": 1, "strength": 0.5}
+TRAINING = {"steps": 6, "batch": 4, "micro_batch": 2, "learning_rate": 1e-2, "evaluate_every": 3}
+
+
+def build(**changes):
+    return INTERVENTIONS.build("mlp", {**BASE, "vectors": 4, "size": 5, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"mode": "both"}, "mode"),
+        ({"strength": 0.0}, "can't be trained at strength 0"),
+        ({"trained_at": 0.0}, "can't be trained at strength 0"),
+        ({"layers": [0, 1]}, "trained at one block"),
+        ({"mode": "gen", "margin": 2.0}, "`margin` is for mode mc"),
+        ({"shuffled": True}, "`shuffled` is for input prompt"),
+        ({"margin": -1.0}, "margin"),
+        ({"training": {"batch": 0}}, "batch"),
+        ({"vectors": 0}, "vectors"),
+    ],
+)
+def test_mistakes_are_refused_before_anything_is_loaded(changes, words) -> None:
+    with pytest.raises(ConfigError, match=words):
+        build(**changes)
+
+
+def test_pairs_with_an_empty_answer_are_refused_when_planning(make_pairs) -> None:
+    pairs = make_pairs(4)
+    build().check_pairs(pairs, "chat")
+    with pytest.raises(DataError, match="empty answer"):
+        build().check_pairs([*pairs, pairs[0].model_copy(update={"positive": " "})], "chat")
+
+
+def test_a_network_is_shared_by_all_strengths_it_is_applied_at() -> None:
+    trained = build(trained_at=0.5).fitted_by()
+    assert build().fitted_by() == trained
+    assert build(strength=-2.0, trained_at=0.5).fitted_by() == trained
+    assert build(strength=0.0, trained_at=0.5, input="vector").fitted_by() == trained
+    assert build(strength=0.4).fitted_by() != trained
+    reads = build(input="prompt").fitted_by()
+    assert reads != trained and build(input="prompt", shuffled=True).fitted_by() == reads
+    # what a fit is named by builds the intervention that fits it
+    assert INTERVENTIONS.build("mlp", trained.config).fitted_by() == trained
+
+
+def test_controls_are_the_constant_a_random_and_shuffled_prompts() -> None:
+    found = build(unit="unit", positions="after_prompt", read="last").controls()
+    assert list(found) == ["constant vector", "random"]
+    caa = INTERVENTIONS.build("caa", found["constant vector"].config).config
+    told = (caa.layer, caa.strength, caa.unit, caa.positions, caa.read)
+    assert told == (1, 0.5, "unit", "after_prompt", "last")
+    random = INTERVENTIONS.build("random", found["random"].config)
+    assert random.fitted_by() == INTERVENTIONS.build("caa", caa.model_dump()).fitted_by()
+    assert (random.config.strength, random.config.positions) == (0.5, "after_prompt")
+    reads = build(input="prompt")
+    shuffled = INTERVENTIONS.build("mlp", reads.controls()["shuffled prompts"].config)
+    assert shuffled.swaps_prompts() and not reads.swaps_prompts()
+    assert shuffled.fitted_by() == reads.fitted_by() and shuffled.controls() == {}
+
+
+@pytest.mark.parametrize("kind", ["vector", "prompt"])
+@pytest.mark.parametrize("mode", ["mc", "gen"])
+def test_every_select_question_is_measured_with_each_control(context, kind, mode) -> None:
+    mlp = build(mode=mode, input=kind, training=TRAINING)
+    fitted = mlp.fit(context)
+    found = fitted.info["learned"]
+    # a question here has two prompts
+    assert len(found["select"]["items"]) == len({p.id for p in context.select})
+    assert set(found["select"]["questions"]) == {p.question_id for p in context.select}
+    losses = found["select"]["losses"]
+    shuffled = {"shuffled"} if kind == "prompt" else set()
+    assert set(losses) == {"none", "constant", "random", "learned"} | shuffled
+    means = {kind: sum(some) / len(some) for kind, some in losses.items()}
+    looks = {look["update"]: look["select_loss"] for look in found["history"]}
+    assert list(looks) == [0, 3, 6]
+    assert looks[0] == pytest.approx(means["constant"], rel=1e-5)
+    assert looks[found["best_update"]] == pytest.approx(means["learned"], rel=1e-5)
+    assert means["learned"] <= means["constant"] + 1e-5, "the best weights are kept"
+    (edit,) = mlp.edits(fitted)
+    assert edit.layer == 1 and (edit.source is None) == (kind == "vector")
+    assert (context.folder / "training" / "steps.jsonl").is_file()
+
+
+def test_a_fit_that_is_repeated_or_resumed_is_the_same(context, tmp_path) -> None:
+    mlp = build(training=TRAINING)
+    first = mlp.fit(context)
+    for folder in (context.folder, tmp_path / "elsewhere", None):
+        again = mlp.fit(replace(context, folder=folder))
+        assert again.info == first.info
+        for name, tensor in first.tensors.items():
+            assert torch.equal(tensor, again.tensors[name]), name
+    other = mlp.fit(replace(context, folder=tmp_path / "seed", seed=6))
+    assert not torch.equal(other.tensors["net.first.weight"], first.tensors["net.first.weight"])
+
+
+def test_the_automatic_layer_and_raw_strengths_are_learned_at(context) -> None:
+    mlp = build(layer="auto", unit="raw", strength=3.0, training={**TRAINING, "steps": 2})
+    fitted = mlp.fit(context)
+    chosen = fitted.info["layer_choice"]["chosen"]
+    (edit,) = mlp.edits(fitted)
+    assert edit.layer == chosen and edit.strength == pytest.approx(3.0)
+    assert list(fitted.info["layers"]) == [str(chosen)]
+
+
+def test_a_fit_without_select_pairs_or_with_infinite_losses_says_so(context, tmp_path) -> None:
+    with pytest.raises(DataError, match="select split"):
+        build(training=TRAINING).fit(replace(context, select=()))
+    wild = build(training={**TRAINING, "learning_rate": 1e30, "warmup": 0.0})
+    with pytest.raises(NonFiniteError, match=r"Update 1 "):
+        wild.fit(replace(context, folder=tmp_path / "wild"))
+
+
+def test_partners_are_a_permutation_without_fixed_points() -> None:
+    ids = [f"q{i}" for i in range(40)]
+    found = partners(ids, 3)
+    assert sorted(found.values()) == sorted(ids)
+    assert all(one != other for one, other in found.items())
+    assert partners(ids[::-1], 3) == found != partners(ids, 4)
