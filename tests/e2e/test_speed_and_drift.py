@@ -1,7 +1,8 @@
-"""What a run in bfloat16 says of itself: notice, speed and load; and the drift."""
+"""What a run in bfloat16 says of itself: notice, speed and load; the drift, and what overflows."""
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -68,3 +69,28 @@ def cells(out: str, row: str) -> list[str]:
     """Return the cells of the table's row whose name holds ``row``."""
     (line,) = [line for line in out.splitlines() if row in line]
     return [cell.strip() for cell in re.split("[│┃]", line)[2:-1]]
+
+
+@pytest.mark.slow
+def test_what_helps_a_model_that_overflows_in_float16(tiny_model: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = tmp_path / "large"
+    shutil.copytree(tiny_model, folder)
+    weights = load_file(folder / "model.safetensors")
+    for name in weights:
+        if "layers.2.mlp" in name:
+            weights[name] *= 300
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    argv = ["doctor", "nan", str(folder), "--limit", "2", "--max-tokens", "3"]
+    fine = trimtab(argv, tmp_path / "logs")
+    assert fine.code == 0, fine.err
+    assert cells(fine.out, "as asked: float32 on cpu")[0] == "4 of 4"
+    assert "eager" not in fine.out
+    bad = trimtab([*argv, "--dtype", "float16"], tmp_path / "logs")
+    assert bad.code == 0, bad.err
+    for row in ("as asked: float16 on cpu", "half the prompt", "eager attention"):
+        finite, first = cells(bad.out, row)
+        assert finite == "0 of 4" and re.fullmatch(r"model\.layers\.2, position \d+", first)
+    assert cells(bad.out, "float32 ") == cells(bad.out, "bfloat16") == ["4 of 4", ""]
+    assert "finite with float32 (-o model.dtype=float32), or bfloat16" in bad.out

@@ -259,6 +259,21 @@ def drift(
     drift.show(target, dtype, limit, max_tokens)
 
 
+@doctor_app.command()
+def nan(
+    target: Annotated[str, typer.Argument(help="Experiment file, or a model.", show_default=False)],
+    dtype: Annotated[
+        str | None, typer.Option(help="Number format; the file's if none is given.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Most texts, and most questions.")] = 8,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Most tokens of a text.")] = 16,
+) -> None:
+    """Find where a model's values stop being finite, and try what may help."""
+    from trimtab.cli import nan
+
+    nan.show(target, dtype, limit, max_tokens)
+
+
 @app.command("judge-check")
 def judge_check(
     labels: Annotated[

@@ -55,6 +55,11 @@ class NonFiniteError(TrimtabError):
 
     exit_code = 4
 
+    def __init__(self, message: str, *, hint: str | None = None, where: str | None = None) -> None:
+        """Store ``where`` it came first, a module and a position, if that was found."""
+        self.where = where
+        super().__init__(message, hint=hint)
+
 
 class LeaseHeldError(TrimtabError):
     """Another live process holds the part of the run that this one wanted."""

@@ -56,6 +56,7 @@ class DecodeBatch:
         self._own = SuffixCache(num_layers, num_rows, most_new, loaded.dtype)
         self._requests: list[Request | None] = [None] * num_rows
         self._parts: dict[tuple[bytes, int | None, torch.device], Part] = {}
+        self._pasts: dict[int, Seen] = {}
 
     def enter(self, rows: Sequence[int], requests: Sequence[Request]) -> None:
         """Give ``rows`` new requests and compute their prompts up to the last token."""
@@ -102,11 +103,14 @@ class DecodeBatch:
         self._own.advance()
         for key in [key for key in self._parts if key[1] is not None or key[0] == b"own"]:
             del self._parts[key]
+        for layer in [at for at in self._pasts if self._loaded.layout.window_of(at) is not None]:
+            del self._pasts[layer]
         return hidden_BH
 
     def _compile(self) -> None:
         """Gather what changes only when rows enter or leave."""
         self._parts.clear()
+        self._pasts.clear()
         pairs = [_NO_EDIT if r is None else (r.edits, len(r.prompt)) for r in self._requests]
         self._edits = EditTable(pairs, self._loaded.layout.devices, self._loaded.dtype)
         self._row_B = np.arange(len(self._requests))
@@ -117,7 +121,13 @@ class DecodeBatch:
         own = self._own.append(layer, key_BKD, value_BKD)
         if (b"own", window, device) not in self._parts:
             self._parts[b"own", window, device] = self._own.part(window, device)
-        seen: Seen = [(self._parts[b"own", window, device], own)]
+        if layer not in self._pasts:
+            self._pasts[layer] = self._past(layer, window, device)
+        return [(self._parts[b"own", window, device], own), *self._pasts[layer]]
+
+    def _past(self, layer: int, window: int | None, device: torch.device) -> Seen:
+        """Return what rows see before their own; the same until rows change or a window moves."""
+        seen: Seen = []
         for name, cache, row_B in self._shared(layer):
             key = (name + cache.signature(layer, row_B), window, device)
             if key not in self._parts:

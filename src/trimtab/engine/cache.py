@@ -245,21 +245,25 @@ class SuffixCache:
         self.step_B = np.zeros(num_rows, dtype=np.int64)
         self.first_B = np.zeros(num_rows, dtype=np.int64)
         self._pages: list[list[KeyValue]] = [[] for _ in range(num_layers)]
+        self._plan()
+
+    def _plan(self) -> None:
+        """Work out what is the same for every block until the next step."""
+        longest = int(self.step_B.max(initial=0))
+        self._num_pages = longest // self._page + 1
+        self._num_keys = self._whole_parts(longest + 1)
+        page_B, at_B = np.divmod(self.step_B, self._page)
+        self._same_place = bool((self.step_B == longest).all())
+        self._writes = [
+            (int(page), torch.from_numpy(rows), torch.from_numpy(at_B[rows]))
+            for page in ([] if self._same_place else np.unique(page_B))
+            for rows in [np.flatnonzero(page_B == page)]
+        ]
 
     @property
     def position_B(self) -> np.ndarray:
         """Absolute position of each row's next token."""
         return self.first_B + self.step_B
-
-    @property
-    def _num_pages(self) -> int:
-        """How many pages the longest row has reached."""
-        return int(self.step_B.max()) // self._page + 1
-
-    @property
-    def _num_keys(self) -> int:
-        """How many keys are read of each row."""
-        return self._whole_parts(int(self.step_B.max()) + 1)
 
     def _whole_parts(self, num_tokens: int) -> int:
         return -(-num_tokens // self._part) * self._part
@@ -268,10 +272,12 @@ class SuffixCache:
         """Forget what ``rows`` wrote; their next tokens are at the positions ``first``."""
         self.step_B[list(rows)] = 0
         self.first_B[list(rows)] = first
+        self._plan()
 
     def advance(self) -> None:
         """Count one token more for every row; a row that is full writes over its last one."""
         self.step_B = np.minimum(self.step_B + 1, self._capacity - 1)
+        self._plan()
 
     def append(self, layer: int, key_BKD: torch.Tensor, value_BKD: torch.Tensor) -> list[KeyValue]:
         """Store every row's next key and value; return pages up to the longest row's last."""
@@ -279,17 +285,14 @@ class SuffixCache:
         while len(pages) < self._num_pages:
             key = new_zeros(key_BKD, (*key_BKD.shape[:2], self._page, key_BKD.shape[2]))
             pages.append((key, new_zeros(value_BKD, (*value_BKD.shape, self._page))))
-        page_B, at_B = np.divmod(self.step_B, self._page)
-        if (self.step_B == self.step_B[0]).all():
-            key, value = pages[page_B[0]]
-            key[:, :, at_B[0]], value[..., at_B[0]] = key_BKD, value_BKD
-        else:
-            for page in np.unique(page_B):
-                key, value = pages[page]
-                rows = np.flatnonzero(page_B == page)
-                row_N = torch.from_numpy(rows).to(key.device)
-                at_N = torch.from_numpy(at_B[rows]).to(key.device)
-                key[row_N, :, at_N], value[row_N, :, :, at_N] = key_BKD[row_N], value_BKD[row_N]
+        if self._same_place:
+            page, at = divmod(int(self.step_B[0]), self._page)
+            key, value = pages[page]
+            key[:, :, at], value[..., at] = key_BKD, value_BKD
+        for page, row_N, at_N in self._writes:
+            key, value = pages[page]
+            row_N, at_N = row_N.to(key.device), at_N.to(key.device)
+            key[row_N, :, at_N], value[row_N, :, :, at_N] = key_BKD[row_N], value_BKD[row_N]
         read = [(key, value.transpose(2, 3)) for key, value in pages[: self._num_pages]]
         last = self._num_keys - (self._num_pages - 1) * self._page
         key, value = read.pop()
@@ -311,6 +314,7 @@ class SuffixCache:
         self.step_B, self.first_B = self.step_B[list(rows)], self.first_B[list(rows)]
         for layer, pages in enumerate(self._pages):
             self._pages[layer] = [(key[index], value[index]) for key, value in pages]
+        self._plan()
 
 
 def hide(visible: np.ndarray) -> np.ndarray:

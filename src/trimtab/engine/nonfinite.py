@@ -31,13 +31,14 @@ def locate(
     where = _first(loaded, tokens, num_prompt, edits)
     if where is None:
         return _unlocated(key)
-    name, _ = where
-    message = _found(key, tokens, num_prompt, where)
+    name = where[0]
+    message, place = _found(key, tokens, num_prompt, where), _place(where)
     bad = _bad_parameters(loaded, name)
     if bad:
         return NonFiniteError(
             f"{message} The weights {bad} hold NaN or infinity.",
             hint="The checkpoint is damaged: download or convert it again.",
+            where=place,
         )
     if edits and _first(loaded, tokens, num_prompt, ()) is None:
         sizes = ", ".join(
@@ -47,10 +48,13 @@ def locate(
         return NonFiniteError(
             f"{message} Without its edits ({sizes}) the row is finite.",
             hint="Lower the strength, or run in float32.",
+            where=place,
         )
     return NonFiniteError(
         f"{message} The model runs in {str(loaded.dtype).removeprefix('torch.')}.",
-        hint="Try `-o model.dtype=float32`, shorter prompts, or one device.",
+        hint="Try `-o model.dtype=float32`, shorter prompts, or one device; `trimtab doctor nan` "
+        "tries them.",
+        where=place,
     )
 
 
@@ -101,17 +105,21 @@ def locate_composed(
                 f"{_found(key, tokens, num_prompt, where)} Unsteered the row is finite; this is "
                 f"{what}, where up to {size:.3g} is added at a place.",
                 hint="Lower `probe` and `most`, or run in float32.",
+                where=_place(where),
             )
     return _unlocated(key)
 
 
 def _found(key: Hashable, tokens: Sequence[int], num_prompt: int, where: tuple[str, int]) -> str:
-    name, position = where
-    part = "prompt" if position < num_prompt else "generated"
+    part = "prompt" if where[1] < num_prompt else "generated"
     return (
-        f"Non-finite values for row {key!r}: first at {name}, position {position} ({part} part, "
+        f"Non-finite values for row {key!r}: first at {_place(where)} ({part} part, "
         f"{len(tokens)} tokens)."
     )
+
+
+def _place(where: tuple[str, int]) -> str:
+    return f"{where[0]}, position {where[1]}"
 
 
 def _unlocated(key: Hashable) -> NonFiniteError:
@@ -146,6 +154,31 @@ def _first(
             Pass(loaded, [Segment(tuple(tokens), 0, num_prompt, edits)]).run(readers)
     finally:
         handle.remove()
+    return found[0] if found else None
+
+
+def first_in_library(loaded: LoadedModel, tokens: Sequence[int]) -> str | None:
+    """Return where values stop being finite with transformers' own eager attention; None if not."""
+    found: list[str] = []
+
+    def note(name: str, _module: nn.Module, _args: Any, output: Any) -> None:
+        h_1TH = output[0] if isinstance(output, tuple) else output
+        bad_T = ~torch.isfinite(h_1TH[0]).all(dim=-1)
+        if not found and bool(bad_T.any()):
+            found.append(_place((name, int(bad_T.nonzero()[0]))))
+
+    names = zip(loaded.layout.block_names, loaded.layout.blocks, strict=True)
+    handles = [block.register_forward_hook(partial(note, name)) for name, block in names]
+    config = loaded.model.config.get_text_config()
+    usual = config._attn_implementation
+    config._attn_implementation = "eager"
+    try:
+        with torch.no_grad():
+            loaded.model(torch.tensor([list(tokens)], device=loaded.device), use_cache=False)
+    finally:
+        config._attn_implementation = usual
+        for handle in handles:
+            handle.remove()
     return found[0] if found else None
 
 
