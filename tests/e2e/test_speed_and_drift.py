@@ -92,5 +92,5 @@ def test_what_helps_a_model_that_overflows_in_float16(tiny_model: Path, tmp_path
     for row in ("as asked: float16 on cpu", "half the prompt", "eager attention"):
         finite, first = cells(bad.out, row)
         assert finite == "0 of 4" and re.fullmatch(r"model\.layers\.2, position \d+", first)
-    assert cells(bad.out, "float32 ") == cells(bad.out, "bfloat16") == ["4 of 4", ""]
+    assert cells(bad.out, "│ float32") == cells(bad.out, "│ bfloat16") == ["4 of 4", ""]
     assert "finite with float32 (-o model.dtype=float32), or bfloat16" in bad.out
