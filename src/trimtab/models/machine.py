@@ -113,6 +113,12 @@ def peak_memory(proc: Path = _PROC) -> int | None:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes, there
 
 
+def peak_memory_of_child() -> int:
+    """Return the most resident memory, in bytes, that one child had that has ended; 0 without."""
+    unit = 1 if os.uname().sysname == "Darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
+
+
 def _lines(path: Path) -> list[str]:
     try:
         return path.read_text(encoding="ascii", errors="replace").splitlines()

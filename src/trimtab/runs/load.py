@@ -17,7 +17,13 @@ from trimtab.core.errors import StoreError
 from trimtab.core.records import SegmentWriter
 from trimtab.core.spec import ModelSpec
 from trimtab.core.types import Record
-from trimtab.models.machine import other_load, peak_memory, read_clock, usable_cores
+from trimtab.models.machine import (
+    other_load,
+    peak_memory,
+    peak_memory_of_child,
+    read_clock,
+    usable_cores,
+)
 from trimtab.runs.progress import Progress
 
 FILE = "load.jsonl"
@@ -37,7 +43,8 @@ class PhaseLoad(Record):
         tokens: Tokens of those rows: written ones, or prompts' where options were scored.
         threads: Threads that models computed with; None if no model ran.
         other_load: Cores that other processes kept busy on average; None if unknown.
-        peak_memory_mib: Most resident memory of the process, since its start; None if unknown.
+        peak_memory_mib: Most resident memory of the process since its start, or of one of its
+            workers, whose memory has the weights in it as well; None if unknown.
         device: Where models ran; None if none did.
         dtype: Their number formats.
     """
@@ -125,6 +132,7 @@ class LoadMeter:
         if finished and not self._rows:
             return  # nothing was owed
         now, peak = read_clock(self._cores), peak_memory()
+        peak = None if peak is None else max(peak, peak_memory_of_child())
         load = other_load(self._began, now)
         self._write(
             PhaseLoad(

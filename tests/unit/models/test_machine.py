@@ -1,6 +1,8 @@
 """Readings of the machine, from files as Linux writes them."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -91,3 +93,9 @@ def test_this_process_is_seen() -> None:
     block = bytearray(os.urandom(1)) * (64 * 2**20)
     peak = machine.peak_memory()
     assert peak is not None and peak > len(block)
+
+
+def test_memory_of_a_child_that_ended_is_known() -> None:
+    code = "held = bytearray(80_000_000); held[::4096] = b'x' * len(held[::4096])"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert 80_000_000 < machine.peak_memory_of_child() < 2**40
