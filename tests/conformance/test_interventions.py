@@ -17,6 +17,8 @@ from trimtab.engine.request import Options, Request, Text
 from trimtab.interventions.base import INTERVENTIONS, FitContext, Fitted
 from trimtab.models.load import load_model, resolve
 from trimtab.models.tiny import save_tiny
+from trimtab.vectors.file import checked
+from trimtab.vectors.formats import export
 
 AT = {"layer": 1, "strength": 0.5}
 TRAINING = {"steps": 4, "batch": 4, "learning_rate": 1e-2, "evaluate_every": 2}
@@ -31,6 +33,7 @@ CONFIGS: dict[str, list[dict[str, Any]]] = {
     "mlp": [{**LEARNED, "mode": "mc"}, {**LEARNED, "mode": "gen", "input": "prompt"}],
     "prompt": [{"system": "Be brief."}],
     "random": [{**AT, "like": {"name": "caa", **AT}}],
+    "vector": [{"file": "vectors.safetensors", "strength": 0.5}],
 }
 # A condition acts through the gate of others only; see the oracle tests of gates.
 CASES = [
@@ -58,7 +61,15 @@ def make_pairs(start: int, stop: int) -> list[ContrastPair]:
 def context(tmp_path_factory: pytest.TempPathFactory) -> FitContext:
     path = save_tiny(tmp_path_factory.mktemp("conformance") / "llama", "llama")
     engine = Engine(load_model(resolve(ModelSpec(id=str(path), device="cpu"))))
+    v = torch.randn(engine.hidden_size, generator=torch.Generator().manual_seed(1))
+    vectors = checked({1: v}, {"num_layers": engine.num_layers}, "test")
+    export(vectors, "native", path.parent / "vectors.safetensors")
     return FitContext(engine, make_pairs(0, 12), "chat", 5, select=make_pairs(20, 28))
+
+
+@pytest.fixture(autouse=True)
+def beside_the_vectors(context: FitContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(Path(context.engine.loaded.resolved.spec.id).parent)
 
 
 def fit(built, context: FitContext) -> Fitted | None:
