@@ -153,7 +153,7 @@ class _Crew:
     def _receive(self, receiving: Connection) -> _Found:
         try:
             item: _Found = pickle.loads(receiving.recv_bytes())
-        except EOFError:
+        except (EOFError, OSError):  # the latter in the middle of a result
             item = self._death_of(receiving)
         if item is None or isinstance(item, BaseException):
             receiving.close()

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pytest
@@ -17,7 +17,16 @@ from trimtab.core.spec import ModelSpec
 from trimtab.core.types import SamplingParams
 from trimtab.engine import parallel
 from trimtab.engine.engine import Engine
-from trimtab.engine.request import Activations, Edit, Options, Request, Text
+from trimtab.engine.request import (
+    Activations,
+    Edit,
+    Options,
+    Request,
+    Result,
+    Text,
+    TextResult,
+)
+from trimtab.engine.scheduler import Limits
 from trimtab.models.load import LoadedModel, load_model, resolve
 from trimtab.models.tiny import save_tiny
 
@@ -120,6 +129,21 @@ def test_worker_that_the_system_kills_costs_no_row(loaded, two_threads):
     assert sorted(r.key for r in found) == list(range(12))
     expected = {r.key: r.tokens for r in Engine(loaded).run(requests)}
     assert {r.key: r.tokens for r in found} == expected
+
+
+def test_worker_that_is_killed_while_it_sends_counts_as_out_of_memory(loaded, two_threads):
+    def work(requests: Sequence[Request], _limits: Limits) -> Iterator[Result]:
+        for request in requests:
+            # longer than a pipe holds, so that the worker waits in the middle of it
+            yield TextResult(request.key, "x" * 2**20, (), 0.0, "length")
+
+    results = parallel.run(loaded, 2, work, long_texts(), Limits(8, 64))
+    next(results)
+    time.sleep(0.5)
+    for process in at_work():
+        process.kill()
+    with pytest.raises(MemoryError, match="killed a worker"):
+        list(results)
 
 
 def test_worker_that_dies_otherwise_is_told(loaded, two_threads):
