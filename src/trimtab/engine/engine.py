@@ -158,6 +158,7 @@ class Engine:
             yield from self._work(kind.__name__, work, requests)
 
     def _work(self, kind: str, work: Work, requests: Sequence[Request]) -> Iterator[Result]:
+        self._head.renew()
         divided = partial(parallel.run, self.loaded, self._num_workers, work)
         return within_memory(self.loaded, self._ladder, kind, divided, requests)
 

@@ -36,19 +36,33 @@ class Head:
         """
         self._loaded = loaded
         self.device = loaded.layout.head_device
+        on_cpu = self.device.type == "cpu"
+        self._num_words = num_words or (_SLICE if on_cpu else _SLICE_ON_ACCELERATOR)
+        self._cut()
+
+    def renew(self) -> None:
+        """Pack the weights again if they were changed."""
+        if self._versions is None:
+            return
+        weight: torch.Tensor = self._loaded.layout.lm_head.weight  # type: ignore[assignment]
+        if (weight.data_ptr(), weight._version) != self._versions:
+            self._cut()
+
+    def _cut(self) -> None:
+        loaded, num_words = self._loaded, self._num_words
         head: nn.Module = loaded.layout.lm_head
         weight: torch.Tensor = head.weight  # type: ignore[assignment]
         bias: torch.Tensor | None = getattr(head, "bias", None)
-        on_cpu = self.device.type == "cpu"
-        num_words = num_words or (_SLICE if on_cpu else _SLICE_ON_ACCELERATOR)
         self._slices = []
         sliced = weight.is_floating_point() and not weight.is_meta
+        packs = sliced and can_pack(loaded)
+        self._versions = (weight.data_ptr(), weight._version) if packs else None
         for at in range(0, len(weight) if sliced else 0, num_words):
             part = weight[at : at + num_words]
             part_bias = None if bias is None else bias[at : at + num_words]
-            packed = PackedWeight(part, part_bias) if can_pack(loaded) else None
+            packed = PackedWeight(part, part_bias) if packs else None
             self._slices.append((at, part, part_bias, packed))
-        if self._slices and can_pack(loaded):
+        if packs:
             page_out(weight)
 
     def slices(self, hidden_NH: torch.Tensor) -> Iterator[tuple[int, torch.Tensor]]:

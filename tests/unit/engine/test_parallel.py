@@ -155,12 +155,15 @@ def test_worker_that_dies_otherwise_is_told(loaded, two_threads):
         list(results)
 
 
-def test_weights_that_changed_are_the_workers_too(loaded, two_threads):
+@pytest.mark.parametrize("where", ["block", "head"])
+def test_weights_that_changed_are_the_workers_too(loaded, two_threads, where):
     requests = work(loaded)
     engine = Engine(loaded)
     before = {r.key: r for r in engine.run(requests)}
     with torch.no_grad():
-        for parameter in loaded.layout.blocks[0].parameters():
+        layout = loaded.layout
+        changed = layout.blocks[0] if where == "block" else layout.lm_head
+        for parameter in changed.parameters():
             parameter.mul_(0.5)
     after = {r.key: r for r in engine.run(requests)}
     options = [key for key in before if key[2] == 2]
