@@ -17,17 +17,18 @@ from typing import Any, TypeVar
 import torch
 
 from trimtab.core.errors import ConfigError
-from trimtab.engine import decode, parallel
+from trimtab.engine import decode
 from trimtab.engine.allocator import keep_freed_memory
 from trimtab.engine.attention import check_family
 from trimtab.engine.capture import capture
 from trimtab.engine.composition import check_compositions, compose
+from trimtab.engine.crew import Work
 from trimtab.engine.edits import check
 from trimtab.engine.gates import check_gate, resolve
 from trimtab.engine.head import Head
 from trimtab.engine.options import score
 from trimtab.engine.packed import pack
-from trimtab.engine.parallel import Work
+from trimtab.engine.parallel import Workers
 from trimtab.engine.prompted import check_source, resolve_vectors
 from trimtab.engine.request import Activations, Options, Request, Result, Site, Text
 from trimtab.engine.scheduler import Ladder, Limits, Load, order
@@ -40,6 +41,8 @@ _R = TypeVar("_R", bound=Result)
 _TOKENS = 4096
 _ROWS = {"float32": 128}
 _MOST_ROWS = 512
+
+_TEXTS, _COMPOSITIONS, _OPTIONS, _ACTIVATIONS = "texts", "compositions", "options", "activations"
 
 _log = logging.getLogger(__name__)
 
@@ -70,10 +73,17 @@ class Engine:
         )
         self.renderer = loaded.renderer
         self._head = Head(loaded)
-        self._num_workers = parallel.num_workers(loaded)
         self._ladder = Ladder(self.limits)
         reason = why_not(loaded)
         self._records_steps = reason is None
+        write = write_static if self._records_steps else _write_dynamic
+        works: dict[str, Work] = {
+            _TEXTS: partial(write, loaded, self._head),
+            _COMPOSITIONS: partial(_compose, loaded, self._head),
+            _OPTIONS: partial(score, loaded, self._head),
+            _ACTIVATIONS: partial(capture, loaded),
+        }
+        self._workers = Workers(loaded, works)
         if reason is not None:
             level = logging.DEBUG if loaded.device.type == "cpu" else logging.INFO
             _log.log(level, "Texts are written without recorded steps: %s.", reason)
@@ -150,34 +160,27 @@ class Engine:
             fixed = [r for r in ordered if isinstance(r.want, Text) and not r.want.composition]
             if dynamic and self._records_steps:
                 _log.info("Compositions are written without recorded steps: strengths are dynamic.")
-            write = self._write_static if self._records_steps else self._write_dynamic
-            yield from self._work("text", write, fixed)
-            yield from self._work("composition", self._compose, dynamic)
+            yield from self._work(_TEXTS, fixed)
+            yield from self._work(_COMPOSITIONS, dynamic)
         else:
-            work: Work = self._score if kind is Options else self._capture
-            yield from self._work(kind.__name__, work, requests)
+            yield from self._work(_OPTIONS if kind is Options else _ACTIVATIONS, requests)
 
-    def _work(self, kind: str, work: Work, requests: Sequence[Request]) -> Iterator[Result]:
+    def _work(self, kind: str, requests: Sequence[Request]) -> Iterator[Result]:
         self._head.renew()
-        divided = partial(parallel.run, self.loaded, self._num_workers, work)
-        return within_memory(self.loaded, self._ladder, kind, divided, requests)
+        work = partial(self._workers.run, kind)
+        return within_memory(self.loaded, self._ladder, kind, work, requests)
 
-    def _write_dynamic(self, requests: Sequence[Request], limits: Limits) -> Iterator[Result]:
-        return _each_in(
-            torch.inference_mode, decode.write(self.loaded, self._head, requests, limits)
-        )
 
-    def _write_static(self, requests: Sequence[Request], limits: Limits) -> Iterator[Result]:
-        return write_static(self.loaded, self._head, requests, limits)
+def _write_dynamic(
+    loaded: LoadedModel, head: Head, requests: Sequence[Request], limits: Limits
+) -> Iterator[Result]:
+    return _each_in(torch.inference_mode, decode.write(loaded, head, requests, limits))
 
-    def _compose(self, requests: Sequence[Request], limits: Limits) -> Iterator[Result]:
-        return _each_in(torch.inference_mode, compose(self.loaded, self._head, requests, limits))
 
-    def _score(self, requests: Sequence[Request], limits: Limits) -> Iterator[Result]:
-        return score(self.loaded, self._head, requests, limits)
-
-    def _capture(self, requests: Sequence[Request], limits: Limits) -> Iterator[Result]:
-        return capture(self.loaded, requests, limits)
+def _compose(
+    loaded: LoadedModel, head: Head, requests: Sequence[Request], limits: Limits
+) -> Iterator[Result]:
+    return _each_in(torch.inference_mode, compose(loaded, head, requests, limits))
 
 
 def _without_gradients(results: Iterator[Result]) -> Iterator[Result]:

@@ -15,7 +15,7 @@ import torch
 from trimtab.core.errors import NonFiniteError
 from trimtab.core.spec import ModelSpec
 from trimtab.core.types import SamplingParams
-from trimtab.engine import parallel
+from trimtab.engine import crew, parallel
 from trimtab.engine.engine import Engine
 from trimtab.engine.request import (
     Activations,
@@ -66,11 +66,11 @@ def work(loaded: LoadedModel) -> list[Request]:
 def test_two_workers_do_what_one_does(loaded, two_threads):
     requests = work(loaded)
     both = Engine(loaded)
-    assert both._num_workers == 2
+    assert len(both._workers) == 2
     found = {r.key: r for r in both.run(requests)}
     torch.set_num_threads(1)
     alone = Engine(loaded)
-    assert alone._num_workers == 1
+    assert len(alone._workers) == 1
     for one in alone.run(requests):
         other = found.pop(one.key)
         if one.key[2] < 2:
@@ -85,7 +85,7 @@ def test_two_workers_do_what_one_does(loaded, two_threads):
 
 
 def at_work() -> list[multiprocessing.process.BaseProcess]:
-    return [p for p in multiprocessing.active_children() if p.name.startswith(parallel.NAME)]
+    return [p for p in multiprocessing.active_children() if p.name.startswith(crew.NAME)]
 
 
 def test_results_come_in_the_same_order_each_time(loaded, two_threads):
@@ -137,7 +137,8 @@ def test_worker_that_is_killed_while_it_sends_counts_as_out_of_memory(loaded, tw
             # longer than a pipe holds, so that the worker waits in the middle of it
             yield TextResult(request.key, "x" * 2**20, (), 0.0, "length")
 
-    results = parallel.run(loaded, 2, work, long_texts(), Limits(8, 64))
+    workers = parallel.Workers(loaded, {"texts": work})
+    results = workers.run("texts", long_texts(), Limits(8, 64))
     next(results)
     time.sleep(0.5)
     for process in at_work():
@@ -172,11 +173,45 @@ def test_weights_that_changed_are_the_workers_too(loaded, two_threads, where):
     assert [after[key].logprobs for key in options] == [again[key].logprobs for key in options]
 
 
+def test_workers_are_kept_while_nothing_changes_and_end_with_their_engine(loaded, two_threads):
+    requests = work(loaded)
+    engine = Engine(loaded)
+    first = {r.key: r for r in engine.run(requests)}
+    pids = {process.pid for process in at_work()}
+    second = {r.key: r for r in engine.run(requests)}
+    assert {process.pid for process in at_work()} == pids
+    assert [r.tokens for k, r in first.items() if k[2] < 2] == [
+        r.tokens for k, r in second.items() if k[2] < 2
+    ]
+    del engine
+    assert not at_work()
+
+
+def test_two_calls_at_once_have_workers_of_their_own(loaded, two_threads):
+    engine = Engine(loaded)
+    requests = long_texts()[:6]
+    pairs = list(zip(engine.run(requests), engine.run(requests), strict=True))
+    assert all(a == b for a, b in pairs)
+    assert len(at_work()) == 2
+
+
+def test_worker_that_waits_for_long_ends_and_another_comes(loaded, two_threads, monkeypatch):
+    monkeypatch.setattr(crew, "IDLE_S", 0.2)
+    engine = Engine(loaded)
+    requests = long_texts()[:2]
+    expected = list(engine.run(requests))
+    deadline = time.monotonic() + 30
+    while at_work() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not at_work()
+    assert list(engine.run(requests)) == expected
+
+
 OWNER = """
 import sys, torch
 from trimtab.core.spec import ModelSpec
 from trimtab.core.types import SamplingParams
-from trimtab.engine import parallel
+from trimtab.engine import crew, parallel
 from trimtab.engine.engine import Engine
 from trimtab.engine.request import Request, Text
 from trimtab.models.load import load_model, resolve
