@@ -13,7 +13,6 @@ import json
 import multiprocessing
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import threading
@@ -49,15 +48,21 @@ def hardware() -> str:
 
 
 def _busy_seconds() -> tuple[float, float]:
-    """Return processor seconds of the whole machine and of this process with its children."""
+    """Return processor seconds of the whole machine, and of this process with all below it."""
     fields = Path("/proc/stat").read_text().splitlines()[0].split()[1:]
     ticks = [int(value) for value in fields]
-    whole = (sum(ticks[:8]) - ticks[3] - ticks[4]) / os.sysconf("SC_CLK_TCK")
-    own = sum(
-        usage.ru_utime + usage.ru_stime
-        for usage in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    )
-    return whole, own
+    parent_of, busy = {}, {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it may have ended since
+            after_name = path.read_text().rpartition(")")[2].split()
+            pid = int(path.parent.name)
+            parent_of[pid] = int(after_name[1])
+            busy[pid] = sum(int(value) for value in after_name[11:15])  # with what it waited for
+    own = {os.getpid()}
+    while more := {pid for pid, parent in parent_of.items() if parent in own} - own:
+        own |= more
+    hz = os.sysconf("SC_CLK_TCK")
+    return (sum(ticks[:8]) - ticks[3] - ticks[4]) / hz, sum(busy.get(pid, 0) for pid in own) / hz
 
 
 @dataclass
