@@ -77,14 +77,15 @@ class Part:
         place_T: Where each token stands in that rectangle, flattened; None likewise.
         shape: (G, M).
         mask: Added to scores, [G or 1, 1, M or 1, S]; None if all see all.
-        causal: The keys are the group's own tokens: token m sees keys 0 to m.
+        lead: The keys are those of so many tokens before the group and of its own tokens: token m
+            sees keys 0 to lead + m. None: any other keys.
     """
 
     token_GM: torch.Tensor | None
     place_T: torch.Tensor | None
     shape: tuple[int, int]
     mask: torch.Tensor | None = None
-    causal: bool = False
+    lead: int | None = None
 
     def gather(self, x_TKD: torch.Tensor) -> torch.Tensor:
         """Return the rectangle [G, M, ...] of per-token values [T, ...]."""
@@ -232,9 +233,10 @@ def _slice_sums(
     mask = part.mask
     if mask is not None and mask.shape[2] > 1:
         mask = mask[:, :, start:stop]
-    if part.causal:
-        pages = [(key[:, :, :stop], value[:, :, :stop]) for key, value in pages]
-        mask = None if mask is None else mask[..., :stop]
+    if part.lead is not None:
+        end = part.lead + stop
+        pages = [(key[:, :, :end], value[:, :, :end]) for key, value in pages]
+        mask = None if mask is None else mask[..., :end]
     scores = _scores(q, [key for key, _ in pages], softcap, mask)
     # the result does not depend on which score has weight 1, so neither does a gradient
     top = scores.detach().amax(dim=-1, keepdim=True)

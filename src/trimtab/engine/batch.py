@@ -71,7 +71,7 @@ class DecodeBatch:
             Pass(
                 self._loaded,
                 [segments[i] for i in some],
-                self._primer.pasts(len(some)),
+                () if self._inherit else self._primer.pasts(len(some)),
                 Store(self._prompts, mine, kept, self._primer.cache if self._inherit else None),
             ).run()
             kept += mine

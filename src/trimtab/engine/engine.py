@@ -39,7 +39,7 @@ from trimtab.models.load import LoadedModel
 _R = TypeVar("_R", bound=Result)
 
 _TOKENS = 4096
-_ROWS = {"float32": 128}
+_ROWS = {"float32": 192}
 _MOST_ROWS = 512
 
 _TEXTS, _COMPOSITIONS, _OPTIONS, _ACTIVATIONS = "texts", "compositions", "options", "activations"

@@ -47,7 +47,7 @@ class Store:
         cache: The cache.
         rows: The row of the cache for each segment.
         kept: Rows of the cache whose keys and values must stay.
-        heritage: What comes before all segments, to be kept in front of each.
+        heritage: What comes before all segments, which they see and which is kept in front of each.
     """
 
     cache: PrefixCache
@@ -168,13 +168,17 @@ class Pass:
         plan = self._plans[index]
         window = self.loaded.layout.window_of(layer)
         device = self.loaded.layout.devices[layer]
-        own = plan.own(window, device)
-        key_CKMD = own.gather(key_TKD).transpose(1, 2)
-        value_CKMD = own.gather(value_TKD).transpose(1, 2)
+        heritage = self._store.heritage.view(layer) if self._store and self._store.heritage else ()
+        own = plan.own(window, device, heritage[0].shape[2] if heritage else 0)
+        key_CKSD, value_CKSD = own.gather(key_TKD), own.gather(value_TKD)
+        key_CKSD, value_CKSD = key_CKSD.transpose(1, 2), value_CKSD.transpose(1, 2)
+        if heritage:
+            shape = (len(key_CKSD), -1, -1, -1)
+            key_CKSD = torch.cat([heritage[0].expand(shape), key_CKSD], dim=2)
+            value_CKSD = torch.cat([heritage[1].expand(shape), value_CKSD], dim=2)
         if self._store is not None:
-            slot_C = self._claim(layer, plan)
-            self._keep(layer, slot_C, key_CKMD, value_CKMD)
-        seen: Seen = [(own, [(key_CKMD, value_CKMD)])]
+            self._store.cache.write(layer, self._claim(layer, plan), key_CKSD, value_CKSD)
+        seen: Seen = [(own, [(key_CKSD, value_CKSD)])]
         for number, past in enumerate(self._pasts):
             if past.cache.is_empty(layer):
                 continue
@@ -193,18 +197,6 @@ class Pass:
             length_C, start_C = length_C + start_C, np.zeros_like(start_C)
         return store.cache.claim(layer, plan.stage, store.rows, store.kept, length_C, start_C)
 
-    def _keep(
-        self, layer: int, slot_C: torch.Tensor, key_CKMD: torch.Tensor, value_CKMD: torch.Tensor
-    ) -> None:
-        store = self._store
-        assert store is not None
-        if store.heritage is not None:
-            key_1KSD, value_1KSD = store.heritage.view(layer)
-            num = len(slot_C)
-            key_CKMD = torch.cat([key_1KSD.expand(num, -1, -1, -1), key_CKMD], dim=2)
-            value_CKMD = torch.cat([value_1KSD.expand(num, -1, -1, -1), value_CKMD], dim=2)
-        store.cache.write(layer, slot_C, key_CKMD, value_CKMD)
-
 
 class _StagePlan:
     """The packed tokens of one stage."""
@@ -219,20 +211,21 @@ class _StagePlan:
         self.position_T = np.repeat(self.start_C, self.length_C) + offset_T
         self.row_T = np.repeat(np.array(stage.owners), self.length_C)
         self._class_T = np.repeat(np.arange(len(owners)), self.length_C)
-        self._own: dict[tuple[int | None, torch.device], Part] = {}
+        self._own: dict[tuple[int | None, torch.device, int], Part] = {}
         pairs = [(s.edits, s.num_prompt) for s in owners]
         table = EditTable(pairs, loaded.layout.devices, loaded.dtype)
         self.deltas = table.deltas(self.first_C, self.length_C, self.start_C)
 
-    def own(self, window: int | None, device: torch.device) -> Part:
-        """Return how tokens see those before them in their own segment."""
-        if (window, device) not in self._own:
-            self._own[window, device] = self._causal(window, device)
-        return self._own[window, device]
+    def own(self, window: int | None, device: torch.device, lead: int) -> Part:
+        """Return how tokens see ``lead`` ones before all segments, and those of their own."""
+        if (window, device, lead) not in self._own:
+            self._own[window, device, lead] = self._causal(window, device, lead)
+        return self._own[window, device, lead]
 
-    def _causal(self, window: int | None, device: torch.device) -> Part:
+    def _causal(self, window: int | None, device: torch.device, lead: int) -> Part:
         rect = group(self._class_T, len(self.stage.owners), device)
-        age_MM = np.subtract.outer(*[np.arange(rect.shape[1])] * 2)
-        visible_MM = age_MM >= 0 if window is None else (age_MM >= 0) & (age_MM < window)
-        mask = torch.from_numpy(hide(visible_MM)[None, None]).to(device)
-        return Part(rect.token_GM, rect.place_T, rect.shape, mask, causal=True)
+        num_tokens = rect.shape[1]
+        age_MS = lead + np.subtract.outer(np.arange(num_tokens), np.arange(lead + num_tokens))
+        visible_MS = age_MS >= 0 if window is None else (age_MS >= 0) & (age_MS < window)
+        mask = torch.from_numpy(hide(visible_MS)[None, None]).to(device)
+        return Part(rect.token_GM, rect.place_T, rect.shape, mask, lead)
