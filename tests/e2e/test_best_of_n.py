@@ -104,7 +104,7 @@ def test_the_report_holds_every_selector(best_of_n: Path, tmp_path: Path) -> Non
     summary = json.loads((run / "summary.json").read_text())
     made = next(m for m in summary["selection"] if m["split"] == "test")
     assert [row["selector"] for row in made["selectors"]] == [
-        "random", "first", "greedy", "majority", "majority, earliest of ties",
+        "random", "first", "greedy", "majority", "majority, ties to first",
         "highest mean_logprob", "vote by mean_logprob", "format filter", "shortest", "longest",
         "oracle",
     ]  # fmt: skip

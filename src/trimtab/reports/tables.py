@@ -114,10 +114,13 @@ def condition_table(
         columns = [columns[i] for i in kept]
         rows = [tuple(row[i] for i in kept) for row in rows]
     tests = summary["families"]["baseline"]["tests"]
-    note = (
-        f"Mean [95 % interval]; Δ: paired difference to {summary['baseline']}; * p < 0.05 after "
-        f"Holm's correction over {tests} tests; n: scored of planned completions."
-    )
+    note = "Mean" if compact else "Mean [95 % interval]"
+    if len(rows) > 1:
+        note += (
+            f"; Δ: paired difference to {summary['baseline']}{' [95 % interval]' * compact}; * "
+            f"p < 0.05 after Holm's correction over {tests} tests"
+        )
+    note += "; n: scored of planned completions."
     title = f"{measure}: {block['task']}, {block['units']} questions, {block['split']} split"
     return Table(f"{measure}_effects", title, tuple(columns), tuple(rows), note)
 
