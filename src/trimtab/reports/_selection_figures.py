@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _WIDTH = 9.0
 _COLUMNS = 3
 _RIGHT, _WRONG = style.SERIES[0], style.PROMPT
+_COLOURS = (*style.SERIES, style.PROMPT)
 _BEST, _VOTE = "best by the ranking", "vote weighted by it"
 # Colour, marker and dashes of each kind of choice, in the order of the legend.
 _LOOKS = {
@@ -33,7 +34,8 @@ _REFERENCES = ("random", "majority", "oracle")
 _PLAIN = (*_REFERENCES, "format filter", "shortest", "longest")
 
 CAPTIONS = {
-    "candidates": "Accuracy against the number of candidates, by exact expectation over subsets. "
+    "candidates": "Accuracy against the number of candidates, by exact expectation over subsets; "
+    "the oracle's is pass@k. "
     "Bands: 95 % intervals over problems; where a ranking is shown, random, majority and oracle "
     "stand beside it without theirs.",
     "energies": "Scores of right and wrong candidates, as they are, and around the mean of their "
@@ -65,7 +67,7 @@ def _training(rerankers: list[dict[str, Any]], out_dir: Path) -> list[Path]:
     with style.canvas(_WIDTH, 3.6) as figure:
         losses, accuracies = figure.subplots(1, 2)
         for index, found in enumerate(rerankers):
-            colour, marker = style.SERIES[index % len(style.SERIES)], style.MARKERS[0]
+            colour, marker = _COLOURS[index % len(_COLOURS)], style.MARKERS[0]
             history = found["history"]
             x = [look["update"] for look in history]
             told = [look for look in history if look["fit_loss"] is not None]
@@ -232,7 +234,7 @@ def _reliability(rankings: list[dict[str, Any]], out_dir: Path) -> list[Path]:
             bins = ranking["calibration"]["bins"]
             axes.plot(
                 [b["predicted"] for b in bins], [b["right"] for b in bins],
-                color=style.SERIES[index % len(style.SERIES)], lw=1.5, ms=5,
+                color=_COLOURS[index % len(_COLOURS)], lw=1.5, ms=5,
                 marker=style.MARKERS[index % len(style.MARKERS)], label=ranking["ranking"],
             )  # fmt: skip
         axes.set_xlabel("sigmoid(-score)")
@@ -250,7 +252,7 @@ def _reliability(rankings: list[dict[str, Any]], out_dir: Path) -> list[Path]:
 
 def _difficulty(made: dict[str, Any], out_dir: Path) -> list[Path]:
     bins = [b for b in made["difficulty"] if b["bin"] not in ("none right", "all right")]
-    shown = ["majority", *(n for n in made["selectors_by_ranking"])][: len(style.SERIES)]
+    shown = ["majority", *made["selectors_by_ranking"]]
     rows = [
         (b["bin"], b["problems"], name, gain)
         for b in made["difficulty"]
@@ -267,7 +269,8 @@ def _difficulty(made: dict[str, Any], out_dir: Path) -> list[Path]:
         for index, name in enumerate(shown):
             at = [i + (index - (len(shown) - 1) / 2) * width for i in range(len(bins))]
             heights = [100 * b["gain"].get(name, 0.0) for b in bins]
-            axes.bar(at, heights, width * 0.9, color=style.SERIES[index], label=name)
+            colour = _COLOURS[index % len(_COLOURS)]
+            axes.bar(at, heights, width * 0.9, color=colour, label=name)
         axes.set_xticks(range(len(bins)), [f"{b['bin']}\nn = {b['problems']}" for b in bins])
         axes.set_xlabel("right candidates of a problem")
         axes.set_ylabel("gain over random (points)")

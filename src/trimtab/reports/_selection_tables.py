@@ -220,9 +220,31 @@ def _percent(count: int, total: int) -> str:
     return DASH if not total else f"{count} ({number(100 * count / total)} %)"
 
 
+def _headline(summary: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the set of candidates that a report leads with: the first of the test split."""
+    return next((m for m in summary["selection"] if m["problems"] and m["split"] == "test"), None)
+
+
+def selection_cards(summary: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Return (selector, accuracy, difference to majority): what bounds rankings, and rankings."""
+    made = _headline(summary)
+    if made is None:
+        return []
+    by_name = {row["selector"]: row for row in made["selectors"]}
+    shown = ("random", "majority", *made["selectors_by_ranking"], "oracle")
+    cards = []
+    for row in (by_name[name] for name in shown if name in by_name):
+        against = _difference(row.get("vs_majority"))
+        detail = f"Δ majority {against}" if against else f"n = {row['n']}"
+        cards.append(
+            (f"{row['selector']} %", with_interval(row["mean"], row["interval"], _RATE), detail)
+        )
+    return cards
+
+
 def selection_finding(summary: dict[str, Any]) -> str | None:
     """Return in words how each ranking does against majority; None without candidates."""
-    made = next((m for m in summary["selection"] if m["problems"] and m["split"] == "test"), None)
+    made = _headline(summary)
     if made is None:
         return None
     by_name = {row["selector"]: row for row in made["selectors"]}

@@ -98,6 +98,9 @@ def test_the_published_best_of_five(imported: Run) -> None:
         f"generation_{n}" for n in ("selectors", "rankings", "effects")
     ]
     assert [row[1] for row in screen[0].rows if row[0] == "oracle"] == ["182 / 300"]
+    # only problems with both are centred: the others have nothing to choose
+    counts = {n: sum(h["right"] + h["wrong"]) for n, h in energy["histograms"].items()}
+    assert counts == {"pooled": 1500, "problem-centred": 107 * 5}
     oracle = [p["mean"] for p in made["curves"]["oracle"]]
     assert oracle == sorted(oracle) and oracle[-1] == pytest.approx(182 / 300)
     assert "does not differ significantly" not in summary["finding"]
