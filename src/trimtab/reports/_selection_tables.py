@@ -248,12 +248,13 @@ def selection_finding(summary: dict[str, Any]) -> str | None:
     if made is None:
         return None
     by_name = {row["selector"]: row for row in made["selectors"]}
-    said = [
-        f"{name} of {made['candidates']} candidates is right on "
-        f"{number(100 * by_name[name]['mean'])} %"
-        for name in ("random", "majority", "oracle")
-    ]
-    text = f"On {made['problems']} problems, " + ", ".join(said) + "."
+    random, majority, oracle = (
+        f"{number(100 * by_name[name]['mean'])} %" for name in ("random", "majority", "oracle")
+    )
+    text = (
+        f"Of {made['candidates']} candidates for each of {made['problems']} problems, a random "
+        f"one is right on {random}, the majority's answer on {majority}, the oracle's on {oracle}."
+    )
     for name in made["selectors_by_ranking"]:
         if name in by_name:
             text += " " + _against_majority(by_name[name])

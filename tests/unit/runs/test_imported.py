@@ -9,6 +9,7 @@ import pytest
 from trimtab.core.errors import ConfigError
 from trimtab.core.spec import Component
 from trimtab.core.types import Completion
+from trimtab.reports._selection_tables import selection_cards
 from trimtab.reports.summary import summarise, to_json
 from trimtab.reports.write import headline_tables
 from trimtab.runs import gates
@@ -98,6 +99,9 @@ def test_the_published_best_of_five(imported: Run) -> None:
         f"generation_{n}" for n in ("selectors", "rankings", "effects")
     ]
     assert [row[1] for row in screen[0].rows if row[0] == "oracle"] == ["182 / 300"]
+    assert [card[:2] for card in selection_cards(summary)][2] == (
+        "lowest energy %", "41.3 [35.9, 47.0]",
+    )  # fmt: skip
     # only problems with both are centred: the others have nothing to choose
     counts = {n: sum(h["right"] + h["wrong"]) for n, h in energy["histograms"].items()}
     assert counts == {"pooled": 1500, "problem-centred": 107 * 5}
