@@ -249,11 +249,11 @@ def _kind_first(key: str) -> tuple[bool, str]:
 
 
 def _said(config: Mapping[str, Any], keys: Sequence[str]) -> str:
-    """Return what a configuration says of ``keys``; of a path, which is no result, the end."""
+    """Return what a configuration says of ``keys``: a kind by itself, of a path the end."""
     values = {key: config[key] for key in keys if key in config}
     shown = {k: v.rpartition("/")[2] if isinstance(v, str) else v for k, v in values.items()}
     return ", ".join(
-        f"{k}={v if isinstance(v, str) else json.dumps(v, sort_keys=True)}"
+        v if k == "kind" else f"{k}={v if isinstance(v, str) else json.dumps(v, sort_keys=True)}"
         for k, v in shown.items()
     )
 

@@ -86,6 +86,7 @@ def _training(rerankers: list[dict[str, Any]], out_dir: Path) -> list[Path]:
         accuracies.set_ylabel("select pairs ordered right (%)")
         for axes in (losses, accuracies):
             axes.set_xlabel("updates")
+            axes.xaxis.get_major_locator().set_params(integer=True)
         figure.legend(loc="outside lower center", ncols=3)
         rows = [
             (found["ranking"], *look.values()) for found in rerankers for look in found["history"]

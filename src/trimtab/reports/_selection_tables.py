@@ -74,7 +74,7 @@ def selector_table(made: dict[str, Any], *, compact: bool = False) -> Table:
         if not compact:
             cells += [to_majority["test"] if to_majority else "", _mcnemar(row["mcnemar"])]
         rows.append(tuple(cells))
-    note = _NOTE + ("" if compact else _MCNEMAR_NOTE) + _temperatures(made)
+    note = _failures(made) + _NOTE + ("" if compact else _MCNEMAR_NOTE) + _temperatures(made)
     columns = _COMPACT if compact else _COLUMNS
     return Table(_stem(made, "selectors"), _title(made, "Selectors"), columns, tuple(rows), note)
 
@@ -97,6 +97,15 @@ _MCNEMAR_NOTE = (
     "McNemar: exact test against the vote that gives ties to the earliest answer (only right "
     "here : only right there, p); empty where a choice is an expectation. "
 )
+
+
+def _failures(made: dict[str, Any]) -> str:
+    """Return how many candidates have no answer or were cut: an accuracy says nothing without."""
+    labelled, total = sum(made["rules"].values()), made["completions"]
+    silent = f"{_percent(made['no_answer'], labelled)} have no answer"
+    cut = made["truncated"]
+    long = "whether any was cut is not known" if cut is None else f"{_percent(cut, total)} were cut"
+    return f"Of {total} candidates {silent} and {long}. "
 
 
 def _temperatures(made: dict[str, Any]) -> str:

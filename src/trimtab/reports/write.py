@@ -141,7 +141,8 @@ def headline_tables(summary: dict[str, Any]) -> list[Table]:
         if made["problems"] and made["split"] in shown and made["condition"] in conditions
         for table in (selector_table(made, compact=True), ranking_table(made, compact=True))
     ]
-    damage = damage_table(summary, compact=True)
+    kept = {n: block for n, block in summary["measures"].items() if block["split"] in shown}
+    damage = damage_table({**summary, "measures": kept} if chosen else summary, compact=True)
     return [*chosen, *effects, *([damage] if len(damage.columns) > 1 else [])]
 
 
