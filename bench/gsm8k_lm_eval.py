@@ -1,6 +1,6 @@
 """Greedy GSM8K answers of the unsteered SmolLM2-135M-Instruct, one by one, here and in lm-eval.
 
-    python bench/gsm8k_lm_eval.py [--data FOLDER] [--out FOLDER] [--limit 100] [--batch 8]
+    python bench/gsm8k_lm_eval.py [--data FOLDER] [--out FOLDER] [--limit 100] [--batch 10]
 
 FOLDER holds GSM8K's ``train.jsonl`` and ``test.jsonl``. lm-eval runs its own task ``gsm8k`` (5
 shots raw, 256 tokens, its stop strings) on the first questions of the test set; the engine gets the
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA / "gsm8k")
     parser.add_argument("--out", type=Path, default=Path("runs/bench-gsm8k-lm-eval"))
     parser.add_argument("--limit", type=int, default=100)
-    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--batch", type=int, default=PIECE)
     args = parser.parse_args()
     header(f"gsm8k_lm_eval limit={args.limit}")
     args.out.mkdir(parents=True, exist_ok=True)

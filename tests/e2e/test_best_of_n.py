@@ -104,7 +104,7 @@ def test_the_report_holds_every_selector(best_of_n: Path, tmp_path: Path) -> Non
     summary = json.loads((run / "summary.json").read_text())
     made = next(m for m in summary["selection"] if m["split"] == "test")
     assert [row["selector"] for row in made["selectors"]] == [
-        "random", "first", "greedy", "majority", "majority, earliest of ties",
+        "random", "first", "greedy", "majority", "majority, ties to first",
         "highest mean_logprob", "vote by mean_logprob", "format filter", "shortest", "longest",
         "oracle",
     ]  # fmt: skip
@@ -154,7 +154,7 @@ def test_rerankers_are_fitted_apart_from_test_and_reported_with_ablations(
     assert done.code == 0, done.err
     summary = json.loads((run / "summary.json").read_text())
     made = {m["split"]: m for m in summary["selection"]}
-    names = ["mean_logprob", "uncertainty", "energy (kind=encoder)", "energy (kind=head)"]
+    names = ["mean_logprob", "uncertainty", "energy (encoder)", "energy (head)"]
     for split in ("select", "test"):
         assert [r["ranking"] for r in made[split]["rankings"]][:4] == names
     scored = [r["ranking"] for r in made["fit"]["rankings"] if r["scored"]]
@@ -163,10 +163,10 @@ def test_rerankers_are_fitted_apart_from_test_and_reported_with_ablations(
     shown_less = made["test"]["ablations"]
     assert len(shown_less) == 3 * 2 + 2
     wholes = {row["ranking"]: row["whole"] for row in shown_less}
-    assert wholes["energy_question_removed (kind=head)"] == "energy (kind=head)"
+    assert wholes["energy_question_removed (head)"] == "energy (head)"
     assert wholes["energy_length_only"] is None
     chosen = [row["selector"] for row in made["test"]["selectors"]]
-    assert "lowest energy (kind=head)" in chosen and not any("removed" in name for name in chosen)
+    assert "lowest energy (head)" in chosen and not any("removed" in name for name in chosen)
     for row in shown_less:
         assert row["unscored"] == 0 and row["vs_random"]["n"] == 6
         assert (row["vs_whole"] is None) == (row["whole"] is None)
@@ -174,7 +174,7 @@ def test_rerankers_are_fitted_apart_from_test_and_reported_with_ablations(
     # ablations share the fit of what they ablate
     fits = {entry["ranking"]: entry for entry in summary["rerankers"]}
     assert set(fits) == {*names[2:], "energy_length_only", "energy_format_only"}
-    head = fits["energy (kind=head)"]
+    head = fits["energy (head)"]
     assert head["layer"] in (1, 2) and len(head["history"]) == 1 + head["updates"] // 2
     assert head["fit"]["problems"] + head["fit"]["dropped_all_wrong"] == 16
     figures = {path.stem for path in (run / "report" / "figures").glob("*.svg")}

@@ -115,6 +115,7 @@ def show_report(run: Run, speed: Sequence[str] = ()) -> None:
     )
     for table in headline_tables(written.summary):
         console.print(table.to_rich())
+    console.print(written.summary["finding"], highlight=False, markup=False)
     for problem in run.problems():
         console.print(f"note: {problem}", highlight=False, markup=False)
     for gate in gates.read(run):

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from trimtab.core.spec import JudgePlan
-from trimtab.core.types import Completion, Score
+from trimtab.core.spec import Cell, JudgePlan
+from trimtab.core.types import Completion, Sample, Score
 from trimtab.reports._rows import Block, ConditionRows, MetricRef
 from trimtab.reports._source import RowKey, RunSource
 from trimtab.stats.selection import Candidates
@@ -60,6 +60,7 @@ class CandidateSet:
         rules: How often each extraction rule found the answer of a labelled candidate.
         truncated: Candidates cut at the token limit; None where the file does not say.
         num_completions: Candidates that are there.
+        labeller: Name of the judge that gives labels and answers.
         disagreeing: Candidates that a second labelling judge labels otherwise, and how many it
             labelled; None without one.
     """
@@ -79,37 +80,65 @@ class CandidateSet:
     rules: Counter[str] = field(default_factory=Counter)
     truncated: int | None = 0
     num_completions: int = 0
+    labeller: str = ""
     disagreeing: tuple[int, int] | None = None
 
 
 def read_candidates(run: RunSource, blocks: Sequence[Block]) -> list[CandidateSet]:
-    """Return the conditions that have several labelled completions per sample, in plan order."""
+    """Return the conditions that have several labelled completions per sample, in plan order.
+
+    An imported file that looks as if it were made in two ways is there whole, and in its parts.
+    """
     found = []
     for block in blocks:
         labels = [ref for ref in block.metrics if ref.metric.name == "correct"]
         for label, rows in block.conditions.items():
             if labels and len(rows.cells) == 1 and rows.cells[0].num_samples > 1:
-                found.append(_read(run, block, label, rows, [ref.judge or "" for ref in labels]))
+                judges = [ref.judge or "" for ref in labels]
+                found.append(_read(run, block, label, rows, judges))
+                found += [
+                    _read(run, block, label, rows, judges, part)
+                    for part in _parts(run, rows.cells[0])
+                ]
     return found
 
 
+def _parts(run: RunSource, cell: Cell) -> list[str]:
+    named = {str(s.metadata["part"]) for s in run.samples(cell.samples).values() if _part(s)}
+    return sorted(named, key=lambda part: (len(part), part))
+
+
+def _part(sample: Sample) -> object:
+    return sample.metadata.get("part")
+
+
 def _read(
-    run: RunSource, block: Block, label: str, rows: ConditionRows, labellers: Sequence[str]
+    run: RunSource,
+    block: Block,
+    label: str,
+    rows: ConditionRows,
+    labellers: Sequence[str],
+    part: str | None = None,
 ) -> CandidateSet:
+    """Return the candidates of a condition, or of the part of it that is named."""
     cell = rows.cells[0]
     scores = run.scores(labellers[0], cell.key)
-    texts = [c for c in rows.completions.values() if c.text is not None]
+    asked = run.samples(cell.samples)
+    samples = [name for name, sample in asked.items() if part is None or _part(sample) == part]
+    own = set(samples)
+    texts = [c for c in rows.completions.values() if c.text is not None and c.sample_id in own]
     unknown = any(c.finish_reason == "unknown" for c in texts)
     made = CandidateSet(
         block.name,
-        label,
+        label if part is None else f"{label}, {part}",
         cell.split,
         cell.num_samples,
-        num_planned=len(run.samples(cell.samples)),
+        num_planned=len(samples),
         truncated=None if unknown else sum(c.finish_reason == "length" for c in texts),
         num_completions=len(texts),
+        labeller=next(j.component.name for j in run.judges() if j.key == labellers[0]),
     )
-    for sample in run.samples(cell.samples):
+    for sample in samples:
         keys = [(cell.key, sample, index) for index in range(cell.num_samples)]
         _add(made, block.units[sample], [rows.completions.get(k) for k in keys], keys, scores)
     made.clusters = {unit: block.clusters[unit] for unit in made.problems}
@@ -117,7 +146,8 @@ def _read(
     made.ablations = _rankings(run, block, rows, made, "ablation")
     made.greedy = _greedy(block, labellers[0], label)
     if len(labellers) > 1:
-        made.disagreeing = _disagreement(scores, run.scores(labellers[1], cell.key))
+        known = {key: score for key, score in scores.items() if key[1] in own}
+        made.disagreeing = _disagreement(known, run.scores(labellers[1], cell.key))
     return made
 
 
@@ -219,11 +249,11 @@ def _kind_first(key: str) -> tuple[bool, str]:
 
 
 def _said(config: Mapping[str, Any], keys: Sequence[str]) -> str:
-    """Return what a configuration says of ``keys``; of a path, which is no result, the end."""
+    """Return what a configuration says of ``keys``: a kind by itself, of a path the end."""
     values = {key: config[key] for key in keys if key in config}
     shown = {k: v.rpartition("/")[2] if isinstance(v, str) else v for k, v in values.items()}
     return ", ".join(
-        f"{k}={v if isinstance(v, str) else json.dumps(v, sort_keys=True)}"
+        v if k == "kind" else f"{k}={v if isinstance(v, str) else json.dumps(v, sort_keys=True)}"
         for k, v in shown.items()
     )
 

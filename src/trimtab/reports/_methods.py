@@ -54,11 +54,10 @@ def protocol_table(run: RunSource, summary: dict[str, Any]) -> Table:
     for name, block in summary["measures"].items():
         cells = [c for c in run.plan.cells if c.measure == block["measure"]]
         sampling = cells[0].sampling
-        drawn = (
-            DASHED
-            if sampling is None
-            else f"temperature {sampling.temperature:g}, at most {sampling.max_tokens} tokens"
-        )
+        if sampling is not None:
+            drawn = f"temperature {sampling.temperature:g}, at most {sampling.max_tokens} tokens"
+        else:
+            drawn = "elsewhere" if cells[0].output == "text" else "options scored, nothing drawn"
         seeds = sorted({cell.seed for cell in cells})
         rows.append(
             (
@@ -74,9 +73,6 @@ def protocol_table(run: RunSource, summary: dict[str, Any]) -> Table:
         )
     columns = ("measure", "protocol", "split", "questions", "clusters", "samples each", "drawn")
     return Table("protocol", "Protocol", (*columns, "seed"), tuple(rows))
-
-
-DASHED = "options scored, nothing drawn"
 
 
 def model_table(run: RunSource) -> Table:
@@ -118,12 +114,15 @@ def condition_list(run: RunSource, summary: dict[str, Any]) -> Table:
             done = cell.intervention.name + (f" {config}" if config != "{}" else "")
         strengths = (f"{doses[unit]:.4g}" if unit in doses else "" for unit in _UNITS)
         rows.append((label, condition["group"], *strengths, done))
-    columns = ("condition", "what it is there for", *_UNITS, "intervention")
+    columns = ["condition", "what it is there for", *_UNITS, "intervention"]
+    if not any(any(row[2:-1]) for row in rows):
+        plain = tuple((*row[:2], row[-1]) for row in rows)
+        return Table("conditions", "Conditions", (*columns[:2], columns[-1]), plain)
     note = (
         "raw: multiple of the vector; unit: length of what is added; relative: that length over "
         "the mean residual norm at the layer."
     )
-    return Table("conditions", "Conditions", columns, tuple(rows), note)
+    return Table("conditions", "Conditions", tuple(columns), tuple(rows), note)
 
 
 _UNITS = ("raw", "unit", "relative")

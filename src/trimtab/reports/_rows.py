@@ -26,7 +26,8 @@ class MetricRef:
     """A metric as it is named within one block.
 
     Attributes:
-        id: The metric's name, with ``@<judge key>`` where two judges of a block share the name.
+        id: The metric's name; where judges of a block share it, ``@`` and the judge's name follow,
+            or the judge's key where that is needed to tell them apart.
         metric: The metric itself.
         judge: Key of the judge that gives it; None if it is derived.
         parts: The two metrics (ids) whose conjunction it is, if it is derived.
@@ -115,14 +116,13 @@ def _metrics(cell: Cell, judges: Sequence[JudgePlan]) -> list[MetricRef]:
         for metric in judge.metrics
     ]
     names = [metric.name for _, metric in given]
-    refs = [
-        MetricRef(
-            metric.name if names.count(metric.name) == 1 else f"{metric.name}@{judge.key}",
-            metric,
-            judge.key,
-        )
-        for judge, metric in given
-    ]
+    called = [(metric.name, judge.component.name) for judge, metric in given]
+    refs = []
+    for judge, metric in given:
+        one = called.count((metric.name, judge.component.name)) == 1
+        by = judge.component.name if one else judge.key
+        name = metric.name if names.count(metric.name) == 1 else f"{metric.name}@{by}"
+        refs.append(MetricRef(name, metric, judge.key))
     truth = [ref for ref in refs if ref.metric.name == "truth"]
     info = [ref for ref in refs if ref.metric.name == "info"]
     both = Metric(name=TRUTH_INFO, kind="binary", role="effect", higher_is_better=True)

@@ -15,15 +15,31 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _WIDTH = 9.0
-_MAX_RANKINGS = 3
+_COLUMNS = 3
 _RIGHT, _WRONG = style.SERIES[0], style.PROMPT
-_GREY = {"random": style.BASELINE, "oracle": style.CONTROL}
+_COLOURS = (*style.SERIES, style.PROMPT)
+_BEST, _VOTE = "best by the ranking", "vote weighted by it"
+# Colour, marker and dashes of each kind of choice, in the order of the legend.
+_LOOKS = {
+    "random": (style.BASELINE, "o", "--"),
+    "majority": (style.SERIES[0], "s", "-"),
+    "oracle": (style.CONTROL, "^", "--"),
+    "format filter": (style.SERIES[1], "D", "-"),
+    "shortest": (style.SERIES[3], "v", "-"),
+    "longest": (style.SERIES[4], "o", "-"),
+    _BEST: (style.PROMPT, "D", "-"),
+    _VOTE: (style.SERIES[2], "v", "-"),
+}
+_REFERENCES = ("random", "majority", "oracle")
+_PLAIN = (*_REFERENCES, "format filter", "shortest", "longest")
 
 CAPTIONS = {
-    "candidates": "Accuracy against the number of candidates, by exact expectation over subsets. "
-    "Bands: 95 % intervals over problems.",
-    "energies": "Scores of right and wrong candidates, as they are and around the mean of their "
-    "problem: what is left on the right is what can choose.",
+    "candidates": "Accuracy against the number of candidates, by exact expectation over subsets; "
+    "the oracle's is pass@k. "
+    "Bands: 95 % intervals over problems; where a ranking is shown, random, majority and oracle "
+    "stand beside it without theirs.",
+    "energies": "Scores of right and wrong candidates, as they are, and around the mean of their "
+    "problem for problems that have both: what is left on the right is what can choose.",
     "length": "Score against length: a ranking that follows length has learned length.",
     "reliability": "Share of right candidates against sigmoid(-score), ten bins of equal size.",
     "training": "Training of the rerankers: loss on the fit and select splits, and the share of a "
@@ -37,7 +53,7 @@ def selection_figures(summary: dict[str, Any], out_dir: Path) -> list[Path]:
     made = next((m for m in summary["selection"] if m["problems"] and m["split"] == "test"), None)
     if made is None:
         return []
-    scored = [r for r in made["rankings"] if r.get("histograms")][:_MAX_RANKINGS]
+    scored = [r for r in made["rankings"] if r.get("histograms")]
     files = [*_curves(made, out_dir), *_difficulty(made, out_dir)]
     if scored:
         files += [*_histograms(scored, out_dir), *_length(scored, out_dir)]
@@ -51,7 +67,7 @@ def _training(rerankers: list[dict[str, Any]], out_dir: Path) -> list[Path]:
     with style.canvas(_WIDTH, 3.6) as figure:
         losses, accuracies = figure.subplots(1, 2)
         for index, found in enumerate(rerankers):
-            colour, marker = style.SERIES[index % len(style.SERIES)], style.MARKERS[0]
+            colour, marker = _COLOURS[index % len(_COLOURS)], style.MARKERS[0]
             history = found["history"]
             x = [look["update"] for look in history]
             told = [look for look in history if look["fit_loss"] is not None]
@@ -70,6 +86,7 @@ def _training(rerankers: list[dict[str, Any]], out_dir: Path) -> list[Path]:
         accuracies.set_ylabel("select pairs ordered right (%)")
         for axes in (losses, accuracies):
             axes.set_xlabel("updates")
+            axes.xaxis.get_major_locator().set_params(integer=True)
         figure.legend(loc="outside lower center", ncols=3)
         rows = [
             (found["ranking"], *look.values()) for found in rerankers for look in found["history"]
@@ -88,46 +105,75 @@ def _write(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]])
     return path
 
 
-def _look(name: str, index: int) -> tuple[str, str]:
-    colour = _GREY.get(name, style.SERIES[index % len(style.SERIES)])
-    return colour, style.MARKERS[index % len(style.MARKERS)]
-
-
 def _curves(made: dict[str, Any], out_dir: Path) -> list[Path]:
-    with style.canvas(_WIDTH, 5.2) as figure:
-        axes = figure.subplots()
-        for index, (name, points) in enumerate(made["curves"].items()):
-            known = [p for p in points if p["mean"] is not None]
-            colour, marker = _look(name, index)
-            x = [p["k"] for p in known]
-            ends = [p["interval"] or [p["mean"], p["mean"]] for p in known]
-            low, high = [100 * e[0] for e in ends], [100 * e[1] for e in ends]
-            axes.fill_between(x, low, high, color=colour, alpha=0.1, lw=0)
-            dashed = "--" if name in _GREY or index >= len(style.SERIES) else "-"
-            axes.plot(
-                x, [100 * p["mean"] for p in known], color=colour, marker=marker, ms=4, lw=1.5,
-                ls=dashed, label=name,
-            )  # fmt: skip
-        sizes = [p["k"] for p in made["curves"]["random"]]
-        axes.set_xscale("log", base=2)
-        axes.set_xticks(sizes, [str(k) for k in sizes])
-        axes.minorticks_off()
-        axes.set_xlabel("candidates")
-        axes.set_ylabel("correct (%)")
-        figure.legend(loc="outside lower center", ncols=4)
+    """Draw what needs no model in one panel, and each ranking in one of its own beside it."""
+    curves = made["curves"]
+    panels = [("without a model", {n: n for n in _PLAIN if n in curves})]
+    for ranking, best in zip(made["rankings"], made["selectors_by_ranking"], strict=False):
+        own = {best: _BEST, f"vote by {ranking['ranking']}": _VOTE}
+        panels.append((ranking["ranking"], {n: look for n, look in own.items() if n in curves}))
+    lines, columns = _grid(len(panels))
+    with style.canvas(_WIDTH, 0.6 + (4.2 if lines == 1 else 2.9) * lines) as figure:
+        axes = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
+        for at, (title, shown) in zip(axes.flat, panels, strict=False):
+            for name in _REFERENCES:
+                _curve(at, curves[name], name, band=name in shown)
+            for name, look in shown.items():
+                if name not in _REFERENCES:
+                    _curve(at, curves[name], look, band=True)
+            at.set_title(title)
+        sizes = [p["k"] for p in curves["random"]]
+        axes[0][0].set_xscale("log", base=2)
+        axes[0][0].set_xticks(sizes, [str(k) for k in sizes])
+        axes[0][0].minorticks_off()
+        _label_edges(axes, len(panels), "candidates", "correct (%)")
+        handles = {h.get_label(): h for at in axes.flat for h in at.get_lines()}
+        figure.legend(handles=[handles[n] for n in _LOOKS if n in handles],
+                      loc="outside lower center", ncols=4)  # fmt: skip
         rows = [
             (name, p["k"], p["mean"], *(p["interval"] or ["", ""]))
-            for name, points in made["curves"].items()
+            for name, points in curves.items()
             for p in points
         ]
-        data = _write(out_dir / "candidates.csv", ("selector", "k", "mean", "low", "high"), rows)
+        header = ("selector", "k", "mean", "low", "high")
+        data = _write(out_dir / "candidates.csv", header, rows)
         return [*style.save(figure, out_dir / "candidates"), data]
+
+
+def _curve(axes: Axes, points: list[dict[str, Any]], look: str, *, band: bool) -> None:
+    colour, marker, dashes = _LOOKS[look]
+    known = [p for p in points if p["mean"] is not None]
+    x = [p["k"] for p in known]
+    if band:
+        ends = [p["interval"] or [p["mean"], p["mean"]] for p in known]
+        low, high = [100 * e[0] for e in ends], [100 * e[1] for e in ends]
+        axes.fill_between(x, low, high, color=colour, alpha=0.12, lw=0)
+    y = [100 * p["mean"] for p in known]
+    axes.plot(x, y, color=colour, marker=marker, ms=4, lw=1.5, ls=dashes, label=look)
+
+
+def _grid(count: int) -> tuple[int, int]:
+    """Return lines and columns of so many panels: at most three beside each other."""
+    lines = -(-count // _COLUMNS)
+    return lines, -(-count // lines)
+
+
+def _label_edges(axes: Any, count: int, x: str, y: str) -> None:
+    """Hide panels that hold nothing, and label the leftmost and the lowest ones."""
+    columns = axes.shape[1]
+    for index, at in enumerate(axes.flat):
+        at.set_visible(index < count)
+        if index % columns == 0:
+            at.set_ylabel(y)
+        if index + columns >= count:
+            at.set_xlabel(x)
+            at.tick_params(labelbottom=True)
 
 
 def _histograms(rankings: list[dict[str, Any]], out_dir: Path) -> list[Path]:
     kinds = ("pooled", "problem-centred")
     rows = []
-    with style.canvas(_WIDTH, 0.5 + 2.5 * len(rankings)) as figure:
+    with style.canvas(_WIDTH, 0.7 + 2.3 * len(rankings)) as figure:
         panels = figure.subplots(len(rankings), 2, squeeze=False)
         for line, ranking in zip(panels, rankings, strict=True):
             for axes, kind in zip(line, kinds, strict=True):
@@ -140,7 +186,8 @@ def _histograms(rankings: list[dict[str, Any]], out_dir: Path) -> list[Path]:
                     found["edges"], found["right"], found["wrong"], strict=False
                 ):
                     rows.append((ranking["ranking"], kind, left, right, wrong))
-        panels[0][0].legend()
+        handles, names = panels[0][0].get_legend_handles_labels()
+        figure.legend(handles, names, loc="outside lower center", ncols=2)
         columns = ("ranking", "kind", "from", "right", "wrong")
         data = _write(out_dir / "energies.csv", columns, rows)
         return [*style.save(figure, out_dir / "energies"), data]
@@ -156,9 +203,10 @@ def _steps(axes: Axes, found: dict[str, Any]) -> None:
 
 
 def _length(rankings: list[dict[str, Any]], out_dir: Path) -> list[Path]:
-    with style.canvas(_WIDTH, 3.6) as figure:
-        panels = figure.subplots(1, len(rankings), squeeze=False)[0]
-        for axes, ranking in zip(panels, rankings, strict=True):
+    lines, columns = _grid(len(rankings))
+    with style.canvas(_WIDTH, 0.6 + 3.0 * lines) as figure:
+        panels = figure.subplots(lines, columns, squeeze=False)
+        for axes, ranking in zip(panels.flat, rankings, strict=False):
             for right, colour, name in ((1.0, _RIGHT, "right"), (0.0, _WRONG, "wrong")):
                 points = [p for p in ranking["points"] if p[2] == right]
                 axes.plot(
@@ -170,28 +218,29 @@ def _length(rankings: list[dict[str, Any]], out_dir: Path) -> list[Path]:
                 ranking["ranking"]
                 + ("" if rho is None else f"  \N{GREEK SMALL LETTER RHO} = {rho:+.2f}")
             )
-            axes.set_xlabel("characters")
-        panels[0].legend()
+        _label_edges(panels, len(rankings), "characters", "score")
+        handles, names = panels[0][0].get_legend_handles_labels()
+        figure.legend(handles, names, loc="outside lower center", ncols=2)
         rows = [(r["ranking"], *point) for r in rankings for point in r["points"]]
-        columns = ("ranking", "characters", "score", "right")
-        data = _write(out_dir / "length.csv", columns, rows)
+        header = ("ranking", "characters", "score", "right")
+        data = _write(out_dir / "length.csv", header, rows)
         return [*style.save(figure, out_dir / "length"), data]
 
 
 def _reliability(rankings: list[dict[str, Any]], out_dir: Path) -> list[Path]:
     with style.canvas(_WIDTH / 2, 4.0) as figure:
         axes = figure.subplots()
-        axes.plot([0, 1], [0, 1], color=style.BASELINE, lw=1.0, ls="--")
+        axes.plot([0, 1], [0, 1], color=style.BASELINE, lw=1.0, ls="--", label="calibrated")
         for index, ranking in enumerate(rankings):
-            colour, marker = _look(ranking["ranking"], index)
             bins = ranking["calibration"]["bins"]
             axes.plot(
-                [b["predicted"] for b in bins], [b["right"] for b in bins], color=colour,
-                marker=marker, ms=5, lw=1.5, label=ranking["ranking"],
+                [b["predicted"] for b in bins], [b["right"] for b in bins],
+                color=_COLOURS[index % len(_COLOURS)], lw=1.5, ms=5,
+                marker=style.MARKERS[index % len(style.MARKERS)], label=ranking["ranking"],
             )  # fmt: skip
         axes.set_xlabel("sigmoid(-score)")
         axes.set_ylabel("share right")
-        axes.legend()
+        figure.legend(loc="outside lower center", ncols=2)
         rows = [
             (r["ranking"], b["n"], b["predicted"], b["right"])
             for r in rankings
@@ -204,7 +253,7 @@ def _reliability(rankings: list[dict[str, Any]], out_dir: Path) -> list[Path]:
 
 def _difficulty(made: dict[str, Any], out_dir: Path) -> list[Path]:
     bins = [b for b in made["difficulty"] if b["bin"] not in ("none right", "all right")]
-    shown = ["majority", *(n for n in made["selectors_by_ranking"])][: len(style.SERIES)]
+    shown = ["majority", *made["selectors_by_ranking"]]
     rows = [
         (b["bin"], b["problems"], name, gain)
         for b in made["difficulty"]
@@ -221,7 +270,8 @@ def _difficulty(made: dict[str, Any], out_dir: Path) -> list[Path]:
         for index, name in enumerate(shown):
             at = [i + (index - (len(shown) - 1) / 2) * width for i in range(len(bins))]
             heights = [100 * b["gain"].get(name, 0.0) for b in bins]
-            axes.bar(at, heights, width * 0.9, color=style.SERIES[index], label=name)
+            colour = _COLOURS[index % len(_COLOURS)]
+            axes.bar(at, heights, width * 0.9, color=colour, label=name)
         axes.set_xticks(range(len(bins)), [f"{b['bin']}\nn = {b['problems']}" for b in bins])
         axes.set_xlabel("right candidates of a problem")
         axes.set_ylabel("gain over random (points)")

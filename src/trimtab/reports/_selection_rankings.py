@@ -155,11 +155,17 @@ def _calibration(rows: Sequence[tuple[float, bool, float]]) -> dict[str, Any]:
 
 
 def _histograms(made: CandidateSet, ranking: Ranking) -> dict[str, Any]:
-    """Return counts of right and wrong candidates by score, as it is and around its problem."""
+    """Return counts of right and wrong candidates by score, as it is and around its problem.
+
+    Only problems with both are centred: where all are right, or all wrong, nothing can be chosen,
+    and their narrow spread would be taken for the ranking's.
+    """
     result = {}
     for name, move in (("pooled", False), ("problem-centred", True)):
         values: dict[bool, list[float]] = {True: [], False: []}
         for unit, problem in made.problems.items():
+            if move and len(set(problem.correct)) < 2:
+                continue
             scores = ranking.scores[unit]
             known = [score for score in scores if not math.isnan(score)]
             centre = math.fsum(known) / len(known) if known and move else 0.0

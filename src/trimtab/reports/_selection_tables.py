@@ -32,11 +32,15 @@ def selection_tables(summary: dict[str, Any]) -> list[Table]:
 
 def _stem(made: dict[str, Any], what: str) -> str:
     plain = made["condition"] in ("candidates", "baseline")
-    return f"{made['measure']}_{what}" if plain else f"{made['measure']}_{what}_{made['condition']}"
+    return f"{made['measure']}_{what}" + ("" if plain else f"_{_place(made)}")
+
+
+def _place(made: dict[str, Any]) -> str:
+    return str(made["condition"]).removeprefix("candidates, ")
 
 
 def _title(made: dict[str, Any], what: str) -> str:
-    condition = "" if made["condition"] == "candidates" else f", {made['condition']}"
+    condition = "" if made["condition"] == "candidates" else f", {_place(made)}"
     return (
         f"{what}: {made['measure']}{condition}, {made['problems']} problems, "
         f"{made['candidates']} candidates each, {made['split']} split"
@@ -48,45 +52,60 @@ def selector_table(made: dict[str, Any], *, compact: bool = False) -> Table:
 
     Args:
         made: An entry of ``summary["selection"]``.
-        compact: Leave out the intervals of accuracies and the column of power, for a terminal.
+        compact: Leave out the intervals of accuracies and the tests, for a terminal.
     """
     rows = []
     for row in made["selectors"]:
         to_random, to_majority = row.get("vs_random"), row.get("vs_majority")
+        right = f"{row['right']:.1f}".removesuffix(".0")
+        counts = [f"{right} / {row['n']}"] if compact else [str(row["n"])]
         cells = [
             row["selector"],
-            str(row["n"]),
-            f"{row['right']:.1f}".removesuffix(".0"),
+            *counts,
+            _detectable(to_majority),
+            *([] if compact else [right]),
             with_interval(row["mean"], None if compact else row["interval"], _RATE),
             _difference(to_random),
             _difference(to_majority),
-            p_value(to_majority["p"]) if to_majority else "",
-            _gap(row, compact),
         ]
         if not compact:
-            cells += [to_majority["test"] if to_majority else "", _detectable(to_majority)]
-            cells.append(_mcnemar(row["mcnemar"]))
+            cells.append(p_value(to_majority["p"]) if to_majority else "")
+        cells.append(_gap(row, compact))
+        if not compact:
+            cells += [to_majority["test"] if to_majority else "", _mcnemar(row["mcnemar"])]
         rows.append(tuple(cells))
-    columns = ("selector", "n", "right", "correct %", "Δ random", "Δ majority")
-    more: tuple[str, ...] = ("p (majority)", "gap recovered %")
-    if not compact:
-        more += ("test", "detectable", "McNemar, ties to the earliest")
-    note = (
-        "Ties and the random choice are exact expectations. Δ: paired difference in points, with a "
-        "bootstrap interval that draws whole problems; * p < 0.05 after Holm's correction over the "
-        "selectors of this table. Gap recovered: of the way from random to the oracle. "
-    )
-    note += (
-        ""
-        if compact
-        else "Detectable: the true difference to majority found 4 times in 5. McNemar: exact test "
-        "against the vote that gives ties to the earliest answer (only right here : only right "
-        "there, p); empty where a choice is an expectation. "
-    )
-    note += _temperatures(made)
-    return Table(
-        _stem(made, "selectors"), _title(made, "Selectors"), columns + more, tuple(rows), note
-    )
+    note = _failures(made) + _NOTE + ("" if compact else _MCNEMAR_NOTE) + _temperatures(made)
+    columns = _COMPACT if compact else _COLUMNS
+    return Table(_stem(made, "selectors"), _title(made, "Selectors"), columns, tuple(rows), note)
+
+
+_COMPACT = (
+    "selector", "right / n", "detectable", "correct %", "Δ random", "Δ majority", "gap %",
+)  # fmt: skip
+_COLUMNS = (
+    "selector", "n", "detectable", "right", "correct %", "Δ random", "Δ majority", "p (majority)",
+    "gap %", "test", "McNemar, ties to the earliest",
+)  # fmt: skip
+_NOTE = (
+    "Ties and the random choice are exact expectations. Detectable: the true difference to "
+    "majority, in points, that this many problems find 4 times in 5. Δ: paired difference in "
+    "points, with a bootstrap interval that draws whole problems; * p < 0.05 after Holm's "
+    "correction over the selectors of this table. Gap: recovered of the way from random to the "
+    "oracle. "
+)
+_MCNEMAR_NOTE = (
+    "McNemar: exact test against the vote that gives ties to the earliest answer (only right "
+    "here : only right there, p); empty where a choice is an expectation. "
+)
+
+
+def _failures(made: dict[str, Any]) -> str:
+    """Return how many candidates have no answer or were cut: an accuracy says nothing without."""
+    labelled, total = sum(made["rules"].values()), made["completions"]
+    silent = f"{_percent(made['no_answer'], labelled)} have no answer"
+    cut = made["truncated"]
+    long = "whether any was cut is not known" if cut is None else f"{_percent(cut, total)} were cut"
+    return f"Of {total} candidates {silent} and {long}. "
 
 
 def _temperatures(made: dict[str, Any]) -> str:
@@ -120,16 +139,19 @@ def _mcnemar(found: dict[str, Any] | None) -> str:
     return f"{found['wins']} : {found['losses']}, p = {p_value(found['p'])}".replace("= <", "< ")
 
 
-def ranking_table(made: dict[str, Any]) -> Table:
-    """Return how well each number ranks candidates: over all of them, and within a problem."""
+def ranking_table(made: dict[str, Any], *, compact: bool = False) -> Table:
+    """Return how well each number ranks candidates: over all of them, and within a problem.
+
+    ``compact`` leaves out the counts of scored candidates where all are, for a terminal.
+    """
+    counted = not compact or any(found["unscored"] for found in made["rankings"])
     rows = []
     for found in made["rankings"]:
         calibration = found.get("calibration") or {}
         rows.append(
             (
                 found["ranking"],
-                str(found["scored"]),
-                str(found["unscored"]),
+                *((str(found["scored"]), str(found["unscored"])) if counted else ()),
                 number(found["pooled_auc"], percent=False),
                 with_interval(found["within_auc"], found["within_interval"], _SHARE),
                 f"{found['pairs']} in {found['problems']}",
@@ -137,13 +159,14 @@ def ranking_table(made: dict[str, Any]) -> Table:
                 number(calibration.get("ece"), percent=False),
             )
         )
-    columns = ("ranking", "scored", "unscored", "pooled AUC", "within-problem AUC")
-    more = ("pairs", f"{_RHO} with length", "calibration error")
+    columns = ("ranking", *(("scored", "unscored") if counted else ()), "pooled AUC")
+    more = ("within-problem AUC", "pairs", f"{_RHO} with length", "calibration error")
     note = (
         "AUC: the chance that a right candidate is ranked above a wrong one; 0.5 is chance. The "
         "pooled one can be earned by telling easy problems from hard ones, the one within problems "
-        f"can't. {_RHO}: Spearman's, of the score (lower is better) with characters. Calibration "
-        "error: of sigmoid(-score) as a probability, ten bins of equal size."
+        f"can't. Pairs: of a right and a wrong candidate, in problems that have both. {_RHO}: "
+        "Spearman's, of the score (lower is better) with characters. Calibration error: of "
+        "sigmoid(-score) as a probability, ten bins of equal size."
     )
     title = _title(made, "Rankings")
     return Table(_stem(made, "rankings"), title, columns + more, tuple(rows), note)
@@ -184,12 +207,14 @@ def health_table(made: dict[str, Any]) -> Table:
     )
     cut = DASH if made["truncated"] is None or not total else _percent(made["truncated"], total)
     disagreeing = made["disagreeing"]
+    recorded = made["labeller"] == "recorded"
     rows = (
+        ("labels and answers", "from the file" if recorded else f"by the judge {made['labeller']}"),
         ("problems", str(made["problems"])),
         ("problems left out: a candidate or its label is missing", str(made["incomplete"])),
         ("problems with right and wrong candidates", str(made["mixed"])),
         ("candidates", str(total)),
-        ("no answer", _percent(made["no_answer"], rules)),
+        ("no answer in the file" if recorded else "no answer", _percent(made["no_answer"], rules)),
         ("cut at the token limit", cut),
         ("rules that found the answer", shares or DASH),
         (
@@ -204,18 +229,41 @@ def _percent(count: int, total: int) -> str:
     return DASH if not total else f"{count} ({number(100 * count / total)} %)"
 
 
+def _headline(summary: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the set of candidates that a report leads with: the first of the test split."""
+    return next((m for m in summary["selection"] if m["problems"] and m["split"] == "test"), None)
+
+
+def selection_cards(summary: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Return (selector, accuracy, difference to majority): what bounds rankings, and rankings."""
+    made = _headline(summary)
+    if made is None:
+        return []
+    by_name = {row["selector"]: row for row in made["selectors"]}
+    shown = ("random", "majority", *made["selectors_by_ranking"], "oracle")
+    cards = []
+    for row in (by_name[name] for name in shown if name in by_name):
+        against = _difference(row.get("vs_majority"))
+        detail = f"Δ majority {against}" if against else f"n = {row['n']}"
+        cards.append(
+            (f"{row['selector']} %", with_interval(row["mean"], row["interval"], _RATE), detail)
+        )
+    return cards
+
+
 def selection_finding(summary: dict[str, Any]) -> str | None:
     """Return in words how each ranking does against majority; None without candidates."""
-    made = next((m for m in summary["selection"] if m["problems"] and m["split"] == "test"), None)
+    made = _headline(summary)
     if made is None:
         return None
     by_name = {row["selector"]: row for row in made["selectors"]}
-    said = [
-        f"{name} of {made['candidates']} candidates is right on "
-        f"{number(100 * by_name[name]['mean'])} %"
-        for name in ("random", "majority", "oracle")
-    ]
-    text = f"On {made['problems']} problems, " + ", ".join(said) + "."
+    random, majority, oracle = (
+        f"{number(100 * by_name[name]['mean'])} %" for name in ("random", "majority", "oracle")
+    )
+    text = (
+        f"Of {made['candidates']} candidates for each of {made['problems']} problems, a random "
+        f"one is right on {random}, the majority's answer on {majority}, the oracle's on {oracle}."
+    )
     for name in made["selectors_by_ranking"]:
         if name in by_name:
             text += " " + _against_majority(by_name[name])

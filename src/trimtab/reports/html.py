@@ -22,6 +22,7 @@ from trimtab.reports._format import label, with_interval
 from trimtab.reports._methods import GLOSSARY
 from trimtab.reports._rows import Block
 from trimtab.reports._selection_figures import CAPTIONS
+from trimtab.reports._selection_tables import selection_cards
 from trimtab.reports._source import GateLike
 from trimtab.reports._verdicts import best_treatment, headline_metric
 from trimtab.reports.tables import Table, difference
@@ -153,6 +154,8 @@ def _cards(summary: dict[str, Any]) -> list[tuple[str, str, str]]:
     chosen = headline_metric(summary)
     if chosen is None:
         return []
+    if best_treatment(summary) is None and (found_among := selection_cards(summary)):
+        return found_among
     measure, metric = chosen
     conditions = summary["measures"][measure]["conditions"]
     named = [

@@ -18,7 +18,7 @@ from trimtab.stats.intervals import Interval, cluster_bootstrap_ratio
 from trimtab.stats.paired import mcnemar_exact
 from trimtab.stats.selection import Candidates
 
-FIRST_OF_TIES = "majority, earliest of ties"
+FIRST_OF_TIES = "majority, ties to first"
 # Temperatures of the weighted vote, in units of the spread of scores within a problem.
 _TEMPERATURES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
@@ -52,6 +52,7 @@ def _set(made: CandidateSet, tuning: CandidateSet | None, seed: int) -> dict[str
         "truncated": made.truncated,
         "no_answer": made.rules.get("none", 0),
         "rules": dict(sorted(made.rules.items())),
+        "labeller": made.labeller,
         "disagreeing": made.disagreeing and list(made.disagreeing),
         "mixed": sum(0 < sum(p.correct) < len(p.correct) for p in made.problems.values()),
         "temperatures": {n: {"value": t, "from": where} for n, (t, where) in temperatures.items()},

@@ -114,10 +114,13 @@ def condition_table(
         columns = [columns[i] for i in kept]
         rows = [tuple(row[i] for i in kept) for row in rows]
     tests = summary["families"]["baseline"]["tests"]
-    note = (
-        f"Mean [95 % interval]; Δ: paired difference to {summary['baseline']}; * p < 0.05 after "
-        f"Holm's correction over {tests} tests; n: scored of planned completions."
-    )
+    note = "Mean" if compact else "Mean [95 % interval]"
+    if len(rows) > 1:
+        note += (
+            f"; Δ: paired difference to {summary['baseline']}{' [95 % interval]' * compact}; * "
+            f"p < 0.05 after Holm's correction over {tests} tests"
+        )
+    note += "; n: scored of planned completions."
     title = f"{measure}: {block['task']}, {block['units']} questions, {block['split']} split"
     return Table(f"{measure}_effects", title, tuple(columns), tuple(rows), note)
 
@@ -167,13 +170,21 @@ def damage_table(summary: dict[str, Any], *, compact: bool = False) -> Table:
         for c in summary["conditions"]
         if c["group"] != "vector"
     )
-    note = (
-        "Perplexity ratio: exp of the mean paired difference in nats per token to the baseline; "
-        "kl: from the baseline, nats per token unless a unit is given; truncated: texts cut at "
-        "the token limit; unscored: share of judgements without a value, over all judges. A dash "
-        "is a missing number, not a zero."
-    )
+    told = [
+        text for name, text in _DAMAGE_NOTES.items() if any(n.startswith(name) for n, _ in columns)
+    ]
+    note = "; ".join([*told, "a dash is a missing number, not a zero."])
+    note = note[0].upper() + note[1:]
     return Table("damage", "Damage", ("condition", *(n for n, _ in columns)), rows, note)
+
+
+_DAMAGE_NOTES = {
+    "perplexity ratio": "perplexity ratio: exp of the mean paired difference in nats per token to "
+    "the baseline",
+    "kl": "kl: from the baseline, nats per token unless a unit is given",
+    "truncated": "truncated: texts cut at the token limit",
+    "unscored": "unscored: share of judgements without a value, over all judges",
+}
 
 
 def verdict_table(summary: dict[str, Any]) -> Table:

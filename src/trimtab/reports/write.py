@@ -29,7 +29,7 @@ from trimtab.reports._methods import (
 )
 from trimtab.reports._rerankers import reranker_table
 from trimtab.reports._rows import read_blocks
-from trimtab.reports._selection_tables import selection_tables, selector_table
+from trimtab.reports._selection_tables import ranking_table, selection_tables, selector_table
 from trimtab.reports._source import GateLike, LoadLike, RunSource
 from trimtab.reports._speed import speed_table
 from trimtab.reports.figures import write_figures
@@ -101,6 +101,7 @@ def write_report(
         path = report / "tables" / f"{_stem(table)}.csv"
         files.append(_write(path, table.to_csv()))
     figures = write_figures(summary, report / "figures")
+    tables, methods = ([table for table in some if table.rows] for some in (tables, methods))
     markdown = render_markdown(
         summary, gates, tables, methods, figures, notices=notices, speed=speed
     )
@@ -121,23 +122,27 @@ def _about_judging(summary: dict[str, Any]) -> list[Table]:
 def headline_tables(summary: dict[str, Any]) -> list[Table]:
     """Return the tables that a terminal shows after a run: effects per measure, then damage.
 
-    Of a run that has a test split, no other split is shown. Behaviours are one table.
+    Of a run that has a test split, no other split is shown, and of candidates no parts. Behaviours
+    are one table.
     """
     if (behaviours := behaviour_table(summary, compact=True)) is not None:
         return [behaviours]
     splits = {block["split"] for block in summary["measures"].values()}
     shown = {"test"} & splits or splits
+    conditions = {c["condition"] for c in summary["conditions"]}
     effects = [
         condition_table(summary, name, compact=True)
         for name, block in summary["measures"].items()
         if block["split"] in shown and any(m["role"] == "effect" for m in block["metrics"])
     ]
     chosen = [
-        selector_table(made, compact=True)
+        table
         for made in summary["selection"]
-        if made["problems"] and made["split"] in shown
+        if made["problems"] and made["split"] in shown and made["condition"] in conditions
+        for table in (selector_table(made, compact=True), ranking_table(made, compact=True))
     ]
-    damage = damage_table(summary, compact=True)
+    kept = {n: block for n, block in summary["measures"].items() if block["split"] in shown}
+    damage = damage_table({**summary, "measures": kept} if chosen else summary, compact=True)
     return [*chosen, *effects, *([damage] if len(damage.columns) > 1 else [])]
 
 

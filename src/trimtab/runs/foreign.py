@@ -60,7 +60,7 @@ def read_generations(path: Path, questions: str | None = None) -> dict[str, list
     """
     known = references(questions)
     found: dict[str, list[Answer]] = {}
-    for where, row in read_jsonl(path):
+    for where, row in read_jsonl(path, "FILE"):
         condition = row.get("condition", "baseline")
         if not isinstance(condition, str) or not condition:
             raise DataError(f"{where}: 'condition' must be a text, it is {condition!r}.")

@@ -77,6 +77,7 @@ def _sample(row: DumpRow) -> Sample:
         metadata={
             "question": row.question,
             "line": row.line,
+            "part": row.part,
             "recorded": [
                 {"answer": given.answer, "correct": given.correct, "score": given.score}
                 for given in row.candidates

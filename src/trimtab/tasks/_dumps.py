@@ -13,7 +13,7 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,8 @@ class DumpRow:
         gold: The reference answer.
         candidates: In the order of the file.
         configuration: What the file says of how they were made, and how many there are.
+        part: Lines of the same configuration that seem made in one way, where it seems made in
+            two; None where it does not.
     """
 
     line: int
@@ -73,6 +75,7 @@ class DumpRow:
     gold: str
     candidates: tuple[Given, ...]
     configuration: str
+    part: str | None = None
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ def read_dump(path: Path) -> Dump:
     Raises:
         DataError: It can't be read, a line has none of the forms, or nothing usable is left.
     """
-    lines = read_jsonl(path)
+    lines = read_jsonl(path, "FILE")
     rows = [_row(number, row, where) for number, (where, row) in enumerate(lines, start=1)]
     findings: list[Finding] = []
     rows = _without_placeholders(rows, findings)
@@ -120,8 +123,7 @@ def read_dump(path: Path) -> Dump:
     if len(ordered) > 1:
         sizes = ", ".join(f"{name}: {len(some)} rows" for name, some in ordered.items())
         findings.append(Finding("several configurations", f"kept apart ({sizes})"))
-    for name, some in ordered.items():
-        _find_shift(name, some, findings)
+    ordered = {name: _find_shift(name, some, findings) for name, some in ordered.items()}
     first = lines[0][1]
     named = next((name for name in _SCORES if name in first), None)
     scored = any(given.score is not None for row in rows for given in row.candidates)
@@ -255,8 +257,8 @@ def _without_repeats(rows: list[DumpRow], findings: list[Finding]) -> list[DumpR
     return list(first.values())
 
 
-def _find_shift(name: str, rows: Sequence[DumpRow], findings: list[Finding]) -> None:
-    """Look for a line at which the way of answering changes, as it does between two prompts.
+def _find_shift(name: str, rows: list[DumpRow], findings: list[Finding]) -> list[DumpRow]:
+    """Return the rows, in two parts if the way of answering changes, as between two prompts.
 
     The share of answers behind a box or ``####`` is compared before and after each line; told is
     the largest chi-squared, if it is one that hardly comes about by chance at any line.
@@ -275,16 +277,18 @@ def _find_shift(name: str, rows: Sequence[DumpRow], findings: list[Finding]) -> 
             # candidates of one problem are alike, so a row counts as one observation
             if chi / size > best:
                 best, at = chi / size, index
-    if best > _SHIFT:
-        left = sum(count for count, _ in marked[:at]) / (at * size)
-        right = sum(count for count, _ in marked[at:]) / ((n - at) * size)
-        findings.append(
-            Finding(
-                "looks like two configurations",
-                f"{name}: from line {marked[at][1].line} on {100 * right:.0f} % of answers are "
-                f"boxed or behind ####, before {100 * left:.0f} %",
-            )
-        )
+    if best <= _SHIFT:
+        return rows
+    left = sum(count for count, _ in marked[:at]) / (at * size)
+    right = sum(count for count, _ in marked[at:]) / ((n - at) * size)
+    border = rows[at].line
+    detail = (
+        f"{name}: from line {border} on {100 * right:.0f} % of answers are boxed or behind ####, "
+        f"before {100 * left:.0f} %; both parts have tables of their own"
+    )
+    findings.append(Finding("looks like two configurations", detail))
+    names = (f"lines before {border}", f"lines from {border} on")
+    return [replace(row, part=names[row.line >= border]) for row in rows]
 
 
 def _chi_squared(a: int, n: int, b: int, m: int) -> float:

@@ -11,22 +11,30 @@ from typing import Any
 
 from trimtab.core.errors import DataError
 
+SOURCE = "task.source"
+"""Where the path of a task's data file is given."""
 
-def read_text(path: Path) -> str:
-    """Return the file's text without a byte order mark; raise DataError if there is none."""
+
+def read_text(path: Path, given_as: str = SOURCE) -> str:
+    """Return the file's text without a byte order mark.
+
+    Raises:
+        DataError: There is none; the message says that the path was given as ``given_as``.
+    """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise DataError(
-            f"The data file {str(path)!r} does not exist (given as `task.source`).",
-            hint="Give a path that exists, a hub id, or `bundled`.",
+            f"The data file {str(path)!r} does not exist (given as `{given_as}`).",
+            hint="Give a path that exists"
+            + (", a hub id, or `bundled`." if given_as == SOURCE else "."),
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(
-            f"The data file {str(path)!r} (given as `task.source`) can't be read: {error}."
+            f"The data file {str(path)!r} (given as `{given_as}`) can't be read: {error}."
         ) from None
     if not text.strip():
-        raise DataError(f"The data file {str(path)!r} (given as `task.source`) is empty.")
+        raise DataError(f"The data file {str(path)!r} (given as `{given_as}`) is empty.")
     return text
 
 
@@ -62,10 +70,10 @@ def read_json(path: Path) -> Any:
         raise DataError(f"{path} line {error.lineno}: not valid JSON ({error.msg}).") from None
 
 
-def read_jsonl(path: Path) -> list[tuple[str, dict[str, Any]]]:
+def read_jsonl(path: Path, given_as: str = SOURCE) -> list[tuple[str, dict[str, Any]]]:
     """Return ("file line n", object) for each line that is not blank; raise DataError."""
     rows = []
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
+    for number, line in enumerate(read_text(path, given_as).split("\n"), start=1):
         where = f"{path} line {number}"
         if not line.strip():
             continue

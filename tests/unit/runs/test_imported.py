@@ -9,7 +9,9 @@ import pytest
 from trimtab.core.errors import ConfigError
 from trimtab.core.spec import Component
 from trimtab.core.types import Completion
+from trimtab.reports._selection_tables import selection_cards
 from trimtab.reports.summary import summarise, to_json
+from trimtab.reports.write import headline_tables
 from trimtab.runs import gates
 from trimtab.runs.engines import EnginePool
 from trimtab.runs.generate import windows
@@ -70,11 +72,11 @@ def imported(shared_data: Path, tmp_path: Path) -> Run:
 
 def test_the_published_best_of_five(imported: Run) -> None:
     summary = summarise(imported)
-    (made,) = summary["selection"]
+    made, *parts = summary["selection"]
     right = {r["selector"]: round(r["right"], 2) for r in made["selectors"]}
     assert (made["problems"], made["candidates"], made["mixed"]) == (300, 5, 107)
     assert right["first"] == 129 and right["oracle"] == 182 and right["lowest energy"] == 124
-    assert right["majority, earliest of ties"] == 145 and right["majority"] == 144.57
+    assert right["majority, ties to first"] == 145 and right["majority"] == 144.57
     assert right["random"] == pytest.approx(634 / 5)
     by_name = {r["selector"]: r for r in made["selectors"]}
     assert by_name["lowest energy"]["vs_majority"]["test"] == "10000 random sign flips of clusters"
@@ -84,6 +86,25 @@ def test_the_published_best_of_five(imported: Run) -> None:
     assert energy["within_auc"] == pytest.approx(0.485, abs=5e-4)
     low, high = energy["within_interval"]
     assert low < 0.485 < high
+    # the file was made with two prompts; both parts are told beside the whole
+    assert [p["problems"] for p in parts] == [134, 166]
+    for name in ("first", "random", "lowest energy", "oracle"):
+        found = [{r["selector"]: r["right"] for r in p["selectors"]}[name] for p in parts]
+        assert sum(found) == pytest.approx(right[name]), name
+    assert [p["condition"] for p in parts] == [
+        "candidates, lines before 135", "candidates, lines from 135 on",
+    ]  # fmt: skip
+    screen = headline_tables(summary)
+    assert [t.name for t in screen] == [
+        f"generation_{n}" for n in ("selectors", "rankings", "effects")
+    ]
+    assert [row[1] for row in screen[0].rows if row[0] == "oracle"] == ["182 / 300"]
+    assert [card[:2] for card in selection_cards(summary)][2] == (
+        "lowest energy %", "41.3 [35.9, 47.0]",
+    )  # fmt: skip
+    # only problems with both are centred: the others have nothing to choose
+    counts = {n: sum(h["right"] + h["wrong"]) for n, h in energy["histograms"].items()}
+    assert counts == {"pooled": 1500, "problem-centred": 107 * 5}
     oracle = [p["mean"] for p in made["curves"]["oracle"]]
     assert oracle == sorted(oracle) and oracle[-1] == pytest.approx(182 / 300)
     assert "does not differ significantly" not in summary["finding"]
