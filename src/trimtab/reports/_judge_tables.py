@@ -119,6 +119,7 @@ def check_table(summary: dict[str, Any]) -> Table | None:
                 check["judge"],
                 check["metric"],
                 f"{check['judged']}/{check['n']}",
+                str(check["labels_total"]),
                 *figures,
                 number(length, percent=False),
                 check["verdict"],
@@ -126,9 +127,10 @@ def check_table(summary: dict[str, Any]) -> Table | None:
         )
     if not rows:
         return None
-    columns = ("judge", "metric", "judged", "sensitivity %", "specificity %", "kappa")
+    columns = ("judge", "metric", "judged", "of labels", "sensitivity %", "specificity %", "kappa")
     note = (
-        "Against human labels. Sensitivity: yes where people say yes; specificity: no where they "
+        "Against human labels; where fewer were asked for than there are, a random draw of them. "
+        "Sensitivity: yes where people say yes; specificity: no where they "
         "say no. Length: the chance that of two answers with the same label, one accepted and one "
         "not, the longer is the accepted one; 0.5 is no bias."
     )

@@ -14,6 +14,7 @@ CHECK = {
     "labels": "labels.jsonl",
     "n": 300,
     "judged": 298,
+    "labels_total": 22434,
     "sensitivity": {"value": 0.9, "interval": [0.86, 0.94]},
     "specificity": {"value": 0.8, "interval": [0.75, 0.85]},
     "error": {"value": -0.05, "interval": [-0.09, -0.01]},
