@@ -271,14 +271,19 @@ def _role(config: Spec) -> Role:
 
 
 def _coordinates(label: str, config: Spec, steering: Steering) -> dict[str, Any]:
-    """Return where a further condition stands: its strength, unit and layer, if it has them."""
+    """Return where a further condition stands: its strength, unit and layer, if it has them.
+
+    Conditions whose names differ only in a strength at their end are one series, a line in figures.
+    """
     names = {"strength": "dose", "unit": "unit", "layer": "layer", "draw": "draw"}
     found = {place: getattr(config, name, None) for name, place in names.items()}
     if found["unit"] != steering.unit or found["layer"] == "auto":
         # the random directions are controls of equal length in one unit only, and two automatic
         # choices need not choose the same layer
         found["layer"] = None
-    return {"series": label, **{k: v for k, v in found.items() if v is not None}}
+    strength = found["dose"]
+    series = label if strength is None else label.removesuffix(f" {strength:+g}")
+    return {"series": series, **{k: v for k, v in found.items() if v is not None}}
 
 
 _OPTION_JUDGES: tuple[tuple[Component, tuple[Measure, ...]], ...] = (

@@ -51,3 +51,18 @@ def test_labels_with_dollars_are_no_formulas(build, tmp_path):
     write_figures(summarise(run), tmp_path)
     for name in ("strength.svg", "tradeoff.svg"):
         assert "caa $x^$ &lt;b&gt;, layer 15" in (tmp_path / name).read_text()
+
+
+def test_one_axis_of_strengths_has_one_unit(build):
+    run = build(measures=("generation", "options"))
+    cells = tuple(
+        c.model_copy(update={"coordinates": {"series": "iti", "dose": 5.0}})
+        if c.condition == "caa +0.6"
+        else c
+        for c in run.plan.cells
+    )
+    run.plan = run.plan.model_copy(update={"cells": cells})
+    summary = summarise(run)
+    assert {p.condition for p in tradeoff_points(summary)[2]} >= {"caa +0.6", "random +0.6 #1"}
+    shown = {p.condition for p in strength_points(summary)}
+    assert "caa +0.6" not in shown and "random +0.6 #1" in shown
