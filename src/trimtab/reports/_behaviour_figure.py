@@ -107,8 +107,7 @@ def _panel(axes: Axes, points: list[Point], names: list[str]) -> None:
     for index, (_, dose, group) in enumerate(looks):
         colour, marker, label = style.CONTROL, "X", "random vector"
         if group == "treatment":
-            k = treated.index(dose)
-            colour, marker = style.SERIES[k % len(style.SERIES)], style.MARKERS[k % 5]
+            colour, marker = style.series_look(treated.index(dose))
             label = f"strength {dose:+g}".replace("-", MINUS)
         shift = (index - (len(looks) - 1) / 2) * 0.6 / len(looks)
         for point in (p for p in points if (p.group, p.dose or 0.0) == (group, dose)):

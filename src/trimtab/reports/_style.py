@@ -89,6 +89,12 @@ def canvas(width: float, height: float) -> Iterator[Figure]:
         yield figure
 
 
+def series_look(index: int) -> tuple[str, str]:
+    """Return colour and marker of a line; no two of the first 25 have both in common."""
+    shift = index // len(SERIES)
+    return SERIES[index % len(SERIES)], MARKERS[(index + shift) % len(MARKERS)]
+
+
 def save(figure: Figure, path: Path) -> list[Path]:
     """Write ``path`` as PNG (1800 px at 9 inches) and SVG, without date or program version."""
     png, svg = path.with_suffix(".png"), path.with_suffix(".svg")
