@@ -18,8 +18,8 @@ from trimtab.runs.reuse import take_over
 from trimtab.runs.store import Run
 
 _CHARS_PER_TOKEN = 4
-_FLOPS_PER_CORE = 25e9
-"""What a core sustains in float32 decoding of small models; a rough figure for a rough estimate."""
+_FLOPS_PER_CORE = 60e9
+"""What a core sustains in float32 on small models; a rough figure for a rough estimate."""
 _MOST_COLUMNS = 6
 
 
@@ -88,7 +88,7 @@ def _estimates(planned: PlannedRun) -> list[str]:
     memory = estimate_bytes(model.card, spec.dtype, 64, 256, spec.quantization)
     tokens = sum(_rows(planned, cell) * _tokens_per_row(planned, cell) for cell in plan.cells)
     pairs = sum(2 * len(p) for p in planned.pairs.values())
-    flops = 2 * model.card.num_parameters * tokens
+    flops = 2 * model.card.num_parameters * (tokens + _tokens_read(planned))
     lines = [
         f"model: {spec.id} in {spec.dtype}{f', {spec.quantization},' if spec.quantization else ''} "
         f"{f'over {spec.device_map}' if spec.device_map else f'on {spec.device}'}, "
@@ -101,8 +101,19 @@ def _estimates(planned: PlannedRun) -> list[str]:
     if spec.device == "cpu":
         cores = os.cpu_count() or 1
         minutes = flops / (cores * _FLOPS_PER_CORE) / 60
-        lines.append(f"time: very roughly {minutes:.0f} minutes to generate on {cores} cores")
+        lines.append(f"time: very roughly {minutes:.0f} minutes on {cores} cores, without judges")
     return lines
+
+
+def _tokens_read(planned: PlannedRun) -> float:
+    """Return tokens of prompts, which conditions share, and of the answers that fits read."""
+    samples = (sample for some in planned.samples.values() for sample in some)
+    characters = sum(len(turn.content) for sample in samples for turn in sample.messages)
+    for artifact in planned.plan.artifacts:
+        for pair in planned.pairs.get(artifact.pairs or "", ()):
+            characters += sum(len(turn.content) for turn in pair.messages)
+            characters += len(pair.positive) + len(pair.negative)
+    return characters / _CHARS_PER_TOKEN
 
 
 def _tokens_per_row(planned: PlannedRun, cell: Cell) -> float:
