@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from trimtab.reports._format import DASH, label, number, with_interval
@@ -18,6 +19,7 @@ def truth_tables(summary: dict[str, Any]) -> list[Table]:
     An intervention that silences the model is truthful: the three belong side by side.
     """
     found = []
+    checked = {check["judge"] for check in summary["judge_checks"]}
     for name, block in summary["measures"].items():
         by_id = {metric["id"]: metric for metric in block["metrics"]}
         for both in (m for m in block["metrics"] if m["name"] == TRUTH_INFO):
@@ -27,6 +29,13 @@ def truth_tables(summary: dict[str, Any]) -> list[Table]:
             table = _beside_baseline(
                 summary, name, [*parts, both], f"{name}_truth{suffix}", title + suffix
             )
+            unknown = sorted({part["judge"] for part in parts} - checked)
+            if unknown:
+                said = (
+                    f" Nobody checked {' and '.join(unknown)} against people in this run "
+                    "(`trimtab judge-check`): what these rates are worth is not known."
+                )
+                table = replace(table, note=table.note + said)
             found.append(table)
     return found
 

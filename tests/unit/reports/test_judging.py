@@ -146,6 +146,7 @@ def test_every_table_is_written_and_rectangular(two_judges, tmp_path) -> None:
     assert {f"{name}.csv" for name in wanted} <= names
     assert any(name.startswith("generation_truth") for name in names)
     (truth, *_) = tables.truth_tables(written.summary)
+    assert "Nobody checked rubric-2222 against people" in truth.note
     assert [c for c in truth.columns if c.endswith("%")] == [
         "truth@rubric-1111 %", "info %", "truth·info@rubric-1111 %"
     ]  # fmt: skip
