@@ -42,9 +42,7 @@ def behaviour_figure(summary: dict[str, Any], out_dir: Path) -> list[Path]:
         for axes in panels:
             for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
                 handles.setdefault(name, handle)
-        figure.legend(
-            list(handles.values()), list(handles), loc="outside lower center", ncols=len(handles)
-        )
+        style.legend_below(figure, handles)
         (out_dir / "behaviours.csv").write_text(to_csv(points), encoding="utf-8", newline="\n")
         return [*style.save(figure, out_dir / "behaviours"), out_dir / "behaviours.csv"]
 

@@ -72,12 +72,7 @@ def _legend(figure: Figure) -> None:
     for axes in figure.axes:
         for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
             handles.setdefault(name, handle)
-    figure.legend(
-        list(handles.values()),
-        list(handles),
-        loc="outside lower center",
-        ncols=min(len(handles), 6),
-    )
+    style.legend_below(figure, handles)
 
 
 def _strength_panel(axes: Axes, points: list[Point], series: list[str]) -> None:
@@ -89,14 +84,21 @@ def _strength_panel(axes: Axes, points: list[Point], series: list[str]) -> None:
         elif point.group == "prompt":
             axes.axhline(point.y, color=style.PROMPT, lw=1.6, ls=(0, (5, 3)), label=point.condition)
     zero = [p for p in points if p.group == "zero" and p.x is not None]
-    treated = [p for p in points if p.group == "treatment" and p.x is not None]
-    reach = max((abs(p.x or 0.0) for p in treated), default=0.0)
-    for index, name in enumerate(series):
-        own = [p for p in treated if p.series == name]
-        through = [p for p in zero if p.series == name or p.series not in series]
-        drawn = sorted(own + through, key=lambda p: p.x or 0.0)
-        # beside each other where several share a strength
-        _line(axes, drawn, name, index, (index - (len(series) - 1) / 2) * 0.03 * reach)
+    lines = {
+        name: sorted(
+            [p for p in points if p.group == "treatment" and p.x is not None and p.series == name]
+            + [p for p in zero if p.series == name or p.series not in series],
+            key=lambda p: p.x or 0.0,
+        )
+        for name in series
+    }
+    reach = max((abs(p.x or 0.0) for drawn in lines.values() for p in drawn), default=0.0)
+    # beside each other where several share a strength; the longest line in its place
+    for rank, name in enumerate(sorted(series, key=lambda name: -len(lines[name]))):
+        if not lines[name]:
+            continue  # it has no strength
+        side = (rank + 1) // 2 * (1 if rank % 2 else -1)
+        _line(axes, lines[name], name, series.index(name), side * 0.035 * reach)
     _controls(axes, [p for p in points if p.group in ("random", "control") and p.x is not None])
     style.dose_ticks(axes, sorted({p.dose for p in points if p.dose is not None}))
     axes.margins(y=0.12)
