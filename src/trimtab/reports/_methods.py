@@ -54,11 +54,11 @@ def protocol_table(run: RunSource, summary: dict[str, Any]) -> Table:
     for name, block in summary["measures"].items():
         cells = [c for c in run.plan.cells if c.measure == block["measure"]]
         sampling = cells[0].sampling
-        drawn = (
-            DASHED
-            if sampling is None
-            else f"temperature {sampling.temperature:g}, at most {sampling.max_tokens} tokens"
-        )
+        drawn = "elsewhere, it is not known how"
+        if cells[0].output == "options":
+            drawn = "options scored, nothing drawn"
+        if sampling is not None:
+            drawn = f"temperature {sampling.temperature:g}, at most {sampling.max_tokens} tokens"
         seeds = sorted({cell.seed for cell in cells})
         rows.append(
             (
@@ -74,9 +74,6 @@ def protocol_table(run: RunSource, summary: dict[str, Any]) -> Table:
         )
     columns = ("measure", "protocol", "split", "questions", "clusters", "samples each", "drawn")
     return Table("protocol", "Protocol", (*columns, "seed"), tuple(rows))
-
-
-DASHED = "options scored, nothing drawn"
 
 
 def model_table(run: RunSource) -> Table:
@@ -129,8 +126,11 @@ def condition_list(run: RunSource, summary: dict[str, Any]) -> Table:
 _UNITS = ("raw", "unit", "relative")
 
 
-def artifact_table(run: RunSource) -> Table:
-    """Return how far each fitted vector can be trusted, by layer; of one from a file, its norms."""
+def artifact_table(run: RunSource) -> Table | None:
+    """Return how far each fitted vector can be trusted, by layer; of one from a file, its norms.
+
+    None for a run without vectors.
+    """
     rows, names = [], artifact_names(run)
     for artifact in run.plan.artifacts:
         info = run.artifact_info(artifact.key) or {}
@@ -148,6 +148,8 @@ def artifact_table(run: RunSource) -> Table:
                     *("" if x is None else f"{x:.2f}" for x in figures),
                 )
             )
+    if not rows:
+        return None
     columns = ("vector", "pairs", "questions", "norm", "residual norm", "mean cosine")
     trusts = ("halves, measured", "halves, predicted", "to the population")
     note = (
