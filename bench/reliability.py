@@ -3,8 +3,10 @@
 For each set of contrast pairs and each layer, the cosine between the means of two disjoint random
 sets of n questions is measured and compared with n * rho / (1 + (n - 1) * rho), where rho is the
 mean pairwise cosine of the differences. A deviation above 0.03 is marked. The law takes all
-differences to be equally long; the last column uses, in place of rho, the mean inner product of two
-differences over their mean squared length, in which long ones count more, as they do in a mean.
+differences to be equally long. Two columns show what that does: "unit" measures the same with every
+difference scaled to length 1; "with lengths" is the law with, in place of rho, the mean inner
+product of two differences over their mean squared length, in which long ones count more, as they do
+in a mean.
 
 Lettered answers are shown twice: single questions, whose differences are mostly plus or minus the
 one between the letters, which the law does not describe; and means of two questions with opposite
@@ -45,6 +47,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=400)
     parser.add_argument("--sets", nargs="+", default=["truthfulqa", "sycophancy"])
     parser.add_argument("--layers", type=int, nargs="+", default=[8, 15, 22])
+    parser.add_argument("--splits", type=int, default=1000, help="pairs of random sets per size")
     args = parser.parse_args()
     header(f"reliability {vars(args)}")
     engine = Engine(load_model(resolve(ModelSpec(id=args.model, device="cpu"))))
@@ -56,26 +59,29 @@ def main() -> None:
             for layer in rows.layers:
                 positive_NH, negative_NH = rows.answers(layer)
                 difference_NH = positive_NH - negative_NH
-                show(f"{name}, {len(rows.pairs)} pairs, block {layer}", difference_NH)
+                show(f"{name}, {len(rows.pairs)} pairs, block {layer}", difference_NH, args.splits)
                 if name != "truthfulqa":
-                    show(f"{name}, letters balanced, block {layer}", balanced(rows, difference_NH))
+                    both_NH = balanced(rows, difference_NH)
+                    show(f"{name}, letters balanced, block {layer}", both_NH, args.splits)
 
 
-def show(title: str, difference_NH) -> None:
+def show(title: str, difference_NH, splits: int) -> None:
     """Print measured against predicted."""
     rho = mean_cosine(difference_NH)
     needed = [questions_needed(rho, cosine) for cosine in (0.9, 0.95)]
     print(f"\n{title}: rho {rho:.3f}; for cosine 0.9 / 0.95: {needed[0]} / {needed[1]} pairs")
     weighted = weighted_rho(difference_NH)
-    print("|   n | measured | predicted | difference | with lengths |")
-    print("| --: | -------: | --------: | ---------: | -----------: |")
-    for point in reliability_curve(difference_NH, SIZES, seed=0):
-        gap = point.measured - point.predicted
+    unit_NH = difference_NH / difference_NH.norm(dim=1, keepdim=True)
+    curves = [reliability_curve(x, SIZES, 0, splits) for x in (difference_NH, unit_NH)]
+    print("|   n | measured | predicted | difference |   unit | difference | with lengths |")
+    print("| --: | -------: | --------: | ---------: | -----: | ---------: | -----------: |")
+    for point, unit in zip(*curves, strict=True):
+        gap, rest = point.measured - point.predicted, unit.measured - unit.predicted
         mark = " !" if abs(gap) > TOLERANCE else ""
         longer = spearman_brown(weighted, point.n)
         print(
             f"| {point.n:3} | {point.measured:8.3f} | {point.predicted:9.3f} | {gap:+10.3f} "
-            f"| {longer:12.3f} |{mark}"
+            f"| {unit.measured:6.3f} | {rest:+10.3f} | {longer:12.3f} |{mark}"
         )
 
 

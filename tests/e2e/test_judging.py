@@ -66,6 +66,7 @@ def test_old_answers_are_imported_scored_checked_and_reported(
     report = (run / "report" / "report.md").read_text()
     for title in ("Judges against people", "Corrected for the judge's mistakes"):
         assert title in report
+    assert "nothing drawn" not in report and "### Vectors" not in report
     # nothing is left to do, and the model that gave the answers is not looked for
     before = [path.read_bytes() for path in sorted(run.glob("scores/**/*.jsonl"))]
     say("resume", str(run))

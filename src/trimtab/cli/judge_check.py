@@ -92,7 +92,7 @@ def show(result: dict[str, Any]) -> None:
     table.add_column("figure")
     table.add_column("value", justify="right")
     table.add_column("95 % interval", justify="right")
-    table.add_row("labels", str(result["n"]), "")
+    table.add_row("labels", f"{result['n']:,}", "")
     for name in ("parse_rate", "sensitivity", "specificity", "kappa"):
         if (found := result.get(name)) is not None:
             ends = found["interval"]
@@ -105,6 +105,12 @@ def show(result: dict[str, Any]) -> None:
         table.add_row("length bias (0.5 is none)", _number(result["length"]["bias"]), "")
     console = Console()
     console.print(table)
+    if result["n"] < result["labels_total"]:
+        console.print(
+            f"{result['n']:,} of the file's {result['labels_total']:,} labels, drawn at random "
+            f"(seed {result['seed']}).",
+            highlight=False,
+        )
     console.print(f"{result['judge']}: {result['verdict']}", highlight=False, markup=False)
 
 

@@ -291,7 +291,7 @@ def judge_check(
         str | None, typer.Option(help="Model of judges that name none (without --run).")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the check; with --run, within it.")
+        Path | None, typer.Option(help="Folder of the check, if it belongs to no run.")
     ] = None,
     metric: Annotated[
         str | None, typer.Option(help="What the labels are about; truth or info by their prompt.")

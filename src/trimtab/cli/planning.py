@@ -6,9 +6,9 @@ import os
 from collections import defaultdict
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
+from trimtab.cli.phases import wide_console
 from trimtab.core.spec import Cell
 from trimtab.models.memory import estimate_bytes
 from trimtab.recipes.base import load_recipe
@@ -18,8 +18,9 @@ from trimtab.runs.reuse import take_over
 from trimtab.runs.store import Run
 
 _CHARS_PER_TOKEN = 4
-_FLOPS_PER_CORE = 25e9
-"""What a core sustains in float32 decoding of small models; a rough figure for a rough estimate."""
+_FLOPS_PER_CORE = 60e9
+"""What a core sustains in float32 on small models; a rough figure for a rough estimate."""
+_MOST_COLUMNS = 6
 
 
 def create(config: Path, overrides: tuple[str, ...], out: Path, reuse: Path | None = None) -> Run:
@@ -36,10 +37,10 @@ def create(config: Path, overrides: tuple[str, ...], out: Path, reuse: Path | No
 def show(config: Path, overrides: tuple[str, ...], out: Path | None) -> None:
     """Print what an experiment will do; with ``out``, also create the run."""
     planned = load_recipe(config, overrides).plan()
-    console = Console()
+    console = wide_console()
     console.print(_cells_table(planned))
     for line in _estimates(planned):
-        console.print(line, highlight=False)
+        console.print(line, highlight=False, soft_wrap=True)
     if out is not None:
         run = create(config, overrides, out)
         console.print(f"Created {run.dir}. Continue with: trimtab resume {run.dir}")
@@ -50,13 +51,16 @@ def _rows(planned: PlannedRun, cell: Cell) -> int:
 
 
 def _cells_table(planned: PlannedRun) -> Table:
+    """Return a row per condition; with many measures, for which no screen is wide, one of each."""
     plan = planned.plan
-    table = Table(title=f"{plan.name}: {len(plan.cells)} cells of recipe {plan.recipe}")
+    table = Table(title=f"{plan.name}: {len(plan.cells)} cells of recipe {plan.recipe}, rows")
     measures = list(dict.fromkeys(cell.measure for cell in plan.cells))
+    if len(measures) > _MOST_COLUMNS:
+        return _measures_table(planned, table, measures)
     table.add_column("condition")
     table.add_column("role")
     for measure in measures:
-        table.add_column(f"{measure} rows", justify="right")
+        table.add_column(measure, justify="right")
     conditions: dict[str, dict[str, Cell]] = defaultdict(dict)
     for cell in plan.cells:
         conditions[cell.condition][cell.measure] = cell
@@ -67,13 +71,24 @@ def _cells_table(planned: PlannedRun) -> Table:
     return table
 
 
+def _measures_table(planned: PlannedRun, table: Table, measures: list[str]) -> Table:
+    table.add_column("measure")
+    for name in ("conditions", "rows of each", "rows"):
+        table.add_column(name, justify="right")
+    for measure in measures:
+        counts = [_rows(planned, cell) for cell in planned.plan.cells if cell.measure == measure]
+        each = " to ".join(str(n) for n in sorted({min(counts), max(counts)}))
+        table.add_row(measure, str(len(counts)), each, f"{sum(counts):,}")
+    return table
+
+
 def _estimates(planned: PlannedRun) -> list[str]:
     model, plan = planned.model, planned.plan
     spec = model.spec
     memory = estimate_bytes(model.card, spec.dtype, 64, 256, spec.quantization)
     tokens = sum(_rows(planned, cell) * _tokens_per_row(planned, cell) for cell in plan.cells)
     pairs = sum(2 * len(p) for p in planned.pairs.values())
-    flops = 2 * model.card.num_parameters * tokens
+    flops = 2 * model.card.num_parameters * (tokens + _tokens_read(planned))
     lines = [
         f"model: {spec.id} in {spec.dtype}{f', {spec.quantization},' if spec.quantization else ''} "
         f"{f'over {spec.device_map}' if spec.device_map else f'on {spec.device}'}, "
@@ -86,8 +101,19 @@ def _estimates(planned: PlannedRun) -> list[str]:
     if spec.device == "cpu":
         cores = os.cpu_count() or 1
         minutes = flops / (cores * _FLOPS_PER_CORE) / 60
-        lines.append(f"time: very roughly {minutes:.0f} minutes to generate on {cores} cores")
+        lines.append(f"time: very roughly {minutes:.0f} minutes on {cores} cores, without judges")
     return lines
+
+
+def _tokens_read(planned: PlannedRun) -> float:
+    """Return tokens of prompts, which conditions share, and of the answers that fits read."""
+    samples = (sample for some in planned.samples.values() for sample in some)
+    characters = sum(len(turn.content) for sample in samples for turn in sample.messages)
+    for artifact in planned.plan.artifacts:
+        for pair in planned.pairs.get(artifact.pairs or "", ()):
+            characters += sum(len(turn.content) for turn in pair.messages)
+            characters += len(pair.positive) + len(pair.negative)
+    return characters / _CHARS_PER_TOKEN
 
 
 def _tokens_per_row(planned: PlannedRun, cell: Cell) -> float:

@@ -100,11 +100,12 @@ class CurvePoint:
 
 
 def reliability_curve(
-    difference_MH: torch.Tensor, sizes: Sequence[int], seed: int
+    difference_MH: torch.Tensor, sizes: Sequence[int], seed: int, num_splits: int = _NUM_SPLITS
 ) -> list[CurvePoint]:
     """Return measured and predicted reliability at ``sizes``, as far as two sets of them exist.
 
     A size above half of the questions is lowered to half of them; fewer than 4 questions give none.
+    With few splits chance moves what is measured: one cosine of small sets varies by 0.1 or more.
     """
     x = difference_MH.double()
     half = len(x) // 2
@@ -114,7 +115,7 @@ def reliability_curve(
     generator = torch.Generator().manual_seed(seed)
     points = []
     for n in sorted({min(size, half) for size in sizes}):
-        orders = [torch.randperm(len(x), generator=generator) for _ in range(_NUM_SPLITS)]
+        orders = [torch.randperm(len(x), generator=generator) for _ in range(num_splits)]
         cosines = [
             float(_cosine(x[order[:n]].mean(dim=0), x[order[n : 2 * n]].mean(dim=0)))
             for order in orders

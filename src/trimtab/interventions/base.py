@@ -140,3 +140,9 @@ class Intervention(ABC, Generic[C]):
 
 
 INTERVENTIONS: Folder[Intervention[Spec]] = Folder("interventions", "intervention")
+
+
+def determining(component: Component) -> dict[str, Any]:
+    """Return an intervention's settings without those that are no part of a key, such as a path."""
+    fields = INTERVENTIONS.load(component.name).Config.model_fields
+    return {name: v for name, v in component.config.items() if not fields[name].exclude}

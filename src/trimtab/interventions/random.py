@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
+from pydantic import Field, field_serializer
 
 from trimtab.core.errors import ConfigError
 from trimtab.core.keys import derive_seed
 from trimtab.core.lazy import lazy
 from trimtab.core.spec import Component
 from trimtab.interventions._additive import AdditiveConfig, doses, layer_of, vector_at
-from trimtab.interventions.base import INTERVENTIONS, Fitted, Intervention
+from trimtab.interventions.base import INTERVENTIONS, Fitted, Intervention, determining
 
 if TYPE_CHECKING:
     import torch
@@ -34,6 +34,12 @@ class _Config(AdditiveConfig):
 
     like: Component
     draw: int = Field(default=0, ge=0)
+
+    @field_serializer("like")
+    def _without_paths(self, like: Component) -> dict[str, Any]:
+        """Write ``like`` as keys see it; what it is fitted by stands in the artifact's key."""
+        kept = like.model_copy(update={"config": determining(like)})
+        return kept.model_dump(mode="json", exclude_defaults=True)
 
 
 class Random(Intervention[_Config]):

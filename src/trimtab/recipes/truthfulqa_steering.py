@@ -78,8 +78,9 @@ class _Config(RecipeConfig):
         bank: Several vectors in the place of one.
         controls: Prompt and random directions.
         conditions: Further interventions by the name of their condition, e.g. ``dac: {name: dac}``.
-            Each is measured wherever it can act: one that only steers texts has no options. The
-            controls that one of them asks for are added, unless they are planned already.
+            Each is measured wherever it can act: one that only steers texts has no options. One
+            that must name a block and names none acts at that of ``steering``. The controls that
+            one of them asks for are added, unless they are planned already.
         sampling: How free answers are drawn; null is the task's protocol, greedy.
         num_samples: Free answers per question.
         judges: What scores free answers.
@@ -202,13 +203,16 @@ class TruthfulQASteering(Recipe[_Config]):
                     "draw": draw,
                 }
                 add(f"random {strength:+g} #{draw + 1}", "control", drawn, **where)
-        for label, component in self.config.conditions.items():
-            if output in INTERVENTIONS.load(component.name).OUTPUTS:
-                acting = INTERVENTIONS.build(component.name, component.config).config
-                add(label, _role(acting), component, **_coordinates(label, acting, steering))
-        for label, component in self.config.conditions.items():
-            if output in INTERVENTIONS.load(component.name).OUTPUTS:
-                self._add_controls(add, planned, label, component)
+        further = {
+            label: _at(layer, component)
+            for label, component in self.config.conditions.items()
+            if output in INTERVENTIONS.load(component.name).OUTPUTS
+        }
+        for label, component in further.items():
+            acting = INTERVENTIONS.build(component.name, component.config).config
+            add(label, _role(acting), component, **_coordinates(label, acting, steering))
+        for label, component in further.items():
+            self._add_controls(add, planned, label, component)
 
     def _add_controls(
         self,
@@ -251,6 +255,14 @@ class TruthfulQASteering(Recipe[_Config]):
                     add(f"bank of {size} {strength:+g} #{k + 1}", "treatment", drawn, **where)
 
 
+def _at(layer: int | str, component: Component) -> Component:
+    """Return ``component`` at ``layer``, if it must name a block and names none."""
+    field = INTERVENTIONS.load(component.name).Config.model_fields.get("layer")
+    if field is None or not field.is_required() or "layer" in component.config:
+        return component
+    return Component(name=component.name, config={**component.config, "layer": layer})
+
+
 def _role(config: Spec) -> Role:
     """Return what a further condition is there for: strength 0 and random draws are controls."""
     if getattr(config, "strength", None) == 0:
@@ -259,14 +271,19 @@ def _role(config: Spec) -> Role:
 
 
 def _coordinates(label: str, config: Spec, steering: Steering) -> dict[str, Any]:
-    """Return where a further condition stands: its strength, unit and layer, if it has them."""
+    """Return where a further condition stands: its strength, unit and layer, if it has them.
+
+    Conditions whose names differ only in a strength at their end are one series, a line in figures.
+    """
     names = {"strength": "dose", "unit": "unit", "layer": "layer", "draw": "draw"}
     found = {place: getattr(config, name, None) for name, place in names.items()}
     if found["unit"] != steering.unit or found["layer"] == "auto":
         # the random directions are controls of equal length in one unit only, and two automatic
         # choices need not choose the same layer
         found["layer"] = None
-    return {"series": label, **{k: v for k, v in found.items() if v is not None}}
+    strength = found["dose"]
+    series = label if strength is None else label.removesuffix(f" {strength:+g}")
+    return {"series": series, **{k: v for k, v in found.items() if v is not None}}
 
 
 _OPTION_JUDGES: tuple[tuple[Component, tuple[Measure, ...]], ...] = (

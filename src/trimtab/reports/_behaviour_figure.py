@@ -42,9 +42,7 @@ def behaviour_figure(summary: dict[str, Any], out_dir: Path) -> list[Path]:
         for axes in panels:
             for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
                 handles.setdefault(name, handle)
-        figure.legend(
-            list(handles.values()), list(handles), loc="outside lower center", ncols=len(handles)
-        )
+        style.legend_below(figure, handles)
         (out_dir / "behaviours.csv").write_text(to_csv(points), encoding="utf-8", newline="\n")
         return [*style.save(figure, out_dir / "behaviours"), out_dir / "behaviours.csv"]
 
@@ -107,8 +105,7 @@ def _panel(axes: Axes, points: list[Point], names: list[str]) -> None:
     for index, (_, dose, group) in enumerate(looks):
         colour, marker, label = style.CONTROL, "X", "random vector"
         if group == "treatment":
-            k = treated.index(dose)
-            colour, marker = style.SERIES[k % len(style.SERIES)], style.MARKERS[k % 5]
+            colour, marker = style.series_look(treated.index(dose))
             label = f"strength {dose:+g}".replace("-", MINUS)
         shift = (index - (len(looks) - 1) / 2) * 0.6 / len(looks)
         for point in (p for p in points if (p.group, p.dose or 0.0) == (group, dose)):

@@ -61,4 +61,4 @@ def label(metric: Mapping[str, Any]) -> str:
     name = str(metric["id"]).replace("truth_info", "truth·info")
     if metric["kind"] != "number":
         return f"{name} %"
-    return f"{name} ({metric['unit']})" if metric["unit"] else name
+    return f"{name} ({metric['unit']})" if metric["unit"] not in (None, "", name) else name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from trimtab.reports._format import DASH, label, number, with_interval
@@ -18,6 +19,7 @@ def truth_tables(summary: dict[str, Any]) -> list[Table]:
     An intervention that silences the model is truthful: the three belong side by side.
     """
     found = []
+    checked = {check["judge"] for check in summary["judge_checks"]}
     for name, block in summary["measures"].items():
         by_id = {metric["id"]: metric for metric in block["metrics"]}
         for both in (m for m in block["metrics"] if m["name"] == TRUTH_INFO):
@@ -27,6 +29,13 @@ def truth_tables(summary: dict[str, Any]) -> list[Table]:
             table = _beside_baseline(
                 summary, name, [*parts, both], f"{name}_truth{suffix}", title + suffix
             )
+            unknown = sorted({part["judge"] for part in parts} - checked)
+            if unknown:
+                said = (
+                    f" Nobody checked {' and '.join(unknown)} against people in this run "
+                    "(`trimtab judge-check`): what these rates are worth is not known."
+                )
+                table = replace(table, note=table.note + said)
             found.append(table)
     return found
 
@@ -119,6 +128,7 @@ def check_table(summary: dict[str, Any]) -> Table | None:
                 check["judge"],
                 check["metric"],
                 f"{check['judged']}/{check['n']}",
+                str(check["labels_total"]),
                 *figures,
                 number(length, percent=False),
                 check["verdict"],
@@ -126,9 +136,10 @@ def check_table(summary: dict[str, Any]) -> Table | None:
         )
     if not rows:
         return None
-    columns = ("judge", "metric", "judged", "sensitivity %", "specificity %", "kappa")
+    columns = ("judge", "metric", "judged", "of labels", "sensitivity %", "specificity %", "kappa")
     note = (
-        "Against human labels. Sensitivity: yes where people say yes; specificity: no where they "
+        "Against human labels; where fewer were asked for than there are, a random draw of them. "
+        "Sensitivity: yes where people say yes; specificity: no where they "
         "say no. Length: the chance that of two answers with the same label, one accepted and one "
         "not, the longer is the accepted one; 0.5 is no bias."
     )

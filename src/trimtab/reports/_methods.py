@@ -54,10 +54,11 @@ def protocol_table(run: RunSource, summary: dict[str, Any]) -> Table:
     for name, block in summary["measures"].items():
         cells = [c for c in run.plan.cells if c.measure == block["measure"]]
         sampling = cells[0].sampling
+        drawn = "elsewhere, it is not known how"
+        if cells[0].output == "options":
+            drawn = "options scored, nothing drawn"
         if sampling is not None:
             drawn = f"temperature {sampling.temperature:g}, at most {sampling.max_tokens} tokens"
-        else:
-            drawn = "elsewhere" if cells[0].output == "text" else "options scored, nothing drawn"
         seeds = sorted({cell.seed for cell in cells})
         rows.append(
             (
@@ -128,8 +129,11 @@ def condition_list(run: RunSource, summary: dict[str, Any]) -> Table:
 _UNITS = ("raw", "unit", "relative")
 
 
-def artifact_table(run: RunSource) -> Table:
-    """Return how far each fitted vector can be trusted, by layer; of one from a file, its norms."""
+def artifact_table(run: RunSource) -> Table | None:
+    """Return how far each fitted vector can be trusted, by layer; of one from a file, its norms.
+
+    None for a run without vectors.
+    """
     rows, names = [], artifact_names(run)
     for artifact in run.plan.artifacts:
         info = run.artifact_info(artifact.key) or {}
@@ -147,6 +151,8 @@ def artifact_table(run: RunSource) -> Table:
                     *("" if x is None else f"{x:.2f}" for x in figures),
                 )
             )
+    if not rows:
+        return None
     columns = ("vector", "pairs", "questions", "norm", "residual norm", "mean cosine")
     trusts = ("halves, measured", "halves, predicted", "to the population")
     note = (

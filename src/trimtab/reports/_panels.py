@@ -63,15 +63,20 @@ def strength_panels(summary: dict[str, Any]) -> list[list[str]]:
 
 
 def strength_points(summary: dict[str, Any]) -> list[Point]:
-    """Return every condition's value in every panel; empty if no treatment has a dose."""
+    """Return every condition's value in every panel; empty if no treatment has a dose.
+
+    One axis has one unit: conditions whose strength is in another are left out.
+    """
     if not any(_dose(c) is not None for c in summary["conditions"] if c["group"] == "treatment"):
         return []
-    points = []
+    points, unit = [], strength_unit(summary)
     for row in _chosen(summary):
         for title, measure, metric, key in row:
             for condition in summary["conditions"]:
                 found = _value(summary, measure, metric, key, condition)
                 if found is None or condition["group"] in ("pooled", "vector"):
+                    continue
+                if _dose(condition) and _unit(condition) != unit:
                     continue
                 factor, n = (1.0 if key else scale(metric)), found[2]
                 points.append(_point(title, condition, _dose(condition), found, factor, n))
@@ -79,9 +84,9 @@ def strength_points(summary: dict[str, Any]) -> list[Point]:
 
 
 def strength_unit(summary: dict[str, Any]) -> str:
-    """Return the unit of all doses (raw, unit, relative); empty if they have several or none."""
-    units = {str(c["coordinates"].get("unit", "")) for c in summary["conditions"] if _dose(c)}
-    return units.pop() if len(units) == 1 else ""
+    """Return the unit of most doses (raw, unit, relative); empty if they say none."""
+    units = [_unit(c) for c in summary["conditions"] if _dose(c)]
+    return max(units, key=units.count, default="")
 
 
 def tradeoff_points(summary: dict[str, Any]) -> tuple[str, str, list[Point]] | None:
@@ -194,3 +199,7 @@ def _series(condition: dict[str, Any]) -> str:
 def _dose(condition: dict[str, Any]) -> float | None:
     dose = condition["coordinates"].get("dose")
     return float(dose) if isinstance(dose, int | float) else None
+
+
+def _unit(condition: dict[str, Any]) -> str:
+    return str(condition["coordinates"].get("unit", ""))

@@ -6,7 +6,7 @@ import itertools
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trimtab.reports._format import MINUS
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.text import Annotation
 
 _MAX_TICKS = 7
+# Inches of a legend's symbol with its gaps, and of a character beside it.
+_HANDLE, _CHARACTER = 0.65, 0.075
 # Share of a label that may lie on something else.
 _CROWDED = 0.35
 INK, MUTED, GRID, PAPER = "#1b1f24", "#626a73", "#e3e6e9", "#ffffff"
@@ -87,6 +89,19 @@ def canvas(width: float, height: float) -> Iterator[Figure]:
         figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
         yield figure
+
+
+def series_look(index: int) -> tuple[str, str]:
+    """Return colour and marker of a line; no two of the first 25 have both in common."""
+    shift = index // len(SERIES)
+    return SERIES[index % len(SERIES)], MARKERS[(index + shift) % len(MARKERS)]
+
+
+def legend_below(figure: Figure, handles: dict[str, Any]) -> None:
+    """Put a legend of (name, handle) below everything, in as many columns as are sure to fit."""
+    wide = _HANDLE + _CHARACTER * max(map(len, handles), default=1)
+    columns = min(len(handles), max(1, int(figure.get_figwidth() / wide)))
+    figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=columns)
 
 
 def save(figure: Figure, path: Path) -> list[Path]:

@@ -72,12 +72,7 @@ def _legend(figure: Figure) -> None:
     for axes in figure.axes:
         for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
             handles.setdefault(name, handle)
-    figure.legend(
-        list(handles.values()),
-        list(handles),
-        loc="outside lower center",
-        ncols=min(len(handles), 6),
-    )
+    style.legend_below(figure, handles)
 
 
 def _strength_panel(axes: Axes, points: list[Point], series: list[str]) -> None:
@@ -89,22 +84,33 @@ def _strength_panel(axes: Axes, points: list[Point], series: list[str]) -> None:
         elif point.group == "prompt":
             axes.axhline(point.y, color=style.PROMPT, lw=1.6, ls=(0, (5, 3)), label=point.condition)
     zero = [p for p in points if p.group == "zero" and p.x is not None]
-    for index, name in enumerate(series):
-        own = [p for p in points if p.group == "treatment" and p.series == name]
-        through = [p for p in zero if p.series == name or p.series not in series]
-        _line(axes, sorted(own + through, key=lambda p: p.x or 0.0), name, index)
+    lines = {
+        name: sorted(
+            [p for p in points if p.group == "treatment" and p.x is not None and p.series == name]
+            + [p for p in zero if p.series == name or p.series not in series],
+            key=lambda p: p.x or 0.0,
+        )
+        for name in series
+    }
+    reach = max((abs(p.x or 0.0) for drawn in lines.values() for p in drawn), default=0.0)
+    # beside each other where several share a strength; the longest line in its place
+    for rank, name in enumerate(sorted(series, key=lambda name: -len(lines[name]))):
+        if not lines[name]:
+            continue  # it has no strength
+        side = (rank + 1) // 2 * (1 if rank % 2 else -1)
+        _line(axes, lines[name], name, series.index(name), side * 0.035 * reach)
     _controls(axes, [p for p in points if p.group in ("random", "control") and p.x is not None])
     style.dose_ticks(axes, sorted({p.dose for p in points if p.dose is not None}))
     axes.margins(y=0.12)
 
 
-def _line(axes: Axes, points: list[Point], name: str, index: int) -> None:
-    colour = style.SERIES[index % len(style.SERIES)]
-    marker = style.MARKERS[index % len(style.MARKERS)]
-    drawn = [p for p in points if p.x is not None]
-    x, y = [p.x for p in drawn if p.x is not None], [p.y for p in drawn]
-    low = [p.y if p.low is None else p.low for p in drawn]
-    high = [p.y if p.high is None else p.high for p in drawn]
+def _line(axes: Axes, points: list[Point], name: str, index: int, offset: float) -> None:
+    colour, marker = style.series_look(index)
+    x, y = [(p.x or 0.0) + offset for p in points], [p.y for p in points]
+    if len(points) == 1:
+        _bar(axes, x[0], points[0], colour)
+    low = [p.y if p.low is None else p.low for p in points]
+    high = [p.y if p.high is None else p.high for p in points]
     axes.fill_between(x, low, high, color=colour, alpha=0.18, lw=0)
     axes.plot(x, y, color=colour, marker=marker, ms=5, lw=1.8, mec="white", mew=0.8, label=name)
 
@@ -165,9 +171,7 @@ def tradeoff_figure(summary: dict[str, Any], out_dir: Path) -> list[Path]:
 def _look(point: Point, series: list[str]) -> tuple[str, str, str]:
     """Return a point's colour, marker and name in the legend."""
     if point.group == "treatment":
-        index = series.index(point.series)
-        marker = style.MARKERS[index % len(style.MARKERS)]
-        return style.SERIES[index % len(style.SERIES)], marker, point.series
+        return *style.series_look(series.index(point.series)), point.series
     if point.group == "prompt":
         return style.PROMPT, "P", point.condition
     if point.group in ("random", "control"):

@@ -86,7 +86,7 @@ def write_report(
     ]
     methods = [
         condition_list(run, summary),
-        artifact_table(run),
+        *filter(None, [artifact_table(run)]),
         *([reranker_table(summary)] if summary["rerankers"] else []),
         *filter(
             None, [bank_table(run), layer_table(run), strength_table(summary), gate_table(summary)]

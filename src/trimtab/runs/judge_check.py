@@ -39,11 +39,13 @@ class Labelled:
         answers: The answers, each with a sample of its own.
         labels: 1 for yes and 0 for no, in their order.
         metric: What the labels are about.
+        total: Labels in the file, of which these may be a draw.
     """
 
     answers: list[Answer]
     labels: list[int]
     metric: str
+    total: int
 
 
 def read_labels(
@@ -66,8 +68,9 @@ def read_labels(
         DataError: The file is missing or malformed, or one label only occurs.
     """
     rows = read_jsonl(path)
-    if limit is not None and limit < len(rows):
-        chosen = random.Random(derive_seed("judge-check", seed)).sample(range(len(rows)), limit)
+    total = len(rows)
+    if limit is not None and limit < total:
+        chosen = random.Random(derive_seed("judge-check", seed)).sample(range(total), limit)
         rows = [rows[i] for i in sorted(chosen)]
     known = references(questions)
     answers, labels, about = [], [], set()
@@ -85,7 +88,7 @@ def read_labels(
         raise DataError(f"{path}: all {len(labels)} labels are the same; a check needs both.")
     if metric is None and len(about) > 1:
         raise DataError(f"{path} holds labels of {' and '.join(sorted(about))}; give --metric.")
-    return Labelled(answers, labels, metric or next(iter(about), "truth"))
+    return Labelled(answers, labels, metric or next(iter(about), "truth"), total)
 
 
 def _published(row: Mapping[str, Any], where: str) -> tuple[str, dict[str, Any]]:
@@ -111,7 +114,12 @@ def _label(value: Any, where: str) -> int:
 
 def create_check(dir: Path, path: Path, labelled: Labelled) -> Run:
     """Make the run of a check, or find it again; the same file and limit give the same run."""
-    config = {"labels": path.name, "sha256": file_sha256(path), "metric": labelled.metric}
+    config = {
+        "labels": path.name,
+        "sha256": file_sha256(path),
+        "labels_total": labelled.total,
+        "metric": labelled.metric,
+    }
     name = f"labels-{labelled.metric}"
     run = create_run(dir, name, {CONDITION: labelled.answers}, CONDITION, config)
     ids = [answer.sample.id for answer in labelled.answers]
@@ -138,7 +146,12 @@ def evaluate(run: Run, judges: Sequence[JudgePlan], metric: str, seed: int) -> l
             )
             for id in samples
         ]
-        about = {"labels": run.config["labels"], "labels_sha256": run.config["sha256"]}
+        about = {
+            "labels": run.config["labels"],
+            "labels_sha256": run.config["sha256"],
+            "labels_total": run.config["labels_total"],
+            "seed": seed,
+        }
         result = {"judge": judge.key, "metric": metric, **about, **measure(rows, seed)}
         found.append(result)
     write_json(run.dir / JUDGE_CHECK, found)

@@ -62,7 +62,7 @@ def plan_judges(
         fit = _plan_fit(component, judge, hashed, learns_from, seed)
     determines = {
         "judge": [component.name, judge.VERSION],
-        "config": judge.config,
+        "config": judge.config if hashed is None else _without_model(judge.config),
         "fingerprint": judge.fingerprint,
         "model": hashed,
         "measures": measures,
@@ -82,6 +82,18 @@ def plan_judges(
         members=tuple(plan.key for plan in members),
     )
     return [*members, plan]
+
+
+def _without_model(config: Spec) -> Spec:
+    """Return ``config`` as if it named no model: what the name stands for is hashed in its place.
+
+    So a judge has one key whether its model is named or is the subject, and a check of it against
+    people counts for both.
+    """
+    field = type(config).model_fields.get("model")
+    if field is None:
+        return config
+    return config.model_copy(update={"model": field.get_default(call_default_factory=True)})
 
 
 def _judge_model(

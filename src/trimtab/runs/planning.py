@@ -27,7 +27,7 @@ from trimtab.core.spec import (
 )
 from trimtab.core.types import ContrastPair, Rendering, Sample, SamplingParams
 from trimtab.interventions._gated import GatedConfig
-from trimtab.interventions.base import INTERVENTIONS, Intervention, NamesBlocks
+from trimtab.interventions.base import INTERVENTIONS, Intervention, NamesBlocks, determining
 from trimtab.models.load import ResolvedModel, resolve
 from trimtab.runs.judging import LearnsFrom, plan_judges
 from trimtab.tasks.base import TASKS, Task
@@ -223,7 +223,7 @@ class Planner:
             "engine": ENGINE_VERSION,
             "model": self.resolved.identity,
             "dtype": self.resolved.spec.dtype,
-            "fit": [component.name, fitting.VERSION, _hashed(fitting.config, component)],
+            "fit": [component.name, fitting.VERSION, determining(component)],
             "rendering": task.rendering,
             "pairs": pairs_key,
             "seed": self.seed,
@@ -289,12 +289,6 @@ class Planner:
         key = content_key(pairs)
         self._pairs[key] = pairs
         return key
-
-
-def _hashed(config: Spec, component: Component) -> dict[str, Any]:
-    """Return a component's settings without those that are no part of a key, such as a path."""
-    fields = type(config).model_fields
-    return {name: v for name, v in component.config.items() if not fields[name].exclude}
 
 
 def _refuse_doubles(what: str, names: Sequence[str]) -> None:

@@ -113,6 +113,7 @@ def test_further_conditions_are_measured_wherever_they_can_act(make_plan) -> Non
         "elsewhere: {name: caa, layer: 3, strength: 0.5, read: last}, "
         "raw: {name: caa, layer: 3, strength: 1, unit: raw}, "
         "chosen: {name: caa, layer: auto, strength: 0.5}, "
+        "pca +0.5: {name: caa, strength: 0.5, estimator: pca}, "
         "nothing: {name: caa, layer: 3, strength: 0}}"
     )
     plan = make_plan(conditions)
@@ -127,6 +128,9 @@ def test_further_conditions_are_measured_wherever_they_can_act(make_plan) -> Non
     }
     assert "layer" not in options["raw"].coordinates, "its random control has another length"
     assert "layer" not in options["chosen"].coordinates, "its random control may be elsewhere"
+    assert options["pca +0.5"].coordinates["layer"] == 15, "that of steering"
+    assert options["pca +0.5"].coordinates["series"] == "pca", "the strength is no part of a series"
+    assert options["pca +0.5"].intervention.config["layer"] == 15
     assert options["nothing"].role == "zero"
     assert {c.key for c in make_plan().cells} <= {c.key for c in plan.cells}
 

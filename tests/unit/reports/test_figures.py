@@ -2,6 +2,7 @@
 
 import csv
 
+from trimtab.reports import _style as style
 from trimtab.reports._panels import strength_points, tradeoff_points
 from trimtab.reports.figures import write_figures
 from trimtab.reports.summary import summarise
@@ -51,3 +52,24 @@ def test_labels_with_dollars_are_no_formulas(build, tmp_path):
     write_figures(summarise(run), tmp_path)
     for name in ("strength.svg", "tradeoff.svg"):
         assert "caa $x^$ &lt;b&gt;, layer 15" in (tmp_path / name).read_text()
+
+
+def test_one_axis_of_strengths_has_one_unit(build):
+    run = build(measures=("generation", "options"))
+    cells = tuple(
+        c.model_copy(update={"coordinates": {"series": "iti", "dose": 5.0}})
+        if c.condition == "caa +0.6"
+        else c
+        for c in run.plan.cells
+    )
+    run.plan = run.plan.model_copy(update={"cells": cells})
+    summary = summarise(run)
+    assert {p.condition for p in tradeoff_points(summary)[2]} >= {"caa +0.6", "random +0.6 #1"}
+    shown = {p.condition for p in strength_points(summary)}
+    assert "caa +0.6" not in shown and "random +0.6 #1" in shown
+
+
+def test_many_lines_look_different_and_none_like_a_control():
+    looks = [style.series_look(index) for index in range(25)]
+    assert len(set(looks)) == 25
+    assert not {colour for colour, _ in looks} & {style.BASELINE, style.PROMPT, style.CONTROL}

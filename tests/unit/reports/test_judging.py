@@ -14,6 +14,7 @@ CHECK = {
     "labels": "labels.jsonl",
     "n": 300,
     "judged": 298,
+    "labels_total": 22434,
     "sensitivity": {"value": 0.9, "interval": [0.86, 0.94]},
     "specificity": {"value": 0.8, "interval": [0.75, 0.85]},
     "error": {"value": -0.05, "interval": [-0.09, -0.01]},
@@ -145,6 +146,7 @@ def test_every_table_is_written_and_rectangular(two_judges, tmp_path) -> None:
     assert {f"{name}.csv" for name in wanted} <= names
     assert any(name.startswith("generation_truth") for name in names)
     (truth, *_) = tables.truth_tables(written.summary)
+    assert "Nobody checked rubric-2222 against people" in truth.note
     assert [c for c in truth.columns if c.endswith("%")] == [
         "truth@rubric-1111 %", "info %", "truth·info@rubric-1111 %"
     ]  # fmt: skip

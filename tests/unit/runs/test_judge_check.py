@@ -88,10 +88,11 @@ def test_a_limit_draws_the_same_rows_again_and_labels_stay_out_of_the_samples(tm
     path.write_text("\n".join(map(json.dumps, lines)))
     found = read_labels(path, None, None, 20, 3)
     assert read_labels(path, None, None, 20, 3) == found and len(found.labels) == 20
+    assert found.total == 50
     run = create_check(tmp_path / "check", path, found)
     (cell,) = run.plan.cells
     assert all("label" not in s.metadata for s in run.samples(cell.samples).values())
-    assert evaluate(run, [], "truth", 0) == []
+    assert evaluate(run, [], "truth", 0) == [] and run.config["labels_total"] == 50
 
 
 def test_one_label_alone_and_odd_labels_are_refused(tmp_path) -> None:

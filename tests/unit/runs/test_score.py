@@ -16,6 +16,7 @@ from faulty_api import INPUT, OUTPUT, faulty_api
 from trimtab.cli.progress import make_progress
 from trimtab.core.errors import JudgeError
 from trimtab.core.spec import Component, ModelSpec
+from trimtab.models.load import resolve
 from trimtab.models.tiny import save_tiny
 from trimtab.runs import gates, load
 from trimtab.runs.engines import EnginePool
@@ -120,6 +121,21 @@ def test_a_price_is_no_part_of_the_key_of_a_judge_or_its_panel() -> None:
 
     assert keys("free") == keys({"input": 1.0, "output": 2.0})
     assert len(set(keys("free"))) == 3
+
+
+def test_a_judge_has_one_key_whether_its_model_is_named_or_the_subject(judge_model) -> None:
+    named = {"rubric": "truth", "model": str(judge_model)}
+    spec = resolve(ModelSpec(id=str(judge_model)))
+    subject, other = (spec.spec, spec.identity), (spec.spec, "another")
+
+    def key(config: dict, given: tuple[ModelSpec, str]) -> str:
+        (plan,) = plan_judges(Component(name="rubric", config=config), given)
+        return plan.key
+
+    assert key(named, other) == key({"rubric": "truth"}, subject)
+    assert key(named, other) == key({"rubric": "truth", "model": "subject"}, subject)
+    assert key({"rubric": "truth"}, other) != key({"rubric": "truth"}, subject)
+    assert key({"rubric": "info"}, subject) != key({"rubric": "truth"}, subject)
 
 
 def test_a_panel_votes_when_its_members_have(judge_model, tmp_path) -> None:

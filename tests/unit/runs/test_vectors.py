@@ -49,19 +49,24 @@ def run(tmp_path: Path) -> Run:
     return Run.create(tmp_path / "run", {}, planned.plan, planned.samples, planned.pairs)
 
 
-def test_a_vector_file_may_move_and_its_content_may_not_change(tmp_path: Path) -> None:
+@pytest.mark.parametrize("control", [False, True])
+def test_a_vector_file_may_move_and_its_content_may_not_change(tmp_path: Path, control) -> None:
     model = save_tiny(tmp_path / "model", "llama")
 
     def keys(path: Path, value: float) -> tuple[str, str | None]:
         made = checked({1: torch.full((32,), value)}, {"num_layers": 4}, "test")
         export(made, "native", path)
         planner = Planner("test", "test", ModelSpec(id=str(model), device="cpu"), fit_on=TASK)
+        acting = Component(name="vector", config={"file": str(path), "strength": 1})
+        if control:
+            like = {"layer": 1, "strength": 1, "like": acting.model_dump()}
+            acting = Component(name="random", config=like)
         cell = planner.add_cell(
             condition="from a file",
-            role="treatment",
+            role="control" if control else "treatment",
             task=TASK,
             split="test",
-            intervention=Component(name="vector", config={"file": str(path), "strength": 1}),
+            intervention=acting,
         )
         return cell.key, cell.artifact
 
