@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from trimtab.cli.phases import wide_console
+from trimtab.cli.phases import spending, wide_console
 from trimtab.core.errors import ConfigError, did_you_mean
 from trimtab.core.folder import Folder, extension_dirs
 from trimtab.interventions.base import INTERVENTIONS
@@ -25,7 +25,7 @@ from trimtab.models.load import guess_device
 from trimtab.models.memory import USUAL_ROWS, USUAL_TOKENS, ModelCard, estimate_bytes
 from trimtab.recipes.base import RECIPES
 from trimtab.runs import gates
-from trimtab.runs.score import SPEND, cells_of, ledger_of, owed
+from trimtab.runs.score import cells_of, owed
 from trimtab.runs.store import Run
 from trimtab.tasks.base import TASKS
 
@@ -53,11 +53,8 @@ def status(run_dir: Path) -> None:
         table.add_row(f"score {judge.key}", str(done), str(owed(run, judge)))
     console = Console()
     console.print(table)
-    if (run.dir / SPEND).is_file():
-        ledger = ledger_of(run)
-        cap = ledger.cap()
-        of = "no cap of the whole run" if cap is None else f"the cap is {cap:.4f}"
-        console.print(f"spent on APIs: {ledger.spent():.4f} dollars ({of})", highlight=False)
+    for line in spending(run):
+        console.print(line, highlight=False)
     for gate in gates.read(run):
         line = f"{gate.status}: {gate.name}: {gate.detail}"
         console.print(line, highlight=False, markup=False)
