@@ -70,9 +70,7 @@ def _cells_table(planned: PlannedRun) -> Table:
 def _estimates(planned: PlannedRun) -> list[str]:
     model, plan = planned.model, planned.plan
     spec = model.spec
-    memory = estimate_bytes(
-        model.card, spec.dtype, USUAL_ROWS, USUAL_TOKENS, spec.quantization
-    )
+    memory = estimate_bytes(model.card, spec.dtype, USUAL_ROWS, USUAL_TOKENS, spec.quantization)
     tokens = sum(_rows(planned, cell) * _tokens_per_row(planned, cell) for cell in plan.cells)
     pairs = sum(2 * len(p) for p in planned.pairs.values())
     flops = 2 * model.card.num_parameters * tokens

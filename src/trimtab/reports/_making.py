@@ -60,10 +60,10 @@ def spending_table(accounts: Sequence[SpendLike]) -> Table:
         rows.append(("all", *counted, *(f"{n:.4f}" for n in dollars), DASH))
     columns = ("judge", "requests", "replies", "dollars", "of them unsure", "cap")
     note = (
-        "Dollars: what the provider said it cost, else what its token counts cost. Unsure: requests "
-        "that may have been billed and brought neither (no reply, a malformed one, a process that "
-        "was killed); their worst case is counted. A reply that was paid for is kept, and never "
-        "asked for again."
+        "Dollars: what the provider said it cost, else what its token counts cost. Unsure: of "
+        "requests that may have been billed and brought neither (no reply, a malformed one, a "
+        "process that was killed); their worst case is counted. A reply that was paid for is kept, "
+        "and never asked for again."
     )
     return Table("spending", "Spent on APIs", columns, tuple(rows), note)
 

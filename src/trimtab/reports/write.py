@@ -18,6 +18,7 @@ from trimtab.reports._judge_tables import (
     verbosity_tables,
 )
 from trimtab.reports._learned import learned_table
+from trimtab.reports._making import speed_table, spending_table, stage_table
 from trimtab.reports._methods import (
     artifact_table,
     bank_table,
@@ -31,7 +32,6 @@ from trimtab.reports._rerankers import reranker_table
 from trimtab.reports._rows import read_blocks
 from trimtab.reports._selection_tables import selection_tables, selector_table
 from trimtab.reports._source import GateLike, LoadLike, RunSource, SpendLike, StageLike
-from trimtab.reports._making import speed_table, spending_table, stage_table
 from trimtab.reports.figures import write_figures
 from trimtab.reports.html import render_html
 from trimtab.reports.markdown import render_markdown

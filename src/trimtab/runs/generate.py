@@ -98,7 +98,7 @@ def _require_fitted(run: Run, cells: Iterable[Cell]) -> None:
     if missing:
         raise StoreError(
             f"{missing} of {len(needed)} artifacts that the owed rows need are not fitted.",
-            hint=f"Run `trimtab fit {run.dir}` first, or `trimtab resume {run.dir}` for all phases.",
+            hint=f"Run `trimtab fit {run.dir}` first, or `trimtab resume {run.dir}` for all.",
         )
 
 

@@ -42,7 +42,7 @@ class Stage:
 
 
 def note_phase(folder: Path, phase: str) -> None:
-    """Write into the manifest of the attempt in ``folder`` that it had something to do in ``phase``.
+    """Write into the manifest in ``folder`` that its attempt had something to do in ``phase``.
 
     Nothing happens where there is no manifest. Raises StoreError if it can't be read or written.
     """
