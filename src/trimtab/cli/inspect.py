@@ -81,8 +81,8 @@ def list_members(what: str) -> None:
 def _fill_with_models(table: Table) -> None:
     """Add the presets and the bundled models, with the block to steer and the memory it takes."""
     table.caption = (
-        "dtype auto: float32 on a CPU, bfloat16 on an accelerator; block: steered where a file names "
-        f"none; float32, bfloat16: GiB of weights and of a cache of {USUAL_ROWS} rows of "
+        "dtype auto: float32 on a CPU, bfloat16 on an accelerator; block: steered where none is "
+        f"named; float32, bfloat16: GiB of weights and of a cache of {USUAL_ROWS} rows of "
         f"{USUAL_TOKENS} tokens. Any hub id, folder or .gguf file works, too."
     )
     table.add_column("stands for", overflow="fold")
