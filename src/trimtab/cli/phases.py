@@ -130,7 +130,7 @@ def show_report(run: Run, speed: Sequence[str] = ()) -> None:
     if (bank := bank_table(run)) is not None:
         console.print(bank.to_rich())
     for line in changed:
-        console.print(f"note: {line}", highlight=False, markup=False)
+        console.print(f"note: {line}", highlight=False, markup=False, soft_wrap=True)
     for problem in run.problems():
         console.print(f"note: {problem}", highlight=False, markup=False)
     for gate in gates.read(run):

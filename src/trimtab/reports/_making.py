@@ -42,7 +42,7 @@ def speed_table(loads: Sequence[LoadLike]) -> Table:
 
 def spending_table(accounts: Sequence[SpendLike]) -> Table:
     """Return a row per judge that asked an API, and their sum."""
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             account.name,
             f"{account.requests:,}",
