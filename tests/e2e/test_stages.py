@@ -44,7 +44,7 @@ def test_jobs_in_any_order_of_interruption_give_what_one_go_gives(
     kills = [kill("fit", 3)]
     done = phase("fit")
     assert done.code == 0, done.err
-    for words in ("Vector bank", "for 0.9", "anti-st"):
+    for words in ("Vector bank", "for 0.9", "anti-st", "Reliability of the bank"):
         assert words in done.out, "what a bank is worth is printed as soon as it is fitted"
     again = phase("fit")
     assert again.code == 0 and "Vector bank" in again.out

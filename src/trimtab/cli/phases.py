@@ -17,7 +17,7 @@ from trimtab.core.errors import ConfigError, JudgeError, TrimtabError
 from trimtab.core.folder import add_extension
 from trimtab.core.spec import Component, JudgePlan, ModelSpec, Plan
 from trimtab.models import threads
-from trimtab.reports.write import bank_table, fit_tables, headline_tables, write_report
+from trimtab.reports.write import bank_tables, fit_tables, headline_tables, write_report
 from trimtab.runs import gates, load, manifest
 from trimtab.runs.attempts import Attempt, open_attempt, recorded_threads
 from trimtab.runs.judging import plan_judges
@@ -127,8 +127,8 @@ def show_report(run: Run, speed: Sequence[str] = ()) -> None:
     )
     for table in headline_tables(written.summary):
         console.print(table.to_rich())
-    if (bank := bank_table(run)) is not None:
-        console.print(bank.to_rich())
+    for table in bank_tables(run):
+        console.print(table.to_rich())
     for line in changed:
         console.print(f"note: {line}", highlight=False, markup=False, soft_wrap=True)
     for problem in run.problems():

@@ -23,6 +23,7 @@ from trimtab.reports._methods import (
     artifact_table,
     bank_table,
     condition_list,
+    curve_table,
     judge_table,
     layer_table,
     model_table,
@@ -38,7 +39,7 @@ from trimtab.reports.markdown import render_markdown
 from trimtab.reports.summary import summarise, to_json
 from trimtab.reports.tables import Table, all_tables, condition_table, damage_table, numbers_table
 
-__all__ = ["Written", "bank_table", "fit_tables", "headline_tables", "write_report"]
+__all__ = ["Written", "bank_tables", "fit_tables", "headline_tables", "write_report"]
 
 
 @dataclass(frozen=True)
@@ -93,9 +94,8 @@ def write_report(
         condition_list(run, summary),
         artifact_table(run),
         *([reranker_table(summary)] if summary["rerankers"] else []),
-        *filter(
-            None, [bank_table(run), layer_table(run), strength_table(summary), gate_table(summary)]
-        ),
+        *bank_tables(run),
+        *filter(None, [layer_table(run), strength_table(summary), gate_table(summary)]),
         protocol_table(run, summary),
         model_table(run),
         judge_table(run),
@@ -130,8 +130,13 @@ def _about_judging(summary: dict[str, Any]) -> list[Table]:
 def fit_tables(run: RunSource) -> list[Table]:
     """Return what is known of the fitted artifacts: vectors, banks, the choice of layers."""
     vectors = artifact_table(run)
-    found = (vectors if vectors.rows else None, bank_table(run), layer_table(run))
-    return [table for table in found if table is not None]
+    layers = layer_table(run)
+    return [*([vectors] if vectors.rows else []), *bank_tables(run), *([layers] if layers else [])]
+
+
+def bank_tables(run: RunSource) -> list[Table]:
+    """Return what banks of vectors are worth: by size, and against the law of reliability."""
+    return [table for table in (bank_table(run), curve_table(run)) if table is not None]
 
 
 def headline_tables(summary: dict[str, Any]) -> list[Table]:
