@@ -90,16 +90,7 @@ def write_report(
         *([learned_table(summary)] if learned else []),
         *_about_judging(summary),
     ]
-    methods = [
-        condition_list(run, summary),
-        artifact_table(run),
-        *([reranker_table(summary)] if summary["rerankers"] else []),
-        *bank_tables(run),
-        *filter(None, [layer_table(run), strength_table(summary), gate_table(summary)]),
-        protocol_table(run, summary),
-        model_table(run),
-        judge_table(run),
-    ]
+    methods = _methods(run, summary)
     closing = [
         *([spending_table(spending)] if spending else []),
         *([stage_table(stages)] if stages else []),
@@ -119,6 +110,19 @@ def write_report(
     html = _write(report / "index.html", page)
     files += [*figures, _write(report / "report.md", markdown), html]
     return Written(summary, html, tuple(files))
+
+
+def _methods(run: RunSource, summary: dict[str, Any]) -> list[Table]:
+    return [
+        condition_list(run, summary),
+        artifact_table(run),
+        *([reranker_table(summary)] if summary["rerankers"] else []),
+        *bank_tables(run),
+        *filter(None, [layer_table(run), strength_table(summary), gate_table(summary)]),
+        protocol_table(run, summary),
+        model_table(run),
+        judge_table(run),
+    ]
 
 
 def _about_judging(summary: dict[str, Any]) -> list[Table]:

@@ -238,10 +238,8 @@ def test_two_processes_share_a_cap_and_lose_no_score(tmp_path: Path) -> None:
     page = (run.dir / "report" / "report.md").read_text()
     told = page.partition("### Spent on APIs")[2].partition("###")[0]
     for account in ledger.accounts():
-        asked = (
-            f"| {account.name} | {account.requests} | {account.replies} | {account.dollars:.4f} "
-        )
-        assert asked in told and account.replies == 28
+        counted = f"| {account.name} | {account.requests} | 28 | {account.dollars:.4f} |"
+        assert counted in told
     assert f"| {ledger.spent():.4f} |" in told, "the sum of both judges"
 
 
