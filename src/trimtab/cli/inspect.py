@@ -90,7 +90,7 @@ def _fill_with_models(table: Table) -> None:
         table.add_column(column, justify="right", no_wrap=True)
     for name, preset in presets.table().items():
         about = (preset.model.id, preset.model.dtype)
-        table.add_row(f"{presets.PREFIX}{name}", *about, *_figures(name, preset.model_card(name)))
+        table.add_row(f"{presets.PREFIX}{name}", *about, *_figures(name, preset.card))
     for name, model in sorted(bundled.TABLE.items()):
         figures = _figures(name, model.card) if model.kind == "gguf" else ()
         package = f"{model.package}=={model.version}"

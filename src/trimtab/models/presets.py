@@ -14,18 +14,6 @@ PREFIX = "preset:"
 _FILE = Path(__file__).with_name("presets.yaml")
 
 
-class _Card(Spec):
-    """The numbers of a ``ModelCard``, as the file has them."""
-
-    num_parameters: int
-    num_layers: int
-    hidden_size: int
-    num_kv_heads: int
-    head_dim: int
-    vocab_size: int
-    tied: bool = True
-
-
 class Preset(Spec):
     """One entry of ``presets.yaml``.
 
@@ -33,17 +21,13 @@ class Preset(Spec):
         model: What the name stands for.
         layer: 0-based block that is steered where an experiment names none; None is half the depth.
         means: Parts of ids and paths, in lower case, that mean this model.
-        card: What decides its size.
+        card: Its numbers, for an estimate without its files.
     """
 
     model: ModelSpec
     layer: int | None = None
     means: tuple[str, ...]
-    card: _Card
-
-    def model_card(self, name: str) -> ModelCard:
-        """Return the card, for an estimate without the model's files."""
-        return ModelCard(**self.card.model_dump(), architecture=name)
+    card: ModelCard
 
 
 @cache

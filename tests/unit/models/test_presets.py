@@ -1,5 +1,7 @@
 """Presets against models of the same shape, and against the blocks that papers steer."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 import transformers
@@ -59,7 +61,7 @@ def test_the_numbers_are_those_of_a_model_of_the_published_shape(name):
         model = kind._from_config(config)
     count = sum(p.numel() for p in model.parameters())
     expected = card_from_config(config.to_dict(), name, count)
-    card = presets.table()[name].model_card(name)
+    card = presets.table()[name].card
     for number in ("num_parameters", "num_layers", "hidden_size", "num_kv_heads", "head_dim",
                    "vocab_size", "tied"):  # fmt: skip
         assert getattr(card, number) == getattr(expected, number), number
@@ -100,5 +102,5 @@ def test_a_preset_gives_way_to_keys_of_ones_own():
 
 def test_the_same_model_has_the_same_numbers_everywhere():
     for name, twin in (("gemma3-270m", "gemma-3-270m-it"), ("smollm2-135m-instruct",) * 2):
-        card = presets.table()[twin].model_card(bundled.TABLE[name].card.architecture)
-        assert card == bundled.TABLE[name].card
+        card, other = presets.table()[twin].card, bundled.TABLE[name].card
+        assert replace(card, architecture="") == replace(other, architecture="")
