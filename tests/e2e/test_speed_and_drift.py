@@ -71,8 +71,9 @@ def cells(out: str, row: str) -> list[str]:
     return [cell.strip() for cell in re.split("[│┃]", line)[2:-1]]
 
 
-@pytest.mark.slow
-def test_what_helps_a_model_that_overflows_in_float16(tiny_model: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def overflowing(tiny_model: Path, tmp_path: Path) -> Path:
+    """Return a model that is finite in float32 and not in float16."""
     from safetensors.torch import load_file, save_file
 
     folder = tmp_path / "large"
@@ -82,7 +83,12 @@ def test_what_helps_a_model_that_overflows_in_float16(tiny_model: Path, tmp_path
         if "layers.2.mlp" in name:
             weights[name] *= 300
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    argv = ["doctor", "nan", str(folder), "--limit", "2", "--max-tokens", "3"]
+    return folder
+
+
+@pytest.mark.slow
+def test_what_helps_a_model_that_overflows_in_float16(overflowing: Path, tmp_path: Path) -> None:
+    argv = ["doctor", "nan", str(overflowing), "--limit", "2", "--max-tokens", "3"]
     fine = trimtab(argv, tmp_path / "logs")
     assert fine.code == 0, fine.err
     assert cells(fine.out, "as asked: float32 on cpu")[0] == "4 of 4"
@@ -94,3 +100,27 @@ def test_what_helps_a_model_that_overflows_in_float16(tiny_model: Path, tmp_path
         assert finite == "0 of 4" and re.fullmatch(r"model\.layers\.2, position \d+", first)
     assert cells(bad.out, "│ float32") == cells(bad.out, "│ bfloat16") == ["4 of 4", ""]
     assert "finite with float32 (-o model.dtype=float32), or bfloat16" in bad.out
+
+
+@pytest.mark.slow
+def test_one_device_is_tried_for_a_model_that_is_spread(
+    config: Path, overflowing: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("accelerate", reason="accelerate is not installed")
+    parts = ("embed_tokens", "norm", "rotary_emb", *(f"layers.{i}" for i in range(4)))
+    spread = {f"model.{p}": "disk" if p in ("layers.1", "layers.3") else "cpu" for p in parts}
+    data = yaml.safe_load(config.read_text())
+    data["model"] = {
+        "id": str(overflowing),
+        "device": "cpu",
+        "device_map": {**spread, "lm_head": "cpu"},
+        "offload_folder": str(tmp_path / "offload"),
+    }
+    config.write_text(yaml.safe_dump(data))
+    argv = ["doctor", "nan", str(config), "--dtype", "float16", "--limit", "1", "--max-tokens", "2"]
+    done = trimtab(argv, tmp_path / "logs")
+    assert done.code == 0, done.err
+    for row in ("as asked: float16 on devices by", "one device"):
+        finite, first = cells(done.out, row)
+        assert finite == "0 of 2" and first.startswith("model.layers.2, position")
+    assert cells(done.out, "│ float32") == ["2 of 2", ""]

@@ -14,16 +14,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from trimtab.cli.phases import spending, wide_console
 from trimtab.core.errors import ConfigError, did_you_mean
 from trimtab.core.folder import Folder, extension_dirs
 from trimtab.interventions.base import INTERVENTIONS
 from trimtab.judges.base import JUDGES
-from trimtab.models import bundled, threads
+from trimtab.models import bundled, presets, threads
 from trimtab.models.cache import cache_dir
 from trimtab.models.load import guess_device
+from trimtab.models.memory import USUAL_ROWS, USUAL_TOKENS, ModelCard, estimate_bytes
 from trimtab.recipes.base import RECIPES
 from trimtab.runs import gates
-from trimtab.runs.score import SPEND, cells_of, ledger_of, owed
+from trimtab.runs.score import cells_of, owed
 from trimtab.runs.store import Run
 from trimtab.tasks.base import TASKS
 
@@ -51,11 +53,8 @@ def status(run_dir: Path) -> None:
         table.add_row(f"score {judge.key}", str(done), str(owed(run, judge)))
     console = Console()
     console.print(table)
-    if (run.dir / SPEND).is_file():
-        ledger = ledger_of(run)
-        cap = ledger.cap()
-        of = "no cap of the whole run" if cap is None else f"the cap is {cap:.4f}"
-        console.print(f"spent on APIs: {ledger.spent():.4f} dollars ({of})", highlight=False)
+    for line in spending(run):
+        console.print(line, highlight=False)
     for gate in gates.read(run):
         line = f"{gate.status}: {gate.name}: {gate.detail}"
         console.print(line, highlight=False, markup=False)
@@ -66,11 +65,9 @@ def status(run_dir: Path) -> None:
 def list_members(what: str) -> None:
     """Print the names that YAML may hold, and their files."""
     table = Table(title=what)
-    table.add_column("name")
+    table.add_column("name", no_wrap=True)
     if what == "models":
-        table.add_column("package")
-        for name, model in sorted(bundled.TABLE.items()):
-            table.add_row(f"bundled:{name}", f"{model.package}=={model.version}")
+        _fill_with_models(table)
     elif what in _FOLDERS:
         table.add_column("file", overflow="fold")
         for name, path in sorted(_FOLDERS[what].files().items()):
@@ -78,7 +75,35 @@ def list_members(what: str) -> None:
     else:
         known = [*_FOLDERS, "models"]
         raise ConfigError(f"There is nothing to list as {what!r}. {did_you_mean(what, known)}")
-    Console().print(table)
+    wide_console().print(table)
+
+
+def _fill_with_models(table: Table) -> None:
+    """Add the presets and the bundled models, with the block to steer and the memory it takes."""
+    table.caption = (
+        "dtype auto: float32 on a CPU, bfloat16 on an accelerator; block: steered where none is "
+        f"named; float32, bfloat16: GiB of weights and of a cache of {USUAL_ROWS} rows of "
+        f"{USUAL_TOKENS} tokens. Any hub id, folder or .gguf file works, too."
+    )
+    table.add_column("stands for", overflow="fold")
+    for column in ("dtype", "block", "float32", "bfloat16"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for name, preset in presets.table().items():
+        about = (preset.model.id, preset.model.dtype)
+        table.add_row(f"{presets.PREFIX}{name}", *about, *_figures(name, preset.card))
+    for name, model in sorted(bundled.TABLE.items()):
+        figures = _figures(name, model.card) if model.kind == "gguf" else ()
+        package = f"{model.package}=={model.version}"
+        table.add_row(f"{bundled.PREFIX}{name}", package, "auto", *figures)
+
+
+def _figures(name: str, card: ModelCard) -> tuple[str, ...]:
+    """Return the block to steer, and the GiB of a sweep in float32 and bfloat16."""
+    sizes = [
+        estimate_bytes(card, dtype, USUAL_ROWS, USUAL_TOKENS).total / 2**30
+        for dtype in ("float32", "bfloat16")
+    ]
+    return (str(presets.layer_of(name, card.num_layers)), *(f"{size:.1f}" for size in sizes))
 
 
 def doctor() -> None:

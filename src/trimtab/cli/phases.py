@@ -17,15 +17,16 @@ from trimtab.core.errors import ConfigError, JudgeError, TrimtabError
 from trimtab.core.folder import add_extension
 from trimtab.core.spec import Component, JudgePlan, ModelSpec, Plan
 from trimtab.models import threads
-from trimtab.reports.write import headline_tables, write_report
-from trimtab.runs import gates, load
+from trimtab.reports.write import bank_tables, fit_tables, headline_tables, write_report
+from trimtab.runs import gates, load, manifest
 from trimtab.runs.attempts import Attempt, open_attempt, recorded_threads
 from trimtab.runs.judging import plan_judges
 from trimtab.runs.log import log_to
 from trimtab.runs.notices import notices
 from trimtab.runs.pipeline import PHASES, run_phases, score_several
 from trimtab.runs.progress import Progress
-from trimtab.runs.score import ScoreJob, ledger_of
+from trimtab.runs.score import SPEND, ScoreJob, ledger_of
+from trimtab.runs.stages import differences, stages
 from trimtab.runs.store import Run
 
 _PIPE_WIDTH = 120
@@ -55,12 +56,15 @@ def run_all(run: Run) -> None:
 
 
 def run_some(run: Run, phase: str) -> None:
-    """Run one phase."""
+    """Run one phase; after a fit, print how far what was fitted can be trusted."""
     before = len(load.read(run.dir))
     try:
         _run(run, (phase,))
     finally:
         _print_speed(run, before)
+    if phase == "fit":
+        for table in fit_tables(run):
+            wide_console().print(table.to_rich())
 
 
 def add_judges(run: Run, texts: Sequence[str]) -> None:
@@ -110,20 +114,42 @@ def score_all(runs: Sequence[Run]) -> None:
 def show_report(run: Run, speed: Sequence[str] = ()) -> None:
     """Write the report, print its tables and ``speed``, and say where it is."""
     console = wide_console()
+    done = stages(run.dir, manifest.collect())
+    changed = differences(done)
     written = write_report(
-        run, gates.read(run), run.dir, loads=load.read(run.dir), notices=notices(run)
+        run,
+        gates.read(run),
+        run.dir,
+        loads=load.read(run.dir),
+        notices=[*notices(run), *changed],
+        spending=ledger_of(run).accounts() if (run.dir / SPEND).is_file() else (),
+        stages=done,
     )
     for table in headline_tables(written.summary):
         console.print(table.to_rich())
+    for table in bank_tables(run):
+        console.print(table.to_rich())
     console.print(written.summary["finding"], highlight=False, markup=False)
+    for line in changed:
+        console.print(f"note: {line}", highlight=False, markup=False, soft_wrap=True)
     for problem in run.problems():
         console.print(f"note: {problem}", highlight=False, markup=False)
     for gate in gates.read(run):
         if gate.status != "pass":
             line = f"{gate.status}: {gate.name}: {gate.detail}"
             console.print(line, highlight=False, markup=False)
-    for line in (*speed, f"report: {written.html}"):
+    for line in (*spending(run), *speed, f"report: {written.html}"):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def spending(run: Run) -> list[str]:
+    """Return the line on what a run spent on APIs; none if no judge of it ever asked one."""
+    if not (run.dir / SPEND).is_file():
+        return []
+    ledger = ledger_of(run)
+    cap = ledger.cap()
+    of = "no cap of the whole run" if cap is None else f"the cap is {cap:.4f}"
+    return [f"spent on APIs: {ledger.spent():.4f} dollars ({of})"]
 
 
 def _speed(run: Run, before: int) -> list[str]:

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from trimtab.cli.phases import wide_console
 from trimtab.core.spec import Cell
-from trimtab.models.memory import estimate_bytes
+from trimtab.models.memory import USUAL_ROWS, USUAL_TOKENS, estimate_bytes
 from trimtab.recipes.base import load_recipe
 from trimtab.runs import gates
 from trimtab.runs.planning import PlannedRun
@@ -85,7 +85,7 @@ def _measures_table(planned: PlannedRun, table: Table, measures: list[str]) -> T
 def _estimates(planned: PlannedRun) -> list[str]:
     model, plan = planned.model, planned.plan
     spec = model.spec
-    memory = estimate_bytes(model.card, spec.dtype, 64, 256, spec.quantization)
+    memory = estimate_bytes(model.card, spec.dtype, USUAL_ROWS, USUAL_TOKENS, spec.quantization)
     tokens = sum(_rows(planned, cell) * _tokens_per_row(planned, cell) for cell in plan.cells)
     pairs = sum(2 * len(p) for p in planned.pairs.values())
     flops = 2 * model.card.num_parameters * (tokens + _tokens_read(planned))
@@ -93,7 +93,7 @@ def _estimates(planned: PlannedRun) -> list[str]:
         f"model: {spec.id} in {spec.dtype}{f', {spec.quantization},' if spec.quantization else ''} "
         f"{f'over {spec.device_map}' if spec.device_map else f'on {spec.device}'}, "
         f"{model.card.num_parameters / 1e6:.0f}M parameters; about "
-        f"{memory.total / 2**30:.1f} GiB at 64 rows",
+        f"{memory.total / 2**30:.1f} GiB at {USUAL_ROWS} rows",
         f"fit: {len(plan.artifacts)} artifacts from {pairs} passages",
         f"generate: about {tokens / 1000:.0f}k tokens",
         f"score: {len(plan.judges)} judges ({', '.join(j.key for j in plan.judges)})",

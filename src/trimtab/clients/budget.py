@@ -41,11 +41,34 @@ class Reply:
 
 
 @dataclass(frozen=True)
+class Account:
+    """What one account did.
+
+    Attributes:
+        name: A judge's key.
+        requests: Requests that money was set aside for, repetitions among them.
+        replies: How many of them brought a reply that is kept.
+        dollars: What they cost, with what may have been billed.
+        unsure: The part of ``dollars`` that was set aside and never confirmed.
+        cap: Most that the account may spend, in dollars; None if only the run has a cap.
+    """
+
+    name: str
+    requests: int
+    replies: int
+    dollars: float
+    unsure: float
+    cap: float | None
+
+
+@dataclass(frozen=True)
 class _Charge:
     """A reservation, or what became of it."""
 
     account: str
     nanodollars: int
+    sure: bool = False
+    replied: bool = False
 
 
 class Ledger:
@@ -93,6 +116,25 @@ class Ledger:
         """Return what an account has spent in dollars, reservations included."""
         with self._turn, self._locked():
             return self._totals.get(account, 0) / NANO
+
+    def accounts(self) -> list[Account]:
+        """Return what each account did, in the order of their names; free ones are among them."""
+        with self._turn, self._locked():
+            charges, caps = list(self._charges.values()), dict(self._caps)
+        found = []
+        for name in sorted({charge.account for charge in charges}):
+            mine = [charge for charge in charges if charge.account == name]
+            found.append(
+                Account(
+                    name=name,
+                    requests=len(mine),
+                    replies=sum(charge.replied for charge in mine),
+                    dollars=sum(charge.nanodollars for charge in mine) / NANO,
+                    unsure=sum(c.nanodollars for c in mine if not c.sure) / NANO,
+                    cap=caps[name] / NANO if name in caps else None,
+                )
+            )
+        return found
 
     def reply(self, request: str) -> Reply | None:
         """Return what a request brought when it was paid for; None if it never was."""
@@ -154,7 +196,7 @@ class Ledger:
         with self._turn, self._locked():
             cost = self._charges[mark].nanodollars if nanodollars is None else nanodollars
             entry: dict[str, Any] = {"kind": "settle", "id": mark, "nanodollars": cost}
-            entry["basis"] = basis
+            entry |= {"basis": basis, "sure": nanodollars is not None}
             if reply is not None:
                 entry |= {"request": request, "reply": reply.value}
             self._append(entry)
@@ -213,7 +255,9 @@ class Ledger:
             return
         mark, cost = entry["id"], entry["nanodollars"]
         before = self._charges.get(mark, _Charge(entry.get("account", WHOLE_RUN), 0))
-        self._charges[mark] = _Charge(before.account, cost)
+        self._charges[mark] = _Charge(
+            before.account, cost, sure=entry.get("sure", False), replied="reply" in entry
+        )
         for account in {before.account, WHOLE_RUN}:
             total = self._totals.get(account, 0)
             self._totals[account] = total + cost - before.nanodollars

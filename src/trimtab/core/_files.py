@@ -45,6 +45,12 @@ def replace_file(path: Path, data: bytes) -> None:
         raise write_error(path, error, len(data)) from error
 
 
+def remove_half_written(folder: Path) -> None:
+    """Remove what a killed ``replace_file`` left in ``folder``, where nobody may be writing."""
+    for path in folder.glob(".*.tmp"):
+        path.unlink(missing_ok=True)
+
+
 def create_file(path: Path) -> int:
     """Make ``path``, which must not exist, and return its descriptor; its folders are made too."""
     make_dir(path.parent)

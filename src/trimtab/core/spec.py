@@ -49,7 +49,8 @@ class ModelSpec(Spec):
     """Which weights, in which number format they run, and where.
 
     Attributes:
-        id: Hub id, directory, GGUF file, or ``bundled:<name>``.
+        id: Hub id, directory, GGUF file, ``bundled:<name>``, or ``preset:<name>``, whose other keys
+            hold unless they are given here.
         revision: Hub commit, tag or branch; planning resolves it to a commit.
         dtype: ``auto`` is float32 on a CPU (exact) and bfloat16 on an accelerator.
         quantization: Weights of the blocks' linear layers in 4 bits (NF4) or 8 (LLM.int8), through

@@ -33,6 +33,7 @@ else:
     torch = lazy("torch")
     prompted = lazy("trimtab.engine.prompted")
     nets = lazy("trimtab.models.nets")
+    loop = lazy("trimtab.training.loop")
     steering = lazy("trimtab.training.steering")
 
 
@@ -81,10 +82,12 @@ def learn(
         bank_VH=bank_VH,
         vector_H=given_H,
         closeness=config.closeness,
-        settings=config.training,
-        folder=folder,
-        seed=context.seed,
-        identity=content_key([context.engine.identity, config.fitted_with(), layer, *data]),
+        course=loop.Course(
+            settings=config.training,
+            folder=folder,
+            seed=context.seed,
+            identity=content_key([context.engine.identity, config.fitted_with(), layer, *data]),
+        ),
     )
     tensors = {
         f"l{layer}.direction": given_H,

@@ -45,6 +45,8 @@ else:
 __all__ = ["Bank"]
 
 _GOALS = (0.9, 0.95)
+_SIZES = (10, 20, 50, 100, 200)
+"""Where the reliability curve is measured, besides the sizes of the bank itself."""
 _POSITIONS: Literal["generated"] = "generated"
 """Where vectors are added to measure steerability: the whole answer, whatever a cell edits."""
 
@@ -63,7 +65,7 @@ class _Config(CaaConfig):
         steerability_pairs: Most pairs it is measured on, the first ones.
     """
 
-    sizes: tuple[int, ...] = (10, 20, 50, 100, 200)
+    sizes: tuple[int, ...] = _SIZES
     vectors: int = Field(default=8, ge=2)
     size: int | None = None
     vector: int = Field(default=0, ge=0)
@@ -191,7 +193,7 @@ def _bank_at(
     difference_MH = positive_MH - negative_MH
     found = trust.reliability(difference_MH, context.seed)
     rho = found.mean_cosine
-    curve = trust.reliability_curve(difference_MH, config.sizes, context.seed)
+    curve = trust.reliability_curve(difference_MH, (*config.sizes, *_SIZES), context.seed)
     return tensors, {
         "vector_norm": float(whole_H.norm()),
         "residual_norm": norm,

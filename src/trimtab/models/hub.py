@@ -110,7 +110,8 @@ def _explained(model_id: str, revision: str | None) -> Iterator[None]:
     except errors.HFValidationError as error:
         raise ModelError(
             f"{model_id!r} is no model: there is no such path, and it can't be a hub id.",
-            hint="Give a directory, a .gguf file, a hub id (owner/name) or bundled:<name>.",
+            hint="Give a directory, a .gguf file, a hub id (owner/name), preset:<name> or "
+            "bundled:<name>.",
         ) from error
     except errors.GatedRepoError as error:
         raise ModelError(

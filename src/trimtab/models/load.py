@@ -15,7 +15,7 @@ from trimtab.core.errors import ModelError
 from trimtab.core.keys import content_key
 from trimtab.core.lazy import lazy
 from trimtab.core.spec import ModelSpec
-from trimtab.models import bundled, hub
+from trimtab.models import bundled, hub, presets
 from trimtab.models._files import check_directory, directory_identity
 from trimtab.models._quiet import quiet
 from trimtab.models.cache import cached_sha256
@@ -111,6 +111,7 @@ def resolve(spec: ModelSpec) -> ResolvedModel:
     Raises:
         ModelError: It is unknown, unreachable, incomplete, damaged, or its weights are pickled.
     """
+    spec = presets.expand(spec)
     device = guess_device() if spec.device == "auto" else spec.device
     dtype = spec.dtype
     if dtype == "auto":
@@ -215,7 +216,8 @@ def _content(spec: ModelSpec) -> tuple[Any, ModelCard, str | None]:
     if spec.id.startswith((".", "/", "~")) or spec.id.endswith(".gguf"):
         raise ModelError(
             f"The model {spec.id!r} does not exist (looked in {Path.cwd()}).",
-            hint="Give a directory, a .gguf file, a hub id (owner/name) or bundled:<name>.",
+            hint="Give a directory, a .gguf file, a hub id (owner/name), preset:<name> or "
+            "bundled:<name>.",
         )
     commit = hub.resolve_commit(spec.id, spec.revision)
     return ["hub", spec.id, commit], hub.hub_card(spec.id, commit), commit

@@ -15,6 +15,8 @@ _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 # NF4: 4 bits, and per 64 weights a scale of 8 bits, itself scaled per 256. LLM.int8: a row's scale
 # is nothing beside the row.
 _QUANTIZED_BITS = {"4bit": 4 + 8 / 64 + 32 / (64 * 256), "8bit": 8}
+# The batch that a sweep usually runs, for estimates before there is one.
+USUAL_ROWS, USUAL_TOKENS = 64, 256
 
 
 @dataclass(frozen=True)

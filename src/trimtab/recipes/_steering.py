@@ -11,18 +11,7 @@ from trimtab.interventions._additive import NamedPositions, Unit
 from trimtab.interventions._estimators import Estimator
 from trimtab.interventions._pairs import Read
 from trimtab.models.load import ResolvedModel
-
-_PRESET_LAYERS = {
-    "gemma-3-270m": 8,
-    "gemma3-270m": 8,
-    "gemma-3-1b": 12,
-    "gemma-3-4b": 16,
-    "gemma-3-12b": 18,
-    "gemma-3-27b": 26,
-    "smollm2-135m": 15,
-    "llama-3.1-8b": 13,
-}
-"""0-based blocks by part of the model id in lower case; other models use half their depth."""
+from trimtab.models.presets import layer_of
 
 
 class Steering(Spec):
@@ -85,8 +74,4 @@ def vector(
 
 def preset_layer(model: ResolvedModel) -> int:
     """Return the block that is steered unless a file says which: a preset, else half the depth."""
-    name = model.spec.id.lower()
-    for part, layer in _PRESET_LAYERS.items():
-        if part in name and layer < model.card.num_layers:
-            return layer
-    return model.card.num_layers // 2
+    return layer_of(model.spec.id, model.card.num_layers)

@@ -11,8 +11,8 @@ from pydantic import BaseModel, field_validator
 from trimtab.core.config import apply_overrides, read_yaml, validate
 from trimtab.core.errors import ConfigError
 from trimtab.core.folder import Folder, add_extension
-from trimtab.core.spec import ModelSpec, Spec
-from trimtab.runs.planning import PlannedRun
+from trimtab.core.spec import Component, ModelSpec, Spec
+from trimtab.runs.planning import PlannedRun, Planner
 
 
 class RecipeConfig(Spec):
@@ -56,6 +56,17 @@ class Recipe(ABC, Generic[C]):
     def __init__(self, config: C) -> None:
         """Keep ``config``."""
         self.config = config
+
+    def planner(self, fit_on: Component | None = None) -> Planner:
+        """Return a planner with what every experiment file says; ``fit_on`` as there."""
+        config = self.config
+        return Planner(
+            recipe=config.recipe,
+            name=config.name,
+            model=config.model,
+            fit_on=fit_on,
+            seed=config.seed,
+        )
 
     @abstractmethod
     def plan(self) -> PlannedRun:

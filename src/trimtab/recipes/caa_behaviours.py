@@ -106,9 +106,7 @@ class CaaBehaviours(Recipe[_Config]):
     def plan(self) -> PlannedRun:
         """Return baseline, strength 0, strengths and random directions of every behaviour."""
         config = self.config
-        planner = Planner(
-            recipe=config.recipe, name=config.name, model=config.model, seed=config.seed
-        )
+        planner = self.planner()
         asked = [self._task(planner, name, "behaviour") for name in config.behaviours]
         written = [self._open(name) for name in config.behaviours] if config.open_ended else []
         side = self._side_effect(planner)

@@ -102,9 +102,7 @@ class BestOfN(Recipe[_Config]):
     def plan(self) -> PlannedRun:
         """Return the candidates of each split, the greedy answers and the judges."""
         config = self.config
-        planner = Planner(
-            recipe=config.recipe, name=config.name, model=config.model, seed=config.seed
-        )
+        planner = self.planner()
         cells = {split: self._candidates(planner, split) for split in config.splits}
         if config.greedy:
             planner.add_cell(

@@ -119,13 +119,7 @@ class TruthfulQASteering(Recipe[_Config]):
     def plan(self) -> PlannedRun:
         """Return every condition on every measure."""
         config = self.config
-        planner = Planner(
-            recipe=config.recipe,
-            name=config.name,
-            model=config.model,
-            fit_on=self._task("generation"),
-            seed=config.seed,
-        )
+        planner = self.planner(fit_on=self._task("generation"))
         for measure in config.measures:
             self._add_measure(planner, self._task(measure))
         self._require_measured(planner)

@@ -184,23 +184,18 @@ def artifact_names(run: RunSource) -> dict[str, str]:
 
 
 def bank_table(run: RunSource) -> Table | None:
-    """Return each bank's reliability, measured and predicted, and its steerability."""
+    """Return what each size of a bank is worth, and the steerability of single pairs."""
     rows = []
     for artifact, layer, found in _fitted_layers(run):
         if "curve" not in found:
             continue
         needed, steered = found["questions_needed"], found["steerability"] or {}
-        curve = {point["n"]: point for point in found["curve"]}
         for size in found["sizes"]:
-            # two disjoint sets exist only up to half of the questions
-            point = curve.get(min(size["asked"], max(curve, default=0)))
             rows.append(
                 (
                     f"{artifact}, block {layer}",
                     str(size["used"]),
                     f"{size['mean_cosine']:.3f}",
-                    "" if point is None else str(point["n"]),
-                    *("" if point is None else f"{point[x]:.3f}" for x in _CURVE),
                     *("never" if needed[c] is None else str(needed[c]) for c in ("0.9", "0.95")),
                     "" if not steered else f"{steered['mean']:.3g} (sd {steered['sd']:.3g})",
                     "" if not steered else f"{100 * steered['anti_steered']:.0f} %",
@@ -208,17 +203,38 @@ def bank_table(run: RunSource) -> Table | None:
             )
     if not rows:
         return None
-    columns = ("bank", "questions", "cosine of vectors", "disjoint sets of", "cosine, measured")
-    more = ("cosine, predicted", "for 0.9", "for 0.95", "steerability", "anti-steered")
+    columns = ("bank", "questions", "cosine of vectors", "for 0.9", "for 0.95", "steerability")
     note = (
         "Questions: in each vector. Cosine of vectors: mean over pairs of the bank's vectors, "
-        "which share questions. Disjoint sets: cosine between the means of two of them, measured, "
-        "and as the mean cosine of single questions predicts. For 0.9, 0.95: questions that give "
-        "a vector that cosine with endlessly many's. Steerability: change of log P(positive) - log "
-        "P(negative) in nats per multiple of the vector, mean over pairs; anti-steered: pairs "
-        "where it is negative."
+        "which share questions. For 0.9, 0.95: questions that give a vector that cosine with "
+        "endlessly many's. Steerability: change of log P(positive) - log P(negative) in nats per "
+        "multiple of the vector, mean over pairs; anti-steered: pairs where it is negative."
     )
-    return Table("bank", "Vector bank", (*columns, *more), tuple(rows), note)
+    return Table("bank", "Vector bank", (*columns, "anti-steered"), tuple(rows), note)
+
+
+def curve_table(run: RunSource) -> Table | None:
+    """Return each bank's reliability by the number of questions, beside what the law predicts."""
+    rows = [
+        (
+            f"{artifact}, block {layer}",
+            str(point["n"]),
+            f"{point['measured']:.3f}",
+            f"{point['predicted']:.3f}",
+            f"{point['measured'] - point['predicted']:+.3f}",
+        )
+        for artifact, layer, found in _fitted_layers(run)
+        for point in found.get("curve", ())
+    ]
+    if not rows:
+        return None
+    columns = ("bank", "questions in each half", "cosine, measured", "predicted", "difference")
+    note = (
+        "Cosine between the means of two disjoint random sets of questions, and n rho / "
+        "(1 + (n - 1) rho), with rho the mean cosine between the differences of single questions. "
+        "Two disjoint sets exist only up to half of the questions."
+    )
+    return Table("reliability", "Reliability of the bank", columns, tuple(rows), note)
 
 
 def layer_table(run: RunSource) -> Table | None:
@@ -251,5 +267,4 @@ def _fitted_layers(run: RunSource) -> Iterator[tuple[str, str, Mapping[str, Any]
             yield names[artifact.key], layer, found
 
 
-_CURVE = ("measured", "predicted")
 _TRUST = ("mean_cosine", "split_half_measured", "split_half_predicted", "population_cosine")

@@ -94,6 +94,59 @@ class LoadLike(Protocol):
         ...
 
 
+class SpendLike(Protocol):
+    """What one judge spent on an API; ``clients.budget.Account`` is one."""
+
+    @property
+    def name(self) -> str:
+        """The judge's key."""
+        ...
+
+    @property
+    def requests(self) -> int:
+        """Requests that money was set aside for."""
+        ...
+
+    @property
+    def replies(self) -> int:
+        """How many of them brought a reply that is kept."""
+        ...
+
+    @property
+    def dollars(self) -> float:
+        """What they cost, with what may have been billed."""
+        ...
+
+    @property
+    def unsure(self) -> float:
+        """The part of it that no provider confirmed, in dollars."""
+        ...
+
+    @property
+    def cap(self) -> float | None:
+        """Most that may be spent, in dollars."""
+        ...
+
+
+class StageLike(Protocol):
+    """A phase under one state of code and machine; ``runs.stages.Stage`` is one."""
+
+    @property
+    def phase(self) -> str:
+        """Name of the phase."""
+        ...
+
+    @property
+    def attempts(self) -> Sequence[int]:
+        """Numbers of the attempts that did it."""
+        ...
+
+    @property
+    def state(self) -> Mapping[str, Any]:
+        """Code, packages, machine and environment, as the manifest has them."""
+        ...
+
+
 class RunSource(Protocol):
     """The records of one run, read-only; a record that does not exist is left out."""
 

@@ -63,7 +63,7 @@ def render_html(
     blocks: Iterable[Block],
     *,
     notices: Sequence[str] = (),
-    speed: Table | None = None,
+    closing: Sequence[Table] = (),
 ) -> str:
     """Return the page.
 
@@ -75,7 +75,7 @@ def render_html(
         figures: Files that ``write_figures`` wrote; the SVG ones are put into the page.
         blocks: The records, for the answers browser.
         notices: Lines that stand below the honesty checks.
-        speed: The table at the end, if anything was measured.
+        closing: Tables at the end, on how the records were made.
     """
     script = (_TEMPLATES / "app.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -91,7 +91,7 @@ def render_html(
         gates=gates,
         worst=_worst(gates),
         notices=notices,
-        speed=speed,
+        closing=closing,
         cards=_cards(summary),
         groups={c["condition"]: c["group"] for c in summary["conditions"]},
         tables=[t for t in tables if not _folded(t)],

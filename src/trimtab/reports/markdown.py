@@ -19,7 +19,7 @@ def render_markdown(
     figures: Sequence[Path],
     *,
     notices: Sequence[str] = (),
-    speed: Table | None = None,
+    closing: Sequence[Table] = (),
 ) -> str:
     """Return the report as Markdown; figures are linked as ``figures/<name>.png``."""
     parts = [f"# {summary['name']}", summary["finding"]]
@@ -36,6 +36,5 @@ def render_markdown(
     glossary = "\n".join(f"- **{term}**: {meaning}" for term, meaning in GLOSSARY)
     parts += ["## Methods", *(table.to_markdown().rstrip() for table in methods), glossary]
     parts.append(f"Statistics seed: {summary['seed']}.")
-    if speed is not None:
-        parts.append(speed.to_markdown().rstrip())
+    parts += [table.to_markdown().rstrip() for table in closing]
     return "\n\n".join(parts) + "\n"

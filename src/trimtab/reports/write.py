@@ -18,10 +18,12 @@ from trimtab.reports._judge_tables import (
     verbosity_tables,
 )
 from trimtab.reports._learned import learned_table
+from trimtab.reports._making import speed_table, spending_table, stage_table
 from trimtab.reports._methods import (
     artifact_table,
     bank_table,
     condition_list,
+    curve_table,
     judge_table,
     layer_table,
     model_table,
@@ -30,15 +32,14 @@ from trimtab.reports._methods import (
 from trimtab.reports._rerankers import reranker_table
 from trimtab.reports._rows import read_blocks
 from trimtab.reports._selection_tables import ranking_table, selection_tables, selector_table
-from trimtab.reports._source import GateLike, LoadLike, RunSource
-from trimtab.reports._speed import speed_table
+from trimtab.reports._source import GateLike, LoadLike, RunSource, SpendLike, StageLike
 from trimtab.reports.figures import write_figures
 from trimtab.reports.html import render_html
 from trimtab.reports.markdown import render_markdown
 from trimtab.reports.summary import summarise, to_json
 from trimtab.reports.tables import Table, all_tables, condition_table, damage_table, numbers_table
 
-__all__ = ["Written", "headline_tables", "write_report"]
+__all__ = ["Written", "bank_tables", "fit_tables", "headline_tables", "write_report"]
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,8 @@ def write_report(
     *,
     loads: Sequence[LoadLike] = (),
     notices: Sequence[str] = (),
+    spending: Sequence[SpendLike] = (),
+    stages: Sequence[StageLike] = (),
 ) -> Written:
     """Write the whole report of ``run`` below ``out_dir``; equal arguments give equal bytes.
 
@@ -70,8 +73,11 @@ def write_report(
         run: The run, in whatever state it is; what is missing is shown as missing.
         gates: The honesty checks so far.
         out_dir: The run directory, usually: takes ``summary.json`` and ``report/``.
-        loads: What each phase cost, for the table at the end; not in ``summary.json``.
-        notices: Lines on settings that weaken what the run guarantees.
+        loads: What each phase took, for a table at the end; like what follows, not in
+            ``summary.json``.
+        notices: Lines on what weakens what the run guarantees.
+        spending: What the judges spent on APIs.
+        stages: Code and machine of each phase.
     """
     summary = summarise(run)
     report = out_dir / "report"
@@ -84,39 +90,57 @@ def write_report(
         *([learned_table(summary)] if learned else []),
         *_about_judging(summary),
     ]
-    methods = [
-        condition_list(run, summary),
-        *filter(None, [artifact_table(run)]),
-        *([reranker_table(summary)] if summary["rerankers"] else []),
-        *filter(
-            None, [bank_table(run), layer_table(run), strength_table(summary), gate_table(summary)]
-        ),
-        protocol_table(run, summary),
-        model_table(run),
-        judge_table(run),
+    methods = _methods(run, summary)
+    closing = [
+        *([spending_table(spending)] if spending else []),
+        *([stage_table(stages)] if stages else []),
+        *([speed_table(loads)] if loads else []),
     ]
-    speed = speed_table(loads) if loads else None
     files = [_write(out_dir / "summary.json", to_json(summary))]
-    for table in (*tables, numbers_table(summary), *methods, *([speed] if speed else [])):
+    for table in (*tables, numbers_table(summary), *methods, *closing):
         path = report / "tables" / f"{_stem(table)}.csv"
         files.append(_write(path, table.to_csv()))
     figures = write_figures(summary, report / "figures")
     tables, methods = ([table for table in some if table.rows] for some in (tables, methods))
     markdown = render_markdown(
-        summary, gates, tables, methods, figures, notices=notices, speed=speed
+        summary, gates, tables, methods, figures, notices=notices, closing=closing
     )
     page = render_html(
-        summary, gates, tables, methods, figures, read_blocks(run), notices=notices, speed=speed
+        summary, gates, tables, methods, figures, read_blocks(run), notices=notices, closing=closing
     )
     html = _write(report / "index.html", page)
     files += [*figures, _write(report / "report.md", markdown), html]
     return Written(summary, html, tuple(files))
 
 
+def _methods(run: RunSource, summary: dict[str, Any]) -> list[Table]:
+    return [
+        condition_list(run, summary),
+        *filter(None, [artifact_table(run)]),
+        *([reranker_table(summary)] if summary["rerankers"] else []),
+        *bank_tables(run),
+        *filter(None, [layer_table(run), strength_table(summary), gate_table(summary)]),
+        protocol_table(run, summary),
+        model_table(run),
+        judge_table(run),
+    ]
+
+
 def _about_judging(summary: dict[str, Any]) -> list[Table]:
     single = (category_table, agreement_table, check_table, corrected_table)
     found = [table for make in single if (table := make(summary)) is not None]
     return [*truth_tables(summary), *verbosity_tables(summary), *found]
+
+
+def fit_tables(run: RunSource) -> list[Table]:
+    """Return what is known of the fitted artifacts: vectors, banks, the choice of layers."""
+    found = [artifact_table(run), *bank_tables(run), layer_table(run)]
+    return [table for table in found if table is not None]
+
+
+def bank_tables(run: RunSource) -> list[Table]:
+    """Return what banks of vectors are worth: by size, and against the law of reliability."""
+    return [table for table in (bank_table(run), curve_table(run)) if table is not None]
 
 
 def headline_tables(summary: dict[str, Any]) -> list[Table]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from trimtab.core._files import remove_half_written
 from trimtab.core._lock import locked
 from trimtab.core.errors import DataError, StoreError
 from trimtab.core.records import read_json, write_json, write_rows
@@ -72,8 +73,7 @@ def _check_ids(key: str, ids: Sequence[str]) -> None:
 def _remove_leftovers(dir: Path) -> None:
     for name in ("samples", "pairs", "completions"):
         shutil.rmtree(dir / name, ignore_errors=True)
-    for path in dir.glob(".*.tmp"):
-        path.unlink(missing_ok=True)
+    remove_half_written(dir)
 
 
 def _write_sets(folder: Path, sets: Mapping[str, Sequence[Record]]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from trimtab.core.errors import StoreError
 from trimtab.core.records import read_json, write_json
 from trimtab.runs import manifest
 
+MANIFEST = "manifest.json"
 _WORDS = r"(?:api[_-]?key|secret|password|(?:hf|access|auth)[_-]?token)"
 _ASSIGNED = re.compile(rf"(?i)({_WORDS}=).+")
 _OPTION = re.compile(rf"(?i)-[\w-]*{_WORDS}")
@@ -61,7 +62,7 @@ def open_attempt(
     state = manifest.collect(inputs, threads)
     started = datetime.now(UTC).isoformat(timespec="seconds")
     record = {"attempt": number, "started": started, "command": _redact(command), **state}
-    write_json(folder / "manifest.json", record)
+    write_json(folder / MANIFEST, record)
     last = _last_manifest(run_dir, earlier)
     warnings = manifest.changes(last, state) if last is not None else []
     return Attempt(number, folder, tuple(warnings))
@@ -69,11 +70,18 @@ def open_attempt(
 
 def recorded_threads(run_dir: Path) -> int | None:
     """Return the threads of the first attempt that chose some; None if there is none."""
-    for number in _numbers(run_dir):
-        state = _manifest(run_dir, number)
-        if state is not None and state["machine"].get("threads"):
+    for _, state in manifests(run_dir):
+        if state["machine"].get("threads"):
             return int(state["machine"]["threads"])
     return None
+
+
+def manifests(run_dir: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield number and manifest of each attempt; one that was killed at its start has none."""
+    for number in _numbers(run_dir):
+        state = _manifest(run_dir, number)
+        if state is not None:
+            yield number, state
 
 
 def _numbers(run_dir: Path) -> list[int]:
@@ -109,7 +117,7 @@ def _last_manifest(run_dir: Path, numbers: Sequence[int]) -> dict[str, Any] | No
 
 
 def _manifest(run_dir: Path, number: int) -> dict[str, Any] | None:
-    path = _folder(run_dir, number) / "manifest.json"
+    path = _folder(run_dir, number) / MANIFEST
     if not path.is_file():
         return None
     found: dict[str, Any] = read_json(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from trimtab.core._files import remove_half_written
 from trimtab.core.keys import derive_seed
 from trimtab.core.records import write_json
 from trimtab.core.spec import ArtifactPlan
@@ -41,6 +42,7 @@ def _doses(run: Run) -> dict[str, dict[str, float]]:
 
 
 def _fit_one(run: Run, artifact: ArtifactPlan, pool: EnginePool) -> None:
+    remove_half_written(run.artifact_dir(artifact.key))
     engine = pool.engine(artifact.model, artifact.model_identity)
     component = artifact.component
     intervention = INTERVENTIONS.build(component.name, component.config)

@@ -8,11 +8,12 @@ of a batch, and this way a resumed run repeats the shapes of an undisturbed one.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from trimtab.core.errors import StoreError
 from trimtab.core.keys import derive_seed
 from trimtab.core.lazy import lazy
 from trimtab.core.records import SegmentWriter
@@ -65,6 +66,8 @@ def generate(run: Run, pool: EnginePool, attempt: int, progress: Progress) -> No
     cells = {cell.key: cell for cell in run.plan.cells}
     cut = windows(run, list(cells.values()))
     present = {key for cell in cells for key in run.completions(cell)}
+    owing = {key[0] for window in cut for key in window if key not in present}
+    _require_fitted(run, [cells[key] for key in sorted(owing)])
     total = sum(len(window) for window in cut)
     progress.start("generate", total, sum(key in present for w in cut for key in w))
     for identity in dict.fromkeys(cell.model_identity for cell in cells.values()):
@@ -86,6 +89,17 @@ def generate(run: Run, pool: EnginePool, attempt: int, progress: Progress) -> No
                             writer.write(row)
                             progress.advance(1, row.num_tokens or row.num_prompt_tokens)
     progress.finish()
+
+
+def _require_fitted(run: Run, cells: Iterable[Cell]) -> None:
+    """Raise StoreError if what ``cells`` need is not fitted yet; nothing is loaded before."""
+    needed = {key for cell in cells for key in (cell.artifact, cell.gate) if key is not None}
+    missing = sum(not run.has_artifact(key) for key in needed)
+    if missing:
+        raise StoreError(
+            f"{missing} of {len(needed)} artifacts that the owed rows need are not fitted.",
+            hint=f"Run `trimtab fit {run.dir}` first, or `trimtab resume {run.dir}` for all.",
+        )
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from trimtab.models.machine import (
     usable_cores,
 )
 from trimtab.runs.progress import Progress
+from trimtab.runs.stages import note_phase
 
 FILE = "load.jsonl"
 _DISTURBED = 0.5
@@ -83,8 +84,13 @@ class LoadMeter:
         self._phase: str | None = None
 
     def start(self, phase: str, total: int, done: int) -> None:
-        """Begin to measure ``phase``; one that is open ends unfinished."""
+        """Begin to measure ``phase``; one that is open ends unfinished.
+
+        The manifest beside the records learns of it if there is something to do.
+        """
         self._end(finished=False)
+        if done < total:
+            self._note(phase.partition(" ")[0])
         self._phase, self._rows, self._tokens = phase, 0, 0
         self._models: list[ModelSpec] = []
         self._threads: int | None = None
@@ -149,6 +155,12 @@ class LoadMeter:
                 dtype=_joined([spec.dtype for spec in self._models]),
             )
         )
+
+    def _note(self, phase: str) -> None:
+        try:
+            note_phase(self._path.parent, phase)
+        except StoreError as error:
+            _log.warning("that %s begins is not recorded: %s", phase, error)
 
     def _write(self, record: PhaseLoad) -> None:
         try:

@@ -95,6 +95,8 @@ def score_runs(jobs: Sequence[ScoreJob], pool: EnginePool) -> None:
             task[1].key,
         ),
     )
+    for job in jobs:
+        _tell_missing(job)
     failures: dict[Path, list[str]] = {}
     for job, judge in todo:
         if not owed(job.run, judge):
@@ -117,6 +119,16 @@ def score_runs(jobs: Sequence[ScoreJob], pool: EnginePool) -> None:
             "Judges failed, and their scores are owed: "
             + "; ".join(line for lines in failures.values() for line in lines),
             hint=f"Nothing else is lost. Run `trimtab score {folders}` when the cause is mended.",
+        )
+
+
+def _tell_missing(job: ScoreJob) -> None:
+    """Say what can't be scored yet: an early score is no mistake, and must not look like all."""
+    missing = sum(len(job.run.owed(cell)) for cell in job.run.plan.cells)
+    if missing:
+        job.progress.note(
+            f"note: {missing} completions are not there yet and can't be scored; "
+            f"`trimtab generate {job.run.dir}` makes them"
         )
 
 

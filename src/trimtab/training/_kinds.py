@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +26,7 @@ from trimtab.training.energies import (
     hidden_states,
 )
 from trimtab.training.groups import Usable
-from trimtab.training.loop import Outcome
+from trimtab.training.loop import Course, Outcome
 from trimtab.training.ranking import Prepared, mine, of_groups, rank
 
 if TYPE_CHECKING:
@@ -81,13 +80,15 @@ class Job:
             model,
             fit,
             select,
-            settings,
+            Course(
+                settings=settings,
+                folder=self.folder / name,
+                seed=derive_seed(self.seed, name),
+                identity=f"{self.identity}:{name}",
+                checkpoint_seconds=self.checkpoint_seconds,
+            ),
             loss=self.config.loss,
             most=self.config.most or (1 if self.config.kind == "lora" else None),
-            folder=self.folder / name,
-            seed=derive_seed(self.seed, name),
-            identity=f"{self.identity}:{name}",
-            checkpoint_seconds=self.checkpoint_seconds,
         )
 
 
@@ -221,24 +222,14 @@ def told(outcome: Outcome) -> dict[str, Any]:
         "best_update": outcome.best_step,
         "select_pair_accuracy": outcome.best,
         "untrained_pair_accuracy": outcome.untrained,
-        "history": _history(outcome.rows),
+        "history": [_look(*look) for look in outcome.looks()],
     }
 
 
-def _history(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return each look at the select split, with the mean loss of the updates since the last."""
-    found: list[dict[str, Any]] = []
-    losses: list[float] = []
-    for row in rows:
-        if "select" in row:
-            accuracy, minus_loss = row["select"]
-            loss = math.fsum(losses) / len(losses) if losses else None
-            look = {"update": row["step"], "fit_loss": loss, "select_loss": -minus_loss}
-            found.append({**look, "select_pair_accuracy": accuracy})
-            losses = []
-        else:
-            losses.append(row["loss"])
-    return found
+def _look(update: int, fit_loss: float | None, values: Sequence[float]) -> dict[str, Any]:
+    accuracy, minus_loss = values
+    look = {"update": update, "fit_loss": fit_loss, "select_loss": -minus_loss}
+    return {**look, "select_pair_accuracy": accuracy}
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from trimtab.core._files import make_dir
+from trimtab.core._files import make_dir, remove_half_written
 from trimtab.core.errors import DataError, ModelError
 from trimtab.core.keys import content_key, file_sha256
 from trimtab.core.records import read_json, write_json
@@ -82,8 +82,7 @@ def fit_energy(
     if (folder / "artifact.json").is_file():
         return load_energy(folder, subject)
     make_dir(folder)
-    for half_written in folder.glob(".*.tmp"):
-        half_written.unlink()
+    remove_half_written(folder)
     fit, select, overlapping = _guarded(config, data)
     identity = content_key([_VERSION, config.fitted_as(), _content(fit), _content(select), seed])
     job = Job(config, fit, select, folder, seed, identity, checkpoint_seconds)

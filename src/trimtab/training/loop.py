@@ -68,6 +68,53 @@ class Outcome:
     untrained: float | None
     rows: list[dict[str, Any]] = field(repr=False, default_factory=list)
 
+    def looks(self) -> list[tuple[int, float | None, list[float]]]:
+        """Return each look at the select split.
+
+        Returns:
+            Update, mean loss of the updates since the look before (None at the first), values.
+        """
+        found: list[tuple[int, float | None, list[float]]] = []
+        losses: list[float] = []
+        for row in self.rows:
+            if "select" in row:
+                mean = math.fsum(losses) / len(losses) if losses else None
+                found.append((row["step"], mean, row["select"]))
+                losses = []
+            else:
+                losses.append(row["loss"])
+        return found
+
+
+@dataclass(frozen=True)
+class Course:
+    """How and where one training runs.
+
+    Attributes:
+        settings: Steps, rates, patience.
+        folder: Where checkpoints go; used by this training alone.
+        seed: Everything random depends on it.
+        identity: Hash of data and settings; a checkpoint with another one is refused.
+        checkpoint_seconds: Time between two checkpoints; it changes no result.
+    """
+
+    settings: Training
+    folder: Path
+    seed: int
+    identity: str
+    checkpoint_seconds: float = 30.0
+
+
+class Stateless:
+    """An objective's two other methods, where the step is all that must be remembered."""
+
+    def state(self) -> dict[str, Any]:
+        """Nothing to remember."""
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Nothing to take back."""
+
 
 class Loop:
     """One training in one folder; ``run`` starts it, goes on with it, or finds it finished."""
@@ -76,40 +123,29 @@ class Loop:
         self,
         module: nn.Module,
         objective: Objective,
-        settings: Training,
+        course: Course,
         *,
         num_items: int,
-        folder: Path,
-        seed: int,
-        identity: str,
         evaluate: Callable[[], tuple[float, ...]] | None = None,
-        checkpoint_seconds: float = 30.0,
     ) -> None:
         """Take what is trained and how.
 
         Args:
             module: Its parameters that require a gradient are trained.
             objective: Gives losses.
-            settings: Steps, rates, patience.
+            course: How and where.
             num_items: Items are 0 to ``num_items - 1``.
-            folder: Where checkpoints go; used by this training alone.
-            seed: Everything random depends on it.
-            identity: Hash of data and settings; a checkpoint with another one is refused.
             evaluate: Returns values on the select split, higher is better; the later ones break
                 ties of the earlier ones.
-            checkpoint_seconds: Time between two checkpoints; it changes no result.
         """
         self.module = module
         self.objective = objective
-        self.settings = settings
+        self.course = course
         self.num_items = num_items
-        self.seed = seed
-        self.identity = identity
         self.evaluate = evaluate
-        self.checkpoint_seconds = checkpoint_seconds
-        self.total = settings.num_steps(num_items)
-        self._checkpoints = Checkpoints(folder)
-        self._optimizer = _adamw(module, settings)
+        self.total = course.settings.num_steps(num_items)
+        self._checkpoints = Checkpoints(course.folder)
+        self._optimizer = _adamw(module, course.settings)
         self._step = 0
         self._best: tuple[float, ...] | None = None
         self._best_step: int | None = None
@@ -134,7 +170,7 @@ class Loop:
                 self._update()
                 if self._step % self._every() == 0 or self._step == self.total:
                     self._look()
-                if time.monotonic() - saved >= self.checkpoint_seconds:
+                if time.monotonic() - saved >= self.course.checkpoint_seconds:
                     self._save()
                     saved = time.monotonic()
         if self._new_rows:
@@ -152,7 +188,7 @@ class Loop:
         )
 
     def _resume(self) -> None:
-        state = self._checkpoints.resume(self.module, self._optimizer, self.identity)
+        state = self._checkpoints.resume(self.module, self._optimizer, self.course.identity)
         if state is None:
             return
         self._step = state["step"]
@@ -164,8 +200,8 @@ class Loop:
 
     def _save(self) -> None:
         state = {
-            "identity": self.identity,
-            "seed": self.seed,
+            "identity": self.course.identity,
+            "seed": self.course.seed,
             "best": self._best,
             "best_step": self._best_step,
             "untrained": self._untrained,
@@ -176,10 +212,15 @@ class Loop:
         self._new_rows = []
 
     def _every(self) -> int:
-        return self.settings.evaluate_every or self.settings.steps_per_epoch(self.num_items)
+        return self.course.settings.evaluate_every or self.course.settings.steps_per_epoch(
+            self.num_items
+        )
 
     def _out_of_patience(self) -> bool:
-        return self.settings.patience is not None and self._waited >= self.settings.patience
+        return (
+            self.course.settings.patience is not None
+            and self._waited >= self.course.settings.patience
+        )
 
     def _look(self) -> None:
         """Evaluate, and keep the weights if they are the best so far."""
@@ -203,9 +244,9 @@ class Loop:
 
     def _update(self) -> None:
         step, epoch, items = self._step, *self._items(self._step)
-        torch.manual_seed(derive_seed(self.seed, "step", step))
+        torch.manual_seed(derive_seed(self.course.seed, "step", step))
         self.module.train()
-        size = self.settings.micro_batch or len(items)
+        size = self.course.settings.micro_batch or len(items)
         total, weight = 0.0, 0.0
         for at in range(0, len(items), size):
             loss, share = self.objective.loss(items[at : at + size])
@@ -218,7 +259,7 @@ class Loop:
                 f"{items[:8]}).",
                 hint="Lower learning_rate, or train in float32.",
             )
-        rate = self.settings.rate(step, self.total)
+        rate = self.course.settings.rate(step, self.total)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         self._optimizer.step()
@@ -229,10 +270,12 @@ class Loop:
 
     def _items(self, step: int) -> tuple[int, list[int]]:
         """Return the epoch of an update and its items."""
-        epoch, place = divmod(step, self.settings.steps_per_epoch(self.num_items))
-        generator = torch.Generator().manual_seed(derive_seed(self.seed, "order", epoch))
+        epoch, place = divmod(step, self.course.settings.steps_per_epoch(self.num_items))
+        generator = torch.Generator().manual_seed(derive_seed(self.course.seed, "order", epoch))
         order = torch.randperm(self.num_items, generator=generator).tolist()
-        return epoch, order[place * self.settings.batch : (place + 1) * self.settings.batch]
+        return epoch, order[
+            place * self.course.settings.batch : (place + 1) * self.course.settings.batch
+        ]
 
     def _clip(self, weight: float) -> float:
         """Turn summed gradients into those of the mean loss, clip them, and return their norm."""
@@ -240,7 +283,7 @@ class Loop:
         for parameter in parameters:
             assert parameter.grad is not None
             parameter.grad.div_(weight)
-        return float(nn.utils.clip_grad_norm_(parameters, self.settings.clip, foreach=False))
+        return float(nn.utils.clip_grad_norm_(parameters, self.course.settings.clip, foreach=False))
 
 
 def _adamw(module: nn.Module, settings: Training) -> torch.optim.AdamW:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from trimtab.core.training import Training
 from trimtab.training.energies import EnergyModel
 from trimtab.training.groups import LOSSES, Group, LossName, pair_accuracy
-from trimtab.training.loop import Loop, Outcome
+from trimtab.training.loop import Course, Loop, Outcome, Stateless
 
 
 @dataclass(frozen=True)
@@ -48,14 +46,10 @@ def rank(
     model: EnergyModel,
     fit: Prepared,
     select: Prepared,
-    settings: Training,
+    course: Course,
     *,
     loss: LossName,
     most: int | None,
-    folder: Path,
-    seed: int,
-    identity: str,
-    checkpoint_seconds: float,
 ) -> Outcome:
     """Train ``model`` on ``fit``; it ends with the weights that order ``select``'s pairs best.
 
@@ -73,17 +67,8 @@ def rank(
         ]
         return accuracy, -float(torch.stack(losses).mean())
 
-    return Loop(
-        model.module,
-        _Ranking(model, fit, loss, most),
-        settings,
-        num_items=len(fit.groups),
-        folder=folder,
-        seed=seed,
-        identity=identity,
-        evaluate=evaluate,
-        checkpoint_seconds=checkpoint_seconds,
-    ).run()
+    objective = _Ranking(model, fit, loss, most)
+    return Loop(model.module, objective, course, num_items=len(fit.groups), evaluate=evaluate).run()
 
 
 def of_groups(model: EnergyModel, groups: Sequence[Group]) -> list[list[float]]:
@@ -103,7 +88,7 @@ def mine(groups: Sequence[Group], energies: Sequence[Sequence[float]], count: in
     return found
 
 
-class _Ranking:
+class _Ranking(Stateless):
     """The objective: the sum of the losses of some problems, each of weight 1."""
 
     def __init__(self, model: EnergyModel, fit: Prepared, loss: LossName, most: int | None) -> None:
@@ -123,13 +108,6 @@ class _Ranking:
         for i, some, energy_K in zip(items, drawn, parts, strict=True):
             total = total + self._loss(energy_K, self._correct[i][some].to(energy_K.device))
         return total, float(len(items))
-
-    def state(self) -> dict[str, Any]:
-        """Nothing to remember."""
-        return {}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Nothing to take back."""
 
     def _drawn(self, correct_K: torch.Tensor) -> list[int]:
         """Return which candidates take part: at most ``most`` right and as many wrong ones."""

@@ -11,16 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
-from trimtab.core.training import Training
 from trimtab.engine.gradients import Answered, answer_logprobs, common_start
 from trimtab.engine.request import Edit, Positions
 from trimtab.models.nets import VectorNet
-from trimtab.training.loop import Loop, Outcome
+from trimtab.training.loop import Course, Loop, Outcome, Stateless
 
 if TYPE_CHECKING:
     from trimtab.engine.engine import Engine
@@ -150,7 +148,7 @@ class Losses:
         return hinge
 
 
-class Steering:
+class Steering(Stateless):
     """The objective: the summed losses of some questions, each of weight 1."""
 
     def __init__(
@@ -172,13 +170,6 @@ class Steering:
         total = (self._losses.of(items, output_BH) + self._closeness * far_B).sum()
         return total, float(len(items))
 
-    def state(self) -> dict[str, Any]:
-        """Nothing to remember."""
-        return {}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Nothing to take back."""
-
 
 def vectors_for(
     net: VectorNet, vector_BH: torch.Tensor, questions: Sequence[Question]
@@ -197,11 +188,7 @@ def train(
     bank_VH: torch.Tensor,
     vector_H: torch.Tensor,
     closeness: float,
-    settings: Training,
-    folder: Path,
-    seed: int,
-    identity: str,
-    checkpoint_seconds: float = 30.0,
+    course: Course,
 ) -> Outcome:
     """Train ``net``; it ends with the weights whose vectors have the lowest loss on ``select``.
 
@@ -212,11 +199,7 @@ def train(
         bank_VH: Vectors that are drawn from in training.
         vector_H: The vector that the network is given when it is applied, and on ``select``.
         closeness: See ``Goal``.
-        settings: Steps and rates.
-        folder: Of checkpoints; used by this training alone.
-        seed: Everything random depends on it.
-        identity: Hash of data and settings.
-        checkpoint_seconds: Time between two checkpoints; changes no result.
+        course: How and where.
 
     Raises:
         NonFiniteError: A loss is NaN or infinite; it names the update.
@@ -229,30 +212,13 @@ def train(
         values = select.each(made_BH)
         return (-sum(values) / len(values),)
 
-    return Loop(
-        net,
-        Steering(net, fit, bank_VH, closeness),
-        settings,
-        num_items=len(fit.questions),
-        folder=folder,
-        seed=seed,
-        identity=identity,
-        evaluate=evaluate,
-        checkpoint_seconds=checkpoint_seconds,
-    ).run()
+    objective = Steering(net, fit, bank_VH, closeness)
+    return Loop(net, objective, course, num_items=len(fit.questions), evaluate=evaluate).run()
 
 
 def history(outcome: Outcome) -> list[dict[str, Any]]:
     """Return each look at the select split, with the mean loss of the updates since the last."""
-    found: list[dict[str, Any]] = []
-    losses: list[float] = []
-    for row in outcome.rows:
-        if "select" in row:
-            fit_loss = sum(losses) / len(losses) if losses else None
-            found.append(
-                {"update": row["step"], "fit_loss": fit_loss, "select_loss": -row["select"][0]}
-            )
-            losses = []
-        else:
-            losses.append(row["loss"])
-    return found
+    return [
+        {"update": update, "fit_loss": fit_loss, "select_loss": -values[0]}
+        for update, fit_loss, values in outcome.looks()
+    ]

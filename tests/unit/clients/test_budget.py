@@ -43,6 +43,24 @@ def test_a_reservation_counts_until_it_is_settled(ledger) -> None:
     assert other.reply("r1") == Reply("yes") and other.reply("r2") is None
 
 
+def test_accounts_tell_what_is_sure_from_what_may_have_been_billed(ledger) -> None:
+    ledger.set_cap(30 / NANO)
+    ledger.set_cap(20 / NANO, "b")
+    paid = ledger.reserve("b", 6, "r1")
+    ledger.settle(paid, 2, basis="usage", request="r1", reply=Reply(None))
+    mute = ledger.reserve("b", 5, "r2")
+    ledger.settle(mute, None, basis="no usage", request="r2", reply=Reply("yes"))
+    refused = ledger.reserve("b", 5, "r3")
+    ledger.settle(refused, 0, basis="status 429")
+    ledger.reserve("a", 7, "r4")  # and its process is killed
+    a, b = Ledger(ledger.path).accounts()
+    assert (a.name, a.requests, a.replies, a.cap) == ("a", 1, 0, None)
+    assert (a.dollars * NANO, a.unsure * NANO) == (pytest.approx(7), pytest.approx(7))
+    assert (b.name, b.requests, b.replies, b.cap) == ("b", 3, 2, 20 / NANO)
+    assert (b.dollars * NANO, b.unsure * NANO) == (pytest.approx(7), pytest.approx(5))
+    assert a.dollars + b.dollars == pytest.approx(ledger.spent())
+
+
 def test_money_needs_a_cap_and_free_requests_do_not(ledger) -> None:
     with pytest.raises(JudgeError, match="there is no cap"):
         ledger.reserve("a", 1, "r")

@@ -1,6 +1,9 @@
 """Figures: equal bytes, the CSV beside them, and nothing drawn of what is not there."""
 
 import csv
+import math
+
+import pytest
 
 from trimtab.reports import _style as style
 from trimtab.reports._panels import strength_points, tradeoff_points
@@ -24,6 +27,23 @@ def test_the_csv_holds_the_points_in_the_units_of_the_axes(summary, tmp_path):
     mean = summary["measures"]["options"]["conditions"]["caa +0.6"]["metrics"]["mc1"]["mean"]
     assert float(rows["mc1 %", "caa +0.6"]["y"]) == 100 * mean
     assert float(rows["perplexity ratio", "baseline"]["y"]) == 1
+
+
+def test_the_tradeoff_sets_each_variants_effect_against_its_cost(summary):
+    across, up, points = tradeoff_points(summary)
+    assert across == "KL to baseline (nats/token)" and up == "Δ truth·info to baseline (points)"
+    shown = {c["condition"]: c["group"] for c in summary["conditions"]}
+    wanted = {name for name, group in shown.items() if group not in ("baseline", "pooled")}
+    found = {point.condition: point for point in points}
+    assert set(found) == wanted and {"treatment", "prompt", "random", "zero"} <= set(shown.values())
+    for name, point in found.items():
+        cost = summary["measures"]["options"]["conditions"][name]["metrics"]["kl"]["mean"]
+        entry = summary["measures"]["generation"]["conditions"][name]["metrics"]
+        effect = entry["truth_info"]["vs_baseline"]
+        assert point.x == cost and point.y == 100 * effect["difference"]
+        low, high = effect["interval"] or (math.nan, math.nan)
+        drawn = [math.nan if end is None else end for end in (point.low, point.high)]
+        assert drawn == pytest.approx([100 * low, 100 * high], nan_ok=True)
 
 
 def test_what_is_missing_has_no_point(build):

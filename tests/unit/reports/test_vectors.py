@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import pytest
 
 from trimtab.core.spec import ArtifactPlan, Component, ModelSpec
-from trimtab.reports._methods import artifact_table, bank_table
+from trimtab.reports._methods import artifact_table, bank_table, curve_table
 from trimtab.reports.summary import summarise
 from trimtab.reports.tables import all_tables, condition_table, vectors_table
-from trimtab.reports.write import write_report
+from trimtab.reports.write import fit_tables, write_report
 
 NUM = 5
 ARTIFACT = ArtifactPlan(
@@ -36,7 +36,7 @@ INFO = {
             ],
             "curve": [
                 {"n": 20, "measured": 0.71, "predicted": 0.72},
-                {"n": 40, "measured": 0.81, "predicted": 0.82},
+                {"n": 40, "measured": 0.812, "predicted": 0.82},
             ],
             "questions_needed": {"0.9": 17, "0.95": None},
             "steerability": {"mean": 0.5, "sd": 0.1, "anti_steered": 0.125},
@@ -121,9 +121,15 @@ def test_tables_show_the_pool_and_the_spread(run, tmp_path) -> None:
 def test_a_bank_is_told_with_what_each_size_is_worth(run) -> None:
     told = ("17", "never", "0.5 (sd 0.1)", "12 %")
     assert [row[1:] for row in bank_table(run).rows] == [
-        ("20", "0.900", "20", "0.710", "0.720", *told),
-        ("60", "0.990", "40", "0.810", "0.820", *told),  # no two disjoint sets of 60 among 80
+        ("20", "0.900", *told),
+        ("60", "0.990", *told),
     ]
+    assert [row[1:] for row in curve_table(run).rows] == [
+        ("20", "0.710", "0.720", "-0.010"),
+        ("40", "0.812", "0.820", "-0.008"),
+    ]
+    titles = [table.title for table in fit_tables(run)]
+    assert titles == ["Vectors", "Vector bank", "Reliability of the bank"]
     assert artifact_table(run).rows[0][1] == "160, 3 left out"
 
 
@@ -139,4 +145,4 @@ def test_the_pool_has_categories_of_its_own(run) -> None:
 
 
 def test_a_run_without_a_bank_has_no_such_table(build, summary) -> None:
-    assert vectors_table(summary) is None and bank_table(build()) is None
+    assert vectors_table(summary) is None and fit_tables(build()) == []

@@ -248,6 +248,15 @@ def test_two_processes_share_a_cap_and_lose_no_score(tmp_path: Path) -> None:
             rows[judge.key] = lines
         assert max(api.delivered.values()) == 1, "nothing is paid for twice"
         assert api.dollars <= ledger.spent() <= 1.0
+    command = [sys.executable, "-c", _SCORER, "report", str(run.dir)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert f"spent on APIs: {ledger.spent():.4f} dollars" in done.stdout
+    page = (run.dir / "report" / "report.md").read_text()
+    told = page.partition("### Spent on APIs")[2].partition("###")[0]
+    for account in ledger.accounts():
+        counted = f"| {account.name} | {account.requests} | 28 | {account.dollars:.4f} |"
+        assert counted in told
+    assert f"| {ledger.spent():.4f} |" in told, "the sum of both judges"
 
 
 def test_failures_name_every_run_that_owes(tmp_path) -> None:

@@ -6,7 +6,7 @@ from torch import nn
 
 from trimtab.core.errors import NonFiniteError, StoreError
 from trimtab.core.training import Training
-from trimtab.training.loop import Loop
+from trimtab.training.loop import Course, Loop
 
 
 class Quadratic:
@@ -48,13 +48,15 @@ def loop(tmp_path):
         return Loop(
             module,
             objective or Quadratic(module),
-            settings,
+            Course(
+                settings=settings,
+                folder=tmp_path / name,
+                seed=3,
+                identity=more.pop("identity", "a"),
+                checkpoint_seconds=more.pop("checkpoint_seconds", 0.0),
+            ),
             num_items=23,
-            folder=tmp_path / name,
-            seed=3,
-            identity=more.pop("identity", "a"),
             evaluate=evaluate,
-            checkpoint_seconds=more.pop("checkpoint_seconds", 0.0),
         )
 
     return make

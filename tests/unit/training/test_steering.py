@@ -1,16 +1,12 @@
 """Learned steering: losses as a slow forward gives them, gradients as differences give them."""
 
-import os
-import random
-import signal
-import subprocess
-import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
+from killed_writes import check_same_bytes
 from slow_model import full_logits
 
 from trimtab.core.errors import NonFiniteError
@@ -20,6 +16,7 @@ from trimtab.engine.engine import Engine
 from trimtab.models.load import LoadedModel, load_model, resolve
 from trimtab.models.nets import VectorNet
 from trimtab.models.tiny import save_tiny
+from trimtab.training.loop import Course
 from trimtab.training.steering import Goal, Losses, Place, Question, Steering, history, train
 
 POSITIONS = ["all", "prompt", "last_prompt", "generated", "after_prompt"]
@@ -231,10 +228,7 @@ def train_planted(engine: Engine, mode: str, folder: Path, **changes):
         bank_VH=bank_VH,
         vector_H=bank_VH.mean(dim=0),
         closeness=0.01,
-        settings=Training(**{**settings, **changes}),
-        folder=folder,
-        seed=0,
-        identity="planted",
+        course=Course(Training(**{**settings, **changes}), folder, 0, "planted"),
     )
     return net, outcome, select, bank_VH
 
@@ -265,11 +259,7 @@ def test_a_loss_that_is_not_finite_names_its_update(engine, tmp_path) -> None:
         train_planted(engine, "gen", tmp_path / "training", learning_rate=1e30, warmup=0)
 
 
-# Dies at the so-manieth rename, write-open or removal below its folder, before that happens.
 PROGRAM = """
-import os, signal, sys
-from pathlib import Path
-folder, moment, model = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 import torch
 from trimtab.core.spec import ModelSpec
 from trimtab.core.training import Training
@@ -277,17 +267,10 @@ from trimtab.engine.engine import Engine
 from trimtab.models.load import load_model, resolve
 from trimtab.models.nets import VectorNet
 from trimtab.training.checkpoint import write_tensors
+from trimtab.training.loop import Course
 from trimtab.training.steering import Goal, Losses, Place, Question, train
 
-count = 0
-def watch(event, args):
-    global count
-    if event in ("open", "os.rename", "os.remove", "os.mkdir") and folder in str(args[0]):
-        count += 1
-        if count == moment:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-engine = Engine(load_model(resolve(ModelSpec(id=model, device="cpu"))))
+engine = Engine(load_model(resolve(ModelSpec(id=sys.argv[3], device="cpu"))))
 state = torch.randn(20, 32, generator=torch.Generator().manual_seed(1))
 questions = [
     Question(f"q{i}", (5, 6, 7 + i), ((30 + i % 3, 9),), ((40 + i % 2,), (3, 4)), state[i])
@@ -298,44 +281,17 @@ fit, select = (Losses(engine, goal, place, q) for q in (questions[:14], question
 torch.manual_seed(0)
 net = VectorNet(32, 8, reads_state=True)
 bank = torch.randn(5, 32, generator=torch.Generator().manual_seed(2))
-sys.addaudithook(watch)
+settings = Training(steps=12, batch=4, micro_batch=3, learning_rate=1e-2, evaluate_every=4)
 train(
     net, fit, select, bank_VH=bank, vector_H=bank.mean(0), closeness=0.01,
-    settings=Training(steps=12, batch=4, micro_batch=3, learning_rate=1e-2, evaluate_every=4),
-    folder=Path(folder) / "training", seed=3, identity="same", checkpoint_seconds=0.0,
+    course=Course(settings, folder / "training", 3, "same", checkpoint_seconds=0.0),
 )
-write_tensors(Path(folder) / "net.safetensors", dict(net.state_dict()))
-print(count)
+write_tensors(folder / "net.safetensors", dict(net.state_dict()))
 """
-
-
-def run(folder: Path, moment: int, model: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(folder), str(moment), str(model)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def contents(folder: Path) -> dict[Path, bytes]:
-    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_killed_at_random_writes_leaves_the_same_bytes(tmp_path) -> None:
     model = save_tiny(tmp_path / "model", "llama")
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    done = run(whole, 0, model)
-    assert done.returncode == 0, done.stderr
-    total = int(done.stdout)
-    draws = random.Random(4)
-    kills = 0
-    for _ in range(5):
-        kills += run(killed, draws.randrange(1, total // 3), model).returncode == -signal.SIGKILL
-    done = run(killed, 0, model)
-    assert done.returncode == 0, done.stderr
-    assert kills >= 3, "too few kills hit a running training to show anything"
-    assert contents(killed) == contents(whole) and len(contents(whole)) > 4
+    assert len(check_same_bytes(PROGRAM, tmp_path, str(model), kills=5)) > 4

@@ -1,9 +1,11 @@
-"""The table of what the run cost, and the lines that warn of it."""
+"""The tables of how the records were made, and the lines that warn of it."""
 
+from trimtab.clients.budget import Account
 from trimtab.reports._format import DASH
-from trimtab.reports._speed import speed_table
+from trimtab.reports._making import speed_table, spending_table, stage_table
 from trimtab.reports.write import write_report
 from trimtab.runs.load import PhaseLoad
+from trimtab.runs.stages import Stage
 
 QUIET = PhaseLoad(
     attempt=1,
@@ -56,3 +58,37 @@ def test_the_report_ends_with_it_and_the_summary_does_not_know_of_it(build, tmp_
     assert page.index("<h2>Speed and load") > page.index("<h2>Methods")
     assert (tmp_path / "full" / "report" / "tables" / "speed.csv").is_file()
     assert "Speed and load" not in plain.html.read_text()
+
+
+def test_what_was_spent_is_told_per_judge_and_in_all():
+    judges = [Account("rubric-1", 10, 8, 0.25, 0.05, 1.0), Account("rubric-2", 2, 2, 0.5, 0, None)]
+    table = spending_table(judges)
+    assert table.rows == (
+        ("rubric-1", "10", "8", "0.2500", "0.0500", "1.00"),
+        ("rubric-2", "2", "2", "0.5000", "0.0000", DASH),
+        ("all", "12", "10", "0.7500", "0.0500", DASH),
+    )
+    assert len(spending_table(judges[:1]).rows) == 1
+
+
+def test_each_phase_stands_with_its_code_and_machine(build, tmp_path):
+    state = {
+        "code": {"version": "1.2", "source": "abc", "commit": "0123456789abcdef", "dirty": True},
+        "packages": {"python": "3.11", "torch": "2.13", "transformers": None},
+        "machine": {"cpu": "<i>Z80</i>", "gpus": ["H200", "H200"], "threads": 2},
+    }
+    bare = {"code": {"version": "1.3", "source": "def", "commit": None, "dirty": None}}
+    done = [Stage("generate", (1, 3), state), Stage("report", (), bare)]
+    assert stage_table(done).rows == (
+        ("generate", "1, 3", "1.2, source abc", "0123456789ab + changes", "3.11", "2.13", DASH,
+         "H200, H200, <i>Z80</i>", "2"),
+        ("report", "this one", "1.3, source def", *[DASH] * 6),
+    )  # fmt: skip
+    spent = [Account("rubric-1", 10, 8, 0.25, 0.05, 1.0)]
+    written = write_report(build(), [], tmp_path, loads=[BUSY], stages=done, spending=spent)
+    text = (tmp_path / "report" / "report.md").read_text()
+    order = [text.index(f"### {t}") for t in ("Spent on", "Code and environment", "Speed and load")]
+    assert order == sorted(order) and order[0] > text.index("## Methods")
+    assert "&lt;i&gt;Z80" in written.html.read_text()
+    names = {path.stem for path in (tmp_path / "report" / "tables").glob("*.csv")}
+    assert {"spending", "stages", "speed"} <= names
