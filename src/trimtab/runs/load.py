@@ -188,12 +188,20 @@ def read(run_dir: Path) -> list[PhaseLoad]:
 
 
 def speed_line(records: Sequence[PhaseLoad]) -> str:
-    """Return one line on one attempt: what each phase took, on what, and what else was running."""
-    parts = []
+    """Return one line on one attempt: what each phase took, on what, and what else was running.
+
+    Judges of the same name (energies of several kinds) are one phase here.
+    """
+    seconds_of: dict[str, float] = {}
+    speed_of: dict[str, str] = {}
     for record in records:
-        rate = record.tokens_per_second
-        speed = "" if rate is None else f", {rate:,.0f} tokens/s"
-        parts.append(f"{record.phase} {record.seconds:,.1f} s{speed}")
+        seconds_of[record.phase] = seconds_of.get(record.phase, 0.0) + record.seconds
+        if record.tokens_per_second is not None:
+            speed_of[record.phase] = f", {record.tokens_per_second:,.0f} tokens/s"
+    parts = [
+        f"{phase} {seconds:,.1f} s{speed_of.get(phase, '')}"
+        for phase, seconds in seconds_of.items()
+    ]
     ran = next((r for r in records if r.device is not None), None)
     if ran is not None:
         parts.append(f"{ran.device} {ran.dtype}, threads: {ran.threads}")
@@ -209,9 +217,13 @@ def speed_line(records: Sequence[PhaseLoad]) -> str:
 
 def disturbance(records: Sequence[PhaseLoad]) -> str | None:
     """Return the line that says which times are not to be quoted; None if all are good."""
-    phases = [f"{r.phase} ({r.other_load:.1f} cores)" for r in records if r.disturbed]
-    if not phases:
+    busiest: dict[str, float] = {}
+    for record in records:
+        if record.disturbed and record.other_load is not None:
+            busiest[record.phase] = max(busiest.get(record.phase, 0.0), record.other_load)
+    if not busiest:
         return None
+    phases = [f"{phase} ({cores:.1f} cores)" for phase, cores in busiest.items()]
     return (
         f"Other processes were busy during {', '.join(phases)}: these times are not to be quoted, "
         "the run may have been several times slower than on a quiet machine. Results are the same."

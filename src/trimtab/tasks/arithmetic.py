@@ -20,7 +20,7 @@ from trimtab.core.types import Message, Sample, SamplingParams
 from trimtab.tasks._problems import Pool, Problem
 from trimtab.tasks._splits import Fractions, spread
 from trimtab.tasks.base import Task
-from trimtab.tasks.gsm8k import asked, with_instruction
+from trimtab.tasks.gsm8k import RAW_STOP, asked, raw, with_instruction, worked_examples
 from trimtab.text.leaks import NGRAM_WORDS
 from trimtab.text.overlap import words
 
@@ -50,7 +50,10 @@ class _Config(Spec):
         operations: Which ones; a story has no product.
         count: Problems to draw, before they are shared out.
         seed: Another seed gives other problems.
-        instruction: What is said after the question; empty for nothing.
+        rendering: ``chat`` puts the question and the instruction into a chat turn; ``raw`` asks as
+            the few-shot text of ``gsm8k`` does, which small models follow better.
+        instruction: What a chat turn says after the question; empty for nothing.
+        shots: Worked examples, of the fit split, in front of a raw question.
         limit: Most problems per split, spread over the forms; None is all.
         fractions: How problems are shared out.
         max_tokens: Most new tokens.
@@ -62,7 +65,9 @@ class _Config(Spec):
     operations: tuple[Literal["+", "-", "*"], ...] = Field(default=("+", "-"), min_length=1)
     count: int = Field(default=600, ge=1)
     seed: int = 0
+    rendering: Literal["chat", "raw"] = "chat"
     instruction: str = INSTRUCTION
+    shots: int = Field(default=5, ge=0)
     limit: int | None = Field(default=None, ge=1)
     fractions: Fractions = Fractions()
     max_tokens: int = Field(default=96, ge=1)
@@ -80,9 +85,16 @@ class Arithmetic(Task[_Config]):
 
     Config = _Config
 
+    def __init__(self, config: _Config) -> None:
+        """Keep ``config``; problems are drawn when samples are asked for."""
+        super().__init__(config)
+        self.rendering = "chat" if config.rendering == "chat" else "verbatim"
+
     @property
     def protocol(self) -> str:
         """How it is asked; which problems are drawn is in the key of the samples."""
+        if self.config.rendering == "raw":
+            return f"arithmetic/generation/raw-{self.config.shots}"
         return f"arithmetic/generation/chat{asked(self.config.instruction, INSTRUCTION)}"
 
     @cached_property
@@ -91,29 +103,36 @@ class Arithmetic(Task[_Config]):
 
     def samples(self, split: Split) -> list[Sample]:
         """Return the samples of ``split``, ordered by id; raise ConfigError if it is empty."""
-        usable = self._pool.split(split, self.config.fractions)
+        config = self.config
+        usable = self._pool.split(split, config.fractions)
         return [
             Sample(
                 id=problem.id,
-                messages=(
-                    Message(
-                        role="user",
-                        content=with_instruction(problem.question, self.config.instruction),
-                    ),
-                ),
+                messages=(Message(role="user", content=self._ask(problem.question)),),
                 target=problem.final,
+                preamble=self._preamble if config.rendering == "raw" else "",
                 metadata={
                     "question": problem.question,
                     "solution": problem.solution,
                     "kind": problem.kind,
                 },
             )
-            for problem in sorted(spread(usable, self.config.limit), key=lambda item: item.id)
+            for problem in sorted(spread(usable, config.limit), key=lambda item: item.id)
         ]
 
     def sampling(self) -> SamplingParams:
-        """Greedy."""
-        return SamplingParams(max_tokens=self.config.max_tokens)
+        """Greedy; a raw answer ends where the next question would begin."""
+        stop = RAW_STOP if self.config.rendering == "raw" else ()
+        return SamplingParams(max_tokens=self.config.max_tokens, stop=stop)
+
+    @cached_property
+    def _preamble(self) -> str:
+        return worked_examples(self._pool, self.config.fractions, self.config.shots)
+
+    def _ask(self, question: str) -> str:
+        if self.config.rendering == "raw":
+            return raw(question)
+        return with_instruction(question, self.config.instruction)
 
 
 def _problems(config: _Config) -> Iterator[Problem]:

@@ -23,7 +23,8 @@ from trimtab.tasks.base import Task
 __all__ = ["GSM8K"]
 
 INSTRUCTION = "Reason step by step, and end with a line that holds #### and the final number alone."
-_STOP = ("Question:", "</s>", "<|im_end|>")
+RAW_STOP = ("Question:", "</s>", "<|im_end|>")
+"""Where a raw answer ends: the next question begins."""
 
 
 class _Config(Spec):
@@ -97,19 +98,16 @@ class GSM8K(Task[_Config]):
     def sampling(self) -> SamplingParams:
         """Greedy; a raw answer ends where the next question would begin."""
         if self.config.rendering == "raw":
-            return SamplingParams(max_tokens=self.config.max_tokens or 256, stop=_STOP)
+            return SamplingParams(max_tokens=self.config.max_tokens or 256, stop=RAW_STOP)
         return SamplingParams(max_tokens=self.config.max_tokens or 512)
 
     @cached_property
     def _preamble(self) -> str:
-        if not self.config.shots:
-            return ""
-        shots = spread(self._pool.split("fit", self.config.fractions), self.config.shots)
-        return "".join(f"{_raw(shot.question)} {shot.solution}\n\n" for shot in shots)
+        return worked_examples(self._pool, self.config.fractions, self.config.shots)
 
     def _ask(self, question: str) -> str:
         if self.config.rendering == "raw":
-            return _raw(question)
+            return raw(question)
         return with_instruction(question, self.config.instruction)
 
 
@@ -123,5 +121,12 @@ def with_instruction(question: str, instruction: str) -> str:
     return f"{question}\n\n{instruction}" if instruction else question
 
 
-def _raw(question: str) -> str:
+def raw(question: str) -> str:
+    """Return a question as lm-eval's few-shot text asks it."""
     return f"Question: {question}\nAnswer:"
+
+
+def worked_examples(pool: Pool, fractions: Fractions, num_shots: int) -> str:
+    """Return the text in front of a raw question: problems of the fit split and their solutions."""
+    shots = spread(pool.split("fit", fractions), num_shots) if num_shots else []
+    return "".join(f"{raw(shot.question)} {shot.solution}\n\n" for shot in shots)

@@ -166,6 +166,22 @@ def test_a_story_says_what_its_sum_is() -> None:
         assert str(total) == sample.target
 
 
+def test_raw_arithmetic_asks_after_worked_examples_of_the_fit_split() -> None:
+    config = {"count": 60, "rendering": "raw", "shots": 3}
+    task = TASKS.build("arithmetic", config)
+    assert task.protocol == "arithmetic/generation/raw-3"
+    assert task.rendering == "verbatim"
+    assert "Question:" in task.sampling().stop
+    fit = {s.metadata["question"]: s.metadata["solution"] for s in task.samples("fit")}
+    for sample in task.samples("test"):
+        assert sample.messages[0].content == f"Question: {sample.metadata['question']}\nAnswer:"
+        shots = sample.preamble.split("\n\n")[:-1]
+        assert len(shots) == 3
+        for shot in shots:
+            question, solution = shot.removeprefix("Question: ").split("\nAnswer: ")
+            assert fit[question] == solution
+
+
 def test_arithmetic_gets_harder_and_says_when_there_is_not_enough() -> None:
     def largest(digits: int) -> int:
         config = {"digits": digits, "count": 60}
