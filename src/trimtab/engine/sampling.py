@@ -21,6 +21,8 @@ from trimtab.engine.request import Text
 
 _BLOCK = 128
 _ROWS = 64
+_FEW = 256
+"""Likeliest words that are looked at before the whole vocabulary is sorted."""
 
 
 class Sampler:
@@ -85,7 +87,7 @@ class Sampler:
             some = [i for i, p in enumerate(params) if is_cut(p) == cut]
             if some and cut:
                 cuts = most_B1[some], top_p_B1[some]
-                token_B[some] = invert_cut(scaled_BV[some], *cuts, u_B1[some])
+                token_B[some] = invert_cut_among_few(scaled_BV[some], *cuts, u_B1[some])
             elif some:
                 token_B[some] = invert(scaled_BV[some], u_B1[some])
         return token_B
@@ -143,12 +145,45 @@ def invert_cut(
     sorted_BV, token_BV = scaled_BV.double().sort(dim=-1, descending=True, stable=True)
     rank_V = torch.arange(scaled_BV.shape[1], device=scaled_BV.device)
     p_BV = sorted_BV.masked_fill(rank_V >= most_B1, -torch.inf).softmax(dim=-1)
+    return _pick(p_BV, token_BV, top_p_B1, u_B1)[0]
+
+
+def invert_cut_among_few(
+    scaled_BV: torch.Tensor, most_B1: torch.Tensor, top_p_B1: torch.Tensor, u_B1: torch.Tensor
+) -> torch.Tensor:
+    """Do as ``invert_cut``, but sort the vocabulary only for rows that leave more than a few words.
+
+    Where words are equally likely the first in the vocabulary comes first, as there.
+    """
+    top_BK, token_BK = scaled_BV.topk(min(_FEW, scaled_BV.shape[1]), dim=-1)
+    token_BK, order_BK = token_BK.sort(dim=-1)
+    top_BK, again_BK = top_BK.gather(1, order_BK).sort(dim=-1, descending=True, stable=True)
+    token_BK = token_BK.gather(1, again_BK)
+    few, best_B1 = top_BK.shape[1], top_BK[:, :1]
+    p_BK = (top_BK.double() - best_B1.double()).exp()
+    p_BK = p_BK.masked_fill(torch.arange(few, device=p_BK.device) >= most_B1, 0.0)
+    all_B1 = (scaled_BV - best_B1).exp_().sum(dim=-1, keepdim=True, dtype=torch.float64)
+    total_B1 = torch.where(most_B1 <= few, p_BK.sum(dim=-1, keepdim=True), all_B1)
+    chosen_B, num_B = _pick(p_BK / total_B1, token_BK, top_p_B1, u_B1)
+    # words as likely as the last of the few may be missing
+    last_B = top_BK.gather(1, (num_B - 1).clamp(min=0)[:, None])[:, 0]
+    enough_B = (last_B > top_BK[:, -1]) & ((most_B1 <= few) | most_B1.isinf())[:, 0]
+    rest = ~enough_B
+    if bool(rest.any()):
+        chosen_B[rest] = invert_cut(scaled_BV[rest], most_B1[rest], top_p_B1[rest], u_B1[rest])
+    return chosen_B
+
+
+def _pick(
+    p_BK: torch.Tensor, token_BK: torch.Tensor, top_p_B1: torch.Tensor, u_B1: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the token picked from the likeliest that make up ``top_p`` [B], and how many are."""
     # a token stays if the ones before it do not yet reach top_p, so the first always stays
-    before_BV = p_BV.cumsum(dim=-1) - p_BV
-    p_BV = p_BV.masked_fill(before_BV >= top_p_B1, 0.0)
-    cumulative_BV = p_BV.cumsum(dim=-1)
-    pick_B = (cumulative_BV <= u_B1 * cumulative_BV[:, -1:]).sum(dim=-1)
+    before_BK = p_BK.cumsum(dim=-1) - p_BK
+    p_BK = p_BK.masked_fill(before_BK >= top_p_B1, 0.0)
+    cumulative_BK = p_BK.cumsum(dim=-1)
+    pick_B = (cumulative_BK <= u_B1 * cumulative_BK[:, -1:]).sum(dim=-1)
     # none is left if the logits are not finite, which is found out later
-    last_B = ((p_BV > 0).sum(dim=-1) - 1).clamp(min=0)
-    chosen: torch.Tensor = token_BV.gather(1, pick_B.minimum(last_B)[:, None])[:, 0]
-    return chosen
+    num_B = (p_BK > 0).sum(dim=-1)
+    last_B = (num_B - 1).clamp(min=0)
+    return token_BK.gather(1, pick_B.minimum(last_B)[:, None])[:, 0], num_B

@@ -7,7 +7,7 @@ import torch
 from trimtab.core.types import SamplingParams
 from trimtab.engine.head import Head
 from trimtab.engine.request import Text
-from trimtab.engine.sampling import Sampler
+from trimtab.engine.sampling import Sampler, invert_cut, invert_cut_among_few
 
 
 @pytest.fixture
@@ -44,6 +44,23 @@ def test_draws_follow_the_filtered_distribution(head, temperature, top_p, top_k)
     assert set(drawn) <= set(expected)
     for token, p in expected.items():
         assert drawn.count(token) / n == pytest.approx(p, abs=4 * (p * (1 - p) / n) ** 0.5 + 1e-3)
+
+
+@pytest.mark.parametrize("top_p", [0.01, 0.6, 0.95, 1.0])
+@pytest.mark.parametrize("top_k", [5, 256, 300, float("inf")])
+@pytest.mark.parametrize(
+    "step", [1e-6, 0.5]
+)  # words that are equally likely are many in the latter
+def test_few_words_are_picked_from_as_from_all(top_p, top_k, step) -> None:
+    generator = torch.Generator().manual_seed(5)
+    # from flat, where few words are not enough, to steep
+    heat = torch.linspace(0.1, 6, 60)[:, None]
+    logits = ((torch.randn(60, 5000, generator=generator) * heat) / step).round() * step
+    most = torch.full((60, 1), top_k, dtype=torch.float64)
+    mass = torch.full((60, 1), top_p, dtype=torch.float64)
+    u = torch.rand(60, 1, generator=generator, dtype=torch.float64)
+    expected = invert_cut(logits, most, mass, u)
+    assert torch.equal(invert_cut_among_few(logits, most, mass, u), expected)
 
 
 def test_greedy_rows_and_sampled_rows_share_a_batch(head) -> None:
