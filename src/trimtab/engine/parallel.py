@@ -53,7 +53,7 @@ class Workers:
         self._works = works
         self._most = num_workers(loaded)
         self._crew: Crew | None = None
-        self._state = State.of(loaded.model)
+        self._state: State | None = None
         self._last_used = 0.0
 
     def __len__(self) -> int:

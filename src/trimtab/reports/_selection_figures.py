@@ -41,7 +41,7 @@ CAPTIONS = {
     "energies": "Scores of right and wrong candidates, as they are, and around the mean of their "
     "problem for problems that have both: what is left on the right is what can choose.",
     "length": "Score against length: a ranking that follows length has learned length.",
-    "reliability": "Share of right candidates against sigmoid(-score), ten bins of equal size.",
+    "reliability": "Share of right candidates against sigmoid(-energy), ten bins of equal size.",
     "training": "Training of the rerankers: loss on the fit and select splits, and the share of a "
     "problem's pairs that are ordered right on the select split; the dot is what was kept.",
     "difficulty": "Gain over a random choice by how many of a problem's candidates are right.",
@@ -57,7 +57,9 @@ def selection_figures(summary: dict[str, Any], out_dir: Path) -> list[Path]:
     files = [*_curves(made, out_dir), *_difficulty(made, out_dir)]
     if scored:
         files += [*_histograms(scored, out_dir), *_length(scored, out_dir)]
-        files += _reliability(scored, out_dir)
+    calibrated = [r for r in scored if r["calibration"]]
+    if calibrated:
+        files += _reliability(calibrated, out_dir)
     return files + _training(summary["rerankers"], out_dir)
 
 
@@ -238,7 +240,7 @@ def _reliability(rankings: list[dict[str, Any]], out_dir: Path) -> list[Path]:
                 color=_COLOURS[index % len(_COLOURS)], lw=1.5, ms=5,
                 marker=style.MARKERS[index % len(style.MARKERS)], label=ranking["ranking"],
             )  # fmt: skip
-        axes.set_xlabel("sigmoid(-score)")
+        axes.set_xlabel("sigmoid(-energy)")
         axes.set_ylabel("share right")
         figure.legend(loc="outside lower center", ncols=2)
         rows = [

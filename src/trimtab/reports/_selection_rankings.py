@@ -19,6 +19,7 @@ from trimtab.stats.intervals import cluster_bootstrap_ratio
 
 ACCURACY = Metric(name="correct", kind="binary", role="effect")
 _BINS = 20
+_ENERGY = "energy"
 _RELIABILITY_BINS = 10
 _SCATTER = 400
 
@@ -130,14 +131,15 @@ def _correlation(scores: Sequence[float], lengths: Sequence[float]) -> float | N
 
 def _pictures(made: CandidateSet, ranking: Ranking) -> dict[str, Any]:
     return {
-        "calibration": _calibration(_scored(made, ranking)),
+        # only an energy is trained, or published, as the logit of being wrong
+        "calibration": _calibration(_scored(made, ranking)) if ranking.metric == _ENERGY else None,
         "histograms": _histograms(made, ranking),
         "points": _points(made, ranking),
     }
 
 
 def _calibration(rows: Sequence[tuple[float, bool, float]]) -> dict[str, Any]:
-    """Return bins of equal size of sigmoid(-score) against the share that is right, and the ECE."""
+    """Return bins of equal size of sigmoid(-energy) against the share that is right, and the ECE."""
     ordered = sorted((float(1 / (1 + math.exp(min(s, 700)))), ok) for s, ok, _ in rows)
     parts = [
         part for part in np.array_split(np.arange(len(ordered)), _RELIABILITY_BINS) if len(part)

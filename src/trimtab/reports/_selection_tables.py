@@ -166,7 +166,7 @@ def ranking_table(made: dict[str, Any], *, compact: bool = False) -> Table:
         "pooled one can be earned by telling easy problems from hard ones, the one within problems "
         f"can't. Pairs: of a right and a wrong candidate, in problems that have both. {_RHO}: "
         "Spearman's, of the score (lower is better) with characters. Calibration error: of "
-        "sigmoid(-score) as a probability, ten bins of equal size."
+        "sigmoid(-energy) as a probability, ten bins of equal size."
     )
     title = _title(made, "Rankings")
     return Table(_stem(made, "rankings"), title, columns + more, tuple(rows), note)

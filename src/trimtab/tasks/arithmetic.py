@@ -20,7 +20,7 @@ from trimtab.core.types import Message, Sample, SamplingParams
 from trimtab.tasks._problems import Pool, Problem
 from trimtab.tasks._splits import Fractions, spread
 from trimtab.tasks.base import Task
-from trimtab.tasks.gsm8k import RAW_STOP, asked, raw, with_instruction, worked_examples
+from trimtab.tasks.gsm8k import RAW_STOP, ask, asked, worked_examples
 from trimtab.text.leaks import NGRAM_WORDS
 from trimtab.text.overlap import words
 
@@ -108,7 +108,7 @@ class Arithmetic(Task[_Config]):
         return [
             Sample(
                 id=problem.id,
-                messages=(Message(role="user", content=self._ask(problem.question)),),
+                messages=(Message(role="user", content=ask(problem.question, config)),),
                 target=problem.final,
                 preamble=self._preamble if config.rendering == "raw" else "",
                 metadata={
@@ -128,11 +128,6 @@ class Arithmetic(Task[_Config]):
     @cached_property
     def _preamble(self) -> str:
         return worked_examples(self._pool, self.config.fractions, self.config.shots)
-
-    def _ask(self, question: str) -> str:
-        if self.config.rendering == "raw":
-            return raw(question)
-        return with_instruction(question, self.config.instruction)
 
 
 def _problems(config: _Config) -> Iterator[Problem]:

@@ -9,7 +9,7 @@ Reference solutions keep their calculator marks (``<<3*4=12>>``) in the shots, a
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Literal
+from typing import Literal, Protocol
 
 from pydantic import Field
 
@@ -87,7 +87,7 @@ class GSM8K(Task[_Config]):
         return [
             Sample(
                 id=problem.id,
-                messages=(Message(role="user", content=self._ask(problem.question)),),
+                messages=(Message(role="user", content=ask(problem.question, self.config)),),
                 target=problem.final,
                 preamble=preamble,
                 metadata={"question": problem.question, "solution": problem.solution},
@@ -105,28 +105,33 @@ class GSM8K(Task[_Config]):
     def _preamble(self) -> str:
         return worked_examples(self._pool, self.config.fractions, self.config.shots)
 
-    def _ask(self, question: str) -> str:
-        if self.config.rendering == "raw":
-            return raw(question)
-        return with_instruction(question, self.config.instruction)
-
 
 def asked(instruction: str, usual: str) -> str:
     """Return what an instruction adds to the name of a protocol: nothing if it is the usual one."""
     return "" if instruction == usual else f"+{content_key(instruction, 6)}"
 
 
-def with_instruction(question: str, instruction: str) -> str:
-    """Return the text of a chat turn."""
-    return f"{question}\n\n{instruction}" if instruction else question
+class Asking(Protocol):
+    """The part of a task's configuration that says how a question is put."""
+
+    @property
+    def rendering(self) -> str: ...
+    @property
+    def instruction(self) -> str: ...
 
 
-def raw(question: str) -> str:
-    """Return a question as lm-eval's few-shot text asks it."""
+def ask(question: str, asking: Asking) -> str:
+    """Return a question as lm-eval's few-shot text asks it, or as the text of a chat turn."""
+    if asking.rendering == "raw":
+        return _raw(question)
+    return f"{question}\n\n{asking.instruction}" if asking.instruction else question
+
+
+def _raw(question: str) -> str:
     return f"Question: {question}\nAnswer:"
 
 
 def worked_examples(pool: Pool, fractions: Fractions, num_shots: int) -> str:
     """Return the text in front of a raw question: problems of the fit split and their solutions."""
     shots = spread(pool.split("fit", fractions), num_shots) if num_shots else []
-    return "".join(f"{raw(shot.question)} {shot.solution}\n\n" for shot in shots)
+    return "".join(f"{_raw(shot.question)} {shot.solution}\n\n" for shot in shots)
