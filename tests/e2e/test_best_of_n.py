@@ -113,7 +113,8 @@ def test_the_report_holds_every_selector(best_of_n: Path, tmp_path: Path) -> Non
     tables = {path.name for path in (run / "report" / "tables").glob("*.csv")}
     assert {f"generation_{n}.csv" for n in ("selectors", "rankings", "candidates")} <= tables
     figures = {path.stem for path in (run / "report" / "figures").glob("*.svg")}
-    assert {"candidates", "energies", "length", "reliability"} <= figures
+    assert {"candidates", "energies", "length"} <= figures
+    assert "reliability" not in figures  # a log-probability of the text is no logit
     protocols = {row["protocol"] for row in completions(run).values()}
     assert protocols == {"arithmetic/generation/chat"}
 

@@ -139,7 +139,7 @@ def _pictures(made: CandidateSet, ranking: Ranking) -> dict[str, Any]:
 
 
 def _calibration(rows: Sequence[tuple[float, bool, float]]) -> dict[str, Any]:
-    """Return bins of equal size of sigmoid(-energy) against the share that is right, and the ECE."""
+    """Return equal bins of sigmoid(-energy) against the share that is right, and the ECE."""
     ordered = sorted((float(1 / (1 + math.exp(min(s, 700)))), ok) for s, ok, _ in rows)
     parts = [
         part for part in np.array_split(np.arange(len(ordered)), _RELIABILITY_BINS) if len(part)
