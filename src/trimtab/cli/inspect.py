@@ -125,7 +125,7 @@ def doctor() -> None:
     optional = {
         "sentence_transformers": "judges",
         "openai": "judges",
-        "bleurt_pytorch": "bleurt",
+        "sentencepiece": "bleurt",
         "datasets": "hub",
     }
     for module, extra in optional.items():

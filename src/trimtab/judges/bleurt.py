@@ -21,8 +21,9 @@ class BleurtConfig(Spec):
 class Bleurt(SimilarityJudge[BleurtConfig]):
     """TruthfulQA's similarity metric with BLEURT (Sellam et al. 2020), its authors' first choice.
 
-    The right or wrong answer is BLEURT's reference and the answer its candidate. Needs the extra
-    ``bleurt``. The original used ``bleurt-base-128`` through TensorFlow, so its figures differ.
+    The right or wrong answer is BLEURT's reference and the answer its candidate. SentencePiece
+    vocabularies need the extra ``bleurt``. The original used ``bleurt-base-128`` through
+    TensorFlow, so its figures differ.
     """
 
     Config = BleurtConfig

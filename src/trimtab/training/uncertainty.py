@@ -53,7 +53,7 @@ class Uncertainty:
         distinct = list(dict.fromkeys(pairs))
         rows = [self._row(*pair) for pair in distinct]
         values = [0.0] * len(rows)
-        for batch in by_length([len(ids) for ids, _ in rows]):
+        for batch in by_length([len(ids) for ids, _ in rows], self._loaded.device):
             for i, value in zip(batch, self._batch([rows[i] for i in batch]), strict=True):
                 values[i] = value
         if not all(map(math.isfinite, values)):
