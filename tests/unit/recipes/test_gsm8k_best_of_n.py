@@ -122,3 +122,10 @@ def test_mistakes_are_told(tmp_path: Path, tiny: Path) -> None:
         plan(tmp_path, tiny, candidates=1)
     with pytest.raises(ConfigError, match="temperature"):
         plan(tmp_path, tiny, sampling={"temperature": 0})
+
+
+def test_the_shipped_files_that_say_they_share_candidates_do() -> None:
+    folder = Path(__file__).parents[3] / "configs" / "gsm8k_best_of_n"
+    files = [load_recipe(folder / name).plan() for name in ("laptop.yaml", "synthetic.yaml")]
+    keys = [{cell.key for cell in made.plan.cells} for made in files]
+    assert keys[0] == keys[1]
