@@ -4,7 +4,8 @@
 
 80 candidates, 5 each of 16 problems, as a published reranker scored them. Two ways of one at a
 time: each text at its own length, and each padded to the longest pair that the encoder takes, as
-scripts with ``padding="max_length"`` do. A head reads SmolLM2-135M-Instruct.
+scripts with ``padding="max_length"`` do. A head reads SmolLM2-135M-Instruct; its third side is
+transformers' forward pass of each pair with ``output_hidden_states``.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import torch
 from machine import DATA, header, in_turns
 
 from trimtab.core.spec import ModelSpec
+from trimtab.core.types import Message
 from trimtab.engine.engine import Engine
 from trimtab.models.load import load_model, resolve
 from trimtab.models.nets import SIZES, Encoder, Head
@@ -42,6 +44,9 @@ def main() -> None:
     sides = {"batched": batched, "one at a time": single}
     if isinstance(model, EncoderEnergy):
         sides["one at a time, padded"] = lambda: padded(model, pairs)
+    elif isinstance(model, HeadEnergy):
+        library = load_model(model.engine.loaded.resolved).model
+        sides["transformers, one at a time"] = lambda: by_library(library, model, pairs)
 
     def check(a: list[float], b: list[float]) -> str:
         return f"(largest difference {max(abs(x - y) for x, y in zip(a, b, strict=True)):.1e})"
@@ -63,6 +68,23 @@ def padded(model: EncoderEnergy, pairs: list[tuple[str, str]]) -> list[float]:
                 torch.tensor([tokens.answer_from]),
             )
         found.append(float(energy))
+    return found
+
+
+def by_library(
+    library: torch.nn.Module, model: HeadEnergy, pairs: list[tuple[str, str]]
+) -> list[float]:
+    """Return energies from transformers' states of each pair by itself."""
+    found = []
+    for problem, text in pairs:
+        messages = (Message(role="user", content=problem),)
+        prompt, (answer,) = model.engine.renderer.with_answers(messages, [text], "chat")
+        with torch.no_grad():
+            out = library(torch.tensor([[*prompt, *answer]]), output_hidden_states=True)
+            # entry 0 is the embeddings
+            state_TH = out.hidden_states[model.layer + 1][0, len(prompt) :]
+            read = torch.cat([state_TH.mean(dim=0), state_TH[-1]])
+            found.append(float(model.module(read[None])))
     return found
 
 

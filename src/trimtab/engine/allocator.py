@@ -1,10 +1,11 @@
-"""What the C library does with memory: keep what is freed, give back what is not needed now."""
+"""What libraries below torch do with memory: keep what is freed, give back what is not needed."""
 
 from __future__ import annotations
 
 import ctypes
 import math
 import mmap
+import os
 import platform
 from collections.abc import Sequence
 
@@ -18,7 +19,17 @@ _LEAST_MAPPED = 2**20
 _MADV_PAGEOUT = 21
 
 
-def keep_freed_memory() -> None:
+_MOST_KERNELS = 64
+"""Some ten numbers of tokens, for each of which a block has five to eight shapes."""
+
+
+def suit_changing_shapes() -> None:
+    """Set this process up for batches whose shapes change from step to step."""
+    _keep_freed_memory()
+    _keep_few_kernels()
+
+
+def _keep_freed_memory() -> None:
     """Let the C library reuse blocks of up to 32 MB instead of mapping fresh pages every time.
 
     Handing some megabytes back after every step costs more than the step. Only glibc needs this
@@ -30,6 +41,16 @@ def keep_freed_memory() -> None:
         libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
         # a thread's own heap is small and handed back
         libc.mallopt(_M_ARENA_MAX, 1)
+
+
+def _keep_few_kernels() -> None:
+    """Let oneDNN, and torch above it, keep the kernels of few shapes.
+
+    They compile one for each shape of a product, 0.3 to 0.6 MB, and keep 1024 of them. They read
+    this when they first compile one; what the environment says already stands.
+    """
+    for name in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
+        os.environ.setdefault(name, str(_MOST_KERNELS))
 
 
 def page_out(tensor: torch.Tensor) -> None:

@@ -18,7 +18,7 @@ import torch
 
 from trimtab.core.errors import ConfigError
 from trimtab.engine import decode
-from trimtab.engine.allocator import keep_freed_memory
+from trimtab.engine.allocator import suit_changing_shapes
 from trimtab.engine.attention import check_family
 from trimtab.engine.capture import capture
 from trimtab.engine.composition import check_compositions, compose
@@ -65,8 +65,8 @@ class Engine:
             ModelError: The model's attention can't be shared between rows.
         """
         check_family(loaded)
+        suit_changing_shapes()
         pack(loaded)
-        keep_freed_memory()
         self.loaded = loaded
         self.limits = Limits(
             max_rows or _ROWS.get(loaded.resolved.spec.dtype, _MOST_ROWS), max_tokens

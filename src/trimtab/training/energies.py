@@ -19,7 +19,7 @@ from torch import nn
 from trimtab.core.errors import DataError, ModelError, NonFiniteError
 from trimtab.core.keys import derive_seed
 from trimtab.core.types import Energy, Message
-from trimtab.engine.allocator import keep_freed_memory
+from trimtab.engine.allocator import suit_changing_shapes
 from trimtab.engine.request import Activations, ActivationsResult, Request
 from trimtab.judges.energy import Ablation
 from trimtab.models.nets import Encoder, Head, Verifier
@@ -126,7 +126,7 @@ class EncoderEnergy(EnergyModel):
     def __init__(self, module: Encoder, tokenizer: PairTokenizer, device: torch.device) -> None:
         """Take the parts; the module is moved to ``device``."""
         super().__init__()
-        keep_freed_memory()
+        suit_changing_shapes()
         self.module = module.to(device)
         self.tokenizer = tokenizer
         self.device = device
