@@ -4,8 +4,8 @@
         [--model ID] [--batch 16]
 
 FOLDER holds ``mc_task.json`` of TruthfulQA's 817-question version. Both sides get the same float32
-weights and the raw QA preset. lm-eval's results are kept in pieces of 20 questions, so that a run
-that was stopped goes on. ``--golden`` writes the figures that ``tests/golden`` checks; questions
+weights and the raw QA preset. lm-eval's results are kept by model in pieces of 20 questions, so that
+a run that was stopped goes on. ``--golden`` writes the figures that ``tests/golden`` checks; questions
 are named by hash there, because the data set asks not to be spread. lm-eval comes with the extra
 ``bench``. Both sides' times are printed, lm-eval's for the pieces that were not there yet.
 """
@@ -156,13 +156,14 @@ def main() -> None:
     parser.add_argument("--model", default="bundled:smollm2-135m-instruct")
     parser.add_argument("--batch", type=int, default=16)
     args = parser.parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
     rows = json.loads((args.data / "mc_task.json").read_text())
     random.Random(20261121).shuffle(rows)
     rows = rows[: args.limit]
     header(f"options {vars(args)}")
     model = ModelSpec(id=args.model, device="cpu", dtype="float32")
-    them = theirs(model, rows, args.out, args.batch)
+    out = args.out / resolve(model).identity
+    out.mkdir(parents=True, exist_ok=True)
+    them = theirs(model, rows, out, args.batch)
     we = ours(model, args.data, set(them))
     assert set(we) == set(them)
     largest = max(abs(we[q]["mc2"] - them[q]["mc2"]) for q in we)
