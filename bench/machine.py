@@ -24,6 +24,8 @@ from typing import Any
 
 import torch
 
+from trimtab.models.machine import other_load, read_clock, usable_cores
+
 DATA = Path("../shared/data")
 
 
@@ -45,24 +47,6 @@ def hardware() -> str:
     cpu = f"{name}, {os.cpu_count()} cores, {torch.get_num_threads()} threads"
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return "; ".join([cpu, *gpus])
-
-
-def _busy_seconds() -> tuple[float, float]:
-    """Return processor seconds of the whole machine, and of this process with all below it."""
-    fields = Path("/proc/stat").read_text().splitlines()[0].split()[1:]
-    ticks = [int(value) for value in fields]
-    parent_of, busy = {}, {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):  # it may have ended since
-            after_name = path.read_text().rpartition(")")[2].split()
-            pid = int(path.parent.name)
-            parent_of[pid] = int(after_name[1])
-            busy[pid] = sum(int(value) for value in after_name[11:15])  # with what it waited for
-    own = {os.getpid()}
-    while more := {pid for pid, parent in parent_of.items() if parent in own} - own:
-        own |= more
-    hz = os.sysconf("SC_CLK_TCK")
-    return (sum(ticks[:8]) - ticks[3] - ticks[4]) / hz, sum(busy.get(pid, 0) for pid in own) / hz
 
 
 @dataclass
@@ -121,14 +105,15 @@ def timed(
     """
     gc.collect()
     before = gemm_rate(dtype)
-    whole, own = _busy_seconds()
+    cores = usable_cores()
+    clock = read_clock(cores)
     peak = PeakMemory()
     with peak if memory else contextlib.nullcontext():
         start = time.perf_counter()
         result = work()
         seconds = time.perf_counter() - start
-    whole_after, own_after = _busy_seconds()
-    other = max(0.0, (whole_after - whole) - (own_after - own)) / seconds
+    other = other_load(clock, read_clock(cores))
+    assert other is not None, "this system does not say how busy it is"
     gflops = (before + gemm_rate(dtype)) / 2
     return Turn(seconds, other, peak.peak if memory else None, gflops, result)
 

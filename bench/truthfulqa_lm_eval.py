@@ -4,10 +4,10 @@
         [--model ID] [--batch 16]
 
 FOLDER holds ``mc_task.json`` of TruthfulQA's 817-question version. Both sides get the same float32
-weights and the raw QA preset. lm-eval's results are kept by model in pieces of 20 questions, so that
-a run that was stopped goes on. ``--golden`` writes the figures that ``tests/golden`` checks; questions
-are named by hash there, because the data set asks not to be spread. lm-eval comes with the extra
-``bench``. Both sides' times are printed, lm-eval's for the pieces that were not there yet.
+weights and the raw QA preset. lm-eval's results are kept by model, in pieces of 20 questions, so
+that a run that was stopped goes on. ``--golden`` writes the figures that ``tests/golden`` checks;
+questions are named by hash there, because the data set asks not to be spread. lm-eval comes with
+the extra ``bench``. Both sides' times are printed, lm-eval's for the pieces that were not there.
 """
 
 import argparse

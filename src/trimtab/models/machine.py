@@ -26,7 +26,7 @@ class Clock:
         time: Seconds of a steady clock.
         all: Processor seconds that all processes had of some cores; None if unknown. Time that a
             hypervisor gave to other machines counts.
-        own: Processor seconds of this process and of its children that have ended.
+        own: Processor seconds of this process and of all that it started, directly or not.
     """
 
     time: float
@@ -38,7 +38,8 @@ def read_clock(cores: Iterable[int], proc: Path = _PROC) -> Clock:
     """Read the clock of ``cores`` (numbers as in ``usable_cores``)."""
     usages = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     own = sum(usage.ru_utime + usage.ru_stime for usage in usages)
-    return Clock(time.monotonic(), _busy_seconds(cores, proc), own)
+    below = sum(ticks for _, ticks in _alive_below(os.getpid(), proc)) / os.sysconf("SC_CLK_TCK")
+    return Clock(time.monotonic(), _busy_seconds(cores, proc), own + below)
 
 
 def other_load(before: Clock, after: Clock) -> float | None:
@@ -60,6 +61,26 @@ def _busy_seconds(cores: Iterable[int], proc: Path) -> float | None:
         fields = [int(value) for value in core[: _STEAL + 1]]
         busy += sum(fields) - fields[_IDLE] - fields[_IOWAIT]
     return busy / os.sysconf("SC_CLK_TCK")
+
+
+def _alive_below(pid: int, proc: Path) -> list[tuple[Path, int]]:
+    """Return the living descendants of ``pid``: their folders, and the ticks they used.
+
+    Ticks are with those of their own children that have ended. Empty where there is no ``/proc``.
+    """
+    parents: dict[int, int] = {}
+    ticks: dict[int, int] = {}
+    for path in proc.glob("[0-9]*/stat"):
+        # a name may hold anything, ")" too; a process that ended meanwhile has no line
+        fields = " ".join(_lines(path)).rpartition(")")[2].split()
+        if len(fields) > 14:
+            parents[int(path.parent.name)] = int(fields[1])
+            ticks[int(path.parent.name)] = sum(map(int, fields[11:15]))
+    found, above = [], {pid}
+    while above:
+        above = {child for child, parent in parents.items() if parent in above}
+        found += [(proc / str(child), ticks[child]) for child in sorted(above)]
+    return found
 
 
 def usable_cores() -> frozenset[int]:
@@ -105,18 +126,25 @@ def _limit(folder: Path) -> float | None:
 
 def peak_memory(proc: Path = _PROC) -> int | None:
     """Return the most resident memory, in bytes, that this process has had so far."""
-    for line in _lines(proc / "self" / "status"):
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    if proc != _PROC or os.uname().sysname != "Darwin":
-        return None
+    found = _most_resident(proc / "self")
+    if found is not None or proc != _PROC or os.uname().sysname != "Darwin":
+        return found
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes, there
 
 
-def peak_memory_of_child() -> int:
-    """Return the most resident memory, in bytes, that one child had that has ended; 0 without."""
+def _most_resident(process: Path) -> int | None:
+    for line in _lines(process / "status"):
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    return None
+
+
+def peak_memory_of_child(proc: Path = _PROC) -> int:
+    """Return the most resident memory, in bytes, that one child has had so far; 0 without."""
     unit = 1 if os.uname().sysname == "Darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
+    alive = [_most_resident(process) or 0 for process, _ in _alive_below(os.getpid(), proc)]
+    return max([ended, *alive])
 
 
 def _lines(path: Path) -> list[str]:

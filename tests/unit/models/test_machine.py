@@ -99,3 +99,28 @@ def test_memory_of_a_child_that_ended_is_known() -> None:
     code = "held = bytearray(80_000_000); held[::4096] = b'x' * len(held[::4096])"
     subprocess.run([sys.executable, "-c", code], check=True)
     assert 80_000_000 < machine.peak_memory_of_child() < 2**40
+
+
+# Uses processor and memory, starts itself once more if told to, and ends with its input.
+BUSY = """
+import subprocess, sys, time
+block = b"x" * 150_000_000
+while time.process_time() < 0.5: pass
+print("done", flush=True)
+if sys.argv[1:]:
+    subprocess.run([sys.executable, sys.argv[1]])
+sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc")
+def test_what_living_children_and_theirs_use_is_our_own(tmp_path: Path) -> None:
+    code = tmp_path / "busy) 1 R.py"  # a name that looks like the fields after it
+    code.write_text(BUSY)
+    before = read_clock([0]).own
+    command, pipe = [sys.executable, str(code), str(code)], subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as child:
+        assert child.stdout is not None
+        assert [child.stdout.readline() for _ in range(2)] == ["done\n"] * 2
+        assert 0.9 < read_clock([0]).own - before < 5.0, "two processes of 0.5 s"
+        assert machine.peak_memory_of_child() > 150_000_000
