@@ -68,7 +68,8 @@ class BleurtScorer:
                 f"{resolved.spec.id!r} can't be loaded as a BLEURT model: {error}",
                 hint="It must be in the form of bleurt-pytorch, with model.safetensors.",
             ) from error
-        self._model = model.to(self._device, getattr(torch, resolved.spec.dtype)).eval()
+        module: torch.nn.Module = model  # whose `to` has types
+        self._model = module.to(self._device, getattr(torch, resolved.spec.dtype)).eval()
         self._known: dict[tuple[str, str], float] = {}
 
     @property
@@ -138,8 +139,8 @@ class _Tokens:
         path = folder / "spm.model"
         if path.is_file():
             pieces = sentencepiece.SentencePieceProcessor(model_file=str(path))
-            ids = (pieces.piece_to_id(name) for name in ("[CLS]", "[SEP]"))
-            return cls(pieces.encode, *ids, limit)
+            start, end = map(pieces.piece_to_id, ("[CLS]", "[SEP]"))
+            return cls(pieces.encode, start, end, limit)
         words = transformers.BertTokenizer.from_pretrained(folder)
         encode = partial(words.encode, add_special_tokens=False)
         return cls(encode, words.cls_token_id, words.sep_token_id, limit)

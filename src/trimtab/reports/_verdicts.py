@@ -27,10 +27,10 @@ def verdicts(summary: dict[str, Any]) -> list[dict[str, Any]]:
             "mde": found["mde"] if found else None,
         }
         for condition in treatments
-        for name, measure in summary["measures"].items()
-        for metric in measure["metrics"]
-        if metric["role"] == "effect" and condition in measure["conditions"]
-        for found in [measure["conditions"][condition]["metrics"][metric["id"]].get("vs_baseline")]
+        for name, metric in _effects(summary)
+        for entries in [summary["measures"][name]["conditions"]]
+        if condition in entries
+        for found in [entries[condition]["metrics"][metric["id"]].get("vs_baseline")]
     ]
 
 
@@ -53,23 +53,36 @@ def _verdict(found: dict[str, Any] | None, tests: int) -> str:
 
 
 def headline_metric(summary: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
-    """Return (measure, metric) of what a report leads with: truth·info, else the first effect."""
-    effects = [
+    """Return (measure, metric) of what a report leads with: truth·info, else the first effect.
+
+    What a judge without a threshold thinks comes last, unless it was checked against people.
+    """
+
+    def rank(pair: tuple[str, dict[str, Any]]) -> tuple[bool, bool]:
+        return not pair[1]["id"].startswith(TRUTH_INFO), _is_opinion(summary, pair[1])
+
+    return min(_effects(summary), key=rank, default=None)
+
+
+def _is_opinion(summary: dict[str, Any], metric: dict[str, Any]) -> bool:
+    """Return whether it is the probability of a judge that nobody checked against people."""
+    checked = {check["judge"] for check in summary["judge_checks"]}
+    return metric["name"].endswith("_p") and metric["judge"] not in checked
+
+
+def _effects(summary: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    return [
         (name, metric)
         for name, measure in summary["measures"].items()
         for metric in measure["metrics"]
         if metric["role"] == "effect"
     ]
-    named = [pair for pair in effects if pair[1]["id"].startswith(TRUTH_INFO)]
-    return next(iter(named + effects), None)
 
 
-def _comparisons(summary: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return each treatment's comparison with the baseline in the headline metric."""
-    chosen = headline_metric(summary)
-    if chosen is None:
-        return {}
-    name, metric = chosen
+def _comparisons(
+    summary: dict[str, Any], name: str, metric: dict[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """Return each treatment's comparison with the baseline in a metric."""
     entries = summary["measures"][name]["conditions"]
     return {
         c["condition"]: found
@@ -81,7 +94,8 @@ def _comparisons(summary: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def best_treatment(summary: dict[str, Any]) -> str | None:
     """Return the treatment with the largest gain in the headline metric; None without data."""
-    found, chosen = _comparisons(summary), headline_metric(summary)
+    chosen = headline_metric(summary)
+    found = _comparisons(summary, *chosen) if chosen else {}
     if chosen is None or not found:
         return None
     upward = _upward(chosen[1])
@@ -93,7 +107,7 @@ def _upward(metric: dict[str, Any]) -> int:
 
 
 def finding(summary: dict[str, Any]) -> str:
-    """Return the run's main result in one sentence; no more than the numbers carry."""
+    """Return the run's main result, and what else is significant; no more than numbers carry."""
     chosen, best = headline_metric(summary), best_treatment(summary)
     if chosen is None:
         return "No metric of this run measures an effect."
@@ -105,22 +119,42 @@ def finding(summary: dict[str, Any]) -> str:
         return f"No treatment has {title} values that can be compared with the baseline."
     numbers = summary["measures"][name]["conditions"][best]["metrics"][metric["id"]]
     found = numbers["vs_baseline"]
-    shown = with_interval(found["difference"], found["interval"], metric, sign=True)
-    if metric["kind"] != "number":
-        shown += " points"
-    prompt = _prompt_alone(summary, name, metric)
+    shown = _shown(found, metric)
+    prompt, also = _prompt_alone(summary, name, metric), _also(summary, name, metric)
     if significant(found) and upward * found["difference"] > 0:
         verb = "raised" if upward > 0 else "lowered"
         p = f"Holm p = {p_value(found['p_holm'])}".replace("= <", "< ")
         return (
             f"{best} {verb} {title} by {shown} against the baseline "
-            f"({p}, n = {found['n']}){_against_random(numbers, upward)}{prompt}."
+            f"({p}, n = {found['n']}){_against_random(numbers, upward)}{prompt}.{also}"
         )
     tests = summary["families"]["baseline"]["tests"]
     return (
         f"No treatment improved {title} significantly (Holm, {tests} tests): the best, {best}, "
-        f"differs from the baseline by {shown} (n = {found['n']}{_power(found, metric)}){prompt}."
+        f"differs from the baseline by {shown} (n = {found['n']}{_power(found, metric)})"
+        f"{prompt}.{also}"
     )
+
+
+def _shown(found: dict[str, Any], metric: dict[str, Any]) -> str:
+    shown = with_interval(found["difference"], found["interval"], metric, sign=True)
+    return shown if metric["kind"] == "number" else f"{shown} points"
+
+
+def _also(summary: dict[str, Any], headline: str, metric: dict[str, Any]) -> str:
+    """Return the largest significant change in every other effect metric."""
+    said = []
+    for name, other in _effects(summary):
+        compared = _comparisons(summary, name, other)
+        changed = {c: found for c, found in compared.items() if significant(found)}
+        if changed and (name, other["id"]) != (headline, metric["id"]):
+            most = max(changed, key=lambda c: abs(changed[c]["difference"]))
+            title = label(other).removesuffix(" %")
+            whose = " by an unchecked judge" if _is_opinion(summary, other) else ""
+            said.append(f"{title}{whose} {_shown(changed[most], other)} ({most})")
+    if not said:
+        return ""
+    return f" Other metrics that changed significantly, most of all: {', '.join(said)}."
 
 
 def _power(found: dict[str, Any], metric: dict[str, Any]) -> str:

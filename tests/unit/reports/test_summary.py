@@ -5,6 +5,7 @@ import math
 import pytest
 
 from trimtab.core.types import Score
+from trimtab.reports._verdicts import headline_metric
 from trimtab.reports.summary import summarise, to_json
 
 
@@ -142,6 +143,23 @@ def test_the_finding_names_the_best_treatment_and_its_controls(build):
     finding = summarise(build(num=120, measures=("generation",)))["finding"]
     assert finding.startswith("caa +0.6 raised truth·info by +")
     assert "than a random vector of equal norm" in finding and "prompt alone gives" in finding
+
+
+def test_the_finding_says_what_else_changed(build):
+    finding = summarise(build(num=120))["finding"]
+    _, _, others = finding.partition("Other metrics that changed significantly, most of all: ")
+    assert "mc1" in others and "truth·info" not in others
+
+
+def test_an_opinion_leads_only_if_it_was_checked_against_people(summary):
+    block = summary["measures"]["generation"]["metrics"]
+    opinion = next(m for m in block if m["id"] == "truth") | {"name": "truth_p"}
+    others = [m for m in block if m["role"] != "effect"]
+    changed = {**summary["measures"], "generation": {"metrics": [opinion, *others]}}
+    found = {**summary, "measures": changed, "judge_checks": []}
+    assert headline_metric(found)[1]["id"] == "mc1"
+    found["judge_checks"] = [{"judge": opinion["judge"]}]
+    assert headline_metric(found)[1] is opinion
 
 
 def test_too_few_clusters_are_said_to_be_too_few(build):
