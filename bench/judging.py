@@ -8,6 +8,7 @@ token, one prompt at a time, and reads its scores, as scripts around a fine-tune
 """
 
 import argparse
+import csv
 import json
 
 import torch
@@ -54,7 +55,8 @@ def main() -> None:
     items = labelled(args.answers)
     judges = [JUDGES.build("rubric", {"rubric": name, "threshold": None}) for name in RUBRICS]
     for judge in judges:
-        judge.score(items, recorder)
+        missed = [verdict for verdict in judge.score(items, recorder) if verdict.reason is not None]
+        assert not missed, f"not asked: {missed[0].reason}"
     yes, no = chat._letters
 
     def ours() -> dict[tuple[Message, ...], float | None]:
@@ -93,22 +95,32 @@ RUBRICS = ("truth", "info")
 
 
 def labelled(count: int) -> list[Item]:
-    """Return the first ``count`` answers that humans judged."""
-    path = DATA / "truthfulqa" / "judge_labels" / "finetune_truth.jsonl"
-    items = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines()[:count]):
+    """Return the first ``count`` answers that humans judged, with the right answers in the data."""
+    folder = DATA / "truthfulqa"
+    with (folder / "v1" / "TruthfulQA.csv").open(encoding="utf-8-sig", newline="") as file:
+        right = {
+            row["Question"]: row["Correct Answers"].split("; ") for row in csv.DictReader(file)
+        }
+    items: list[Item] = []
+    path = folder / "judge_labels" / "finetune_truth.jsonl"
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines()):
         question, _, answer = json.loads(line)["prompt"].removesuffix("\nTrue:").partition("\nA: ")
         asked = question.removeprefix("Q: ")
-        sample = Sample(id=str(number), messages=(Message(role="user", content=asked),))
-        row = Completion(
-            cell="bench",
-            sample_id=str(number),
-            protocol="bench",
-            num_prompt_tokens=1,
-            text=answer,
-            finish_reason="eos",
-        )
-        items.append(Item(sample, row))
+        if asked in right and len(items) < count:
+            sample = Sample(
+                id=str(number),
+                messages=(Message(role="user", content=asked),),
+                metadata={"correct_answers": right[asked]},
+            )
+            row = Completion(
+                cell="bench",
+                sample_id=str(number),
+                protocol="bench",
+                num_prompt_tokens=1,
+                text=answer,
+                finish_reason="eos",
+            )
+            items.append(Item(sample, row))
     return items
 
 
