@@ -27,6 +27,8 @@ BASELINE, PROMPT, CONTROL = "#626a73", "#d55e00", "#8d959e"
 # Okabe and Ito's palette without the colours used above: told apart by colour-blind readers too.
 SERIES = ("#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 MARKERS = ("o", "s", "^", "D", "v")
+CONTROLS = {"random": ("X", "random vector"), "control": ("<", "other control")}
+"""Marker and name of each group of controls; all have the colour ``CONTROL``."""
 
 _RC = {
     "font.family": ["DejaVu Sans"],

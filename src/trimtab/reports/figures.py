@@ -99,7 +99,7 @@ def _strength_panel(axes: Axes, points: list[Point], series: list[str]) -> None:
             continue  # it has no strength
         side = (rank + 1) // 2 * (1 if rank % 2 else -1)
         _line(axes, lines[name], name, series.index(name), side * 0.035 * reach)
-    _controls(axes, [p for p in points if p.group in ("random", "control") and p.x is not None])
+    _controls(axes, [p for p in points if p.group in style.CONTROLS and p.x is not None])
     style.dose_ticks(axes, sorted({p.dose for p in points if p.dose is not None}))
     axes.margins(y=0.12)
 
@@ -116,15 +116,16 @@ def _line(axes: Axes, points: list[Point], name: str, index: int, offset: float)
 
 
 def _controls(axes: Axes, points: list[Point]) -> None:
-    """Draw random vectors beside each other where several draws share a strength."""
+    """Draw controls beside each other where several share a strength."""
     left, right = axes.get_xlim()
     for point in points:
         peers = [other for other in points if other.x == point.x]
         offset = (peers.index(point) - (len(peers) - 1) / 2) * 0.025 * (right - left)
         _bar(axes, (point.x or 0.0) + offset, point, style.CONTROL)
+        marker, name = style.CONTROLS[point.group]
         axes.plot(
-            (point.x or 0.0) + offset, point.y, color=style.CONTROL, marker="X", ms=6, ls="none",
-            mec="white", mew=0.6, label="random vector" if point.group == "random" else "control",
+            (point.x or 0.0) + offset, point.y, color=style.CONTROL, marker=marker, ms=6,
+            ls="none", mec="white", mew=0.6, label=name,
         )  # fmt: skip
 
 
@@ -174,8 +175,8 @@ def _look(point: Point, series: list[str]) -> tuple[str, str, str]:
         return *style.series_look(series.index(point.series)), point.series
     if point.group == "prompt":
         return style.PROMPT, "P", point.condition
-    if point.group in ("random", "control"):
-        return style.CONTROL, "X", "random vector" if point.group == "random" else "control"
+    if point.group in style.CONTROLS:
+        return style.CONTROL, *style.CONTROLS[point.group]
     return style.BASELINE, "o", "strength 0"
 
 
