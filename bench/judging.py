@@ -1,6 +1,6 @@
 """Truth and info verdicts on answers against one ``generate`` call per verdict.
 
-    python bench/judging.py [--answers 200] [--dtype float32] [--repeats 3]
+    python bench/judging.py [--answers 200] [--per-question 8] [--dtype float32] [--repeats 3]
 
 The answers are those that humans labelled (``truthfulqa/judge_labels``); both sides ask the same
 prompts of SmolLM2-135M-Instruct with the rubrics ``truth`` and ``info``. The peer generates one
@@ -45,6 +45,7 @@ def main() -> None:
     """Measure."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--answers", type=int, default=200)
+    parser.add_argument("--per-question", type=int, default=8, help="as conditions of a run answer")
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--repeats", type=int, default=3)
     args = parser.parse_args()
@@ -52,7 +53,7 @@ def main() -> None:
     spec = ModelSpec(id="bundled:smollm2-135m-instruct", device="cpu", dtype=args.dtype)
     engine, peer = Engine(load_model(resolve(spec))), load_model(resolve(spec))
     chat, recorder = LocalChat(engine), Noting(None)
-    items = labelled(args.answers)
+    items = labelled(args.answers, args.per_question)
     judges = [JUDGES.build("rubric", {"rubric": name, "threshold": None}) for name in RUBRICS]
     for judge in judges:
         missed = [verdict for verdict in judge.score(items, recorder) if verdict.reason is not None]
@@ -94,27 +95,29 @@ def main() -> None:
 RUBRICS = ("truth", "info")
 
 
-def labelled(count: int) -> list[Item]:
-    """Return the first ``count`` answers that humans judged, with the right answers in the data."""
+def labelled(count: int, per_question: int) -> list[Item]:
+    """Return answers that humans judged, so many of each question, with the data's right answers."""
     folder = DATA / "truthfulqa"
     with (folder / "v1" / "TruthfulQA.csv").open(encoding="utf-8-sig", newline="") as file:
         right = {
             row["Question"]: row["Correct Answers"].split("; ") for row in csv.DictReader(file)
         }
-    items: list[Item] = []
+    answers: dict[str, list[str]] = {question: [] for question in right}
     path = folder / "judge_labels" / "finetune_truth.jsonl"
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines()):
-        question, _, answer = json.loads(line)["prompt"].removesuffix("\nTrue:").partition("\nA: ")
-        asked = question.removeprefix("Q: ")
-        if asked in right and len(items) < count:
+    for line in path.read_text(encoding="utf-8").splitlines():
+        asked, _, answer = json.loads(line)["prompt"].removesuffix("\nTrue:").partition("\nA: ")
+        answers.get(asked.removeprefix("Q: "), []).append(answer)
+    items = []
+    for question in list(right)[: count // per_question]:
+        for number, answer in enumerate(answers[question][:per_question]):
             sample = Sample(
-                id=str(number),
-                messages=(Message(role="user", content=asked),),
-                metadata={"correct_answers": right[asked]},
+                id=f"{question} {number}",
+                messages=(Message(role="user", content=question),),
+                metadata={"correct_answers": right[question]},
             )
             row = Completion(
                 cell="bench",
-                sample_id=str(number),
+                sample_id=sample.id,
                 protocol="bench",
                 num_prompt_tokens=1,
                 text=answer,
