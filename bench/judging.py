@@ -1,6 +1,6 @@
 """Truth and info verdicts on answers against one ``generate`` call per verdict.
 
-    python bench/judging.py [--answers 200] [--per-question 8] [--dtype float32] [--repeats 3]
+    python bench/judging.py [--answers 200] [--per-question 1] [--dtype float32] [--repeats 3]
 
 The answers are those that humans labelled (``truthfulqa/judge_labels``); both sides ask the same
 prompts of SmolLM2-135M-Instruct with the rubrics ``truth`` and ``info``. The peer generates one
@@ -45,7 +45,7 @@ def main() -> None:
     """Measure."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--answers", type=int, default=200)
-    parser.add_argument("--per-question", type=int, default=8, help="as conditions of a run answer")
+    parser.add_argument("--per-question", type=int, default=1, help="answers to each")
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--repeats", type=int, default=3)
     args = parser.parse_args()
@@ -96,7 +96,7 @@ RUBRICS = ("truth", "info")
 
 
 def labelled(count: int, per_question: int) -> list[Item]:
-    """Return answers that humans judged, so many of each question, with the data's right answers."""
+    """Return answers that humans judged, so many of each question, with its right answers."""
     folder = DATA / "truthfulqa"
     with (folder / "v1" / "TruthfulQA.csv").open(encoding="utf-8-sig", newline="") as file:
         right = {

@@ -27,9 +27,6 @@ from trimtab.engine.scheduler import Limits, Load, batches
 from trimtab.engine.segments import Segment
 from trimtab.models.load import LoadedModel
 
-_WORTH_SHARING = 16
-"""Tokens beyond the common start of all; for fewer, a pass more costs what it saves."""
-
 
 @dataclass(frozen=True)
 class _Branch:
@@ -116,52 +113,28 @@ def _positions(
     start = primer.length
     lengths = [1 + len(branch.tail) for branch in branches]
     pasts = primer.pasts(len(branches))
-    stems = _stems([branch.prompt for branch in branches], start)
-    if max(stems, default=start) > start:
-        cache = PrefixCache(loaded.layout.num_layers, len(branches), loaded.layout.devices)
-        shared = [
-            Segment(b.prompt[start:stem], start, len(b.prompt), b.edits)
-            for b, stem in zip(branches, stems, strict=True)
+    if len({branch.prompt for branch in branches}) == len(branches):
+        # nothing to share: prompts and tails in one go
+        whole = [
+            Segment((*b.prompt[start:], *b.tail), start, len(b.prompt), b.edits) for b in branches
         ]
-        done: list[int] = []
-        for some in chunks(shared, limits.tokens):
-            mine = [shared[i] for i in some]
-            Pass(loaded, mine, primer.pasts(len(some)), Store(cache, some, list(done))).run()
-            done += some
-        pasts = (*pasts, Past(cache, range(len(branches))))
-    rest = [
-        Segment((*b.prompt[stem:], *b.tail), stem, len(b.prompt), b.edits)
-        for b, stem in zip(branches, stems, strict=True)
+        computed = Pass(loaded, whole, pasts).run()
+        offsets = [len(branch.prompt) - 1 - start for branch in branches]
+        first = [at + offset for at, offset in zip(computed.first_R, offsets, strict=True)]
+        return _Positions(computed.hidden_TH, first, lengths)
+    cache = PrefixCache(loaded.layout.num_layers, len(branches), loaded.layout.devices)
+    prompts = [Segment(b.prompt[start:-1], start, len(b.prompt), b.edits) for b in branches]
+    done: list[int] = []
+    for some in chunks(prompts, limits.tokens):
+        mine = [prompts[i] for i in some]
+        Pass(loaded, mine, primer.pasts(len(some)), Store(cache, some, list(done))).run()
+        done += some
+    tails = [
+        Segment((b.prompt[-1], *b.tail), len(b.prompt) - 1, len(b.prompt), b.edits)
+        for b in branches
     ]
-    computed = Pass(loaded, rest, pasts).run()
-    first = [
-        at + len(branch.prompt) - 1 - stem
-        for at, branch, stem in zip(computed.first_R, branches, stems, strict=True)
-    ]
-    return _Positions(computed.hidden_TH, first, lengths)
-
-
-def _stems(prompts: Sequence[tuple[int, ...]], start: int) -> list[int]:
-    """Return for each prompt how much of it is computed apart, because another begins so, too.
-
-    A prompt's last token never is. A start that two have in common beyond ``start`` is worth it
-    from some length on; equal ones are computed once.
-    """
-    order = sorted(range(len(prompts)), key=prompts.__getitem__)
-    stems = [start] * len(prompts)
-    for one, other in itertools.pairwise(order):
-        common = _common(prompts[one], prompts[other])
-        for i in (one, other):
-            # what a prompt has in common with its neighbours in order, it has with any other
-            stem = min(common, len(prompts[i]) - 1)
-            stems[i] = max(stems[i], stem if stem - start >= _WORTH_SHARING else start)
-    return stems
-
-
-def _common(one: Sequence[int], other: Sequence[int]) -> int:
-    """Return how many tokens two prompts begin with alike."""
-    pairs = zip(one, other, strict=False)
-    return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
+    computed = Pass(loaded, tails, (*pasts, Past(cache, range(len(branches))))).run()
+    return _Positions(computed.hidden_TH, computed.first_R, lengths)
 
 
 def _logprobs(
