@@ -140,6 +140,8 @@ class _Tokens:
         if path.is_file():
             pieces = sentencepiece.SentencePieceProcessor(model_file=str(path))
             start, end = map(pieces.piece_to_id, ("[CLS]", "[SEP]"))
+            if pieces.unk_id() in (start, end):
+                raise ValueError(f"{path} has no [CLS] or no [SEP]")
             return cls(pieces.encode, start, end, limit)
         words = transformers.BertTokenizer.from_pretrained(folder)
         encode = partial(words.encode, add_special_tokens=False)

@@ -61,11 +61,11 @@ def _words(folder: Path) -> int:
     return len(WORDS)
 
 
-def _pieces(folder: Path) -> int:
+def _pieces(folder: Path, marks: str = "[CLS],[SEP],[MASK]") -> int:
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(["a bird sings", "a stone falls", "a bird falls"] * 20),
         model_prefix=str(folder / "spm"), vocab_size=20, model_type="unigram", pad_id=0,
-        unk_id=1, bos_id=-1, eos_id=-1, control_symbols=["[CLS]", "[SEP]", "[MASK]"],
+        unk_id=1, bos_id=-1, eos_id=-1, control_symbols=marks.split(","),
         num_threads=1,
         minloglevel=2,
     )  # fmt: skip
@@ -87,6 +87,13 @@ def test_weights_of_another_model_are_refused(tmp_path) -> None:
     config = json.loads((tmp_path / "config.json").read_text()) | {"intermediate_size": 64}
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(ModelError, match="can't be loaded as a BLEURT model"):
+        BleurtScorer(resolve(ModelSpec(id=str(tmp_path), device="cpu")))
+
+
+def test_a_vocabulary_without_marks_is_refused(tmp_path) -> None:
+    write(tmp_path, "rembert")
+    _pieces(tmp_path, "[BOS],[EOS],[MASK]")
+    with pytest.raises(ModelError, match=r"has no \[CLS\]"):
         BleurtScorer(resolve(ModelSpec(id=str(tmp_path), device="cpu")))
 
 
