@@ -1,6 +1,7 @@
 """Threads follow from what is free, what was asked for and what the run began with."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -81,12 +82,14 @@ def test_a_busy_neighbour_is_seen() -> None:
         pytest.skip("the system does not tell how busy its cores are")
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(before)})
-    neighbour = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    # started by a process that ends at once: a child of our own would not count as a neighbour
+    start = "import subprocess, sys; n = [sys.executable, '-c', 'while True: pass']; "
+    start += "print(subprocess.Popen(n, stdout=subprocess.DEVNULL).pid)"
+    neighbour = int(subprocess.check_output([sys.executable, "-c", start]))
     try:
         load = take_readings({}).other_load
     finally:
-        neighbour.kill()
-        neighbour.wait()
+        os.kill(neighbour, signal.SIGKILL)
         os.sched_setaffinity(0, before)
     # processes beside the tests can only add to it
     assert load is not None and load > 0.25
