@@ -27,6 +27,7 @@ from torch import nn
 from transformers import AttentionInterface
 
 from trimtab.core.errors import ModelError
+from trimtab.engine.products import matmul
 from trimtab.models.load import LoadedModel
 
 NAME = "trimtab"
@@ -244,9 +245,9 @@ def _slice_sums(
     total = p.sum(dim=-1, keepdim=True)
     p = p.to(q.dtype).flatten(2, 3)
     weights = p.split([value.shape[2] for _, value in pages], dim=-1)
-    out = torch.matmul(weights[0], pages[0][1])
+    out = matmul(weights[0], pages[0][1])
     for weight, (_, value) in zip(weights[1:], pages[1:], strict=True):
-        out = out + torch.matmul(weight, value)
+        out = out + matmul(weight, value)
     return out.unflatten(2, q.shape[2:4]), total, top
 
 
@@ -258,7 +259,7 @@ def _scores(
 ) -> torch.Tensor:
     """Return scores [G, K, M, R, S] in float32 or better, capped and masked."""
     q = q_GKMRD.flatten(2, 3)
-    found = [torch.matmul(q, key_GKSD.transpose(2, 3)) for key_GKSD in keys_GKSD]
+    found = [matmul(q, key_GKSD.transpose(2, 3)) for key_GKSD in keys_GKSD]
     product = found[0] if len(found) == 1 else torch.cat(found, dim=-1)
     scores = product.to(torch.promote_types(product.dtype, torch.float32))
     scores = scores.unflatten(2, q_GKMRD.shape[2:4])

@@ -40,22 +40,22 @@ class _Branch:
     edits: tuple[Edit, ...]
 
 
-def load(request: Request) -> Load:
-    """Return what the options of one request take."""
-    want = _want(request)
-    tails = {option[:-1] for option in want.options}
-    references = {want.options[j][:-1] for j in want.reference}
-    return Load(request.prompt, sum(1 + len(tail) for tail in [*tails, *references]))
-
-
 def score(
     loaded: LoadedModel, head: Head, requests: Sequence[Request], limits: Limits
 ) -> Iterator[OptionsResult]:
     """Yield the option scores of each request; raise NonFiniteError naming layer and position."""
-    loads = [load(request) for request in requests]
     primer = Primer(loaded, _unedited_twins(requests))
+    loads = [_load(request, primer.length) for request in requests]
     for batch in batches(loads, limits.tokens):
         yield from _score_batch(loaded, head, [requests[i] for i in batch], primer, limits)
+
+
+def _load(request: Request, start: int) -> Load:
+    """Return what one request takes beyond the ``start`` tokens that all prompts have in common."""
+    want = _want(request)
+    tails = {option[:-1] for option in want.options}
+    references = {want.options[j][:-1] for j in want.reference}
+    return Load(request.prompt[start:], sum(1 + len(tail) for tail in [*tails, *references]))
 
 
 def _unedited_twins(requests: Sequence[Request]) -> list[Request]:
