@@ -1,8 +1,8 @@
 """Score answer options as continuations of their prompt.
 
-What all prompts have in common is computed once, then each prompt once, then its options branch off
-it, all in packed passes without padding. Options that differ in their last token only (single
-letters, yes and no) share a branch.
+What all prompts have in common is computed once, then what the prompts of a family begin with, then
+each prompt once, then its options branch off it, all in packed passes without padding. Options that
+differ in their last token only (single letters, yes and no) share a branch.
 
 Shapes: T packed tokens, N positions, V vocabulary, H hidden.
 """
@@ -23,8 +23,9 @@ from trimtab.engine.head import Head
 from trimtab.engine.nonfinite import locate
 from trimtab.engine.passes import Pass, Past, Store
 from trimtab.engine.request import Edit, Options, OptionsResult, Request
-from trimtab.engine.scheduler import Limits, Load, batches
+from trimtab.engine.scheduler import Limits
 from trimtab.engine.segments import Segment
+from trimtab.engine.stems import families
 from trimtab.models.load import LoadedModel
 
 
@@ -45,17 +46,37 @@ def score(
 ) -> Iterator[OptionsResult]:
     """Yield the option scores of each request; raise NonFiniteError naming layer and position."""
     primer = Primer(loaded, _unedited_twins(requests))
-    loads = [_load(request, primer.length) for request in requests]
-    for batch in batches(loads, limits.tokens):
-        yield from _score_batch(loaded, head, [requests[i] for i in batch], primer, limits)
+    for batch in _batches(requests, primer.length, limits.tokens):
+        yield from _score_batch(loaded, head, batch, primer, limits)
 
 
-def _load(request: Request, start: int) -> Load:
-    """Return what one request takes beyond the ``start`` tokens that all prompts have in common."""
+def _batches(requests: Sequence[Request], start: int, most: int) -> Iterator[list[Request]]:
+    """Yield requests together that need at most ``most`` tokens beyond what all share, or one.
+
+    Those whose prompts begin alike follow each other, and what they share counts once.
+    """
+    batch: list[Request] = []
+    tokens = 0
+    for family in families([request.prompt for request in requests], start):
+        shared, last = family.stem - start, None
+        for request in (requests[i] for i in family.members):
+            rest = 0 if request.prompt == last else len(request.prompt) - family.stem
+            new = _num_branched(request) + rest
+            if batch and tokens + shared + new > most:
+                yield batch
+                batch, tokens, shared = [], 0, family.stem - start
+            batch.append(request)
+            tokens += shared + new
+            shared, last = 0, request.prompt
+    yield batch
+
+
+def _num_branched(request: Request) -> int:
+    """Return how many tokens the options of one request take."""
     want = _want(request)
     tails = {option[:-1] for option in want.options}
     references = {want.options[j][:-1] for j in want.reference}
-    return Load(request.prompt[start:], sum(1 + len(tail) for tail in [*tails, *references]))
+    return sum(1 + len(tail) for tail in [*tails, *references])
 
 
 def _unedited_twins(requests: Sequence[Request]) -> list[Request]:
@@ -109,32 +130,36 @@ class _Positions:
 def _positions(
     loaded: LoadedModel, branches: Sequence[_Branch], primer: Primer, limits: Limits
 ) -> _Positions:
-    """Compute the last prompt token and the tail of every branch, shared prompts once."""
+    """Compute the last prompt token and the tail of every branch, what prompts share once."""
     start = primer.length
     lengths = [1 + len(branch.tail) for branch in branches]
     pasts = primer.pasts(len(branches))
-    if len({branch.prompt for branch in branches}) == len(branches):
-        # nothing to share: prompts and tails in one go
-        whole = [
-            Segment((*b.prompt[start:], *b.tail), start, len(b.prompt), b.edits) for b in branches
+    stems = [start] * len(branches)
+    for family in families([branch.prompt for branch in branches], start):
+        for i in family.members:
+            stems[i] = family.stem
+    if max(stems) > start:
+        cache = PrefixCache(loaded.layout.num_layers, len(branches), loaded.layout.devices)
+        shared = [
+            Segment(b.prompt[start:stem], start, len(b.prompt), b.edits)
+            for b, stem in zip(branches, stems, strict=True)
         ]
-        computed = Pass(loaded, whole, pasts).run()
-        offsets = [len(branch.prompt) - 1 - start for branch in branches]
-        first = [at + offset for at, offset in zip(computed.first_R, offsets, strict=True)]
-        return _Positions(computed.hidden_TH, first, lengths)
-    cache = PrefixCache(loaded.layout.num_layers, len(branches), loaded.layout.devices)
-    prompts = [Segment(b.prompt[start:-1], start, len(b.prompt), b.edits) for b in branches]
-    done: list[int] = []
-    for some in chunks(prompts, limits.tokens):
-        mine = [prompts[i] for i in some]
-        Pass(loaded, mine, primer.pasts(len(some)), Store(cache, some, list(done))).run()
-        done += some
-    tails = [
-        Segment((b.prompt[-1], *b.tail), len(b.prompt) - 1, len(b.prompt), b.edits)
-        for b in branches
+        done: list[int] = []
+        for some in chunks(shared, limits.tokens):
+            mine = [shared[i] for i in some]
+            Pass(loaded, mine, primer.pasts(len(some)), Store(cache, some, list(done))).run()
+            done += some
+        pasts = (*pasts, Past(cache, range(len(branches))))
+    rest = [
+        Segment((*b.prompt[stem:], *b.tail), stem, len(b.prompt), b.edits)
+        for b, stem in zip(branches, stems, strict=True)
     ]
-    computed = Pass(loaded, tails, (*pasts, Past(cache, range(len(branches))))).run()
-    return _Positions(computed.hidden_TH, computed.first_R, lengths)
+    computed = Pass(loaded, rest, pasts).run()
+    first = [
+        at + len(branch.prompt) - 1 - stem
+        for at, branch, stem in zip(computed.first_R, branches, stems, strict=True)
+    ]
+    return _Positions(computed.hidden_TH, first, lengths)
 
 
 def _logprobs(

@@ -21,6 +21,8 @@ from trimtab.engine.crew import IDLE_S, Crew, Job, Work
 from trimtab.engine.packed import can_pack, repack
 from trimtab.engine.request import Options, Request, Result, Text
 from trimtab.engine.scheduler import Limits, Load, divide
+from trimtab.engine.segments import common_prefix
+from trimtab.engine.stems import families
 from trimtab.models.load import LoadedModel
 from trimtab.models.state import State
 
@@ -67,7 +69,7 @@ class Workers:
             MemoryError: The system killed a worker, which it does when memory is short.
             RuntimeError: A worker died otherwise.
         """
-        loads = [_load(request) for request in requests]
+        loads = _loads(requests)
         shares = divide(loads, min(self._most, _worth(requests, loads)))
         if len(shares) <= 1:
             yield from self._works[kind](requests, limits)
@@ -104,13 +106,27 @@ class Workers:
         self._last_used = time.monotonic()
 
 
-def _load(request: Request) -> Load:
+def _loads(requests: Sequence[Request]) -> list[Load]:
+    """Return what each request takes; what begins alike shares a prompt, to stay together."""
+    prompts = [request.prompt for request in requests]
+    if isinstance(requests[0].want, Options):
+        start = common_prefix([(request.prompt, request.edits) for request in requests])
+        for family in families(prompts, start):
+            for i in family.members if len(family.members) > 1 else ():
+                prompts[i] = requests[i].prompt[: family.stem]
+    return [
+        Load(prompt, len(request.prompt) - len(prompt) + _num_more(request))
+        for prompt, request in zip(prompts, requests, strict=True)
+    ]
+
+
+def _num_more(request: Request) -> int:
     want = request.want
     if isinstance(want, Text):
-        return Load(request.prompt, want.sampling.max_tokens)
+        return want.sampling.max_tokens
     if isinstance(want, Options):
-        return Load(request.prompt, sum(len(option) for option in want.options))
-    return Load(request.prompt, len(want.continuation))
+        return sum(len(option) for option in want.options)
+    return len(want.continuation)
 
 
 def _worth(requests: Sequence[Request], loads: Sequence[Load]) -> int:

@@ -1,0 +1,53 @@
+"""What some prompts begin with alike is computed once, and no score depends on it."""
+
+import random
+
+import pytest
+import torch
+
+from trimtab.engine.engine import Engine
+from trimtab.engine.options import _batches
+from trimtab.engine.request import Edit, Options, Request
+
+
+def tree(seed: int) -> list[tuple[int, ...]]:
+    """Prompts of one start: alone, twice, and in a group with a start of its own and one within."""
+    draw = random.Random(seed)
+
+    def some(count: int) -> tuple[int, ...]:
+        return tuple(draw.randrange(5, 90) for _ in range(count))
+
+    start, group = some(20), some(30)
+    inner = group + some(25)
+    alone, twice = start + some(40), start + some(20)
+    tails = [start + group + some(n) for n in (1, 9)] + [start + inner + some(n) for n in (0, 1, 7)]
+    return [alone, twice, *tails, twice, start]
+
+
+@pytest.mark.parametrize("most", [1, 60, 100, 10_000])
+def test_batches_keep_to_the_limit_and_count_what_is_shared_once(most: int) -> None:
+    rows = [Request(i, prompt, Options(((11,), (12,)))) for i, prompt in enumerate(tree(0))]
+    cut = list(_batches(rows, 20, most))
+    assert sorted(row.key for batch in cut for row in batch) == list(range(len(rows)))
+    for batch in cut:
+        # each distinct start of a prompt is a token that must be computed, and each request's last
+        starts = {row.prompt[:n] for row in batch for n in range(21, len(row.prompt) + 1)}
+        assert len(starts) + len(batch) <= most or len(batch) == 1
+    assert len(cut) == {1: 9, 60: 6, 100: 3, 10_000: 1}[most]
+
+
+@pytest.mark.parametrize("layout", ["llama", "gemma3"])
+@pytest.mark.parametrize("positions", ["generated", "all"])
+def test_shared_starts_change_no_score(load_tiny, layout, positions) -> None:
+    engine = Engine(load_tiny(layout))
+    generator = torch.Generator().manual_seed(3)
+    edits = [(), (Edit(1, torch.randn(engine.hidden_size, generator=generator), 2.0, positions),)]
+    rows = [
+        Request((i, j), prompt, Options(((11, 12), (13,), (14,), (11, 15, 16))), edit)
+        for i, prompt in enumerate(tree(1))
+        for j, edit in enumerate(edits)
+    ]
+    together = {result.key: result.logprobs for result in engine.run(rows)}
+    for row in rows:
+        (alone,) = engine.run([row])
+        assert together[row.key] == pytest.approx(alone.logprobs, abs=1e-5)
