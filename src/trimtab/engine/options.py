@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -134,10 +135,7 @@ def _positions(
     start = primer.length
     lengths = [1 + len(branch.tail) for branch in branches]
     pasts = primer.pasts(len(branches))
-    stems = [start] * len(branches)
-    for family in families([branch.prompt for branch in branches], start):
-        for i in family.members:
-            stems[i] = family.stem
+    stems = _stems([branch.prompt for branch in branches], start)
     if max(stems) > start:
         cache = PrefixCache(loaded.layout.num_layers, len(branches), loaded.layout.devices)
         shared = [
@@ -160,6 +158,20 @@ def _positions(
         for at, branch, stem in zip(computed.first_R, branches, stems, strict=True)
     ]
     return _Positions(computed.hidden_TH, first, lengths)
+
+
+def _stems(prompts: Sequence[tuple[int, ...]], start: int) -> list[int]:
+    """Return how many tokens at the start of each prompt are computed before the rest.
+
+    All but the last of a prompt that several branches have, else what its family begins with.
+    """
+    times = Counter(prompts)
+    once = [i for i, prompt in enumerate(prompts) if times[prompt] == 1]
+    stems = [start if times[prompt] == 1 else len(prompt) - 1 for prompt in prompts]
+    for family in families([prompts[i] for i in once], start):
+        for i in family.members:
+            stems[once[i]] = family.stem
+    return stems
 
 
 def _logprobs(

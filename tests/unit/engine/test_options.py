@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from trimtab.engine.engine import Engine
-from trimtab.engine.options import _batches
+from trimtab.engine.options import _batches, _stems
 from trimtab.engine.request import Edit, Options, Request
 
 
@@ -36,17 +36,27 @@ def test_batches_keep_to_the_limit_and_count_what_is_shared_once(most: int) -> N
     assert len(cut) == {1: 9, 60: 6, 100: 3, 10_000: 1}[most]
 
 
+def test_options_of_one_prompt_share_all_of_it_and_others_what_they_begin_with() -> None:
+    prompts = tree(0)
+    stems = _stems(prompts, 20)
+    assert stems == [20, 39, 50, 50, 50, 50, 50, 39, 20]
+    assert _stems([*prompts, prompts[3]], 20) == [20, 39, 50, 58, 50, 50, 50, 39, 20, 58]
+
+
+LETTERS = ((11,), (12,))
+ANSWERS = ((11, 12), (13,), (14,), (11, 15, 16))
+
+
 @pytest.mark.parametrize("layout", ["llama", "gemma3"])
 @pytest.mark.parametrize("positions", ["generated", "all"])
-def test_shared_starts_change_no_score(load_tiny, layout, positions) -> None:
+@pytest.mark.parametrize("options", [LETTERS, ANSWERS], ids=["letters", "answers"])
+def test_shared_starts_change_no_score(load_tiny, layout, positions, options) -> None:
     engine = Engine(load_tiny(layout))
     generator = torch.Generator().manual_seed(3)
-    edits = [(), (Edit(1, torch.randn(engine.hidden_size, generator=generator), 2.0, positions),)]
-    rows = [
-        Request((i, j), prompt, Options(((11, 12), (13,), (14,), (11, 15, 16))), edit)
-        for i, prompt in enumerate(tree(1))
-        for j, edit in enumerate(edits)
-    ]
+    edit = Edit(1, torch.randn(engine.hidden_size, generator=generator), 2.0, positions)
+    prompts = tree(1)
+    rows = [Request((i, 0), prompt, Options(options)) for i, prompt in enumerate(prompts)]
+    rows += [Request((i, 1), prompts[i], Options(options), (edit,)) for i in (0, 2, 3, 5)]
     together = {result.key: result.logprobs for result in engine.run(rows)}
     for row in rows:
         (alone,) = engine.run([row])
