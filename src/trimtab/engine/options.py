@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -56,20 +56,39 @@ def _batches(requests: Sequence[Request], start: int, most: int) -> Iterator[lis
 
     Those whose prompts begin alike follow each other, and what they share counts once.
     """
+    asking: dict[tuple[int, ...], list[Request]] = {}
+    for request in requests:
+        asking.setdefault(request.prompt, []).append(request)
     batch: list[Request] = []
     tokens = 0
-    for family in families([request.prompt for request in requests], start):
-        shared, last = family.stem - start, None
-        for request in (requests[i] for i in family.members):
-            rest = 0 if request.prompt == last else len(request.prompt) - family.stem
-            new = _num_branched(request) + rest
-            if batch and tokens + shared + new > most:
+    last_stem: tuple[int, ...] = ()
+    for prompt, length in stems(requests, start).items():
+        stem, rest = prompt[:length], len(prompt) - length
+        for request in asking.get(prompt, ()):
+            shared = 0 if stem == last_stem else length - start
+            new = _num_branched(request)
+            if batch and tokens + shared + rest + new > most:
                 yield batch
-                batch, tokens, shared = [], 0, family.stem - start
+                batch, tokens = [], 0
+                shared, rest = length - start, len(prompt) - length
             batch.append(request)
-            tokens += shared + new
-            shared, last = 0, request.prompt
+            tokens += shared + rest + new
+            last_stem, rest = stem, 0
     yield batch
+
+
+def stems(requests: Sequence[Request], start: int) -> dict[tuple[int, ...], int]:
+    """Return how many tokens at the start of each distinct prompt are computed before the rest.
+
+    All but the last of a prompt that several branches have, else what its family begins with; the
+    longest families first. All prompts begin with the same ``start`` tokens.
+    """
+    times = Counter(branch.prompt for branch in _branches(requests, [_want(r) for r in requests]))
+    once = [prompt for prompt, count in times.items() if count == 1]
+    groups = [([once[i] for i in f.members], f.stem) for f in families(once, start)]
+    groups += [([prompt], len(prompt) - 1) for prompt, count in times.items() if count > 1]
+    groups.sort(key=lambda group: -len(group[0][0]))
+    return {prompt: stem for prompts, stem in groups for prompt in prompts}
 
 
 def _num_branched(request: Request) -> int:
@@ -99,7 +118,8 @@ def _score_batch(
 ) -> Iterator[OptionsResult]:
     wants = [_want(r) for r in requests]
     index = _branches(requests, wants)
-    needed = _positions(loaded, list(index), primer, limits)
+    stem_of = stems(requests, primer.length)
+    needed = _positions(loaded, list(index), stem_of, primer, limits)
     logprobs = _logprobs(head, needed, index, requests, wants)
     for i, (request, want) in enumerate(zip(requests, wants, strict=True)):
         for option, logprob in zip(want.options, logprobs[i], strict=True):
@@ -129,18 +149,22 @@ class _Positions:
 
 
 def _positions(
-    loaded: LoadedModel, branches: Sequence[_Branch], primer: Primer, limits: Limits
+    loaded: LoadedModel,
+    branches: Sequence[_Branch],
+    stem_of: Mapping[tuple[int, ...], int],
+    primer: Primer,
+    limits: Limits,
 ) -> _Positions:
     """Compute the last prompt token and the tail of every branch, what prompts share once."""
     start = primer.length
     lengths = [1 + len(branch.tail) for branch in branches]
     pasts = primer.pasts(len(branches))
-    stems = _stems([branch.prompt for branch in branches], start)
-    if max(stems) > start:
+    stops = [stem_of[branch.prompt] for branch in branches]
+    if max(stops) > start:
         cache = PrefixCache(loaded.layout.num_layers, len(branches), loaded.layout.devices)
         shared = [
-            Segment(b.prompt[start:stem], start, len(b.prompt), b.edits)
-            for b, stem in zip(branches, stems, strict=True)
+            Segment(b.prompt[start:stop], start, len(b.prompt), b.edits)
+            for b, stop in zip(branches, stops, strict=True)
         ]
         done: list[int] = []
         for some in chunks(shared, limits.tokens):
@@ -149,29 +173,15 @@ def _positions(
             done += some
         pasts = (*pasts, Past(cache, range(len(branches))))
     rest = [
-        Segment((*b.prompt[stem:], *b.tail), stem, len(b.prompt), b.edits)
-        for b, stem in zip(branches, stems, strict=True)
+        Segment((*b.prompt[stop:], *b.tail), stop, len(b.prompt), b.edits)
+        for b, stop in zip(branches, stops, strict=True)
     ]
     computed = Pass(loaded, rest, pasts).run()
     first = [
-        at + len(branch.prompt) - 1 - stem
-        for at, branch, stem in zip(computed.first_R, branches, stems, strict=True)
+        at + len(branch.prompt) - 1 - stop
+        for at, branch, stop in zip(computed.first_R, branches, stops, strict=True)
     ]
     return _Positions(computed.hidden_TH, first, lengths)
-
-
-def _stems(prompts: Sequence[tuple[int, ...]], start: int) -> list[int]:
-    """Return how many tokens at the start of each prompt are computed before the rest.
-
-    All but the last of a prompt that several branches have, else what its family begins with.
-    """
-    times = Counter(prompts)
-    once = [i for i, prompt in enumerate(prompts) if times[prompt] == 1]
-    stems = [start if times[prompt] == 1 else len(prompt) - 1 for prompt in prompts]
-    for family in families([prompts[i] for i in once], start):
-        for i in family.members:
-            stems[once[i]] = family.stem
-    return stems
 
 
 def _logprobs(

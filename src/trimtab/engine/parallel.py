@@ -18,11 +18,11 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 
 from trimtab.engine.crew import IDLE_S, Crew, Job, Work
+from trimtab.engine.options import stems
 from trimtab.engine.packed import can_pack, repack
 from trimtab.engine.request import Options, Request, Result, Text
 from trimtab.engine.scheduler import Limits, Load, divide
 from trimtab.engine.segments import common_prefix
-from trimtab.engine.stems import families
 from trimtab.models.load import LoadedModel
 from trimtab.models.state import State
 
@@ -111,9 +111,10 @@ def _loads(requests: Sequence[Request]) -> list[Load]:
     prompts = [request.prompt for request in requests]
     if isinstance(requests[0].want, Options):
         start = common_prefix([(request.prompt, request.edits) for request in requests])
-        for family in families(prompts, start):
-            for i in family.members if len(family.members) > 1 else ():
-                prompts[i] = requests[i].prompt[: family.stem]
+        stem_of = stems(requests, start)
+        prompts = [
+            prompt[: stem_of[prompt]] if stem_of[prompt] > start else prompt for prompt in prompts
+        ]
     return [
         Load(prompt, len(request.prompt) - len(prompt) + _num_more(request))
         for prompt, request in zip(prompts, requests, strict=True)

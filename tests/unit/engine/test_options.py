@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from trimtab.engine.engine import Engine
-from trimtab.engine.options import _batches, _stems
+from trimtab.engine.options import _batches, stems
 from trimtab.engine.request import Edit, Options, Request
 
 
@@ -38,9 +38,21 @@ def test_batches_keep_to_the_limit_and_count_what_is_shared_once(most: int) -> N
 
 def test_options_of_one_prompt_share_all_of_it_and_others_what_they_begin_with() -> None:
     prompts = tree(0)
-    stems = _stems(prompts, 20)
-    assert stems == [20, 39, 50, 50, 50, 50, 50, 39, 20]
-    assert _stems([*prompts, prompts[3]], 20) == [20, 39, 50, 58, 50, 50, 50, 39, 20, 58]
+    rows = [Request(i, prompt, Options(((11,), (12,)))) for i, prompt in enumerate(prompts)]
+    found = stems(rows, 20)
+    assert [found[prompt] for prompt in prompts] == [20, 20, 50, 50, 50, 50, 50, 20, 20]
+    assert list(found)[:2] == [prompts[6], prompts[5]], "the longest family first"
+    rows.append(Request(9, prompts[3], Options(((11, 12), (12,)))))
+    found = stems(rows, 20)
+    assert [found[prompt] for prompt in prompts] == [20, 20, 50, 58, 50, 50, 50, 20, 20]
+
+
+def test_many_questions_behind_one_preamble_keep_to_the_limit_when_another_breaks_it() -> None:
+    preamble = tuple(range(100, 400))
+    rows = [Request(i, (*preamble, i, 5), Options(((11, 12), (13,)))) for i in range(20)]
+    cut = list(_batches([*rows, Request(99, (7, 8), Options(((11,),)))], 0, 1000))
+    # a prompt that several options branch off is kept whole, so it counts whole
+    assert max(map(len, cut)) == 3
 
 
 LETTERS = ((11,), (12,))
