@@ -93,6 +93,11 @@ class ModelSpec(Spec):
             raise ValueError("offload_folder is for a device_map")
         return self
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether the shape of a batch changes results by float32's rounding alone."""
+        return self.dtype not in ("bfloat16", "float16") and self.quantization != "8bit"
+
 
 def _as_number(value: int | str) -> int | str:
     return int(value) if isinstance(value, str) and value.isdigit() else value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -20,7 +21,8 @@ from trimtab.text.leaks import NGRAM_WORDS, HeldOut
 
 Status = Literal["pass", "warn", "fail"]
 
-_LOGPROB_TOLERANCE = 1e-4
+# float32 rounding grows with the sum: one over a hundred tokens reaches hundreds of nats
+_LOGPROB_ABSOLUTE, _LOGPROB_RELATIVE = 1e-4, 1e-5
 _UNSCORED_WARN, _UNSCORED_FAIL = 0.02, 0.25
 
 
@@ -147,11 +149,16 @@ def _zero_equals_baseline(run: Run) -> list[Gate]:
             continue
         rows = {k[1:]: row for k, row in run.completions(zero.key).items()}
         expected = {k[1:]: row for k, row in run.completions(base.key).items()}
-        differing = sum(
-            key not in rows or not _same(rows[key], row) for key, row in expected.items()
-        )
-        detail = f"{len(expected) - differing} of {len(expected)} rows equal ({zero.measure})"
-        status: Status = "fail" if differing or not expected else "pass"
+        present = expected.keys() & rows.keys()
+        equal = sum(_same(rows[key], expected[key]) for key in present)
+        detail = f"{equal} of {len(expected)} rows equal ({zero.measure})"
+        status: Status = "pass"
+        if not expected or len(present) < len(expected):
+            status = "fail"
+        elif equal < len(expected):
+            status = "fail" if zero.model.is_exact else "warn"
+            if status == "warn":
+                detail += "; reduced precision: last bits depend on the shape of the batch"
         gates.append(Gate("strength 0 equals baseline", status, detail))
     return gates
 
@@ -163,7 +170,7 @@ def _comparable(a: Cell, b: Cell) -> bool:
 def _same(a: Completion, b: Completion) -> bool:
     if a.option_logprobs is not None and b.option_logprobs is not None:
         return len(a.option_logprobs) == len(b.option_logprobs) and all(
-            abs(x - y) <= _LOGPROB_TOLERANCE
+            math.isclose(x, y, rel_tol=_LOGPROB_RELATIVE, abs_tol=_LOGPROB_ABSOLUTE)
             for x, y in zip(a.option_logprobs, b.option_logprobs, strict=True)
         )
     return (a.text, a.num_tokens, a.finish_reason) == (b.text, b.num_tokens, b.finish_reason)

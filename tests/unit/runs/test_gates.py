@@ -73,13 +73,49 @@ def test_strength_zero_must_equal_the_baseline_row_by_row(
     assert status(run, "strength 0") == expected
 
 
-def test_strength_zero_of_options_may_differ_by_rounding_alone(make: Make) -> None:
-    for name, shift, expected in [("near", 5e-5, "pass"), ("far", 5e-3, "fail")]:
-        run = make(name)
-        fill(run, "cell-1", option_logprobs=(-1.0, -2.0))
-        fill(run, "cell-0", option_logprobs=(-1.0, -2.0 + shift))
-        gates.after_generate(run)
-        assert status(run, "strength 0") == expected
+@pytest.mark.parametrize(
+    ("value", "shift", "expected"),
+    [
+        (-2.0, 5e-5, "pass"),
+        (-2.0, 5e-3, "fail"),
+        (-327.3, 1e-3, "pass"),  # the sum over a passage of a hundred tokens
+        (-327.3, 1e-2, "fail"),
+    ],
+)
+def test_strength_zero_of_options_may_differ_by_rounding_alone(
+    make: Make, value: float, shift: float, expected: str
+) -> None:
+    run = make()
+    fill(run, "cell-1", option_logprobs=(-1.0, value))
+    fill(run, "cell-0", option_logprobs=(-1.0, value + shift))
+    gates.after_generate(run)
+    assert status(run, "strength 0") == expected
+
+
+@pytest.mark.parametrize(
+    ("spec", "changes", "expected"),
+    [
+        ({"dtype": "bfloat16"}, {"text": "yes "}, "warn"),
+        ({"dtype": "float16"}, {"option_logprobs": (-1.0, -2.1)}, "warn"),
+        ({"dtype": "float32", "quantization": "8bit"}, {"text": "yes "}, "warn"),
+        ({"dtype": "float32", "quantization": "4bit"}, {"text": "yes "}, "fail"),
+        ({"dtype": "bfloat16"}, {}, "pass"),
+        ({"dtype": "bfloat16"}, {"text": None}, "fail"),
+    ],
+)
+def test_where_the_batch_matters_a_difference_from_strength_zero_is_a_warning(
+    make: Make, spec: dict[str, Any], changes: dict[str, Any], expected: str
+) -> None:
+    base, zero = make("float32").plan.cells
+    model = ModelSpec.model_validate({"id": "tiny", **spec})
+    cells = tuple(cell.model_copy(update={"model": model}) for cell in (base, zero))
+    run = make(cells=cells)
+    fill(
+        run, "cell-1", **({"option_logprobs": (-1.0, -2.0)} if "option_logprobs" in changes else {})
+    )
+    fill(run, "cell-0", **changes)
+    gates.after_generate(run)
+    assert status(run, "strength 0") == expected
 
 
 def test_no_row_at_all_is_a_failure(make: Make) -> None:
