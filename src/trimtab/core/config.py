@@ -41,7 +41,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def apply_overrides(data: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
     """Return ``data`` with each ``dotted.key=value`` set; values are read as YAML.
 
-    A number in the path is an index into a list. Raise ConfigError for a malformed override.
+    A number in the path is an index into a list; a key below a plain name (``model.dtype`` where
+    the file says ``model: some-id``) is added to it. Raise ConfigError for a malformed override.
     """
     result: dict[str, Any] = _copy(data)
     for override in overrides:
@@ -78,7 +79,10 @@ def _set(target: Any, path: list[str], value: Any, override: str) -> None:
         if last:
             target[key] = value
             return
-        if isinstance(target, dict) and not isinstance(target.get(key), (dict, list)):
+        below = target.get(key) if isinstance(target, dict) else target[key]
+        if isinstance(below, str):
+            target[key] = {"id" if key == "model" else "name": below}
+        elif isinstance(target, dict) and not isinstance(below, (dict, list)):
             target[key] = {}
         target = target[key]
 

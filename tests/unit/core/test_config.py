@@ -31,6 +31,15 @@ def test_overrides_are_yaml_at_any_depth_and_leave_the_data_alone() -> None:
     assert data == {"a": {"b": 1, "c": [{"d": 2}, 3]}, "e": None}
 
 
+def test_a_key_below_a_plain_name_is_added_to_it() -> None:
+    data = {"model": "bundled:x", "judges": ["exact", {"name": "rubric"}]}
+    overrides = ["model.dtype=float32", "judges.0.ignore_case=false", "model.device=cpu"]
+    assert apply_overrides(data, overrides) == {
+        "model": {"id": "bundled:x", "dtype": "float32", "device": "cpu"},
+        "judges": [{"name": "exact", "ignore_case": False}, {"name": "rubric"}],
+    }
+
+
 @pytest.mark.parametrize(
     "override", ["noequals", "=1", "list.2=1", "list.x=1", "list.0.deeper=1", "plain=[unclosed"]
 )
