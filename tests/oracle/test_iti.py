@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.optimize import minimize
+from sklearn.linear_model import LogisticRegression
 
 from trimtab.core.errors import ConfigError, DataError
 from trimtab.core.spec import ModelSpec
@@ -148,3 +149,23 @@ def test_probes_are_those_of_a_general_optimiser(spread: float) -> None:
         expected = ((x[held] @ best > 0) == right[held].numpy()).mean()
         assert float(accuracy[head]) == pytest.approx(expected)
     assert float(accuracy[3]) > 0.9
+
+
+def test_all_heads_of_a_model_on_two_threads() -> None:
+    """The batched LU solver of Intel's MKL hangs here on some processors."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        generator = torch.Generator().manual_seed(0)
+        right = torch.arange(80) % 2 == 0
+        states = torch.randn(80, 72, 256, generator=generator, dtype=torch.float64)
+        states[right, :, 0] += torch.linspace(0, 4, 72).double()
+        train, held = slice(0, 50), slice(50, 80)
+        accuracy = probe_accuracy(states[train], right[train], states[held], right[held])
+    finally:
+        torch.set_num_threads(threads)
+    for head in (0, 36, 71):
+        probe = LogisticRegression(tol=1e-8, max_iter=1000)
+        probe.fit(states[train, head].numpy(), right[train].numpy())
+        expected = probe.score(states[held, head].numpy(), right[held].numpy())
+        assert float(accuracy[head]) == pytest.approx(expected)

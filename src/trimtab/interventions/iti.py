@@ -201,7 +201,9 @@ def probe_accuracy(
             break
         curvature_KN = (wrong_KN * (1 - wrong_KN)).clamp(min=1e-12)
         hessian = (x_KNE.transpose(1, 2) * curvature_KN[:, None]) @ x_KNE + penalty_E.diag()
-        step_KE = torch.linalg.solve(hessian, gradient_KE)
+        # positive definite, and MKL's LU of many at a time hangs on some Intel processors
+        factor_KEE = torch.linalg.cholesky(hessian)
+        step_KE = torch.cholesky_solve(gradient_KE[:, :, None], factor_KEE)[:, :, 0]
         scale_K1 = torch.ones(len(weight_KE), 1, dtype=torch.float64)
         before_K = loss(weight_KE)
         for _ in range(_NEWTON_STEPS):
