@@ -15,9 +15,14 @@ def scale(metric: Mapping[str, Any]) -> float:
 
 
 def number(value: float | None, *, sign: bool = False, percent: bool = True) -> str:
-    """Return ``value`` (already scaled) with one decimal, or 3 significant digits if no percent."""
+    """Return ``value`` (already scaled) with one decimal, or 3 significant digits if no percent.
+
+    From a hundred thousand on it is written with a power of ten: ``5.1e11``.
+    """
     if value is None:
         return DASH
+    if abs(value) >= 99_950:
+        return _short(f"{value:+.1e}" if sign else f"{value:.1e}")
     if percent:
         text = f"{value:+.1f}" if sign else f"{value:.1f}"
     else:
@@ -27,6 +32,15 @@ def number(value: float | None, *, sign: bool = False, percent: bool = True) -> 
     if float(text) == 0:
         text = text.lstrip("+-")
     return text.replace("-", MINUS)
+
+
+def tick(value: float) -> str:
+    """Return what stands beside a tick of a logarithmic axis: ``0.1``, ``100``, ``1e12``."""
+    return _short(f"{value:g}")
+
+
+def _short(text: str) -> str:
+    return text.replace("e+0", "e").replace("e+", "e").replace("-", MINUS)
 
 
 def with_interval(

@@ -17,6 +17,8 @@ from trimtab.core.types import Completion, Sample
 from trimtab.reports._source import RowKey, RunSource
 
 TRUTH_INFO = "truth_info"
+# Texts that another question of the condition got too: a model that says one thing to all.
+SAME_ANSWER = "same_answer"
 # Negative log-likelihood per token, whose exponential is a perplexity.
 NLL = "nll_per_token"
 
@@ -30,7 +32,7 @@ class MetricRef:
             or the judge's key where that is needed to tell them apart.
         metric: The metric itself.
         judge: Key of the judge that gives it; None if it is derived.
-        parts: The two metrics (ids) whose conjunction it is, if it is derived.
+        parts: The two metrics (ids) whose conjunction it is; None of what is derived from texts.
     """
 
     id: str
@@ -130,6 +132,9 @@ def _metrics(cell: Cell, judges: Sequence[JudgePlan]) -> list[MetricRef]:
     for left, right in zip(truth, info, strict=False):
         suffix = left.id.removeprefix("truth")
         refs.append(MetricRef(TRUTH_INFO + suffix, both, parts=(left.id, right.id)))
+    if cell.output == "text" and any(ref.metric.role == "damage" for ref in refs):
+        same = Metric(name=SAME_ANSWER, kind="binary", role="damage", higher_is_better=False)
+        refs.append(MetricRef(SAME_ANSWER, same))
     return refs
 
 
@@ -179,6 +184,21 @@ def _derive(block: Block, rows: ConditionRows) -> None:
                 for key, value in left.items()
                 if key in right
             }
+        elif ref.judge is None:
+            rows.values[ref.id] = _same_answers(block, rows)
+
+
+def _same_answers(block: Block, rows: ConditionRows) -> dict[RowKey, float]:
+    """Return 1 for each text that another question got too, whatever its case and spaces."""
+    texts = {
+        key: " ".join(completion.text.split()).casefold()
+        for key, completion in rows.completions.items()
+        if completion.error is None and completion.text is not None
+    }
+    asked: dict[str, set[str]] = defaultdict(set)
+    for key, text in texts.items():
+        asked[text].add(block.units[key[1]])
+    return {key: float(len(asked[text]) > 1) for key, text in texts.items()}
 
 
 def _reduce(block: Block, rows: ConditionRows) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from trimtab.reports._broken import broken
 from trimtab.reports._format import label, number, p_value, scale, with_interval
 from trimtab.reports._rows import TRUTH_INFO
 from trimtab.reports._selection_tables import selection_finding
@@ -126,7 +127,8 @@ def finding(summary: dict[str, Any]) -> str:
         p = f"Holm p = {p_value(found['p_holm'])}".replace("= <", "< ")
         return (
             f"{best} {verb} {title} by {shown} against the baseline "
-            f"({p}, n = {found['n']}){_against_random(numbers, upward)}{prompt}.{also}"
+            f"({p}, n = {found['n']}){_against_random(numbers, upward)}{prompt}."
+            f"{broken(summary, best)}{also}"
         )
     tests = summary["families"]["baseline"]["tests"]
     return (

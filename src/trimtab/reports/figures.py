@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from trimtab.reports import _style as style
 from trimtab.reports._behaviour_figure import behaviour_figure
-from trimtab.reports._format import MINUS
+from trimtab.reports._format import MINUS, tick
 from trimtab.reports._panels import (
     Point,
     strength_panels,
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _WIDTH = 9.0
+_MOST_LINEAR = 1000.0
 
 
 def write_figures(summary: dict[str, Any], out_dir: Path) -> list[Path]:
@@ -100,8 +101,16 @@ def _strength_panel(axes: Axes, points: list[Point], series: list[str]) -> None:
         side = (rank + 1) // 2 * (1 if rank % 2 else -1)
         _line(axes, lines[name], name, series.index(name), side * 0.035 * reach)
     _controls(axes, [p for p in points if p.group in style.CONTROLS and p.x is not None])
+    if _spans_decades([p.y for p in points]):
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(lambda value, _: tick(value))
     style.dose_ticks(axes, sorted({p.dose for p in points if p.dose is not None}))
     axes.margins(y=0.12)
+
+
+def _spans_decades(values: list[float]) -> bool:
+    """Whether one value would press all others flat, and none is 0 or below."""
+    return min(values) > 0 and max(values) > _MOST_LINEAR * min(values)
 
 
 def _line(axes: Axes, points: list[Point], name: str, index: int, offset: float) -> None:

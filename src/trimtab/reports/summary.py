@@ -232,7 +232,7 @@ def _pool(block: Block, parts: list[ConditionRows]) -> ConditionRows:
 
 
 def _metric(ref: MetricRef) -> dict[str, Any]:
-    about = {"id": ref.id, "judge": ref.judge, "derived": bool(ref.parts)}
+    about = {"id": ref.id, "judge": ref.judge, "derived": ref.judge is None}
     return {**ref.metric.model_dump(), **about, "parts": list(ref.parts or ())}
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import rich.table
 
 # Damage metrics in the order a reader wants them; unknown ones follow.
-_DAMAGE = ("kl", "repetition", "words", "truncated", "empty", "refusal", "collapsed")
+_DAMAGE = ("kl", "same_answer", "repetition", "words", "truncated", "empty", "refusal", "collapsed")
 # Said by another column already, or too weak a sign for one; they are in ``numbers_table``.
 _MINOR = ("tokens", "follow_up")
 
@@ -182,6 +182,7 @@ _DAMAGE_NOTES = {
     "perplexity ratio": "perplexity ratio: exp of the mean paired difference in nats per token to "
     "the baseline",
     "kl": "kl: from the baseline, nats per token unless a unit is given",
+    "same_answer": "same_answer: texts that another question of the condition got too",
     "truncated": "truncated: texts cut at the token limit",
     "unscored": "unscored: share of judgements without a value, over all judges",
 }

@@ -1,7 +1,9 @@
 """Figures: equal bytes, the CSV beside them, and nothing drawn of what is not there."""
 
+import copy
 import csv
 import math
+import re
 
 import pytest
 
@@ -44,6 +46,16 @@ def test_the_tradeoff_sets_each_variants_effect_against_its_cost(summary):
         low, high = effect["interval"] or (math.nan, math.nan)
         drawn = [math.nan if end is None else end for end in (point.low, point.high)]
         assert drawn == pytest.approx([100 * low, 100 * high], nan_ok=True)
+
+
+def test_one_huge_perplexity_does_not_press_the_others_flat(summary, tmp_path):
+    changed = copy.deepcopy(summary)
+    numbers = changed["measures"]["heldout"]["conditions"]["caa +0.9"]["metrics"]["nll_per_token"]
+    numbers["perplexity_ratio"] = {"mean": 5e11, "interval": [2e11, 1e12]}
+    for name, some, expected in [("plain", summary, False), ("huge", changed, True)]:
+        write_figures(some, tmp_path / name)
+        drawn = (tmp_path / name / "strength.svg").read_text()
+        assert bool(re.search(r">1e1\d<", drawn)) == expected
 
 
 def test_what_is_missing_has_no_point(build):

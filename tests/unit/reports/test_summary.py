@@ -151,6 +151,26 @@ def test_the_finding_says_what_else_changed(build):
     assert "mc1" in others and "truth·info" not in others
 
 
+def test_a_model_that_says_one_thing_to_all_is_told_with_its_gain(build):
+    plain = build(num=120, measures=("generation", "heldout"))
+    assert "same_answer" not in summarise(plain)["finding"]
+    ids = [f"q{i:03d}" for i in range(120)]
+    texts = {("caa +0.6", name): "I have no  comment." for name in ids[:60]}
+    texts |= {("caa +0.6", name): "i have no comment." for name in ids[60:90]}
+    told = summarise(build(num=120, measures=("generation", "heldout"), texts=texts))
+    block = told["measures"]["generation"]["conditions"]
+    rows = build(num=120, measures=("generation",), texts=texts)
+    cell = next(c for c in rows.plan.cells if c.condition == "caa +0.6")
+    said = [r.text for r in rows.completions(cell.key).values() if r.text is not None]
+    repeated = sum(" ".join(text.lower().split()) == "i have no comment." for text in said)
+    found = block["caa +0.6"]["metrics"]["same_answer"]
+    assert found["mean"] == pytest.approx(repeated / len(said)) and found["n"] == len(said)
+    assert block["baseline"]["metrics"]["same_answer"]["mean"] == 0
+    _, _, cost = told["finding"].partition(" At a cost: ")
+    assert told["finding"].startswith("caa +0.6 raised") and "same_answer +7" in cost
+    assert "perplexity" in cost and "times the baseline's" in cost
+
+
 def test_an_opinion_leads_only_if_it_was_checked_against_people(summary):
     block = summary["measures"]["generation"]["metrics"]
     opinion = next(m for m in block if m["id"] == "truth") | {"name": "truth_p"}

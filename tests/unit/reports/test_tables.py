@@ -29,7 +29,8 @@ def gappy(build):
     ("value", "percent", "text"),
     [(62.46, True, "62.5"), (-0.04, True, "0.0"), (None, True, DASH),
      (-0.0591, False, f"{MINUS}0.059"), (0.4567, False, "0.46"), (0.0, False, "0.000"),
-     (123.456, False, "123.5")],
+     (123.456, False, "123.5"), (99_949.0, False, "99949.0"), (510_054_361_400.0, False, "5.1e11"),
+     (-3e5, False, f"{MINUS}3.0e5")],
 )  # fmt: skip
 def test_numbers_are_short_and_a_missing_one_is_a_dash(value, percent, text):
     assert number(value, percent=percent) == text
