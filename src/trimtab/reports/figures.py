@@ -110,7 +110,7 @@ def _strength_panel(axes: Axes, points: list[Point], series: list[str]) -> None:
 
 def _spans_decades(values: list[float]) -> bool:
     """Whether one value would press all others flat, and none is 0 or below."""
-    return min(values) > 0 and max(values) > _MOST_LINEAR * min(values)
+    return bool(values) and 0 < _MOST_LINEAR * min(values) < max(values)
 
 
 def _line(axes: Axes, points: list[Point], name: str, index: int, offset: float) -> None:

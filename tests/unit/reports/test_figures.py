@@ -66,6 +66,14 @@ def test_what_is_missing_has_no_point(build):
         assert points and "caa +0.6" not in {p.condition for p in points}
 
 
+def test_a_panel_without_a_value_is_drawn_empty(build, tmp_path):
+    labels = [cell.condition for cell in build(measures=("options",)).plan.cells]
+    gone = tuple(label for label in labels if label != "baseline")
+    judges = ("choice-5555", "perplexity-8888")
+    summary = summarise(build(no_completions=gone, no_scores=judges))
+    assert write_figures(summary, tmp_path)
+
+
 def test_without_strengths_or_scores_there_is_no_figure(build, tmp_path):
     run = build(no_scores=[judge.key for judge in build().judges()])
     assert strength_points(summarise(run)) == []
