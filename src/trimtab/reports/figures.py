@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _WIDTH = 9.0
+# largest value of a panel over its smallest, from which on its axis is logarithmic
 _MOST_LINEAR = 1000.0
 
 
