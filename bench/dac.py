@@ -15,9 +15,9 @@ from machine import gsm8k_prompts, header, in_turns
 
 from trimtab.core.spec import ModelSpec
 from trimtab.core.types import SamplingParams
-from trimtab.engine.composition import strength
 from trimtab.engine.engine import Engine
-from trimtab.engine.request import Composition, Request, Text
+from trimtab.engine.request import DynamicStrength, Request, Text
+from trimtab.engine.writing.dynamic import strength
 from trimtab.models.load import load_model, resolve
 
 
@@ -39,10 +39,10 @@ def main() -> None:
         (x, "heads"): 0.3 * torch.randn(args.max_tokens, layout.head_width, generator=generator)
         for x in range(layout.num_layers)
     }
-    composition = Composition((deltas,), per_token=True)
+    dynamic = DynamicStrength((deltas,), per_token=True)
     sampling = SamplingParams(max_tokens=args.max_tokens)
     prompts = gsm8k_prompts(engine.renderer, args.prompts)
-    want = Text(sampling, composition=composition)
+    want = Text(sampling, dynamic=dynamic)
     requests = [Request(i, prompt, want) for i, prompt in enumerate(prompts)]
 
     def ours() -> dict[int, list[int]]:
@@ -76,9 +76,9 @@ def main() -> None:
             for step in range(args.max_tokens):
                 p, q = (
                     last_logits(tokens, len(prompt), [x] * (step + 1)).log_softmax(-1)[None]
-                    for x in (0.0, composition.probe)
+                    for x in (0.0, dynamic.probe)
                 )
-                strengths.append(float(strength(p, q, composition)[0]))
+                strengths.append(float(strength(p, q, dynamic)[0]))
                 tokens.append(int(last_logits(tokens, len(prompt), strengths).argmax()))
                 if tokens[-1] in peer.eos_ids:
                     break

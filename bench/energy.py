@@ -18,9 +18,9 @@ from trimtab.core.spec import ModelSpec
 from trimtab.core.types import Message
 from trimtab.engine.engine import Engine
 from trimtab.models.load import load_model, resolve
-from trimtab.models.nets import SIZES, Encoder, Head
+from trimtab.models.nets.networks import SIZES, Encoder, Head
 from trimtab.models.pairs import PairTokenizer, render_pair
-from trimtab.training.energies import EncoderEnergy, EnergyModel, HeadEnergy
+from trimtab.training.rerankers.energies import EncoderEnergy, EnergyModel, HeadEnergy
 
 
 def main() -> None:

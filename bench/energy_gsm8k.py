@@ -21,13 +21,13 @@ from machine import DATA, header
 
 from trimtab.core.keys import content_key
 from trimtab.core.records import read_json
-from trimtab.judges.energy import EnergyConfig
 from trimtab.text.overlap import normalise_question
-from trimtab.training.corrupt import corrupted
-from trimtab.training.energies import Ablated
-from trimtab.training.energy import DEFAULTS, Data, fit_energy
-from trimtab.training.groups import Group
-from trimtab.training.ranking import of_groups
+from trimtab.training.rerankers.config import EnergyConfig
+from trimtab.training.rerankers.corrupt import corrupted
+from trimtab.training.rerankers.energies import Ablated
+from trimtab.training.rerankers.fitting import DEFAULTS, Data, fit_energy
+from trimtab.training.rerankers.groups import Group
+from trimtab.training.rerankers.ranking import of_groups
 
 SOURCES = ("6b_finetuning", "6b_verification", "175b_finetuning", "175b_verification")
 ABLATIONS = ("question_removed", "question_shuffled", "answer_permuted")

@@ -29,10 +29,10 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from trimtab.core.spec import ModelSpec
 from trimtab.core.types import SamplingParams
-from trimtab.engine.decode import write
 from trimtab.engine.engine import Engine
 from trimtab.engine.request import Edit, Request, Result, Text
-from trimtab.engine.stepping import why_not, write_static
+from trimtab.engine.writing.decode import write
+from trimtab.engine.writing.stepping import why_not, write_static
 from trimtab.models.chat import Renderer
 from trimtab.models.layout import find_layout
 from trimtab.models.load import LoadedModel, ResolvedModel, load_model, resolve

@@ -25,15 +25,15 @@ from machine import DATA, header
 from trimtab.core.spec import ModelSpec
 from trimtab.core.types import ContrastPair, Message
 from trimtab.engine.engine import Engine
-from trimtab.interventions._pairs import read_pairs
-from trimtab.interventions._reliability import (
+from trimtab.models.load import load_model, resolve
+from trimtab.steering.fitted import FitContext
+from trimtab.steering.pairs import read_pairs
+from trimtab.steering.reliability import (
     mean_cosine,
     questions_needed,
     reliability_curve,
     spearman_brown,
 )
-from trimtab.interventions.base import FitContext
-from trimtab.models.load import load_model, resolve
 
 SIZES = (10, 20, 50, 100, 200)
 TOLERANCE = 0.03

@@ -26,7 +26,7 @@ from torch import nn
 from trimtab.core.spec import ModelSpec
 from trimtab.core.types import SamplingParams
 from trimtab.engine.engine import Engine
-from trimtab.engine.packed import pack
+from trimtab.engine.passes.packed import pack
 from trimtab.engine.request import Edit, Request, Text
 from trimtab.models.load import LoadedModel, load_model, resolve
 

@@ -14,9 +14,10 @@ from trimtab.core.spec import ModelSpec
 from trimtab.core.types import ContrastPair, Message, SamplingParams
 from trimtab.engine.engine import Engine
 from trimtab.engine.request import Options, Request, Text
-from trimtab.interventions.base import INTERVENTIONS, FitContext, Fitted
+from trimtab.interventions.base import INTERVENTIONS
 from trimtab.models.load import load_model, resolve
 from trimtab.models.tiny import save_tiny
+from trimtab.steering.fitted import FitContext, Fitted
 from trimtab.vectors.file import checked
 from trimtab.vectors.formats import export
 
@@ -85,7 +86,7 @@ def answers(built, fitted: Fitted | None, engine: Engine) -> dict[Any, Any]:
         for pair in make_pairs(40, 43)
     ]
     edits, text = built.edits(fitted), Text(SamplingParams(max_tokens=4), 0)
-    wants = {"text": replace(text, composition=built.composition(fitted))}
+    wants = {"text": replace(text, dynamic=built.dynamic(fitted))}
     if "options" in built.OUTPUTS:
         wants["options"] = Options(((5, 6), (7,)))
     requests = [

@@ -142,8 +142,8 @@ def test_every_paper_that_the_code_cites_is_on_the_papers_page() -> None:
 
 def test_positions_are_those_of_the_engine() -> None:
     torch = pytest.importorskip("torch")
+    from trimtab.engine.batching.segments import span
     from trimtab.engine.request import Edit
-    from trimtab.engine.segments import span
 
     page = (REPO / "docs" / "concepts.md").read_text()
     rows = re.findall(

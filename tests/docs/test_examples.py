@@ -101,8 +101,8 @@ def test_intervention_example_finds_the_principal_direction(tiny: Path) -> None:
 
     from trimtab.core.spec import ModelSpec
     from trimtab.engine.engine import Engine
-    from trimtab.interventions.base import FitContext
     from trimtab.models.load import load_model, resolve
+    from trimtab.steering.fitted import FitContext
 
     layer = 1
     engine = Engine(load_model(resolve(ModelSpec(id=str(tiny), device="cpu"))))
@@ -126,15 +126,15 @@ def test_intervention_example_finds_the_principal_direction(tiny: Path) -> None:
     expected *= np.sign(np.mean(rows, axis=0) @ expected)
     direction = fitted.tensors[f"l{layer}.direction"].numpy()
     assert direction @ expected == pytest.approx(1, abs=1e-4)
-    dose = steer.doses(fitted)
+    dose = steer.strengths(fitted)
     assert dose["relative"] == 0.5 and dose["raw"] == pytest.approx(dose["unit"])
     (edit,) = steer.edits(fitted)
     assert edit.layer == layer and edit.strength == dose["raw"]
 
 
 def test_examples_go_through_every_phase_together(finished_run: Path) -> None:
-    from trimtab.runs import gates
-    from trimtab.runs.store import Run
+    from trimtab.runs.store.run import Run
+    from trimtab.runs.work import checks
 
     run = Run.open(finished_run)
     assert [c.condition for c in run.plan.cells] == [
@@ -145,7 +145,7 @@ def test_examples_go_through_every_phase_together(finished_run: Path) -> None:
     ]
     assert len(run.plan.artifacts) == 1
     assert all(len(run.completions(cell.key)) == 20 for cell in run.plan.cells)
-    status = {gate.name: gate.status for gate in gates.read(run)}
+    status = {gate.name: gate.status for gate in checks.read(run)}
     assert status["strength 0 equals baseline"] == "pass" == status["splits disjoint"]
     texts = [[c.text for c in run.completions(cell.key).values()] for cell in run.plan.cells]
     assert texts[0] == texts[2] and texts[0] != texts[1] and texts[0] != texts[3]

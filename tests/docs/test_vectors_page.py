@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from trimtab.core.errors import ModelError
-from trimtab.runs.store import Run
+from trimtab.runs.store.run import Run
 
 _FILE = re.compile(r"^`(\w+\.yaml)`:\n\n```yaml\n(.*?)^```$", re.M | re.S)
 _COMMANDS = re.compile(r"^```sh\n(.*?)^```$", re.M | re.S)

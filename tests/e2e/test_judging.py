@@ -94,7 +94,7 @@ def test_several_runs_are_scored_by_one_command(answers: Path, tiny_model, tmp_p
     for run in runs:
         phases = [
             json.loads(line)["phase"]
-            for path in run.glob("attempts/*/load.jsonl")
+            for path in run.glob("attempts/*/usage.jsonl")
             for line in path.read_text().splitlines()
         ]
         assert sorted(phases) == ["score panel", "score rubric", "score rubric"]

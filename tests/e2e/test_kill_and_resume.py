@@ -42,7 +42,7 @@ def test_killed_twenty_times_gives_the_undisturbed_result(
     assert done.code == 0, done.err
     assert records(run) == records(undisturbed)
     assert (run / "summary.json").read_bytes() == (undisturbed / "summary.json").read_bytes()
-    assert json.loads((run / "gates.json").read_text())["score"]
+    assert json.loads((run / "checks.json").read_text())["score"]
 
 
 def test_torn_cut_and_doubled_rows_are_told_and_made_good(
@@ -70,7 +70,7 @@ def test_torn_cut_and_doubled_rows_are_told_and_made_good(
 
 def records_tolerant(run: Path) -> dict[str, list[str]]:
     """Return rows as the package itself reads them."""
-    from trimtab.runs.store import Run
+    from trimtab.runs.store.run import Run
 
     opened = Run.open(run)
     found = {}

@@ -10,11 +10,11 @@ from slow_model import full_logits
 
 from trimtab.core.spec import ModelSpec
 from trimtab.engine.request import Edit
-from trimtab.interventions._swapped import partners
 from trimtab.interventions.base import INTERVENTIONS
 from trimtab.models.load import load_model, resolve
-from trimtab.runs import artifacts
-from trimtab.runs.store import Run
+from trimtab.runs.store import artifacts
+from trimtab.runs.store.run import Run
+from trimtab.steering.partners import partners
 
 TRAINING = "{steps: 8, batch: 4, learning_rate: 0.05, evaluate_every: 4}"
 

@@ -81,7 +81,7 @@ def test_gates_and_records_of_a_finished_run(config: Path, tmp_path: Path) -> No
     judges = f"judges=[semantic, {rubrics}]"
     done = trimtab(["run", str(config), "--out", str(run), "-o", judges], tmp_path / "logs")
     assert done.code == 0, done.err
-    gates = [g for phase in json.loads((run / "gates.json").read_text()).values() for g in phase]
+    gates = [g for phase in json.loads((run / "checks.json").read_text()).values() for g in phase]
     zero = [g for g in gates if g["name"] == "strength 0 equals baseline"]
     assert len(zero) == 4 and all(g["status"] == "pass" for g in zero), zero
     assert not [g for g in gates if g["status"] == "fail"]
@@ -94,8 +94,10 @@ def test_gates_and_records_of_a_finished_run(config: Path, tmp_path: Path) -> No
     ]
     log = next(run.glob("attempts/*/log.txt")).read_text()
     assert log.count("loading the model") == 1, "subject, truth and info judge share one model"
-    doses = json.loads((run / "doses.json").read_text())
-    assert len(doses) == 16 and all({"raw", "unit", "relative"} == set(d) for d in doses.values())
+    strengths = json.loads((run / "strengths.json").read_text())
+    assert len(strengths) == 16 and all(
+        {"raw", "unit", "relative"} == set(d) for d in strengths.values()
+    )
     protocols = {row["protocol"] for row in rows}
     assert "truthfulqa/generation/chat" in protocols
     assert str(tmp_path) not in json.dumps(rows)
@@ -186,7 +188,7 @@ def test_gated_steering_and_heads_from_yaml_to_the_report(config: Path, tmp_path
         (found,) = summary["measures"][measure]["conditions"]["gated"]["adaptive"]["gates"]
         assert found["rows"] == count and 0 <= found["open"] <= 1
     assert "Gates of conditional interventions" in (run / "report" / "report.md").read_text()
-    gates = [g for phase in json.loads((run / "gates.json").read_text()).values() for g in phase]
+    gates = [g for phase in json.loads((run / "checks.json").read_text()).values() for g in phase]
     assert not [g for g in gates if g["status"] == "fail"], gates
 
 
@@ -199,7 +201,7 @@ def test_sampled_answers_share_random_numbers_between_conditions(
     argv += ["-o", "judges=[text_health]", *(x for o in overrides for x in ("-o", o))]
     done = trimtab(argv, tmp_path / "logs")
     assert done.code == 0, done.err
-    gates = json.loads((run / "gates.json").read_text())["generate"]
+    gates = json.loads((run / "checks.json").read_text())["generate"]
     zero = [g for g in gates if g["name"] == "strength 0 equals baseline"]
     assert [(g["status"], g["detail"]) for g in zero] == [
         ("pass", "18 of 18 rows equal (generation)")
@@ -216,11 +218,11 @@ def test_nan_weights_stop_the_run_with_the_layers_name(
 ) -> None:
     import shutil
 
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import save_file, usage_file
 
     broken = tmp_path / "broken"
     shutil.copytree(tiny_model, broken)
-    tensors = load_file(broken / "model.safetensors")
+    tensors = usage_file(broken / "model.safetensors")
     tensors["model.layers.2.mlp.up_proj.weight"][0, 0] = float("nan")
     save_file(tensors, broken / "model.safetensors", metadata={"format": "pt"})
     run = tmp_path / "run"

@@ -27,7 +27,7 @@ def test_a_run_in_bfloat16_says_so_once_and_records_what_it_cost(
     (line,) = re.findall(r"^speed: .*$", done.out, re.M)
     assert re.search(r"generate [\d.]+ s, [\d,]+ tokens/s;.*; cpu bfloat16, threads: 1; ", line)
     attempt = run / "attempts" / "0001"
-    rows = [json.loads(row) for row in (attempt / "load.jsonl").read_text().splitlines()]
+    rows = [json.loads(row) for row in (attempt / "usage.jsonl").read_text().splitlines()]
     phases = [row["phase"] for row in rows]
     assert phases[:2] == ["fit", "generate"]
     assert {"score choice", "score text_health"} <= set(phases[2:])
@@ -74,11 +74,11 @@ def cells(out: str, row: str) -> list[str]:
 @pytest.fixture
 def overflowing(tiny_model: Path, tmp_path: Path) -> Path:
     """Return a model that is finite in float32 and not in float16."""
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import save_file, usage_file
 
     folder = tmp_path / "large"
     shutil.copytree(tiny_model, folder)
-    weights = load_file(folder / "model.safetensors")
+    weights = usage_file(folder / "model.safetensors")
     for name in weights:
         if "layers.2.mlp" in name:
             weights[name] *= 300

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import torch
 
+from trimtab.engine.batching.segments import span
 from trimtab.engine.request import Edit
-from trimtab.engine.segments import span
 from trimtab.models.load import LoadedModel
 
 

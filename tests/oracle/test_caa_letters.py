@@ -9,11 +9,12 @@ from trimtab.core.spec import ModelSpec
 from trimtab.core.types import Completion
 from trimtab.engine.engine import Engine
 from trimtab.engine.request import Options, OptionsResult, Request
-from trimtab.interventions.base import INTERVENTIONS, FitContext
+from trimtab.interventions.base import INTERVENTIONS
 from trimtab.judges.base import Item
 from trimtab.judges.choice import Choice
 from trimtab.models.load import load_model, resolve
 from trimtab.models.tiny import save_tiny
+from trimtab.steering.fitted import FitContext
 from trimtab.tasks.base import TASKS
 
 

@@ -13,10 +13,11 @@ from trimtab.core.errors import ConfigError, DataError, NonFiniteError
 from trimtab.core.spec import ModelSpec
 from trimtab.core.types import ContrastPair, Message, SamplingParams
 from trimtab.engine.engine import Engine
-from trimtab.engine.request import Composition, Edit, Request, Text, TextResult
-from trimtab.interventions.base import INTERVENTIONS, FitContext
+from trimtab.engine.request import DynamicStrength, Edit, Request, Text, TextResult
+from trimtab.interventions.base import INTERVENTIONS
 from trimtab.models.load import LoadedModel, load_model, resolve
 from trimtab.models.tiny import save_tiny
+from trimtab.steering.fitted import FitContext
 
 STEPS, NEW = 6, 10
 
@@ -86,7 +87,7 @@ def nucleus(p, top_p, inclusive) -> set[int]:
     return kept
 
 
-def slow_strength(p, q, c: Composition) -> float:
+def slow_strength(p, q, c: DynamicStrength) -> float:
     kept = sorted(nucleus(p, c.top_p, c.inclusive) | nucleus(q, c.top_p, c.inclusive))
     if not kept:
         return 0.0
@@ -97,7 +98,7 @@ def slow_strength(p, q, c: Composition) -> float:
     return min(max(divergence, 0.0), c.most)
 
 
-def slow_texts(loaded, prompt, c: Composition) -> tuple[list[int], list[list[float]]]:
+def slow_texts(loaded, prompt, c: DynamicStrength) -> tuple[list[int], list[list[float]]]:
     tokens, count = list(prompt), len(c.properties)
     strengths: list[list[float]] = [[] for _ in range(count)]
     for step in range(NEW):
@@ -123,12 +124,12 @@ def slow_texts(loaded, prompt, c: Composition) -> tuple[list[int], list[list[flo
     ],
 )
 def test_tokens_and_strengths_equal_the_slow_algorithm(loaded, count, site, knobs) -> None:
-    composition = Composition(properties(loaded, count, site), **knobs)
+    dynamic = DynamicStrength(properties(loaded, count, site), **knobs)
     generator = torch.Generator().manual_seed(2)
     prompts = [torch.randint(10, 200, (n,), generator=generator).tolist() for n in (3, 9, 25)]
     sampling = SamplingParams(max_tokens=NEW)
     requests = [
-        Request(i, tuple(prompt), Text(sampling, composition=composition))
+        Request(i, tuple(prompt), Text(sampling, dynamic=dynamic))
         for i, prompt in enumerate(prompts)
     ]
     results = list(Engine(loaded, max_rows=8).run(requests))
@@ -136,7 +137,7 @@ def test_tokens_and_strengths_equal_the_slow_algorithm(loaded, count, site, knob
     steered = 0.0
     for result in results:
         assert isinstance(result, TextResult)
-        tokens, strengths = slow_texts(loaded, prompts[result.key], composition)
+        tokens, strengths = slow_texts(loaded, prompts[result.key], dynamic)
         assert list(result.tokens) == tokens
         for ours, theirs in zip(result.strengths, strengths, strict=True):
             assert ours == pytest.approx(theirs, abs=1e-9)
@@ -146,9 +147,9 @@ def test_tokens_and_strengths_equal_the_slow_algorithm(loaded, count, site, knob
 
 def test_a_largest_strength_of_zero_is_the_baseline(loaded) -> None:
     prompt, sampling = tuple(range(10, 30)), SamplingParams(max_tokens=NEW)
-    off = Composition(properties(loaded, 1, "heads"), most=0.0)
+    off = DynamicStrength(properties(loaded, 1, "heads"), most=0.0)
     plain, silent = Engine(loaded).run(
-        [Request(0, prompt, Text(sampling)), Request(1, prompt, Text(sampling, composition=off))]
+        [Request(0, prompt, Text(sampling)), Request(1, prompt, Text(sampling, dynamic=off))]
     )
     assert isinstance(plain, TextResult) and isinstance(silent, TextResult)
     assert silent.tokens == plain.tokens and set(silent.strengths[0]) == {0.0}
@@ -156,18 +157,18 @@ def test_a_largest_strength_of_zero_is_the_baseline(loaded) -> None:
 
 def test_compositions_that_do_not_fit_are_refused(loaded) -> None:
     sampling, layout = SamplingParams(max_tokens=2), loaded.layout
-    good = Composition(properties(loaded, 1, "residual"))
-    wide = Composition(({(0, "residual"): torch.ones(1, layout.hidden_size + 1)},))
-    unnamed = Composition(good.properties, names=("one", "two"))
-    deep = Composition(({(layout.num_layers, "residual"): torch.ones(1, layout.hidden_size)},))
+    good = DynamicStrength(properties(loaded, 1, "residual"))
+    wide = DynamicStrength(({(0, "residual"): torch.ones(1, layout.hidden_size + 1)},))
+    unnamed = DynamicStrength(good.properties, names=("one", "two"))
+    deep = DynamicStrength(({(layout.num_layers, "residual"): torch.ones(1, layout.hidden_size)},))
     edit = Edit(0, torch.ones(layout.hidden_size), 1.0)
-    for composition, edits, words in (
+    for dynamic, edits, words in (
         (wide, (), "hidden size"),
         (deep, (), "names layer"),
         (unnamed, (), "1 properties has the names"),
-        (good, (edit,), "both edits and a composition"),
+        (good, (edit,), "both edits and a dynamic strength"),
     ):
-        request = Request(0, (5, 6), Text(sampling, composition=composition), edits)
+        request = Request(0, (5, 6), Text(sampling, dynamic=dynamic), edits)
         with pytest.raises(ConfigError, match=words):
             list(Engine(loaded).run([request]))
 
@@ -181,8 +182,8 @@ def test_values_that_overflow_are_located_with_the_property(loaded, at_probe: bo
     huge = {(2, "residual"): torch.full((1, layout.hidden_size), 3e38 if at_probe else 1.7e38)}
     names = ("mild", "wild", "wild again") if not at_probe else ("mild", "wild")
     properties = (mild, huge) if at_probe else (mild, huge, huge)
-    composition = Composition(properties, names, constant=True, probe=2.0, most=2.0, top_p=1.0)
-    request = Request("r7", (5, 6, 7), Text(SamplingParams(max_tokens=3), composition=composition))
+    dynamic = DynamicStrength(properties, names, constant=True, probe=2.0, most=2.0, top_p=1.0)
+    request = Request("r7", (5, 6, 7), Text(SamplingParams(max_tokens=3), dynamic=dynamic))
     with pytest.raises(NonFiniteError) as raised:
         list(Engine(single).run([Request("ok", (5, 6), Text(SamplingParams())), request]))
     said = str(raised.value)
@@ -217,15 +218,15 @@ def test_a_fit_gives_what_its_preset_adds(loaded, preset: str) -> None:
     fitted = dac.fit(FitContext(engine, PAIRS, "chat", 0))
     again = dac.fit(FitContext(engine, PAIRS, "chat", 0))
     assert all(torch.equal(t, again.tensors[name]) for name, t in fitted.tensors.items())
-    composition = dac.composition(fitted)
-    (steps,) = composition.properties
+    dynamic = dac.dynamic(fitted)
+    (steps,) = dynamic.properties
     if preset == "wisent":
-        assert list(steps) == [(2, "residual")] and composition.constant
+        assert list(steps) == [(2, "residual")] and dynamic.constant
         assert steps[2, "residual"].shape == (1, loaded.layout.hidden_size)
     else:
         assert list(steps) == [(x, "heads") for x in range(loaded.layout.num_layers)]
         assert all(t.shape[1] == loaded.layout.head_width for t in steps.values())
-        assert composition.per_token == (preset == "released")
+        assert dynamic.per_token == (preset == "released")
 
 
 def test_per_step_differences_equal_full_forwards(loaded) -> None:

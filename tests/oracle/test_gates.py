@@ -11,11 +11,12 @@ from trimtab.core.spec import ModelSpec
 from trimtab.core.types import Message, Sample, SamplingParams
 from trimtab.engine.engine import Engine
 from trimtab.engine.request import Edit, Gate, Options, OptionsResult, Request, Text, TextResult
-from trimtab.interventions._gated import gated
-from trimtab.interventions.base import INTERVENTIONS, FitContext, LabelledPrompt
+from trimtab.interventions.base import INTERVENTIONS
 from trimtab.interventions.condition import best_cut
 from trimtab.models.load import LoadedModel, load_model, resolve
 from trimtab.models.tiny import save_tiny
+from trimtab.steering.fitted import FitContext, LabelledPrompt
+from trimtab.steering.gated import gated
 
 NEW = 5
 

@@ -11,10 +11,11 @@ from trimtab.core.spec import ModelSpec
 from trimtab.core.types import ContrastPair, Message
 from trimtab.engine.engine import Engine
 from trimtab.engine.request import Options, OptionsResult, Request
-from trimtab.interventions.base import INTERVENTIONS, FitContext
+from trimtab.interventions.base import INTERVENTIONS
 from trimtab.interventions.iti import probe_accuracy
 from trimtab.models.load import LoadedModel, load_model, resolve
 from trimtab.models.tiny import save_tiny
+from trimtab.steering.fitted import FitContext
 
 PAIRS = [
     ContrastPair(

@@ -18,9 +18,10 @@ from trimtab.engine.request import (
     Text,
     TextResult,
 )
-from trimtab.interventions.base import INTERVENTIONS, FitContext
+from trimtab.interventions.base import INTERVENTIONS
 from trimtab.models.load import LoadedModel, load_model, resolve
 from trimtab.models.tiny import save_tiny
+from trimtab.steering.fitted import FitContext
 
 LAYER, NEW = 1, 5
 

@@ -1,24 +1,24 @@
 """Steps of fixed shape write what the engine writes step by step, run as they are and recorded.
 
-Where there is no GPU, recordings are operations on a tape (``tape.py``), which has what can go
+Where there is no GPU, operations are recorded by ``recorded_operations.py``, which has what can go
 wrong with a CUDA graph: fixed memory, no Python, no waiting for the device.
 """
 
 from dataclasses import replace
 
 import pytest
-import tape
+import recorded_operations
 import torch
 
 from trimtab.core.errors import NonFiniteError
 from trimtab.core.spec import ModelSpec
 from trimtab.core.types import SamplingParams
-from trimtab.engine.decode import write
+from trimtab.engine.batching.scheduler import Limits
 from trimtab.engine.engine import Engine
-from trimtab.engine.head import Head
+from trimtab.engine.passes.head import Head
 from trimtab.engine.request import Edit, Request, Text, TextResult, Window
-from trimtab.engine.scheduler import Limits
-from trimtab.engine.stepping import write_static
+from trimtab.engine.writing.decode import write
+from trimtab.engine.writing.stepping import write_static
 from trimtab.models.load import LoadedModel, load_model, resolve
 from trimtab.models.tiny import save_tiny
 
@@ -98,7 +98,10 @@ def job(request: pytest.FixtureRequest, loaded: LoadedModel) -> tuple[list[Reque
     return requests, step_by_step(loaded, requests, Limits(25, 4096))
 
 
-@pytest.mark.parametrize(("rows", "record"), [(4, tape.record), (25, tape.record), (7, None)])
+@pytest.mark.parametrize(
+    ("rows", "record"),
+    [(4, recorded_operations.record), (25, recorded_operations.record), (7, None)],
+)
 def test_fixed_steps_equal_step_by_step(loaded, job, rows: int, record) -> None:
     requests, expected = job
     assert_same(fixed(loaded, requests, Limits(rows, 200), record), expected)
@@ -112,7 +115,7 @@ def test_texts_beyond_several_rungs(loaded) -> None:
     ]
     expected = step_by_step(endless, requests, Limits(3, 4096))
     assert max(len(r.tokens) for r in expected.values()) > 128
-    assert_same(fixed(endless, requests, Limits(3, 4096), tape.record), expected)
+    assert_same(fixed(endless, requests, Limits(3, 4096), recorded_operations.record), expected)
 
 
 def test_fewer_rows_at_the_end(loaded) -> None:
@@ -132,7 +135,7 @@ def test_fewer_rows_at_the_end(loaded) -> None:
         lambda _module, args, _kwargs: widths.append(args[0].shape[1]), with_kwargs=True
     )
     try:
-        found = fixed(loaded, requests, Limits(40, 4096), tape.record)
+        found = fixed(loaded, requests, Limits(40, 4096), recorded_operations.record)
     finally:
         handle.remove()
     assert {40, 20, 10} <= set(widths)
@@ -150,7 +153,7 @@ def test_strengths_change_without_a_new_recording(loaded) -> None:
 
     def counted(step):
         recordings.append(step)
-        return tape.record(step)
+        return recorded_operations.record(step)
 
     found = fixed(loaded, requests, Limits(1, 4096), counted)
     assert len(recordings) == 1
@@ -166,7 +169,7 @@ def test_strength_zero_is_the_baseline(loaded) -> None:
         Request((s, i), (5 + i, 6, 7), text, (Edit(2, v, s),)) for s in (0, 2) for i in (0, 1)
     ]
     requests += [Request((None, i), (5 + i, 6, 7), text) for i in (0, 1)]
-    found = fixed(loaded, requests, Limits(6, 4096), tape.record)
+    found = fixed(loaded, requests, Limits(6, 4096), recorded_operations.record)
     for i in (0, 1):
         assert found[0, i].tokens == found[None, i].tokens
         assert found[0, i].logprob == found[None, i].logprob
@@ -183,7 +186,7 @@ def test_stop_strings_and_ends_cut_surplus_steps(loaded) -> None:
         requests.append(replace(request, want=replace(request.want, sampling=sampling)))
     expected = step_by_step(loaded, requests, Limits(25, 4096))
     assert sum(r.finish_reason == "stop" for r in expected.values()) > 5
-    assert_same(fixed(loaded, requests, Limits(6, 4096), tape.record), expected)
+    assert_same(fixed(loaded, requests, Limits(6, 4096), recorded_operations.record), expected)
 
 
 def test_non_finite_rows_are_named(loaded) -> None:
@@ -192,7 +195,7 @@ def test_non_finite_rows_are_named(loaded) -> None:
     edits = (Edit(1, v, 3e38), Edit(2, v, 3e38))
     requests.append(Request("row 7", (5, 6, 7), Text(SamplingParams(max_tokens=4)), edits))
     with pytest.raises(NonFiniteError, match="row 7"):
-        fixed(loaded, requests, Limits(3, 4096), tape.record)
+        fixed(loaded, requests, Limits(3, 4096), recorded_operations.record)
 
 
 @pytest.mark.gpu

@@ -15,9 +15,10 @@ from trimtab.core.spec import ModelSpec
 from trimtab.core.types import ContrastPair, Message, SamplingParams
 from trimtab.engine.engine import Engine
 from trimtab.engine.request import Options, OptionsResult, Request, Text, TextResult
-from trimtab.interventions.base import INTERVENTIONS, FitContext
+from trimtab.interventions.base import INTERVENTIONS
 from trimtab.models.load import LoadedModel, load_model, resolve
 from trimtab.models.tiny import save_tiny
+from trimtab.steering.fitted import FitContext
 
 PAIRS = [
     ContrastPair(
@@ -93,7 +94,7 @@ def test_same_logits_and_tokens(loaded: LoadedModel, where: str) -> None:
     caa = INTERVENTIONS.build("caa", config)
     fitted = caa.fit(FitContext(engine, PAIRS, rendering, 0))
     edits = caa.edits(fitted)
-    added = caa.doses(fitted)["raw"] * fitted.tensors[f"l{layer}.direction"]
+    added = caa.strengths(fitted)["raw"] * fitted.tensors[f"l{layer}.direction"]
     prompts = [
         engine.renderer.prompt((Message(role="user", content=q),), rendering) for q in QUESTIONS
     ]

@@ -8,9 +8,9 @@ from rich.console import Console
 
 from trimtab.cli import phases
 from trimtab.core.keys import file_sha256
-from trimtab.runs import gates
-from trimtab.runs.foreign import create_run, read_generations
-from trimtab.runs.imported import import_candidates
+from trimtab.runs.imports.candidates import import_candidates
+from trimtab.runs.imports.generations import create_run, read_generations
+from trimtab.runs.work import checks
 
 
 def score_candidates(path: Path, out: Path) -> None:
@@ -29,7 +29,7 @@ def import_generations(
     config = {"file": file.name, "sha256": file_sha256(file), "questions": questions}
     first = baseline or next(iter(conditions), "baseline")
     run = create_run(out, name or file.stem, conditions, first, config)
-    gates.after_plan(run)
+    checks.after_plan(run)
     console = Console()
     for cell in run.plan.cells:
         rows = run.completions(cell.key).values()

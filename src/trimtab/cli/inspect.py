@@ -24,9 +24,9 @@ from trimtab.models.cache import cache_dir
 from trimtab.models.load import guess_device
 from trimtab.models.memory import USUAL_ROWS, USUAL_TOKENS, ModelCard, estimate_bytes
 from trimtab.recipes.base import RECIPES
-from trimtab.runs import gates
-from trimtab.runs.score import cells_of, owed
-from trimtab.runs.store import Run
+from trimtab.runs.store.run import Run
+from trimtab.runs.work import checks
+from trimtab.runs.work.score import cells_of, owed
 from trimtab.tasks.base import TASKS
 
 _FOLDERS: dict[str, Folder[Any]] = {
@@ -55,7 +55,7 @@ def status(run_dir: Path) -> None:
     console.print(table)
     for line in spending(run):
         console.print(line, highlight=False)
-    for gate in gates.read(run):
+    for gate in checks.read(run):
         line = f"{gate.status}: {gate.name}: {gate.detail}"
         console.print(line, highlight=False, markup=False)
     for problem in run.problems():

@@ -13,9 +13,9 @@ from trimtab.core.errors import ConfigError
 from trimtab.core.keys import content_key, file_sha256
 from trimtab.core.spec import JudgePlan, ModelSpec
 from trimtab.models.load import resolve
-from trimtab.runs.judge_check import create_check, evaluate, read_labels
-from trimtab.runs.judging import IMPORTED
-from trimtab.runs.store import Run
+from trimtab.runs.imports.judge_check import create_check, evaluate, read_labels
+from trimtab.runs.plan.judges import IMPORTED
+from trimtab.runs.store.run import Run
 
 
 def check(

@@ -18,12 +18,12 @@ from trimtab.models.load import resolve
 
 if TYPE_CHECKING:
     from trimtab.engine import engine as engines
-    from trimtab.engine import nonfinite
     from trimtab.engine import request as rq
+    from trimtab.engine.passes import nonfinite
     from trimtab.models import load
 else:
     engines = lazy("trimtab.engine.engine")
-    nonfinite = lazy("trimtab.engine.nonfinite")
+    nonfinite = lazy("trimtab.engine.passes.passes.nonfinite")
     load = lazy("trimtab.models.load")
 
 

@@ -18,16 +18,18 @@ from trimtab.core.folder import add_extension
 from trimtab.core.spec import Component, JudgePlan, ModelSpec, Plan
 from trimtab.models import threads
 from trimtab.reports.write import bank_tables, fit_tables, headline_tables, write_report
-from trimtab.runs import gates, load, manifest
-from trimtab.runs.attempts import Attempt, open_attempt, recorded_threads
-from trimtab.runs.judging import plan_judges
-from trimtab.runs.log import log_to
-from trimtab.runs.notices import notices
-from trimtab.runs.pipeline import PHASES, run_phases, score_several
-from trimtab.runs.progress import Progress
-from trimtab.runs.score import SPEND, ScoreJob, ledger_of
-from trimtab.runs.stages import differences, stages
-from trimtab.runs.store import Run
+from trimtab.runs.plan.judges import plan_judges
+from trimtab.runs.store import manifest
+from trimtab.runs.store.attempts import Attempt, open_attempt, recorded_threads
+from trimtab.runs.store.log import log_to
+from trimtab.runs.store.run import Run
+from trimtab.runs.usage import meter
+from trimtab.runs.usage.notices import notices
+from trimtab.runs.usage.progress import Progress
+from trimtab.runs.usage.stages import differences, stages
+from trimtab.runs.work import checks
+from trimtab.runs.work.pipeline import PHASES, run_phases, score_several
+from trimtab.runs.work.score import SPEND, ScoreJob, ledger_of
 
 _PIPE_WIDTH = 120
 _log = logging.getLogger(__name__)
@@ -44,7 +46,7 @@ def open_run(run_dir: Path) -> Run:
 def run_all(run: Run) -> None:
     """Run all phases and the report; a failed judge is reported after the report is written."""
     failed: JudgeError | None = None
-    before = len(load.read(run.dir))
+    before = len(meter.read(run.dir))
     try:
         _run(run, PHASES)
     except JudgeError as error:
@@ -52,12 +54,12 @@ def run_all(run: Run) -> None:
     show_report(run, _speed(run, before))
     if failed is not None:
         raise failed
-    gates.require(run)
+    checks.require(run)
 
 
 def run_some(run: Run, phase: str) -> None:
     """Run one phase; after a fit, print how far what was fitted can be trusted."""
-    before = len(load.read(run.dir))
+    before = len(meter.read(run.dir))
     try:
         _run(run, (phase,))
     finally:
@@ -93,7 +95,7 @@ def cap_spending(run: Run, max_dollars: float | None) -> None:
 def score_all(runs: Sequence[Run]) -> None:
     """Score several runs in one go, so that a judge's model is loaded once for all of them."""
     progress = make_progress()
-    before = [len(load.read(run.dir)) for run in runs]
+    before = [len(meter.read(run.dir)) for run in runs]
     try:
         with ExitStack() as logs:
             jobs = []
@@ -118,9 +120,9 @@ def show_report(run: Run, speed: Sequence[str] = ()) -> None:
     changed = differences(done)
     written = write_report(
         run,
-        gates.read(run),
+        checks.read(run),
         run.dir,
-        loads=load.read(run.dir),
+        loads=meter.read(run.dir),
         notices=[*notices(run), *changed],
         spending=ledger_of(run).accounts() if (run.dir / SPEND).is_file() else (),
         stages=done,
@@ -134,7 +136,7 @@ def show_report(run: Run, speed: Sequence[str] = ()) -> None:
         console.print(f"note: {line}", highlight=False, markup=False, soft_wrap=True)
     for problem in run.problems():
         console.print(f"note: {problem}", highlight=False, markup=False)
-    for gate in gates.read(run):
+    for gate in checks.read(run):
         if gate.status != "pass":
             line = f"{gate.status}: {gate.name}: {gate.detail}"
             console.print(line, highlight=False, markup=False)
@@ -154,10 +156,10 @@ def spending(run: Run) -> list[str]:
 
 def _speed(run: Run, before: int) -> list[str]:
     """Return what was measured since there were ``before`` records, and whether it counts."""
-    records = load.read(run.dir)[before:]
+    records = meter.read(run.dir)[before:]
     if not records:
         return []
-    return [line for line in (load.speed_line(records), load.disturbance(records)) if line]
+    return [line for line in (meter.speed_line(records), meter.disturbance(records)) if line]
 
 
 def _print_speed(run: Run, before: int) -> None:

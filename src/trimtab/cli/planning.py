@@ -12,10 +12,10 @@ from trimtab.cli.phases import wide_console
 from trimtab.core.spec import Cell
 from trimtab.models.memory import USUAL_ROWS, USUAL_TOKENS, estimate_bytes
 from trimtab.recipes.base import load_recipe
-from trimtab.runs import gates
-from trimtab.runs.planning import PlannedRun
-from trimtab.runs.reuse import take_over
-from trimtab.runs.store import Run
+from trimtab.runs.plan.planner import PlannedRun
+from trimtab.runs.plan.reuse import take_over
+from trimtab.runs.store.run import Run
+from trimtab.runs.work import checks
 
 _CHARS_PER_TOKEN = 4
 _FLOPS_PER_CORE = 60e9
@@ -30,7 +30,7 @@ def create(config: Path, overrides: tuple[str, ...], out: Path, reuse: Path | No
     plan, rows = (planned.plan, {}) if reuse is None else take_over(planned.plan, Run.open(reuse))
     settings = recipe.config.model_dump(mode="json")
     run = Run.create(out, settings, plan, planned.samples, planned.pairs, rows)
-    gates.after_plan(run)
+    checks.after_plan(run)
     return run
 
 

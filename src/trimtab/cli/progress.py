@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 
-from trimtab.runs.progress import Progress
+from trimtab.runs.usage.progress import Progress
 
 _SECONDS_BETWEEN_LINES = 15.0
 

@@ -23,9 +23,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trimtab.core._files import make_dir, write_all, write_error
-from trimtab.core._lock import locked
 from trimtab.core.errors import JudgeError, StoreError
+from trimtab.core.files import make_dir, write_all, write_error
+from trimtab.core.locks import locked
+from trimtab.core.report import Spend
 from trimtab.core.spec import Price
 
 NANO = 1_000_000_000
@@ -38,27 +39,6 @@ class Reply:
     """What a request brought, as it was read: a text, a probability, or None if it held neither."""
 
     value: str | float | None
-
-
-@dataclass(frozen=True)
-class Account:
-    """What one account did.
-
-    Attributes:
-        name: A judge's key.
-        requests: Requests that money was set aside for, repetitions among them.
-        replies: How many of them brought a reply that is kept.
-        dollars: What they cost, with what may have been billed.
-        unsure: The part of ``dollars`` that was set aside and never confirmed.
-        cap: Most that the account may spend, in dollars; None if only the run has a cap.
-    """
-
-    name: str
-    requests: int
-    replies: int
-    dollars: float
-    unsure: float
-    cap: float | None
 
 
 @dataclass(frozen=True)
@@ -117,7 +97,7 @@ class Ledger:
         with self._turn, self._locked():
             return self._totals.get(account, 0) / NANO
 
-    def accounts(self) -> list[Account]:
+    def accounts(self) -> list[Spend]:
         """Return what each account did, in the order of their names; free ones are among them."""
         with self._turn, self._locked():
             charges, caps = list(self._charges.values()), dict(self._caps)
@@ -125,7 +105,7 @@ class Ledger:
         for name in sorted({charge.account for charge in charges}):
             mine = [charge for charge in charges if charge.account == name]
             found.append(
-                Account(
+                Spend(
                     name=name,
                     requests=len(mine),
                     replies=sum(charge.replied for charge in mine),

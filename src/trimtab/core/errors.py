@@ -8,7 +8,7 @@
     ├── LeaseHeldError      5  another process works on the same part of the run
     ├── StoreError          6  the run directory can't be read or written
     ├── JudgeError          7  a judge could not run; its scores stay owed
-    └── GateError           8  the run finished but an honesty check failed
+    └── CheckError           8  the run finished but an honesty check failed
 
 Every message names the value, where it came from and what to do. Bugs of trimtab itself are plain
 assertions and keep their traceback.
@@ -79,7 +79,7 @@ class JudgeError(TrimtabError):
     exit_code = 7
 
 
-class GateError(TrimtabError):
+class CheckError(TrimtabError):
     """The run finished, and an honesty check failed."""
 
     exit_code = 8

@@ -18,7 +18,8 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from trimtab import __version__
-from trimtab.core._files import (
+from trimtab.core.errors import StoreError
+from trimtab.core.files import (
     create_file,
     dumps,
     read_bytes,
@@ -26,7 +27,6 @@ from trimtab.core._files import (
     write_all,
     write_error,
 )
-from trimtab.core.errors import StoreError
 from trimtab.core.types import Completion, Record, Score
 
 R = TypeVar("R", bound=Completion | Score)

@@ -17,23 +17,23 @@ from typing import Any, TypeVar
 import torch
 
 from trimtab.core.errors import ConfigError
-from trimtab.engine import decode
-from trimtab.engine.allocator import suit_changing_shapes
-from trimtab.engine.attention import check_family
-from trimtab.engine.capture import capture
-from trimtab.engine.composition import check_compositions, compose
-from trimtab.engine.crew import Work
-from trimtab.engine.edits import check
-from trimtab.engine.gates import check_gate, resolve
-from trimtab.engine.head import Head
-from trimtab.engine.options import score
-from trimtab.engine.packed import pack
-from trimtab.engine.parallel import Workers
-from trimtab.engine.prompted import check_source, resolve_vectors
+from trimtab.engine.acts.edits import check
+from trimtab.engine.acts.gates import check_gate, resolve
+from trimtab.engine.acts.prompted import check_source, resolve_vectors
+from trimtab.engine.batching.allocator import suit_changing_shapes
+from trimtab.engine.batching.scheduler import Ladder, Limits, Load, order
+from trimtab.engine.batching.within_memory import within_memory
+from trimtab.engine.passes.attention import check_family
+from trimtab.engine.passes.head import Head
+from trimtab.engine.passes.packed import pack
+from trimtab.engine.reading.capture import capture
+from trimtab.engine.reading.options import score
 from trimtab.engine.request import Activations, Options, Request, Result, Site, Text
-from trimtab.engine.scheduler import Ladder, Limits, Load, order
-from trimtab.engine.stepping import why_not, write_static
-from trimtab.engine.within_memory import within_memory
+from trimtab.engine.workers.parallel import Workers
+from trimtab.engine.workers.pool import Work
+from trimtab.engine.writing import decode
+from trimtab.engine.writing.dynamic import check_dynamic, write_dynamic
+from trimtab.engine.writing.stepping import why_not, write_static
 from trimtab.models.load import LoadedModel
 
 _R = TypeVar("_R", bound=Result)
@@ -42,7 +42,7 @@ _TOKENS = 4096
 _ROWS = {"float32": 192}
 _MOST_ROWS = 512
 
-_TEXTS, _COMPOSITIONS, _OPTIONS, _ACTIVATIONS = "texts", "compositions", "options", "activations"
+_TEXTS, _DYNAMIC, _OPTIONS, _ACTIVATIONS = "texts", "dynamic", "options", "activations"
 
 _log = logging.getLogger(__name__)
 
@@ -76,10 +76,10 @@ class Engine:
         self._ladder = Ladder(self.limits)
         reason = why_not(loaded)
         self._records_steps = reason is None
-        write = write_static if self._records_steps else _write_dynamic
+        write = write_static if self._records_steps else _write_unrecorded
         works: dict[str, Work] = {
             _TEXTS: partial(write, loaded, self._head),
-            _COMPOSITIONS: partial(_compose, loaded, self._head),
+            _DYNAMIC: partial(_write_dynamic, loaded, self._head),
             _OPTIONS: partial(score, loaded, self._head),
             _ACTIVATIONS: partial(capture, loaded),
         }
@@ -141,7 +141,7 @@ class Engine:
                     check_gate(edit.gate, self.num_layers, self.hidden_size)
                 if edit.source is not None:
                     check_source(edit.source, self.num_layers)
-        check_compositions(requests, self.num_layers, width)
+        check_dynamic(requests, self.num_layers, width)
         plain, readings = resolve(requests, self._read)
         for request in resolve_vectors(plain, self._read):
             by_kind.setdefault(type(request.want), []).append(request)
@@ -156,12 +156,12 @@ class Engine:
     def _results(self, kind: type, requests: Sequence[Request]) -> Iterator[Result]:
         if kind is Text:
             ordered = [requests[i] for i in order([Load(r.prompt, 0) for r in requests])]
-            dynamic = [r for r in ordered if isinstance(r.want, Text) and r.want.composition]
-            fixed = [r for r in ordered if isinstance(r.want, Text) and not r.want.composition]
+            dynamic = [r for r in ordered if isinstance(r.want, Text) and r.want.dynamic]
+            fixed = [r for r in ordered if isinstance(r.want, Text) and not r.want.dynamic]
             if dynamic and self._records_steps:
-                _log.info("Compositions are written without recorded steps: strengths are dynamic.")
+                _log.info("Rows of dynamic strength are written without recorded steps.")
             yield from self._work(_TEXTS, fixed)
-            yield from self._work(_COMPOSITIONS, dynamic)
+            yield from self._work(_DYNAMIC, dynamic)
         else:
             yield from self._work(_OPTIONS if kind is Options else _ACTIVATIONS, requests)
 
@@ -171,16 +171,16 @@ class Engine:
         return within_memory(self.loaded, self._ladder, kind, work, requests)
 
 
-def _write_dynamic(
+def _write_unrecorded(
     loaded: LoadedModel, head: Head, requests: Sequence[Request], limits: Limits
 ) -> Iterator[Result]:
     return _each_in(torch.inference_mode, decode.write(loaded, head, requests, limits))
 
 
-def _compose(
+def _write_dynamic(
     loaded: LoadedModel, head: Head, requests: Sequence[Request], limits: Limits
 ) -> Iterator[Result]:
-    return _each_in(torch.inference_mode, compose(loaded, head, requests, limits))
+    return _each_in(torch.inference_mode, write_dynamic(loaded, head, requests, limits))
 
 
 def _without_gradients(results: Iterator[Result]) -> Iterator[Result]:

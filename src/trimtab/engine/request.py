@@ -39,7 +39,7 @@ Similarity = Literal["projected", "cosine"]
 
 @dataclass(frozen=True, eq=False)
 class Gate:
-    """A condition on the prompt, unedited, under which an edit acts; see ``engine.gates``.
+    """A condition on the prompt, unedited, under which an edit acts; see ``engine.acts.gates``.
 
     Attributes:
         layer: 0-based block whose output is read.
@@ -63,7 +63,7 @@ class Gate:
 
 @dataclass(frozen=True, eq=False)
 class FromPrompt:
-    """How a row's vector is made of a prompt, unedited; see ``engine.prompted``.
+    """How a row's vector is made of a prompt, unedited; see ``engine.acts.prompted``.
 
     Attributes:
         layer: 0-based block whose output at the prompt's last token is the state that is read.
@@ -107,7 +107,7 @@ Place = tuple[int, Site]
 
 
 @dataclass(frozen=True, eq=False)
-class Composition:
+class DynamicStrength:
     """Steering whose strength is chosen anew for each token, from what it would change.
 
     Dynamic Activation Composition, Scalena et al. 2024, arXiv 2406.17563. Step i feeds position
@@ -158,12 +158,12 @@ class Text:
     Attributes:
         sampling: How tokens are chosen.
         seed: Starts this row's own random stream.
-        composition: Steering in the place of ``Request.edits``, if its strength is dynamic.
+        dynamic: Steering in the place of ``Request.edits``, if its strength is dynamic.
     """
 
     sampling: SamplingParams
     seed: int = 0
-    composition: Composition | None = None
+    dynamic: DynamicStrength | None = None
 
 
 @dataclass(frozen=True)
@@ -231,7 +231,7 @@ class TextResult:
         tokens: With the one that ended it.
         logprob: Sum of the tokens' log-probabilities (nats, temperature 1).
         finish_reason: Why it ended.
-        strengths: For each property of a ``Composition``, the strength at each token.
+        strengths: For each property of a ``DynamicStrength``, the strength at each token.
         gates: What the gates of its edits read.
     """
 

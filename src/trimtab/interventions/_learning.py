@@ -14,25 +14,25 @@ from trimtab.core.errors import DataError
 from trimtab.core.keys import content_key, derive_seed
 from trimtab.core.lazy import lazy
 from trimtab.core.types import ContrastPair, Message
-from trimtab.interventions import _estimators as estimators
-from trimtab.interventions._pairs import PairRows
-from trimtab.interventions._reliability import reliability
-from trimtab.interventions._swapped import partners
 from trimtab.interventions.bank import subsets
-from trimtab.interventions.base import FitContext
 from trimtab.interventions.random import random_like
+from trimtab.steering import estimators
+from trimtab.steering.fitted import FitContext
+from trimtab.steering.pairs import PairRows
+from trimtab.steering.partners import partners
+from trimtab.steering.reliability import reliability
 
 if TYPE_CHECKING:
     import torch
 
-    from trimtab.engine import prompted
+    from trimtab.engine.acts import prompted
     from trimtab.interventions.mlp import MlpConfig
-    from trimtab.models import nets
+    from trimtab.models.nets import networks
     from trimtab.training import loop, steering
 else:
     torch = lazy("torch")
-    prompted = lazy("trimtab.engine.prompted")
-    nets = lazy("trimtab.models.nets")
+    prompted = lazy("trimtab.engine.acts.prompted")
+    networks = lazy("trimtab.models.nets.networks")
     loop = lazy("trimtab.training.loop")
     steering = lazy("trimtab.training.steering")
 
@@ -48,7 +48,7 @@ class Learned:
         learned: What it says of the training, with each select question's losses.
     """
 
-    net: nets.VectorNet
+    net: networks.VectorNet
     tensors: dict[str, torch.Tensor]
     about: dict[str, Any]
     learned: dict[str, Any]
@@ -99,7 +99,7 @@ def learn(
     learned = {
         "mode": config.mode,
         "input": config.input,
-        "trained_at": config.dose,
+        "trained_at": config.training_strength,
         "unit": config.unit,
         "margin": config.margin if config.mode == "mc" else None,
         "parameters": sum(p.numel() for p in net.parameters()),
@@ -115,7 +115,7 @@ def learn(
 
 
 def questions(
-    context: FitContext, pairs: Sequence[ContrastPair], layer: int, net: nets.VectorNet
+    context: FitContext, pairs: Sequence[ContrastPair], layer: int, net: networks.VectorNet
 ) -> list[steering.Question]:
     """Return the questions of ``pairs`` with all their answers, in order of first appearance.
 
@@ -188,17 +188,17 @@ def _vectors(
 
 def _place(config: MlpConfig, layer: int, residual: float) -> steering.Place:
     if config.unit == "raw":
-        return steering.Place(layer, config.positions, None, config.dose)
-    length = config.dose * (residual if config.unit == "relative" else 1.0)
+        return steering.Place(layer, config.positions, None, config.training_strength)
+    length = config.training_strength * (residual if config.unit == "relative" else 1.0)
     return steering.Place(layer, config.positions, length)
 
 
-def _new_net(context: FitContext, config: MlpConfig) -> nets.VectorNet:
+def _new_net(context: FitContext, config: MlpConfig) -> networks.VectorNet:
     """Draw weights from a stream of their own, and leave torch's as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(context.seed, "weights"))
         reads = config.input == "prompt"
-        return nets.VectorNet(context.engine.hidden_size, config.inner, reads_state=reads)
+        return networks.VectorNet(context.engine.hidden_size, config.inner, reads_state=reads)
 
 
 def _told(outcome: loop.Outcome) -> dict[str, Any]:
@@ -212,7 +212,7 @@ def _told(outcome: loop.Outcome) -> dict[str, Any]:
 
 def _compared(
     context: FitContext,
-    net: nets.VectorNet,
+    net: networks.VectorNet,
     select: steering.Losses,
     given_H: torch.Tensor,
     layer: int,

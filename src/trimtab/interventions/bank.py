@@ -27,12 +27,13 @@ from trimtab.core.keys import derive_seed
 from trimtab.core.lazy import lazy
 from trimtab.core.spec import Component
 from trimtab.core.types import ContrastPair, Rendering
-from trimtab.interventions import _estimators as estimators
-from trimtab.interventions import _reliability as trust
-from trimtab.interventions._additive import doses, layer_of
-from trimtab.interventions._pairs import PairRows, answer_tokens, read_pairs, require_two
-from trimtab.interventions.base import FitContext, Fitted, Intervention
+from trimtab.interventions.base import Intervention
 from trimtab.interventions.caa import CaaConfig, about_fit, candidates, choose
+from trimtab.steering import estimators
+from trimtab.steering import reliability as trust
+from trimtab.steering.additive import layer_of, strength_in_units
+from trimtab.steering.fitted import FitContext, Fitted
+from trimtab.steering.pairs import PairRows, answer_tokens, read_pairs, require_two
 
 if TYPE_CHECKING:
     import torch
@@ -144,14 +145,14 @@ class Bank(Intervention[_Config]):
         assert fitted is not None
         layer = layer_of(self.config, fitted)
         vector = self._vector(fitted, layer)
-        raw = doses(self.config, fitted, vector)["raw"]
+        raw = strength_in_units(self.config, fitted, vector)["raw"]
         return (rq.Edit(layer, vector, raw, self.config.positions),)
 
-    def doses(self, fitted: Fitted | None) -> dict[str, float]:
+    def strengths(self, fitted: Fitted | None) -> dict[str, float]:
         """Return the strength as ``raw``, ``unit`` and ``relative``."""
         assert fitted is not None
         vector = self._vector(fitted, layer_of(self.config, fitted))
-        return doses(self.config, fitted, vector)
+        return strength_in_units(self.config, fitted, vector)
 
     def _vector(self, fitted: Fitted, layer: int) -> torch.Tensor:
         size = self.config.sizes[-1] if self.config.size is None else self.config.size

@@ -7,62 +7,17 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 from trimtab.core.folder import Folder
-from trimtab.core.spec import Component, Output, Spec, Split
-from trimtab.core.types import ContrastPair, Message, Rendering, Sample
+from trimtab.core.spec import Component, Output, Spec
+from trimtab.core.types import ContrastPair, Message, Rendering
+from trimtab.steering.fitted import FitContext, Fitted
 
 if TYPE_CHECKING:
-    import torch
-
-    from trimtab.engine.engine import Engine
-    from trimtab.engine.request import Composition, Edit
+    from trimtab.engine.request import DynamicStrength, Edit
 
 C = TypeVar("C", bound=Spec)
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """What a fit made: ``tensors`` go to a safetensors file, ``info`` to ``artifact.json``."""
-
-    tensors: dict[str, torch.Tensor]
-    info: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class LabelledPrompt:
-    """A sample's prompt, the split it is of, and whether a condition holds for it."""
-
-    sample: Sample
-    rendering: Rendering
-    split: Split
-    holds: bool
-
-
-@dataclass(frozen=True)
-class FitContext:
-    """What a fit may use.
-
-    Attributes:
-        engine: The subject model.
-        pairs: Contrast pairs of the fit split, in a fixed order.
-        rendering: How the pairs' questions become prompts.
-        seed: Seed of everything random in the fit.
-        prompts: For a condition, prompts for which it holds and for which it does not.
-        select: Contrast pairs of the select split, if ``Intervention.selects`` asked for them.
-        folder: Where large files of the fit go; None is a temporary place.
-    """
-
-    engine: Engine
-    pairs: Sequence[ContrastPair]
-    rendering: Rendering
-    seed: int
-    prompts: Sequence[LabelledPrompt] = ()
-    select: Sequence[ContrastPair] = ()
-    folder: Path | None = None
 
 
 @runtime_checkable
@@ -122,7 +77,7 @@ class Intervention(ABC, Generic[C]):
         """Return the edits of each row, given the artifact that ``fitted_by`` asked for."""
         return ()
 
-    def composition(self, fitted: Fitted | None) -> Composition | None:
+    def dynamic(self, fitted: Fitted | None) -> DynamicStrength | None:
         """Return steering with a strength of its own at each token, in the place of edits."""
         return None
 
@@ -134,7 +89,7 @@ class Intervention(ABC, Generic[C]):
         """Return what is always measured beside this one, by name: a recipe adds it by itself."""
         return {}
 
-    def doses(self, fitted: Fitted | None) -> dict[str, float]:
+    def strengths(self, fitted: Fitted | None) -> dict[str, float]:
         """Return the strength in every coordinate: ``raw``, ``unit`` and ``relative``."""
         return {}
 

@@ -18,12 +18,13 @@ from pydantic import NonNegativeInt
 from trimtab.core.lazy import lazy
 from trimtab.core.spec import Component
 from trimtab.core.types import ContrastPair, Rendering
-from trimtab.interventions import _estimators as estimators
-from trimtab.interventions._additive import AdditiveConfig, doses, layer_of, vector_at
-from trimtab.interventions._layers import choose_layer
-from trimtab.interventions._pairs import PairRows, Read, read_pairs, require_two
-from trimtab.interventions._reliability import reliability
-from trimtab.interventions.base import FitContext, Fitted, Intervention
+from trimtab.interventions.base import Intervention
+from trimtab.steering import estimators
+from trimtab.steering.additive import AdditiveConfig, layer_of, strength_in_units, vector_at
+from trimtab.steering.fitted import FitContext, Fitted
+from trimtab.steering.layers import choose_layer
+from trimtab.steering.pairs import PairRows, Read, read_pairs, require_two
+from trimtab.steering.reliability import reliability
 
 if TYPE_CHECKING:
     import torch
@@ -100,13 +101,13 @@ class Caa(Intervention[CaaConfig]):
         """Return one edit: the vector of ``layer`` at the chosen strength and positions."""
         assert fitted is not None
         layer = layer_of(self.config, fitted)
-        raw = doses(self.config, fitted)["raw"]
+        raw = strength_in_units(self.config, fitted)["raw"]
         return (rq.Edit(layer, vector_at(fitted, layer), raw, self.config.positions),)
 
-    def doses(self, fitted: Fitted | None) -> dict[str, float]:
+    def strengths(self, fitted: Fitted | None) -> dict[str, float]:
         """Return the strength as ``raw``, ``unit`` and ``relative``."""
         assert fitted is not None
-        return doses(self.config, fitted)
+        return strength_in_units(self.config, fitted)
 
 
 def candidates(config: CaaConfig, context: FitContext) -> tuple[int, ...]:

@@ -20,19 +20,20 @@ from trimtab.core.errors import ConfigError, DataError
 from trimtab.core.lazy import lazy
 from trimtab.core.spec import Component
 from trimtab.core.types import ContrastPair, Rendering
-from trimtab.interventions._gated import GateConfig
-from trimtab.interventions.base import FitContext, Fitted, Intervention
+from trimtab.interventions.base import Intervention
+from trimtab.steering.fitted import FitContext, Fitted
+from trimtab.steering.gated import GateConfig
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import torch
 
-    from trimtab.engine import gates
     from trimtab.engine import request as rq
+    from trimtab.engine.acts import gates
 else:
     torch = lazy("torch")
-    gates = lazy("trimtab.engine.gates")
+    gates = lazy("trimtab.engine.acts.gates")
     rq = lazy("trimtab.engine.request")
 
 __all__ = ["Condition"]

@@ -2,8 +2,8 @@
 
 Scalena, Sarti and Nissim, "Multi-property Steering of Large Language Models with Dynamic Activation
 Composition", BlackboxNLP 2024, arXiv 2406.17563. What is added differs from step to step of the
-answer; how much follows from how far the full dose would move the next token's distribution (see
-``engine.request.Composition``). Presets, each of whose knobs can be overruled:
+answer; how much follows from how far the full strength would move the next token's distribution
+(see ``engine.request.DynamicStrength``). Presets, each of whose knobs can be overruled:
 
 ``released``: the authors' code. All attention heads of every block, one difference per step, from
 answers that the model wrote after few-shot prompts of the two kinds; the divergence is divided by
@@ -25,7 +25,8 @@ from trimtab.core.keys import derive_seed
 from trimtab.core.lazy import lazy
 from trimtab.core.spec import Component, Spec
 from trimtab.core.types import ContrastPair, Message, Rendering, SamplingParams
-from trimtab.interventions.base import FitContext, Fitted, Intervention
+from trimtab.interventions.base import Intervention
+from trimtab.steering.fitted import FitContext, Fitted
 
 if TYPE_CHECKING:
     import torch
@@ -169,12 +170,12 @@ class Dac(Intervention[_Config]):
             },
         )
 
-    def composition(self, fitted: Fitted | None) -> rq.Composition:
+    def dynamic(self, fitted: Fitted | None) -> rq.DynamicStrength:
         """Return the one property that was fitted."""
         assert fitted is not None
         site = self.config.knob("site")
         steps = {int(name[1:].partition(".")[0]): t for name, t in fitted.tensors.items()}
-        return rq.Composition(
+        return rq.DynamicStrength(
             properties=({(layer, site): steps[layer] for layer in sorted(steps)},),
             names=("positive - negative answers",),
             constant=not self.config.knob("per_step"),

@@ -23,10 +23,11 @@ from trimtab.core.keys import derive_seed
 from trimtab.core.lazy import lazy
 from trimtab.core.spec import Component
 from trimtab.core.types import ContrastPair, Rendering
-from trimtab.interventions._additive import NamedPositions
-from trimtab.interventions._gated import GatedConfig
-from trimtab.interventions._pairs import answer_tokens
-from trimtab.interventions.base import FitContext, Fitted, Intervention
+from trimtab.interventions.base import Intervention
+from trimtab.steering.additive import NamedPositions
+from trimtab.steering.fitted import FitContext, Fitted
+from trimtab.steering.gated import GatedConfig
+from trimtab.steering.pairs import answer_tokens
 
 if TYPE_CHECKING:
     import torch

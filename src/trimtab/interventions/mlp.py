@@ -33,22 +33,23 @@ from trimtab.core.lazy import lazy
 from trimtab.core.spec import Component
 from trimtab.core.training import Training
 from trimtab.core.types import ContrastPair, Rendering
-from trimtab.interventions._additive import doses, layer_of, vector_at
-from trimtab.interventions._pairs import read_pairs, require_two
-from trimtab.interventions.base import FitContext, Fitted, Intervention
+from trimtab.interventions.base import Intervention
 from trimtab.interventions.caa import CaaConfig, about_fit, candidates, choose
+from trimtab.steering.additive import layer_of, strength_in_units, vector_at
+from trimtab.steering.fitted import FitContext, Fitted
+from trimtab.steering.pairs import read_pairs, require_two
 
 if TYPE_CHECKING:
     import torch
 
     from trimtab.engine import request as rq
     from trimtab.interventions import _learning as learning
-    from trimtab.models import nets
+    from trimtab.models.nets import networks
 else:
     torch = lazy("torch")
     rq = lazy("trimtab.engine.request")
     learning = lazy("trimtab.interventions._learning")
-    nets = lazy("trimtab.models.nets")
+    networks = lazy("trimtab.models.nets.networks")
 
 __all__ = ["Mlp"]
 
@@ -98,7 +99,7 @@ class MlpConfig(CaaConfig):
     def _makes_sense(self) -> MlpConfig:
         if self.layer != "auto" and set(self.layers) - {self.layer}:
             raise ValueError("a network is trained at one block: `layers` is for `layer: auto`")
-        if not self.dose:
+        if not self.training_strength:
             raise ValueError(
                 "a network can't be trained at strength 0: name the strength in `trained_at`"
             )
@@ -109,7 +110,7 @@ class MlpConfig(CaaConfig):
         return self
 
     @property
-    def dose(self) -> float:
+    def training_strength(self) -> float:
         """Strength, in ``unit``, at which the network is trained."""
         return self.strength if self.trained_at is None else self.trained_at
 
@@ -121,7 +122,7 @@ class MlpConfig(CaaConfig):
         if self.mode == "gen":
             del mine["margin"]
         mine["training"] = self.training.model_dump(mode="json", exclude_defaults=True)
-        return {**super().fitted_with(), **mine, "trained_at": self.dose}
+        return {**super().fitted_with(), **mine, "trained_at": self.training_strength}
 
 
 class Mlp(Intervention[MlpConfig]):
@@ -176,7 +177,7 @@ class Mlp(Intervention[MlpConfig]):
         assert fitted is not None
         config, layer = self.config, layer_of(self.config, fitted)
         given_H = vector_at(fitted, layer)
-        raw = doses(config, fitted)["raw"]
+        raw = strength_in_units(config, fitted)["raw"]
         if config.input == "vector":
             learned_H = fitted.tensors[f"l{layer}.learned"]
             return (rq.Edit(layer, learned_H, raw, config.positions),)
@@ -208,24 +209,24 @@ class Mlp(Intervention[MlpConfig]):
             found["shuffled prompts"] = Component(name="mlp", config={**mine, "shuffled": True})
         return found
 
-    def doses(self, fitted: Fitted | None) -> dict[str, float]:
+    def strengths(self, fitted: Fitted | None) -> dict[str, float]:
         """Return the strength as ``raw``, ``unit`` and ``relative``."""
         assert fitted is not None
-        return doses(self.config, fitted)
+        return strength_in_units(self.config, fitted)
 
-    def _net(self, fitted: Fitted) -> nets.VectorNet:
+    def _net(self, fitted: Fitted) -> networks.VectorNet:
         tensors = {
             name.removeprefix(_NET): value
             for name, value in fitted.tensors.items()
             if name.startswith(_NET)
         }
         inner, hidden = tensors["first.weight"].shape[0], tensors["shift"].shape[0]
-        net = nets.VectorNet(hidden, inner, reads_state=self.config.input == "prompt")
+        net = networks.VectorNet(hidden, inner, reads_state=self.config.input == "prompt")
         net.load_state_dict(tensors)
         return net.eval()
 
 
-def maker(net: nets.VectorNet, given_H: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+def maker(net: networks.VectorNet, given_H: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
     """Return the function from a prompt's state [H] to its vector [H], one row at a time."""
 
     def vector_of(state_H: torch.Tensor) -> torch.Tensor:

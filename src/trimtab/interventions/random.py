@@ -10,8 +10,9 @@ from trimtab.core.errors import ConfigError
 from trimtab.core.keys import derive_seed
 from trimtab.core.lazy import lazy
 from trimtab.core.spec import Component
-from trimtab.interventions._additive import AdditiveConfig, doses, layer_of, vector_at
-from trimtab.interventions.base import INTERVENTIONS, Fitted, Intervention, determining
+from trimtab.interventions.base import INTERVENTIONS, Intervention, determining
+from trimtab.steering.additive import AdditiveConfig, layer_of, strength_in_units, vector_at
+from trimtab.steering.fitted import Fitted
 
 if TYPE_CHECKING:
     import torch
@@ -62,13 +63,13 @@ class Random(Intervention[_Config]):
         layer = layer_of(self.config, fitted)
         vector = vector_at(fitted, layer)
         direction = random_like(vector, layer, self.config.draw)
-        raw = doses(self.config, fitted)["raw"]
+        raw = strength_in_units(self.config, fitted)["raw"]
         return (rq.Edit(layer, direction, raw, self.config.positions),)
 
-    def doses(self, fitted: Fitted | None) -> dict[str, float]:
+    def strengths(self, fitted: Fitted | None) -> dict[str, float]:
         """Return the strength as ``raw``, ``unit`` and ``relative``."""
         assert fitted is not None
-        return doses(self.config, fitted)
+        return strength_in_units(self.config, fitted)
 
 
 def random_like(vector_H: torch.Tensor, layer: int, draw: int) -> torch.Tensor:

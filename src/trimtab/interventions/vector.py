@@ -19,16 +19,17 @@ from trimtab.core.keys import file_sha256
 from trimtab.core.lazy import lazy
 from trimtab.core.spec import Component
 from trimtab.core.types import ContrastPair, Rendering
-from trimtab.interventions._additive import (
+from trimtab.interventions.base import Intervention
+from trimtab.steering.additive import (
     AdditiveConfig,
     NamedPositions,
     Unit,
-    doses,
+    strength_in_units,
     vector_at,
 )
-from trimtab.interventions._gated import GatedConfig
-from trimtab.interventions._pairs import read_pairs, require_two
-from trimtab.interventions.base import FitContext, Fitted, Intervention
+from trimtab.steering.fitted import FitContext, Fitted
+from trimtab.steering.gated import GatedConfig
+from trimtab.steering.pairs import read_pairs, require_two
 from trimtab.vectors.file import INDEX, Header, Vectors, read, read_header
 
 if TYPE_CHECKING:
@@ -134,18 +135,21 @@ class Vector(Intervention[_Config]):
         assert fitted is not None
         return tuple(
             rq.Edit(
-                one.layer, vector_at(fitted, one.layer), doses(one, fitted)["raw"], one.positions
+                one.layer,
+                vector_at(fitted, one.layer),
+                strength_in_units(one, fitted)["raw"],
+                one.positions,
             )
             for one in self._each(fitted)
             if isinstance(one.layer, int)
         )
 
-    def doses(self, fitted: Fitted | None) -> dict[str, float]:
+    def strengths(self, fitted: Fitted | None) -> dict[str, float]:
         """Return the strength in all units; of several blocks, in the unit that they share."""
         assert fitted is not None
         each = self._each(fitted)
         if len(each) == 1:
-            return doses(each[0], fitted)
+            return strength_in_units(each[0], fitted)
         return {self.config.unit: self.config.strength}
 
     def _each(self, fitted: Fitted) -> list[AdditiveConfig]:

@@ -20,10 +20,10 @@ from tokenizers import pre_tokenizers
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from trimtab.core.errors import ModelError
-from trimtab.models._quiet import quiet
 from trimtab.models.bundled import BundledModel, check_sha256, locate
 from trimtab.models.cache import building, cache_dir
 from trimtab.models.gguf_header import CONVERTER, Header, read_header
+from trimtab.models.quiet import quiet
 
 # Architecture, tokenizer and way of cutting text of the files whose conversion was compared.
 _COMPARED = {

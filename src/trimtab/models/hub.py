@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from trimtab.core.errors import ModelError
 from trimtab.core.lazy import lazy
-from trimtab.models._files import read_json
+from trimtab.models.files import read_json
 from trimtab.models.memory import ModelCard, card_from_config
 
 if TYPE_CHECKING:

@@ -16,9 +16,8 @@ from trimtab.core.keys import content_key
 from trimtab.core.lazy import lazy
 from trimtab.core.spec import ModelSpec
 from trimtab.models import bundled, hub, presets
-from trimtab.models._files import check_directory, directory_identity
-from trimtab.models._quiet import quiet
 from trimtab.models.cache import cached_sha256
+from trimtab.models.files import check_directory, directory_identity
 from trimtab.models.memory import ModelCard, available_ram, check_fits
 from trimtab.models.placement import (
     VERSION,
@@ -27,6 +26,7 @@ from trimtab.models.placement import (
     load_arguments,
     may_use_disk,
 )
+from trimtab.models.quiet import quiet
 
 if TYPE_CHECKING:
     import safetensors

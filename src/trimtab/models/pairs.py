@@ -13,8 +13,8 @@ from pathlib import Path
 from tokenizers import Tokenizer, decoders, pre_tokenizers, trainers
 from tokenizers import models as token_models
 
-from trimtab.core._files import replace_file
 from trimtab.core.errors import DataError, StoreError
+from trimtab.core.files import replace_file
 from trimtab.core.keys import content_key
 
 PAD, START, MIDDLE, END = "<pad>", "<start>", "<answer>", "<end>"

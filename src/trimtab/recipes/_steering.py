@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 
 from trimtab.core.spec import Component, Spec
-from trimtab.interventions._additive import NamedPositions, Unit
-from trimtab.interventions._estimators import Estimator
-from trimtab.interventions._pairs import Read
 from trimtab.models.load import ResolvedModel
 from trimtab.models.presets import layer_of
+from trimtab.steering.additive import NamedPositions, Unit
+from trimtab.steering.estimators import Estimator
+from trimtab.steering.pairs import Read
 
 
 class Steering(Spec):

@@ -12,7 +12,7 @@ from trimtab.core.config import apply_overrides, read_yaml, validate
 from trimtab.core.errors import ConfigError
 from trimtab.core.folder import Folder, add_extension
 from trimtab.core.spec import Component, ModelSpec, Spec
-from trimtab.runs.planning import PlannedRun, Planner
+from trimtab.runs.plan.planner import PlannedRun, Planner
 
 
 class RecipeConfig(Spec):

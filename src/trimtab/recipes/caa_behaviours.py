@@ -18,11 +18,11 @@ from pydantic import Field, field_validator
 
 from trimtab.core.errors import ConfigError
 from trimtab.core.spec import Component, Role, Spec
-from trimtab.interventions._additive import Unit
-from trimtab.interventions._pairs import Read
 from trimtab.recipes._steering import Steering, preset_layer, vector
 from trimtab.recipes.base import Recipe, RecipeConfig
-from trimtab.runs.planning import PlannedRun, Planner
+from trimtab.runs.plan.planner import PlannedRun, Planner
+from trimtab.steering.additive import Unit
+from trimtab.steering.pairs import Read
 
 __all__ = ["CaaBehaviours"]
 
@@ -139,7 +139,7 @@ class CaaBehaviours(Recipe[_Config]):
             role: Role = "treatment" if strength else "zero"
             for task in [*own, *(side if strength else [])]:
                 label = f"{name} {strength:+g}"
-                add(task, label, role, acting, series=name, dose=strength, **at)
+                add(task, label, role, acting, series=name, strength=strength, **at)
         like = vector("caa", layer, 0.0, steering)
         for strength in sorted({abs(strength) for strength in steering.strengths}):
             for k in range(draws):
@@ -148,7 +148,7 @@ class CaaBehaviours(Recipe[_Config]):
                 acting = vector("random", layer, strength, steering, like=like, draw=draw)
                 for task in own:
                     label = f"random for {name} {strength:+g} #{k + 1}"
-                    place = {"series": "random", "dose": strength, **at, "draw": draw}
+                    place = {"series": "random", "strength": strength, **at, "draw": draw}
                     add(task, label, "control", acting, **place)
 
     def _task(self, planner: Planner, name: str, kind: str) -> Component:

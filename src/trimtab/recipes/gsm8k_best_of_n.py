@@ -18,8 +18,8 @@ from trimtab.core.spec import Cell, Component, JudgePlan, Spec, Split
 from trimtab.core.types import SamplingParams
 from trimtab.judges.base import JUDGES
 from trimtab.recipes.base import Recipe, RecipeConfig
-from trimtab.runs.judging import LearnsFrom
-from trimtab.runs.planning import PlannedRun, Planner
+from trimtab.runs.plan.judges import LearnsFrom
+from trimtab.runs.plan.planner import PlannedRun, Planner
 from trimtab.text.answers import ExtractorName
 
 __all__ = ["BestOfN"]

@@ -18,7 +18,7 @@ from trimtab.core.types import SamplingParams
 from trimtab.interventions.base import INTERVENTIONS
 from trimtab.recipes._steering import Steering, preset_layer, vector
 from trimtab.recipes.base import Recipe, RecipeConfig
-from trimtab.runs.planning import PlannedRun, Planner
+from trimtab.runs.plan.planner import PlannedRun, Planner
 
 __all__ = ["TruthfulQASteering"]
 
@@ -181,7 +181,7 @@ class TruthfulQASteering(Recipe[_Config]):
             add("prompt", "control", said, series="prompt")
         for strength in (0.0, *sorted(steering.strengths)):
             role = "treatment" if strength else "zero"
-            where = {"series": "caa", "dose": strength, "unit": steering.unit, "layer": layer}
+            where = {"series": "caa", "strength": strength, "unit": steering.unit, "layer": layer}
             add(f"caa {strength:+g}", role, vector("caa", layer, strength, steering), **where)
         self._add_bank(add, layer)
         like = vector("caa", layer, 0.0, steering)
@@ -191,7 +191,7 @@ class TruthfulQASteering(Recipe[_Config]):
                 drawn = vector("random", layer, strength, steering, like=like, draw=draw)
                 where = {
                     "series": "random",
-                    "dose": strength,
+                    "strength": strength,
                     "unit": steering.unit,
                     "layer": layer,
                     "draw": draw,
@@ -239,7 +239,7 @@ class TruthfulQASteering(Recipe[_Config]):
                     chosen = {**made, "size": size, "vector": k}
                     where = {
                         "series": f"bank of {size}",
-                        "dose": strength,
+                        "strength": strength,
                         "unit": steering.unit,
                         "layer": layer,
                         "size": size,
@@ -269,13 +269,13 @@ def _coordinates(label: str, config: Spec, steering: Steering) -> dict[str, Any]
 
     Conditions whose names differ only in a strength at their end are one series, a line in figures.
     """
-    names = {"strength": "dose", "unit": "unit", "layer": "layer", "draw": "draw"}
+    names = {"strength": "strength", "unit": "unit", "layer": "layer", "draw": "draw"}
     found = {place: getattr(config, name, None) for name, place in names.items()}
     if found["unit"] != steering.unit or found["layer"] == "auto":
         # the random directions are controls of equal length in one unit only, and two automatic
         # choices need not choose the same layer
         found["layer"] = None
-    strength = found["dose"]
+    strength = found["strength"]
     series = label if strength is None else label.removesuffix(f" {strength:+g}")
     return {"series": series, **{k: v for k, v in found.items() if v is not None}}
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from trimtab.core.errors import ConfigError, DataError, StoreError, did_you_mean
 from trimtab.core.spec import Cell
-from trimtab.interventions._gated import GatedConfig
 from trimtab.interventions.base import INTERVENTIONS
-from trimtab.runs import artifacts
-from trimtab.runs.store import Run
+from trimtab.runs.store import artifacts
+from trimtab.runs.store.run import Run
+from trimtab.steering.gated import GatedConfig
 from trimtab.vectors.file import Vectors, checked
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _added(run: Run, cell: Cell) -> Vectors:
     where = f"condition {cell.condition!r} of {run.dir}"
     if isinstance(acting.config, GatedConfig) and acting.config.gate is not None:
         raise DataError(f"{where} acts on some prompts only (gate), which no vector file can say.")
-    if acting.composition(fitted) is not None:
+    if acting.dynamic(fitted) is not None:
         raise DataError(f"{where} chooses its strength at each token, so it is no vector.")
     edits = acting.edits(fitted)
     heads = next((edit for edit in edits if edit.site != "residual"), None)
@@ -91,7 +91,7 @@ def _added(run: Run, cell: Cell) -> Vectors:
         "run": run.plan.name,
         "condition": cell.condition,
         "intervention": cell.intervention.model_dump(mode="json"),
-        "doses": acting.doses(fitted),
+        "strengths": acting.strengths(fitted),
         "positions": sorted({str(edit.positions) for edit in edits}),
     }
     norms = {

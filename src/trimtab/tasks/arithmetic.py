@@ -17,8 +17,8 @@ from trimtab.core.errors import ConfigError
 from trimtab.core.keys import content_key, derive_seed
 from trimtab.core.spec import Spec, Split
 from trimtab.core.types import Message, Sample, SamplingParams
-from trimtab.tasks._problems import Pool, Problem
-from trimtab.tasks._splits import Fractions, spread
+from trimtab.datasets.problems import Pool, Problem
+from trimtab.datasets.splits import Fractions, spread
 from trimtab.tasks.base import Task
 from trimtab.tasks.gsm8k import RAW_STOP, ask, asked, worked_examples
 from trimtab.text.leaks import NGRAM_WORDS

@@ -20,8 +20,9 @@ from pydantic import Field, JsonValue
 from trimtab.core.errors import ConfigError, DataError
 from trimtab.core.spec import Spec, Split
 from trimtab.core.types import Choice, ContrastPair, Message, Sample, SamplingParams
-from trimtab.tasks._ab import ABQuestion, Asked, read_ab, read_asked
-from trimtab.tasks._splits import Fractions, in_split, spread
+from trimtab.datasets.ab import ABQuestion, Asked, read_ab, read_asked
+from trimtab.datasets.files import DATA
+from trimtab.datasets.splits import Fractions, in_split, spread
 from trimtab.tasks.base import Task
 from trimtab.text.overlap import normalise_question
 
@@ -29,7 +30,7 @@ __all__ = ["CaaAB"]
 
 A = TypeVar("A", bound=Asked)
 
-BUNDLED = Path(__file__).parent / "data" / "ab"
+BUNDLED = DATA / "ab"
 # As the files are called in the shortened layout, in the CAA repository, and for side effects.
 _FIT = ("generate/{0}.json", "generate/{0}/generate_dataset.json")
 _TEST = (

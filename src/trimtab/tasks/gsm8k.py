@@ -16,8 +16,8 @@ from pydantic import Field
 from trimtab.core.keys import content_key
 from trimtab.core.spec import Spec, Split
 from trimtab.core.types import Message, Sample, SamplingParams
-from trimtab.tasks._problems import Pool, Problem, read_pool
-from trimtab.tasks._splits import Fractions, spread
+from trimtab.datasets.problems import Pool, Problem, read_pool
+from trimtab.datasets.splits import Fractions, spread
 from trimtab.tasks.base import Task
 
 __all__ = ["GSM8K"]

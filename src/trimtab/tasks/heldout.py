@@ -15,13 +15,13 @@ from trimtab.core.errors import ConfigError, DataError
 from trimtab.core.keys import content_key
 from trimtab.core.spec import Spec, Split
 from trimtab.core.types import Choice, Message, Record, Sample
-from trimtab.tasks._files import read_jsonl, read_text, text_field
-from trimtab.tasks._splits import Fractions, in_split, spread
+from trimtab.datasets.files import DATA, read_jsonl, read_text, text_field
+from trimtab.datasets.splits import Fractions, in_split, spread
 from trimtab.tasks.base import Task
 
 __all__ = ["HeldoutText"]
 
-BUNDLED = Path(__file__).parent / "data" / "heldout.jsonl"
+BUNDLED = DATA / "heldout.jsonl"
 
 
 class _Config(Spec):

@@ -17,10 +17,10 @@ from trimtab.core.errors import ConfigError, DataError
 from trimtab.core.keys import content_key
 from trimtab.core.spec import Spec, Split
 from trimtab.core.types import Choice, ContrastPair, Message, Sample, SamplingParams
-from trimtab.tasks._presets import Preset, primer
-from trimtab.tasks._records import Question, data_key
-from trimtab.tasks._sources import read_questions
-from trimtab.tasks._splits import Fractions, in_split, spread
+from trimtab.datasets.primers import Preset, primer
+from trimtab.datasets.questions import Question, data_key
+from trimtab.datasets.sources import read_questions
+from trimtab.datasets.splits import Fractions, in_split, spread
 from trimtab.tasks.base import Task
 
 __all__ = ["TruthfulQA"]

@@ -19,8 +19,8 @@ import safetensors.torch as st
 import torch
 from torch import nn
 
-from trimtab.core._files import dumps, make_dir, read_bytes, replace_file, sync_dir
 from trimtab.core.errors import StoreError
+from trimtab.core.files import dumps, make_dir, read_bytes, replace_file, sync_dir
 from trimtab.core.records import read_json, write_json
 
 _LOG = "steps.jsonl"

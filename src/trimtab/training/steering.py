@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
-from trimtab.engine.gradients import Answered, answer_logprobs, common_start
+from trimtab.engine.reading.gradients import Answered, answer_logprobs, common_start
 from trimtab.engine.request import Edit, Positions
-from trimtab.models.nets import VectorNet
+from trimtab.models.nets.networks import VectorNet
 from trimtab.training.loop import Course, Loop, Outcome, Stateless
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trimtab.core._files import replace_file
 from trimtab.core.errors import DataError, NonFiniteError
+from trimtab.core.files import replace_file
 from trimtab.core.lazy import lazy
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def read_header(path: Path) -> Header:
 def read(path: Path) -> Vectors:
     """Return the vectors of a file of trimtab's own; raise as ``read_header`` and ``checked``."""
     header = read_header(path)
-    tensors = st.load_file(path)
+    tensors = st.usage_file(path)
     norms = {
         block: float(tensors[name])
         for block in header.blocks

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from trimtab.core._files import replace_file
 from trimtab.core.errors import ConfigError, did_you_mean
+from trimtab.core.files import replace_file
 from trimtab.core.keys import file_sha256
 from trimtab.vectors import _gguf, _svec, _torch_files, file
 from trimtab.vectors.file import Vectors

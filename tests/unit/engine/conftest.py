@@ -12,7 +12,7 @@ from trimtab.models.tiny import TinyLayout, save_tiny
 
 @pytest.fixture(scope="session")
 def load_tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[[TinyLayout], LoadedModel]:
-    """Return a function that saves and loads a tiny model of a family, once each."""
+    """Return a function that saves and loads a tiny model of a group, once each."""
     known: dict[str, LoadedModel] = {}
     root: Path = tmp_path_factory.mktemp("tiny")
 

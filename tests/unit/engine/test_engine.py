@@ -8,9 +8,10 @@ from slow_model import full_logits, greedy
 
 from trimtab.core.errors import ConfigError, NonFiniteError
 from trimtab.core.types import SamplingParams
+from trimtab.engine.batching.segments import Segment
 from trimtab.engine.engine import Engine
-from trimtab.engine.head import Head
-from trimtab.engine.passes import Pass
+from trimtab.engine.passes.head import Head
+from trimtab.engine.passes.passes import Pass
 from trimtab.engine.request import (
     Activations,
     ActivationsResult,
@@ -23,7 +24,6 @@ from trimtab.engine.request import (
     TextResult,
     Window,
 )
-from trimtab.engine.segments import Segment
 from trimtab.models.load import LoadedModel
 from trimtab.models.tiny import TinyLayout
 

@@ -11,7 +11,7 @@ from trimtab.engine.engine import Engine
 from trimtab.engine.request import (
     Activations,
     ActivationsResult,
-    Composition,
+    DynamicStrength,
     Edit,
     Options,
     OptionsResult,
@@ -64,7 +64,7 @@ def work(loaded: LoadedModel) -> list[Request]:
         (Edit(3, v, 0.3, Window(4, 9)),),
     ]
     constant = {(1, "residual"): v[None], (2, "heads"): heads[None], (3, "residual"): v[None]}
-    composition = Composition((constant,), constant=True)
+    dynamic = DynamicStrength((constant,), constant=True)
     found = []
     for primer, counts in ((tokens(20), (21, 3)), (tokens(70), (2, 5))):
         for i, count in enumerate(counts):
@@ -80,7 +80,7 @@ def work(loaded: LoadedModel) -> list[Request]:
                     end = len(prompt) + 2
                     read = Activations(layers, (5, 6), 2, end, site, each=True)
                     found.append(Request((site, *key), prompt, read, some))
-            written = Text(cold, composition=composition)
+            written = Text(cold, dynamic=dynamic)
             found.append(Request(("composed", len(primer), i), prompt, written))
     return found
 

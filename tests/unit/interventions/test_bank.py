@@ -4,19 +4,20 @@ import dataclasses
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import usage_file
 
 from trimtab.core.errors import ConfigError, DataError, NonFiniteError
 from trimtab.core.types import ContrastPair
-from trimtab.interventions._estimators import by_question, direction
-from trimtab.interventions._reliability import (
+from trimtab.interventions.bank import slope, subsets
+from trimtab.interventions.base import INTERVENTIONS
+from trimtab.steering.estimators import by_question, direction
+from trimtab.steering.fitted import FitContext, Fitted
+from trimtab.steering.reliability import (
     mean_cosine,
     questions_needed,
     reliability_curve,
     spearman_brown,
 )
-from trimtab.interventions.bank import slope, subsets
-from trimtab.interventions.base import INTERVENTIONS, FitContext, Fitted
 
 BANK = {"layer": 1, "sizes": [3, 50], "vectors": 4, "multipliers": [-1, 0, 2]}
 
@@ -27,7 +28,7 @@ def fitted(context: FitContext) -> Fitted:
 
 
 def test_vectors_are_directions_of_their_subsets_of_questions(context, fitted) -> None:
-    on_disk = load_file(context.folder / "activations.safetensors")["mean"].double()[:, 0]
+    on_disk = usage_file(context.folder / "activations.safetensors")["mean"].double()[:, 0]
     questions = [pair.question_id for pair in context.pairs]
     positive, negative = (by_question(on_disk[k::2], questions) for k in (0, 1))
     assert len(positive) == 12
@@ -47,7 +48,7 @@ def test_vectors_are_directions_of_their_subsets_of_questions(context, fitted) -
 @pytest.mark.parametrize("estimator", ["pca", "probe"])
 def test_banks_of_other_estimators(context, estimator) -> None:
     found = INTERVENTIONS.build("bank", {**BANK, "estimator": estimator}).fit(context)
-    on_disk = load_file(context.folder / "activations.safetensors")["mean"].double()[:, 0]
+    on_disk = usage_file(context.folder / "activations.safetensors")["mean"].double()[:, 0]
     questions = [pair.question_id for pair in context.pairs]
     positive, negative = (by_question(on_disk[k::2], questions) for k in (0, 1))
     some = subsets(12, 3, 4, context.seed)[2]

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from trimtab.core.errors import ConfigError, DataError, NonFiniteError
-from trimtab.interventions._swapped import partners
 from trimtab.interventions.base import INTERVENTIONS
+from trimtab.steering.partners import partners
 
 BASE = {"mode": "mc", "layer": 1, "strength": 0.5}
 TRAINING = {"steps": 6, "batch": 4, "micro_batch": 2, "learning_rate": 1e-2, "evaluate_every": 3}

@@ -9,7 +9,8 @@ import torch
 from trimtab.core.errors import ConfigError, DataError
 from trimtab.engine.engine import Engine
 from trimtab.engine.request import Edit, Options, Request
-from trimtab.interventions.base import INTERVENTIONS, FitContext
+from trimtab.interventions.base import INTERVENTIONS
+from trimtab.steering.fitted import FitContext
 from trimtab.vectors.file import Vectors, checked
 from trimtab.vectors.formats import FORMATS, bring_in, export
 
@@ -58,7 +59,7 @@ def test_strength_is_that_of_each_block_and_agrees_with_caa(context, path, unit)
     both = INTERVENTIONS.build("vector", config)
     fitted = both.fit(context)
     edits = both.edits(fitted)
-    assert [edit.layer for edit in edits] == [1, 2] and both.doses(fitted) == {unit: -0.5}
+    assert [edit.layer for edit in edits] == [1, 2] and both.strengths(fitted) == {unit: -0.5}
     caa = INTERVENTIONS.build("caa", {"layer": 1, "layers": [1, 2]}).fit(context)
     for edit in edits:
         norm = caa.tensors[f"l{edit.layer}.residual_norm"]
@@ -67,7 +68,7 @@ def test_strength_is_that_of_each_block_and_agrees_with_caa(context, path, unit)
         torch.testing.assert_close(abs(edit.strength) * edit.vector.norm(), length[unit])
     one = INTERVENTIONS.build("vector", {**config, "layers": [2]})
     assert [edit.layer for edit in one.edits(fitted)] == [2]
-    assert one.doses(fitted)[unit] == pytest.approx(-0.5) and len(one.doses(fitted)) == 3
+    assert one.strengths(fitted)[unit] == pytest.approx(-0.5) and len(one.strengths(fitted)) == 3
 
 
 def test_the_content_determines_the_fit_and_the_random_control_shares_it(path, tmp_path) -> None:

@@ -10,9 +10,10 @@ from trimtab.core.errors import ConfigError, DataError
 from trimtab.core.spec import ModelSpec
 from trimtab.core.types import ContrastPair, Message
 from trimtab.engine.engine import Engine
-from trimtab.interventions.base import INTERVENTIONS, FitContext, Fitted
+from trimtab.interventions.base import INTERVENTIONS
 from trimtab.models.load import load_model, resolve
 from trimtab.models.tiny import TinyLayout, save_tiny
+from trimtab.steering.fitted import FitContext, Fitted
 
 PAIRS = [
     ContrastPair(
@@ -74,13 +75,13 @@ def test_directions_are_mean_differences_of_hidden_states(engine, layout, read) 
 def test_doses_agree_in_all_units_and_with_the_edit(engine, unit) -> None:
     fitted = fit(engine("llama"))
     steer = INTERVENTIONS.build("caa", {"layer": 1, "strength": -0.5, "unit": unit})
-    doses = steer.doses(fitted)
-    assert doses[unit] == pytest.approx(-0.5)
+    strengths = steer.strengths(fitted)
+    assert strengths[unit] == pytest.approx(-0.5)
     (edit,) = steer.edits(fitted)
     added = edit.strength * edit.vector
-    assert float(added.norm()) == pytest.approx(abs(doses["unit"]), rel=1e-5)
+    assert float(added.norm()) == pytest.approx(abs(strengths["unit"]), rel=1e-5)
     residual = float(fitted.tensors["l1.residual_norm"])
-    assert float(added.norm()) / residual == pytest.approx(abs(doses["relative"]), rel=1e-5)
+    assert float(added.norm()) / residual == pytest.approx(abs(strengths["relative"]), rel=1e-5)
 
 
 def test_random_control_has_the_same_length_and_another_direction(engine) -> None:

@@ -10,7 +10,7 @@ import yaml
 from trimtab.core.errors import ConfigError
 from trimtab.core.spec import Cell
 from trimtab.recipes.base import load_recipe
-from trimtab.runs.planning import PlannedRun
+from trimtab.runs.plan.planner import PlannedRun
 
 DATA: dict[str, Any] = {
     "recipe": "caa_behaviours",

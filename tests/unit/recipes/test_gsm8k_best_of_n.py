@@ -9,7 +9,7 @@ import yaml
 from trimtab.core.errors import ConfigError
 from trimtab.models.tiny import save_tiny
 from trimtab.recipes.base import load_recipe
-from trimtab.runs.planning import PlannedRun
+from trimtab.runs.plan.planner import PlannedRun
 
 
 @pytest.fixture(scope="module")

@@ -122,7 +122,7 @@ def test_further_conditions_are_measured_wherever_they_can_act(make_plan) -> Non
     assert free["dac"].coordinates == {"series": "dac"} and free["dac"].artifact
     assert options["elsewhere"].coordinates == {
         "series": "elsewhere",
-        "dose": 0.5,
+        "strength": 0.5,
         "unit": "relative",
         "layer": 3,
     }

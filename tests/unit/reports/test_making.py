@@ -1,11 +1,12 @@
 """The tables of how the records were made, and the lines that warn of it."""
 
+from trimtab.runs.load import PhaseLoad
+from trimtab.runs.stages import Stage
+
 from trimtab.clients.budget import Account
 from trimtab.reports._format import DASH
 from trimtab.reports._making import speed_table, spending_table, stage_table
 from trimtab.reports.write import write_report
-from trimtab.runs.load import PhaseLoad
-from trimtab.runs.stages import Stage
 
 QUIET = PhaseLoad(
     attempt=1,

@@ -3,9 +3,10 @@
 import subprocess
 import sys
 
+from trimtab.runs.gates import Gate
+
 from trimtab.reports._format import DASH
 from trimtab.reports.write import headline_tables, write_report
-from trimtab.runs.gates import Gate
 from trimtab.runs.store import Run
 
 GATES = [Gate("splits disjoint", "pass", "0 in both"), Gate("finite", "warn", "2 with errors")]

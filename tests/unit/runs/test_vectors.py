@@ -7,12 +7,12 @@ import torch
 
 from trimtab.core.errors import ConfigError, DataError, StoreError
 from trimtab.core.spec import Component, ModelSpec
-from trimtab.interventions.base import Fitted
 from trimtab.models.tiny import save_tiny
-from trimtab.runs import artifacts
-from trimtab.runs.planning import Planner
-from trimtab.runs.store import Run
+from trimtab.runs.plan.planner import Planner
+from trimtab.runs.store import artifacts
+from trimtab.runs.store.run import Run
 from trimtab.runs.vectors import of_condition, steered
+from trimtab.steering.fitted import Fitted
 from trimtab.vectors.file import checked
 from trimtab.vectors.formats import export
 
@@ -94,7 +94,7 @@ def test_what_is_added_has_the_strength_in_it(run: Run) -> None:
     assert found.directions.keys() == {1} and found.residual_norms == {1: 8.0}
     torch.testing.assert_close(found.directions[1], direction / direction.norm() * -0.5 * 8.0)
     assert found.about["positions"] == ["all"] and found.about["blocks"] == "layers"
-    assert found.about["doses"]["unit"] == pytest.approx(-4.0)
+    assert found.about["strengths"]["unit"] == pytest.approx(-4.0)
     with pytest.raises(DataError, match=r"condition 'nothing' .* not zero"):
         of_condition(run, "nothing")
     with pytest.raises(DataError, match="some prompts only"):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from trimtab.training.groups import Group
+from trimtab.training.rerankers.groups import Group
 
 _ANIMALS = ["ant", "bee", "cat", "dog", "elk", "fox", "gnu", "hen"]
 

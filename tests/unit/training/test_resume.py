@@ -5,9 +5,9 @@ from killed_writes import check_same_bytes
 
 PROGRAM = """
 from trimtab.core.training import Training
-from trimtab.judges.energy import EnergyConfig
-from trimtab.training.energy import Data, fit_energy
-from trimtab.training.groups import Group
+from trimtab.training.rerankers.config import EnergyConfig
+from trimtab.training.rerankers.fitting import Data, fit_energy
+from trimtab.training.rerankers.groups import Group
 
 def groups(start, stop):
     return [

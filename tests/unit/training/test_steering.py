@@ -14,7 +14,7 @@ from trimtab.core.spec import ModelSpec
 from trimtab.core.training import Training
 from trimtab.engine.engine import Engine
 from trimtab.models.load import LoadedModel, load_model, resolve
-from trimtab.models.nets import VectorNet
+from trimtab.models.nets.networks import VectorNet
 from trimtab.models.tiny import save_tiny
 from trimtab.training.loop import Course
 from trimtab.training.steering import Goal, Losses, Place, Question, Steering, history, train
@@ -265,7 +265,7 @@ from trimtab.core.spec import ModelSpec
 from trimtab.core.training import Training
 from trimtab.engine.engine import Engine
 from trimtab.models.load import load_model, resolve
-from trimtab.models.nets import VectorNet
+from trimtab.models.nets.networks import VectorNet
 from trimtab.training.checkpoint import write_tensors
 from trimtab.training.loop import Course
 from trimtab.training.steering import Goal, Losses, Place, Question, train

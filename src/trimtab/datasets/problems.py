@@ -1,0 +1,220 @@
+"""Problems whose answer is a number: read from files or the hub, and kept apart between splits."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from trimtab.core.errors import ConfigError, DataError
+from trimtab.core.keys import content_key
+from trimtab.core.spec import Split
+from trimtab.core.types import Record
+from trimtab.datasets.files import read_jsonl
+from trimtab.datasets.splits import Fractions, in_split
+from trimtab.text.answers import canonical, gold_number
+from trimtab.text.leaks import HeldOut
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+# Columns by the names that published files use; of several the first counts.
+_QUESTION = ("question_concat", "question", "Question", "problem", "sQuestion")
+_ANSWER = ("answer", "Answer", "final_ans", "final", "ground_truth", "target", "lSolutions")
+_CONTEXT = ("Body",)
+_ID = ("id", "ID", "iIndex")
+
+
+class Problem(Record):
+    """One problem.
+
+    Attributes:
+        id: The source's own id, else a hash of the question.
+        question: The question.
+        solution: The reference answer as the source has it, a number or worked steps.
+        final: The number it ends in.
+        kind: The group over which splits are balanced.
+    """
+
+    id: str
+    question: str
+    solution: str
+    final: str
+    kind: str = "all"
+
+    @property
+    def split_text(self) -> str:
+        """The text that splits are made by."""
+        return self.question
+
+    @property
+    def stratum(self) -> str:
+        """The group over which splits are balanced."""
+        return self.kind
+
+
+class Pool(Record):
+    """The problems of one source.
+
+    Attributes:
+        train: Those that fit and select are made of.
+        test: The source's own test set; None where it has none and ``train`` is shared out.
+    """
+
+    train: tuple[Problem, ...]
+    test: tuple[Problem, ...] | None = None
+
+    def split(self, split: Split, fractions: Fractions) -> list[Problem]:
+        """Return the problems of ``split``, ordered by id.
+
+        With a test set of its own, fit and select share out the rest in the proportion of their
+        fractions. Then whatever shares 13 words in a row with a question of test, or of select in
+        the case of fit, is left out of select and fit.
+
+        Raises:
+            ConfigError: The split is empty.
+        """
+        tested = self._raw("test", fractions)
+        if split == "test":
+            return _named(tested, split, fractions)
+        chosen = without_overlap(self._raw("select", fractions), tested)
+        if split == "fit":
+            chosen = without_overlap(self._raw("fit", fractions), [*tested, *chosen])
+        return _named(chosen, split, fractions)
+
+    def _raw(self, split: Split, fractions: Fractions) -> list[Problem]:
+        if self.test is None:
+            return in_split(self.train, split, fractions)
+        if split == "test":
+            return list(self.test)
+        shared = fractions.fit + fractions.select
+        if not shared:
+            return []
+        fit = round(fractions.fit / shared, 9)
+        return in_split(self.train, split, Fractions(fit=fit, select=1 - fit, test=0))
+
+
+def without_overlap(items: Iterable[Problem], others: Iterable[Problem]) -> list[Problem]:
+    """Return the items that share no 13 words in a row with any of ``others``."""
+    held_out = HeldOut(other.question for other in others)
+    return [item for item in items if not held_out.overlaps(item.question)]
+
+
+def _named(problems: Sequence[Problem], split: Split, fractions: Fractions) -> list[Problem]:
+    if not problems:
+        raise ConfigError(
+            f"The split {split!r} is empty (`task.fractions.{split}` is {fractions.of(split):g}).",
+            hint="Give it a larger fraction, or do not ask for it.",
+        )
+    return sorted(problems, key=lambda problem: problem.id)
+
+
+def read_pool(source: str) -> Pool:
+    """Return the problems of ``source``.
+
+    Args:
+        source: A ``.jsonl`` file, a directory that holds ``train.jsonl`` and ``test.jsonl``, or a
+            hub id whose splits are ``train`` and ``test`` (or only one of them).
+
+    Raises:
+        DataError: It can't be found or read, lacks a column, or an answer is no number.
+    """
+    path = Path(source).expanduser()
+    if path.is_dir():
+        train, test = (_read_file(path / f"{name}.jsonl") for name in ("train", "test"))
+        return Pool(train=_unlike(train, test), test=test)
+    if path.suffix == ".jsonl":
+        return Pool(train=_read_file(path))
+    if not path.exists() and _HUB_ID.fullmatch(source):
+        return _read_hub(source)
+    raise DataError(
+        f"The source {source!r} (given as `task.source`) is neither a directory, a hub id, nor a "
+        f"file that ends in .jsonl."
+    )
+
+
+def _read_file(path: Path) -> tuple[Problem, ...]:
+    return _checked([make_problem(row, where) for where, row in read_jsonl(path)], str(path))
+
+
+def _checked(problems: Sequence[Problem], where: str) -> tuple[Problem, ...]:
+    seen: dict[str, Problem] = {}
+    for problem in problems:
+        other = seen.setdefault(problem.id, problem)
+        if other is not problem and (other.question, other.final) != (
+            problem.question,
+            problem.final,
+        ):
+            raise DataError(
+                f"{where}: two problems share the id {problem.id!r} and differ: "
+                f"{other.question[:50]!r}, {problem.question[:50]!r}.",
+                hint="Every problem must appear once, under an id of its own.",
+            )
+    if not seen:
+        raise DataError(f"{where} holds no problems.")
+    return tuple(seen.values())
+
+
+def _unlike(train: Sequence[Problem], test: Sequence[Problem]) -> tuple[Problem, ...]:
+    tested = {problem.id for problem in test}
+    return tuple(problem for problem in train if problem.id not in tested)
+
+
+def make_problem(row: dict[str, Any], where: str) -> Problem:
+    """Return the problem of one row, whose columns may have any of the published names."""
+    question = _column(row, _QUESTION, where)
+    context = next((str(row[key]) for key in _CONTEXT if row.get(key)), "")
+    if context and not question.startswith(context):
+        question = f"{context.rstrip()} {question}"
+    solution = _column(row, _ANSWER, where)
+    final = canonical(gold_number(solution))
+    if not re.fullmatch(r"-?\d+(\.\d+)?", final):
+        raise DataError(f"{where}: the answer {solution[-60:]!r} does not end in a number.")
+    given = next((str(row[key]) for key in _ID if row.get(key) is not None), None)
+    return Problem(
+        id=given or f"p-{content_key(question, 12)}",
+        question=question.strip(),
+        solution=solution.strip(),
+        final=final,
+    )
+
+
+def _column(row: dict[str, Any], names: Sequence[str], where: str) -> str:
+    for name in names:
+        value = row.get(name)
+        value = value[0] if isinstance(value, list) and len(value) == 1 else value
+        if isinstance(value, (str, int, float)) and str(value).strip():
+            return str(value)
+    raise DataError(
+        f"{where}: none of {', '.join(map(repr, names))} is there (found: {', '.join(row)})."
+    )
+
+
+def _read_hub(hub_id: str) -> Pool:
+    try:
+        import datasets
+    except ImportError:
+        raise DataError(
+            f"The source {hub_id!r} is on the hub, and the package `datasets` is not installed.",
+            hint="Run: pip install 'trimtab[hub]'",
+        ) from None
+    try:
+        configs = datasets.get_dataset_config_names(hub_id)
+        tables = datasets.load_dataset(hub_id, "main" if "main" in configs else None)
+    except (OSError, ValueError) as error:
+        first_line = str(error).partition("\n")[0].rstrip(".")
+        raise DataError(
+            f"The hub data set {hub_id!r} (given as `task.source`) can't be loaded: {first_line}.",
+            hint="Check the id and the network, or give a local file.",
+        ) from None
+    sets = {
+        name: _checked(
+            [make_problem(row, f"{hub_id} {name} row {i}") for i, row in enumerate(rows)], hub_id
+        )
+        for name, rows in tables.items()
+        if name in ("train", "test")
+    }
+    if not sets:
+        raise DataError(f"The hub data set {hub_id!r} has neither a split train nor test.")
+    if len(sets) == 1:
+        return Pool(train=next(iter(sets.values())))
+    return Pool(train=_unlike(sets["train"], sets["test"]), test=sets["test"])

@@ -1,0 +1,184 @@
+"""Rows that write together: their shared pasts, what they wrote so far, and their edits.
+
+Shapes: B rows, H hidden.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Sequence
+
+import numpy as np
+import torch
+
+from trimtab.engine.acts.edits import Deltas, EditTable
+from trimtab.engine.batching.segments import Segment, common_prefix
+from trimtab.engine.passes.attention import Part, Seen, by_parts
+from trimtab.engine.passes.cache import PrefixCache, SuffixCache
+from trimtab.engine.passes.forward import forward
+from trimtab.engine.passes.passes import Pass, Past, Store
+from trimtab.engine.request import Request
+from trimtab.models.load import LoadedModel
+
+_SHORT = 64
+"""A common start up to this long is copied into every prompt: reading it apart would cost more."""
+
+_NO_EDIT: tuple[tuple[()], int] = ((), 1)
+
+
+class DecodeBatch:
+    """A fixed number of rows, each of which may be given a new request when its text is done."""
+
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        requests: Sequence[Request],
+        num_rows: int,
+        most_new: int,
+        most_tokens: int,
+        roomy: bool = False,
+    ) -> None:
+        """Make room for ``num_rows`` rows.
+
+        Args:
+            loaded: The model.
+            requests: All that will ever enter: what their prompts have in common is computed now.
+            num_rows: Rows of the batch.
+            most_new: Most tokens that a row writes.
+            most_tokens: Prompt tokens computed at a time.
+            roomy: Let the storage of prompts grow by rungs.
+        """
+        self._loaded = loaded
+        self._most_tokens = most_tokens
+        num_layers = loaded.layout.num_layers
+        self._primer = Primer(loaded, requests)
+        self._inherit = 0 < self._primer.length <= _SHORT
+        self._prompts = PrefixCache(num_layers, num_rows, loaded.layout.devices, roomy)
+        self._own = SuffixCache(num_layers, num_rows, most_new, loaded.dtype)
+        self._requests: list[Request | None] = [None] * num_rows
+        self._parts: dict[tuple[bytes, int | None, torch.device], Part] = {}
+        self._pasts: dict[int, Seen] = {}
+
+    def enter(self, rows: Sequence[int], requests: Sequence[Request]) -> None:
+        """Give ``rows`` new requests and compute their prompts up to the last token."""
+        for row, request in zip(rows, requests, strict=True):
+            self._requests[row] = request
+        entering = set(rows)
+        kept = [i for i, r in enumerate(self._requests) if r is not None and i not in entering]
+        start = self._primer.length
+        segments = [Segment(r.prompt[start:-1], start, len(r.prompt), r.edits) for r in requests]
+        for some in chunks(segments, self._most_tokens):
+            mine = [rows[i] for i in some]
+            Pass(
+                self._loaded,
+                [segments[i] for i in some],
+                () if self._inherit else self._primer.pasts(len(some)),
+                Store(self._prompts, mine, kept, self._primer.cache if self._inherit else None),
+            ).run()
+            kept += mine
+        self._own.restart(rows, [len(r.prompt) - 1 for r in requests])
+        self._compile()
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Drop all rows but these."""
+        self._requests = [self._requests[i] for i in rows]
+        self._prompts.select(rows)
+        self._own.select(rows)
+        self._compile()
+
+    def step(self, ids_B: torch.Tensor, more: Deltas | None = None) -> torch.Tensor:
+        """Run every row's next token; return final hidden states [B, H].
+
+        ``more`` is added to the rows' own edits: places must not be theirs.
+        """
+        position_B = self._own.position_B
+        ones = np.ones_like(position_B)
+        deltas = self._edits.deltas(np.arange(len(ones)), ones, position_B)
+        hidden_BH = forward(
+            self._loaded,
+            ids_B,
+            torch.from_numpy(position_B),
+            by_parts(self._seen),
+            deltas | (more or {}),
+        )
+        self._own.advance()
+        for key in [key for key in self._parts if key[1] is not None or key[0] == b"own"]:
+            del self._parts[key]
+        for layer in [at for at in self._pasts if self._loaded.layout.window_of(at) is not None]:
+            del self._pasts[layer]
+        return hidden_BH
+
+    def _compile(self) -> None:
+        """Gather what changes only when rows enter or leave."""
+        self._parts.clear()
+        self._pasts.clear()
+        pairs = [_NO_EDIT if r is None else (r.edits, len(r.prompt)) for r in self._requests]
+        self._edits = EditTable(pairs, self._loaded.layout.devices, self._loaded.dtype)
+        self._row_B = np.arange(len(self._requests))
+
+    def _seen(self, layer: int, key_BKD: torch.Tensor, value_BKD: torch.Tensor) -> Seen:
+        window = self._loaded.layout.window_of(layer)
+        device = self._loaded.layout.devices[layer]
+        own = self._own.append(layer, key_BKD, value_BKD)
+        if (b"own", window, device) not in self._parts:
+            self._parts[b"own", window, device] = self._own.part(window, device)
+        if layer not in self._pasts:
+            self._pasts[layer] = self._past(layer, window, device)
+        return [(self._parts[b"own", window, device], own), *self._pasts[layer]]
+
+    def _past(self, layer: int, window: int | None, device: torch.device) -> Seen:
+        """Return what rows see before their own; the same until rows change or a window moves."""
+        seen: Seen = []
+        for name, cache, row_B in self._shared(layer):
+            key = (name + cache.signature(layer, row_B), window, device)
+            if key not in self._parts:
+                position_B = self._own.position_B
+                self._parts[key] = cache.part(layer, row_B, position_B, window)
+            seen.append((self._parts[key], [cache.view(layer)]))
+        return seen
+
+    def _shared(self, layer: int) -> Iterator[tuple[bytes, PrefixCache, np.ndarray]]:
+        """Yield the caches with something before the rows' own tokens, and each row's row there."""
+        primer = None if self._inherit else self._primer.cache
+        if primer is not None and not primer.is_empty(layer):
+            yield b"primer", primer, np.zeros_like(self._row_B)
+        if not self._prompts.is_empty(layer):
+            yield b"prompts", self._prompts, self._row_B
+
+
+class Primer:
+    """What all prompts have in common (a few-shot preamble, a rubric), computed once."""
+
+    def __init__(self, loaded: LoadedModel, requests: Sequence[Request]) -> None:
+        """Compute the common start of the requests' prompts, if it is worth it."""
+        self.length = common_prefix([(r.prompt, r.edits) for r in requests])
+        self.cache: PrefixCache | None = None
+        if self.length:
+            self.cache = PrefixCache(loaded.layout.num_layers, 1, loaded.layout.devices)
+            prompt = requests[0].prompt
+            segment = Segment(prompt[: self.length], 0, len(prompt))
+            Pass(loaded, [segment], (), Store(self.cache, [0])).run()
+
+    def pasts(self, num_rows: int) -> tuple[Past, ...]:
+        """Return it as the past of ``num_rows`` segments."""
+        return () if self.cache is None else (Past(self.cache, [0] * num_rows),)
+
+
+def chunks(segments: Sequence[Segment], most_tokens: int) -> list[list[int]]:
+    """Cut segments into lists of indices of at most ``most_tokens`` distinct tokens each.
+
+    Equal segments with equal edits count once; a longer segment is alone.
+    """
+    result: list[list[int]] = []
+    counted: set[Hashable] = set()
+    total = 0
+    for i, segment in enumerate(segments):
+        what = (segment.tokens, segment.start, tuple(segment.acts()))
+        new = 0 if what in counted else len(segment.tokens)
+        if not result or (new and total + new > most_tokens):
+            result.append([])
+            counted.clear()
+            total, new = 0, len(segment.tokens)
+        result[-1].append(i)
+        counted.add(what)
+        total += new
+    return result

@@ -1,0 +1,191 @@
+"""Find where NaN or infinity came from, and say so."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+
+from trimtab.core.errors import NonFiniteError
+from trimtab.engine.batching.segments import Segment
+from trimtab.engine.passes.forward import Reader
+from trimtab.engine.passes.passes import Pass
+from trimtab.engine.request import DynamicStrength, Edit, Place
+from trimtab.models.load import LoadedModel
+
+
+def locate(
+    loaded: LoadedModel,
+    key: Hashable,
+    tokens: Sequence[int],
+    num_prompt: int,
+    edits: tuple[Edit, ...],
+) -> NonFiniteError:
+    """Return the error that names the first layer, row and position where values are not finite.
+
+    Runs the row again on its own, block by block, with its edits and, if that fails, without them.
+    """
+    where = _first(loaded, tokens, num_prompt, edits)
+    if where is None:
+        return _unlocated(key)
+    name = where[0]
+    message, place = _found(key, tokens, num_prompt, where), _place(where)
+    bad = _bad_parameters(loaded, name)
+    if bad:
+        return NonFiniteError(
+            f"{message} The weights {bad} hold NaN or infinity.",
+            hint="The checkpoint is damaged: download or convert it again.",
+            where=place,
+        )
+    if edits and _first(loaded, tokens, num_prompt, ()) is None:
+        sizes = ", ".join(
+            f"layer {e.layer}: |strength * vector| = {abs(e.strength) * e.vector.norm():.3g}"
+            for e in edits
+        )
+        return NonFiniteError(
+            f"{message} Without its edits ({sizes}) the row is finite.",
+            hint="Lower the strength, or run in float32.",
+            where=place,
+        )
+    return NonFiniteError(
+        f"{message} The model runs in {str(loaded.dtype).removeprefix('torch.')}.",
+        hint="Try `-o model.dtype=float32`, shorter prompts, or one device; `trimtab doctor nan` "
+        "tries them.",
+        where=place,
+    )
+
+
+def locate_dynamic(
+    loaded: LoadedModel,
+    key: Hashable,
+    tokens: Sequence[int],
+    num_prompt: int,
+    dynamic: DynamicStrength,
+    strengths: Sequence[Sequence[float]],
+) -> NonFiniteError:
+    """Return the error for a row whose strengths were chosen anew for each token.
+
+    Runs what chose them, each on its own: the row unsteered, with one property after the other at
+    full probe strength, and at the strengths chosen so far.
+
+    Args:
+        loaded: The model.
+        key: The row's.
+        tokens: Prompt and what was written.
+        num_prompt: Tokens of the prompt.
+        dynamic: The row's.
+        strengths: For each property its strength at each step that was taken.
+    """
+    if _first(loaded, tokens, num_prompt, ()) is not None:
+        return locate(loaded, key, tokens, num_prompt, ())
+    probes = [dynamic.probe] * (len(tokens) - num_prompt + 1)
+    count = len(dynamic.properties)
+    names = dynamic.names or [str(number) for number in range(count)]
+    tried = [
+        (
+            f"with property {name!r} added at the probe strength {dynamic.probe:g}",
+            dynamic.edits(number, num_prompt, probes),
+        )
+        for number, name in enumerate(names)
+    ]
+    together = [dynamic.edits(i, num_prompt, s) for i, s in enumerate(strengths)]
+    largest = ", ".join(
+        f"{name!r} at up to {max(s, default=0.0):.3g}"
+        for name, s in zip(names, strengths, strict=True)
+    )
+    tried.append((f"with its properties {largest}", tuple(e for some in together for e in some)))
+    for what, edits in tried:
+        where = _first(loaded, tokens, num_prompt, edits)
+        if where is not None:
+            size = max(abs(e.strength) * float(e.vector.double().norm()) for e in edits)
+            return NonFiniteError(
+                f"{_found(key, tokens, num_prompt, where)} Unsteered the row is finite; this is "
+                f"{what}, where up to {size:.3g} is added at a place.",
+                hint="Lower `probe` and `most`, or run in float32.",
+                where=_place(where),
+            )
+    return _unlocated(key)
+
+
+def _found(key: Hashable, tokens: Sequence[int], num_prompt: int, where: tuple[str, int]) -> str:
+    part = "prompt" if where[1] < num_prompt else "generated"
+    return (
+        f"Non-finite values for row {key!r}: first at {_place(where)} ({part} part, "
+        f"{len(tokens)} tokens)."
+    )
+
+
+def _place(where: tuple[str, int]) -> str:
+    return f"{where[0]}, position {where[1]}"
+
+
+def _unlocated(key: Hashable) -> NonFiniteError:
+    return NonFiniteError(
+        f"Non-finite values for row {key!r}: the logits are not finite, though every block output "
+        "of the row alone is.",
+        hint="Try dtype float32, or a smaller batch; see docs/errors.md.",
+    )
+
+
+def _first(
+    loaded: LoadedModel, tokens: Sequence[int], num_prompt: int, edits: tuple[Edit, ...]
+) -> tuple[str, int] | None:
+    """Return (module name, position) of the first non-finite output, embeddings included."""
+    found: list[tuple[str, int]] = []
+
+    def note(name: str, h_TH: torch.Tensor) -> None:
+        bad_T = ~torch.isfinite(h_TH).all(dim=-1)
+        if not found and bool(bad_T.any()):
+            found.append((name, int(bad_T.nonzero()[0])))
+
+    def at_input(_module: nn.Module, _args: Any, output: torch.Tensor) -> None:
+        note("the input embeddings", output[0])
+
+    handle = loaded.model.get_input_embeddings().register_forward_hook(at_input)
+    readers: dict[Place, Reader] = {
+        (layer, "residual"): partial(note, name)
+        for layer, name in enumerate(loaded.layout.block_names)
+    }
+    try:
+        with torch.no_grad():
+            Pass(loaded, [Segment(tuple(tokens), 0, num_prompt, edits)]).run(readers)
+    finally:
+        handle.remove()
+    return found[0] if found else None
+
+
+def first_in_library(loaded: LoadedModel, tokens: Sequence[int]) -> str | None:
+    """Return where values stop being finite with transformers' own eager attention; None if not."""
+    found: list[str] = []
+
+    def note(name: str, _module: nn.Module, _args: Any, output: Any) -> None:
+        h_1TH = output[0] if isinstance(output, tuple) else output
+        bad_T = ~torch.isfinite(h_1TH[0]).all(dim=-1)
+        if not found and bool(bad_T.any()):
+            found.append(_place((name, int(bad_T.nonzero()[0]))))
+
+    names = zip(loaded.layout.block_names, loaded.layout.blocks, strict=True)
+    handles = [block.register_forward_hook(partial(note, name)) for name, block in names]
+    config = loaded.model.config.get_text_config()
+    usual = config._attn_implementation
+    config._attn_implementation = "eager"
+    try:
+        with torch.no_grad():
+            loaded.model(torch.tensor([list(tokens)], device=loaded.device), use_cache=False)
+    finally:
+        config._attn_implementation = usual
+        for handle in handles:
+            handle.remove()
+    return found[0] if found else None
+
+
+def _bad_parameters(loaded: LoadedModel, name: str) -> str:
+    modules = dict(zip(loaded.layout.block_names, loaded.layout.blocks, strict=True))
+    module = modules.get(name, loaded.model.get_input_embeddings())
+    # weights that are kept elsewhere between forwards can't be looked at
+    here = [(n, p) for n, p in module.named_parameters() if not p.is_meta]
+    bad = [n for n, p in here if not bool(torch.isfinite(p).all())]
+    return ", ".join(bad[:3])

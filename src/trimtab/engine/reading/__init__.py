@@ -1,0 +1,1 @@
+"""What is read off a model: option scores, activations, gradients."""

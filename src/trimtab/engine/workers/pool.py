@@ -1,0 +1,217 @@
+"""Processes that compute for an engine: forks that wait for requests and send results.
+
+A fork sees the model's weights where they are; what it writes is its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copyreg
+import gc
+import io
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+import traceback
+import warnings
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+import torch
+
+from trimtab.engine.batching.scheduler import Limits
+from trimtab.engine.request import Request, Result
+
+NAME = "trimtab-worker"
+IDLE_S = 10.0
+"""How long a worker waits for its next requests before it ends: it holds memory."""
+
+Work = Callable[[Sequence[Request], Limits], Iterator[Result]]
+_Found = Result | BaseException | None
+"""What a worker sends: None is its end."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker is asked for: a kind of work, its share of the requests, and how to do it."""
+
+    kind: str
+    requests: Sequence[Request]
+    limits: Limits
+    num_threads: int
+
+
+@dataclass(frozen=True)
+class _Worker:
+    process: Any
+    jobs: Connection
+    results: Connection
+
+
+class WorkerPool:
+    """Workers that compute at the same time, one job after the other."""
+
+    def __init__(self, works: Mapping[str, Work], size: int) -> None:
+        """Fork ``size`` of them, which see everything as it is now; they end with this object."""
+        self._workers = [_fork(works, f"{NAME}-{i}") for i in range(size)]
+        self.close = weakref.finalize(self, _end, self._workers)
+        """Ends them, at work or not."""
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._workers)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether all of them are."""
+        return all(worker.process.is_alive() for worker in self._workers)
+
+    def give(self, jobs: Sequence[Job]) -> Iterator[Result]:
+        """Hand out one job each, to as many as there are jobs; return what they find.
+
+        The iterator yields one result of each worker in turn, so that their order never depends on
+        time. After an error of one it yields all that was found and raises the error; the pool must
+        be closed then, and when the iterator is left before its end.
+
+        Raises:
+            OSError: A worker is not there any more; nothing was done.
+            MemoryError: The system killed a worker, which it does when memory is short.
+            RuntimeError: A worker died otherwise.
+        """
+        for worker, job in zip(self._workers, jobs, strict=False):
+            worker.jobs.send_bytes(_pickled(job))
+        return _in_turn(self._workers[: len(jobs)])
+
+
+def _end(workers: Sequence[_Worker]) -> None:
+    for worker in workers:
+        worker.process.kill()
+    for worker in workers:
+        worker.process.join()
+        worker.jobs.close()
+        worker.results.close()
+
+
+def _in_turn(workers: Sequence[_Worker]) -> Iterator[Result]:
+    found: dict[Connection, deque[_Found]] = {worker.results: deque() for worker in workers}
+    sending = {worker.results: worker.process for worker in workers}
+    while found:
+        for connection in list(found):
+            while not found[connection]:
+                # keep what others send meanwhile: pipes are small
+                for ready in wait(list(sending)):
+                    assert isinstance(ready, Connection)
+                    item = _receive(ready, sending[ready])
+                    found[ready].append(item)
+                    if item is None or isinstance(item, BaseException):
+                        del sending[ready]
+            item = found[connection].popleft()
+            if item is None:
+                del found[connection]
+            elif isinstance(item, BaseException):
+                kept = [item for items in found.values() for item in items]
+                yield from (i for i in kept if i and not isinstance(i, BaseException))
+                raise item
+            else:
+                yield item
+
+
+def _receive(receiving: Connection, process: Any) -> _Found:
+    try:
+        item: _Found = pickle.loads(receiving.recv_bytes())
+    except (EOFError, OSError):  # the latter in the middle of a result
+        process.join()
+        if process.exitcode == -signal.SIGKILL:
+            return MemoryError("The system killed a worker, as it does when memory is short.")
+        return RuntimeError(f"A worker died with exit code {process.exitcode}.")
+    return item
+
+
+def _fork(works: Mapping[str, Work], name: str) -> _Worker:
+    context = multiprocessing.get_context("fork")
+    jobs_there, jobs_here = context.Pipe(duplex=False)
+    results_here, results_there = context.Pipe(duplex=False)
+    process = context.Process(
+        target=_serve, args=(works, jobs_there, results_there), name=name, daemon=True
+    )
+    with _quiet_fork():
+        process.start()
+    jobs_there.close()
+    results_there.close()
+    return _Worker(process, jobs_here, results_here)
+
+
+@contextlib.contextmanager
+def _quiet_fork() -> Iterator[None]:
+    """Keep libraries from warning of a fork: a worker uses none of what it may break."""
+    name = "TOKENIZERS_PARALLELISM"
+    before = os.environ.get(name)
+    os.environ[name] = before or "false"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            yield
+    finally:
+        if before is None:
+            del os.environ[name]
+
+
+def _serve(works: Mapping[str, Work], jobs: Connection, results: Connection) -> None:
+    """Be a worker, and end with the process that wants the results, however it ends."""
+    gc.freeze()  # a collection would write into every object, and so copy the pages it shares
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # OpenMP's threads belong to the thread that made them, and were not forked
+    threading.Thread(target=_work, args=(works, jobs, results), daemon=True).start()
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)
+
+
+def _work(works: Mapping[str, Work], jobs: Connection, results: Connection) -> None:
+    try:
+        while jobs.poll(IDLE_S):
+            job: Job = pickle.loads(jobs.recv_bytes())
+            torch.set_num_threads(job.num_threads)
+            with torch.no_grad():
+                for result in works[job.kind](job.requests, job.limits):
+                    results.send_bytes(_pickled(result))
+            del job
+            results.send_bytes(_pickled(None))
+    except BaseException as error:  # raised again by the process that asked for the results
+        error.add_note("In a worker:\n" + "".join(traceback.format_exception(error)))
+        results.send_bytes(_pickled_error(error))
+    finally:
+        os._exit(0)
+
+
+def _pickled_error(error: BaseException) -> bytes:
+    """Return an error for a pipe; one that would not arrive, as text."""
+    try:
+        pickled = _pickled(error)
+        pickle.loads(pickled)
+    except Exception:  # an error's class decides what goes wrong here
+        return _pickled(RuntimeError("".join(traceback.format_exception(error))))
+    return pickled
+
+
+def _pickled(item: Job | _Found) -> bytes:
+    """Return an item for a pipe; tensors go as arrays, which takes a tenth of the time."""
+    buffer = io.BytesIO()
+    pickler = pickle.Pickler(buffer, protocol=5)
+    pickler.dispatch_table = copyreg.dispatch_table | {torch.Tensor: _as_array}
+    pickler.dump(item)
+    return buffer.getvalue()
+
+
+def _as_array(tensor: torch.Tensor) -> tuple[Any, ...]:
+    if tensor.dtype == torch.bfloat16:
+        return torch.Tensor.bfloat16, (tensor.float(),)
+    return torch.from_numpy, (tensor.detach().cpu().numpy(),)

@@ -1,0 +1,1 @@
+"""Networks of our own: energy encoder, steering network, sentence encoders."""

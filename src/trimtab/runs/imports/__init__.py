@@ -1,0 +1,1 @@
+"""Runs made of what something else generated or labelled."""

@@ -1,0 +1,1 @@
+"""From a recipe's choices to a plan with keys."""

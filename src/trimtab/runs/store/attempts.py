@@ -1,0 +1,134 @@
+"""Each time a run is worked on is an attempt, with a folder, a manifest and a log of its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from trimtab.core.errors import StoreError
+from trimtab.core.files import make_dir
+from trimtab.core.records import read_json, write_json
+from trimtab.runs.store import manifest
+
+MANIFEST = "manifest.json"
+_WORDS = r"(?:api[_-]?key|secret|password|(?:hf|access|auth)[_-]?token)"
+_ASSIGNED = re.compile(rf"(?i)({_WORDS}=).+")
+_OPTION = re.compile(rf"(?i)-[\w-]*{_WORDS}")
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt.
+
+    Attributes:
+        number: Counts from 1.
+        dir: Its folder, ``attempts/NNNN``.
+        warnings: What changed since the last attempt and may change results, a line each.
+    """
+
+    number: int
+    dir: Path
+    warnings: tuple[str, ...]
+
+    @property
+    def log_file(self) -> Path:
+        """Where its log goes."""
+        return self.dir / "log.txt"
+
+
+def open_attempt(
+    run_dir: Path,
+    command: Sequence[str],
+    inputs: Mapping[str, str] | None = None,
+    threads: int | None = None,
+) -> Attempt:
+    """Start an attempt: take the next number and write down the state of everything.
+
+    Args:
+        run_dir: The run.
+        command: The command line; values that look like keys are left out of the manifest.
+        inputs: Hashes of data, templates and the like, by name.
+        threads: Threads that models compute with, if they were chosen.
+
+    Raises:
+        StoreError: The folder can't be made or written.
+    """
+    earlier = _numbers(run_dir)
+    number, folder = _allocate(run_dir, max(earlier, default=0) + 1)
+    state = manifest.collect(inputs, threads)
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    record = {"attempt": number, "started": started, "command": _redact(command), **state}
+    write_json(folder / MANIFEST, record)
+    last = _last_manifest(run_dir, earlier)
+    warnings = manifest.changes(last, state) if last is not None else []
+    return Attempt(number, folder, tuple(warnings))
+
+
+def recorded_threads(run_dir: Path) -> int | None:
+    """Return the threads of the first attempt that chose some; None if there is none."""
+    for _, state in manifests(run_dir):
+        if state["machine"].get("threads"):
+            return int(state["machine"]["threads"])
+    return None
+
+
+def manifests(run_dir: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield number and manifest of each attempt; one that was killed at its start has none."""
+    for number in _numbers(run_dir):
+        state = _manifest(run_dir, number)
+        if state is not None:
+            yield number, state
+
+
+def _numbers(run_dir: Path) -> list[int]:
+    names = [path.name for path in (run_dir / "attempts").glob("[0-9]*")]
+    return sorted(int(name) for name in names if name.isdigit())
+
+
+def _folder(run_dir: Path, number: int) -> Path:
+    return run_dir / "attempts" / f"{number:04d}"
+
+
+def _allocate(run_dir: Path, number: int) -> tuple[int, Path]:
+    """Make the first free folder from ``number`` on; mkdir lets only one process have it."""
+    try:
+        make_dir(run_dir / "attempts")
+        while True:
+            try:
+                _folder(run_dir, number).mkdir()
+                return number, _folder(run_dir, number)
+            except FileExistsError:
+                number += 1
+    except OSError as error:
+        raise StoreError(
+            f"{_folder(run_dir, number)} can't be made: {error.strerror or error}.",
+            hint="The run directory must be writable; free space or change its permissions.",
+        ) from error
+
+
+def _last_manifest(run_dir: Path, numbers: Sequence[int]) -> dict[str, Any] | None:
+    """Return the newest manifest; an attempt that was killed at its start has none."""
+    found = (_manifest(run_dir, number) for number in reversed(numbers))
+    return next((state for state in found if state is not None), None)
+
+
+def _manifest(run_dir: Path, number: int) -> dict[str, Any] | None:
+    path = _folder(run_dir, number) / MANIFEST
+    if not path.is_file():
+        return None
+    found: dict[str, Any] = read_json(path)
+    return found
+
+
+def _redact(command: Sequence[str]) -> list[str]:
+    """Replace what follows a word like ``api_key=``, or an option like ``--api-key``."""
+    result: list[str] = []
+    hide = False
+    for word in command:
+        result.append("***" if hide else _ASSIGNED.sub(r"\1***", word))
+        hide = _OPTION.fullmatch(word) is not None
+    return result

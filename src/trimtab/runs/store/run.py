@@ -1,0 +1,241 @@
+"""The run directory: what was planned, what is there, and what is still owed.
+
+``plan.json`` is written last and makes a folder a run; everything it names is there by then.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from trimtab import __version__
+from trimtab.core.errors import StoreError
+from trimtab.core.locks import locked
+from trimtab.core.records import (
+    R,
+    ReadResult,
+    SegmentWriter,
+    read_json,
+    read_rows,
+    read_segments,
+    write_json,
+)
+from trimtab.core.spec import Cell, JudgePlan, Plan
+from trimtab.core.types import Completion, ContrastPair, Sample, Score
+from trimtab.runs.store.create import CREATING, file_stem, write_run
+
+RowKey = tuple[str, str, int]
+STRENGTHS = "strengths.json"
+JUDGE_CHECK = "judge_check.json"
+B = TypeVar("B", bound=BaseModel)
+
+# Name, size and time of change of each segment of a folder.
+_Signature = tuple[tuple[str, int, int], ...]
+
+
+class Run:
+    """One run directory; made by ``create``, found again by ``open``.
+
+    Reading keeps parsed rows and parses again when a file has changed, so that rows of other
+    writers are seen.
+
+    Attributes:
+        dir: The directory.
+        plan: What is to be done.
+        config: The configuration the plan was made from.
+    """
+
+    def __init__(self, dir: Path, config: dict[str, Any], plan: Plan) -> None:
+        """Take what was read or written; nothing is checked here."""
+        self.dir = dir
+        self.config = config
+        self.plan = plan
+        self._cache: dict[Path, tuple[_Signature, ReadResult[Any]]] = {}
+
+    @classmethod
+    def create(
+        cls,
+        dir: Path,
+        config: dict[str, Any],
+        plan: Plan,
+        samples: Mapping[str, Sequence[Sample]],
+        pairs: Mapping[str, Sequence[ContrastPair]],
+        completions: Mapping[str, Sequence[Completion]] = MappingProxyType({}),
+    ) -> Run:
+        """Make a new run; killed at any moment, it leaves a complete run or none.
+
+        Args:
+            dir: A folder that is empty, does not exist, or in which ``create`` was killed before.
+            config: The resolved configuration, JSON types.
+            plan: What is to be done.
+            samples: Every sample set that the plan's cells name, by key.
+            pairs: Every pair set that the plan's artifacts name, by key.
+            completions: Rows that are there from the beginning, by their cell's key.
+
+        Raises:
+            StoreError: The folder holds a run or something else, or can't be written.
+            LeaseHeldError: Another process is making a run there.
+            DataError: A sample or pair id occurs twice in a set.
+        """
+        write_run(dir, config, plan, samples, pairs, completions)
+        return cls.open(dir)
+
+    @classmethod
+    def open(cls, dir: Path) -> Run:
+        """Return the run in ``dir``; raise StoreError, with a hint, if there is none."""
+        if not (dir / "plan.json").is_file():
+            raise StoreError(f"{dir} is not a run: it has no plan.json.", hint=_find_hint(dir))
+        plan = _parse(Plan, read_json(dir / "plan.json"), dir / "plan.json")
+        return cls(dir, read_json(dir / "config.json"), plan)
+
+    def samples(self, key: str) -> dict[str, Sample]:
+        """Return a sample set by id, in its stored order."""
+        rows = read_rows(self.dir / "samples" / f"{file_stem(key)}.jsonl", Sample)
+        return {row.id: row for row in rows}
+
+    def pairs(self, key: str) -> list[ContrastPair]:
+        """Return a set of contrast pairs in its stored order."""
+        return read_rows(self.dir / "pairs" / f"{file_stem(key)}.jsonl", ContrastPair)
+
+    def completions(self, cell: str) -> dict[RowKey, Completion]:
+        """Return the completions of the cell with this key, sorted by their keys."""
+        folder = self._completions_dir(cell)
+        return self._read(folder, Completion, lambda row: row.cell == cell)
+
+    def scores(self, judge: str, cell: str) -> dict[RowKey, Score]:
+        """Return a judge's scores of a cell, both named by key, sorted by the rows' keys."""
+        folder = self._scores_dir(judge, cell)
+        return self._read(folder, Score, lambda row: (row.judge, row.cell) == (judge, cell))
+
+    def completion_writer(self, attempt: int, cell: str) -> SegmentWriter:
+        """Return a writer of a new segment of a cell's completions."""
+        return SegmentWriter(self._completions_dir(cell) / _segment(attempt))
+
+    def score_writer(self, attempt: int, judge: str, cell: str) -> SegmentWriter:
+        """Return a writer of a new segment of a judge's scores of a cell."""
+        return SegmentWriter(self._scores_dir(judge, cell) / _segment(attempt))
+
+    def owed(self, cell: Cell) -> list[tuple[str, int]]:
+        """Return (sample id, index) of each completion that is missing, in planned order.
+
+        The order is that of the stored samples, and within a sample that of the index. A row that
+        holds an error is there: it counts as missing in reports, but is not tried again.
+        """
+        present = self.completions(cell.key)
+        return [
+            (sample, index)
+            for sample in self.samples(cell.samples)
+            for index in range(cell.num_samples)
+            if (cell.key, sample, index) not in present
+        ]
+
+    def artifact_dir(self, key: str) -> Path:
+        """Return the folder of an artifact, which need not exist."""
+        return self.dir / "artifacts" / file_stem(key)
+
+    def has_artifact(self, key: str) -> bool:
+        """Return whether an artifact is complete: its ``artifact.json`` is written last."""
+        return (self.artifact_dir(key) / "artifact.json").is_file()
+
+    def artifact_info(self, key: str) -> dict[str, Any] | None:
+        """Return what ``artifact.json`` says of an artifact; None while it is owed."""
+        if not self.has_artifact(key):
+            return None
+        info: dict[str, Any] = read_json(self.artifact_dir(key) / "artifact.json")
+        return info
+
+    @property
+    def strengths(self) -> dict[str, dict[str, float]]:
+        """Each cell's strength as ``raw``, ``unit`` and ``relative``; empty before the fit."""
+        path = self.dir / STRENGTHS
+        return read_json(path) if path.is_file() else {}
+
+    @property
+    def extra_judges(self) -> tuple[JudgePlan, ...]:
+        """Judges that were added after planning, in the order they were added."""
+        path = self.dir / "judges.json"
+        if not path.is_file():
+            return ()
+        return tuple(_parse(JudgePlan, item, path) for item in read_json(path))
+
+    def judges(self) -> tuple[JudgePlan, ...]:
+        """Return the plan's judges, then the added ones."""
+        return (*self.plan.judges, *self.extra_judges)
+
+    @property
+    def judge_checks(self) -> list[dict[str, Any]]:
+        """What checks of judges found, from every folder of ``judge_checks/``."""
+        files = sorted((self.dir / "judge_checks").glob(f"*/{JUDGE_CHECK}"))
+        return [found for path in files for found in read_json(path)]
+
+    def add_judge(self, judge: JudgePlan) -> None:
+        """Let one more judge score this run; nothing happens if its key is there already."""
+        with locked(self.dir / "leases" / "judges.lock"):
+            if judge.key in {known.key for known in self.judges()}:
+                return
+            write_json(
+                self.dir / "judges.json",
+                [item.model_dump(mode="json") for item in (*self.extra_judges, judge)],
+            )
+
+    def problems(self) -> list[str]:
+        """Return what was wrong with the rows read so far, a line each, paths within the run."""
+        lines: list[str] = []
+        for folder, (_, result) in self._cache.items():
+            lines += [*result.torn, *result.invalid, *result.conflicts]
+            if result.duplicates:
+                lines.append(f"{folder}: {result.duplicates} repeated rows; the first ones count")
+        return sorted(line.removeprefix(f"{self.dir}/") for line in lines)
+
+    def _completions_dir(self, cell: str) -> Path:
+        return self.dir / "completions" / file_stem(cell)
+
+    def _scores_dir(self, judge: str, cell: str) -> Path:
+        return self.dir / "scores" / file_stem(judge) / file_stem(cell)
+
+    def _read(self, folder: Path, model: type[R], belongs: Callable[[R], bool]) -> dict[RowKey, R]:
+        signature = _signature(folder)
+        if folder not in self._cache or self._cache[folder][0] != signature:
+            result = read_segments(folder, model)
+            strays = [row.key for row in result.rows if not belongs(row)]
+            result.invalid += [f"{folder}: the row {key} belongs elsewhere" for key in strays]
+            result.rows = [row for row in result.rows if belongs(row)]
+            self._cache[folder] = (signature, result)
+        return {row.key: row for row in self._cache[folder][1].rows}
+
+
+def _signature(folder: Path) -> _Signature:
+    """Return what changes whenever a segment is added or grows."""
+    stats = [(path.name, path.stat()) for path in sorted(folder.glob("*.jsonl"))]
+    return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
+
+
+def _segment(attempt: int) -> str:
+    return f"a{attempt:04d}-{secrets.token_hex(4)}.jsonl"
+
+
+def _find_hint(dir: Path) -> str:
+    if (dir / CREATING).is_file():
+        return "Making it was interrupted before anything was computed: start the run again."
+    near = sorted(path.parent for path in dir.glob("*/plan.json"))[:3]
+    if near:
+        return "Did you mean " + " or ".join(repr(str(path)) for path in near) + "?"
+    return "Give the folder that `trimtab run` printed, which holds plan.json."
+
+
+def _parse(model: type[B], value: Any, path: Path) -> B:
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"])
+    raise StoreError(
+        f"{path} does not fit trimtab {__version__}: {name!r}: {first['msg']}.",
+        hint="Another version of trimtab wrote it (see attempts/*/manifest.json): use that "
+        "version, or start a new run.",
+    )

@@ -1,0 +1,1 @@
+"""What a run cost, on which machine, under which code."""

@@ -1,0 +1,1 @@
+"""The phases that fill a run, and the honesty checks after each."""

@@ -1,0 +1,224 @@
+"""Honesty checks after each phase: in ``checks.json``, and at the top of the report."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from trimtab.core.errors import CheckError
+from trimtab.core.keys import content_key
+from trimtab.core.records import read_json, write_json
+from trimtab.core.report import Check, Status
+from trimtab.core.spec import Cell, JudgePlan
+from trimtab.core.types import Completion, Sample
+from trimtab.runs.store.run import Run
+from trimtab.runs.work.score import cells_of
+from trimtab.text.leaks import NGRAM_WORDS, HeldOut
+
+# float32 rounding grows with the sum: one over a hundred tokens reaches hundreds of nats
+_LOGPROB_ABSOLUTE, _LOGPROB_RELATIVE = 1e-4, 1e-5
+_UNSCORED_WARN, _UNSCORED_FAIL = 0.02, 0.25
+
+
+def read(run: Run) -> list[Check]:
+    """Return all checks recorded so far, in the order of the phases."""
+    path = run.dir / "checks.json"
+    if not path.is_file():
+        return []
+    phases = read_json(path)
+    return [Check(**check) for phase in _PHASES for check in phases.get(phase, [])]
+
+
+def require(run: Run) -> None:
+    """Raise CheckError if a check failed."""
+    failed = [check for check in read(run) if check.status == "fail"]
+    if failed:
+        raise CheckError(
+            "Honesty checks failed: " + "; ".join(f"{g.name}: {g.detail}" for g in failed) + ".",
+            hint="The report shows them at its top; don't publish its numbers.",
+        )
+
+
+def after_import(run: Run, findings: Sequence[tuple[str, str]]) -> None:
+    """Note what was wrong with a file that the run was made from: (what, the figures)."""
+    checks = [Check(what, "warn", detail) for what, detail in findings]
+    _record(run, "import", checks or [Check("imported file", "pass", "nothing left out")])
+
+
+def after_plan(run: Run) -> None:
+    """Check that nothing a cell is tested on was used to fit."""
+    _record(run, "plan", [_splits_disjoint(run)])
+
+
+def after_fit(run: Run) -> None:
+    """Check that every artifact is there (saving refuses non-finite ones)."""
+    missing = [a.key for a in run.plan.artifacts if not run.has_artifact(a.key)]
+    total = len(run.plan.artifacts)
+    status: Status = "fail" if missing else "pass"
+    detail = f"{total - len(missing)} of {total} artifacts fitted, all finite"
+    _record(run, "fit", [Check("artifacts finite", status, detail)] if total else [])
+
+
+def after_generate(run: Run) -> None:
+    """Check strength 0, finite numbers and errors, and note the opening of the test split."""
+    checks = [*_zero_equals_baseline(run), _finite(run), _test_opened(run)]
+    _record(run, "generate", checks)
+
+
+def after_score(run: Run) -> None:
+    """Check how much each judge could score."""
+    _record(run, "score", [_unscored(run, judge) for judge in run.judges()])
+
+
+_PHASES = ("import", "plan", "fit", "generate", "score")
+
+
+def _record(run: Run, phase: str, checks: Sequence[Check]) -> None:
+    path = run.dir / "checks.json"
+    phases = read_json(path) if path.is_file() else {}
+    write_json(path, {**phases, phase: [asdict(check) for check in checks]})
+
+
+def _splits_disjoint(run: Run) -> Check:
+    """Compare what is fitted on with what chooses and is evaluated on, and what chooses with test.
+
+    The same question in both is a failure; 13 words in a row in common are a warning.
+    """
+    cells: dict[str, set[str]] = {"fit": set(), "select": set(), "test": set()}
+    for cell in run.plan.cells:
+        cells[cell.split].add(cell.samples)
+    artifacts = run.plan.artifacts
+    prompts = [some for artifact in artifacts for some in artifact.prompts]
+    gated = {split: {p.samples for p in prompts if p.split == split} for split in ("fit", "select")}
+    fitted = _questions(run, cells["fit"] | gated["fit"])
+    fitted |= _paired(run, {artifact.pairs for artifact in artifacts})
+    chosen = _questions(run, cells["select"] | gated["select"])
+    chosen |= _paired(run, {artifact.select_pairs for artifact in artifacts})
+    tested = _questions(run, cells["test"])
+    evaluated = tested | _questions(run, cells["select"])
+    shared = [*_shared(fitted, evaluated | chosen), *_shared(chosen, tested)]
+    same = sum(shared)
+    status: Status = "fail" if same else "warn" if shared else "pass"
+    detail = (
+        f"{len(fitted)} questions fitted on, {len(evaluated)} evaluated on, {same} in both, "
+        f"{len(shared) - same} with {NGRAM_WORDS} words in common"
+    )
+    return Check("splits disjoint", status, detail)
+
+
+def _paired(run: Run, sets: set[str | None]) -> set[str]:
+    return {pair.messages[-1].content for key in sets if key is not None for pair in run.pairs(key)}
+
+
+def _questions(run: Run, sets: set[str]) -> set[str]:
+    return {_question(sample) for key in sets for sample in run.samples(key).values()}
+
+
+def _shared(texts: set[str], others: set[str]) -> list[bool]:
+    """Return, for each text that overlaps with ``others``, whether it is one of them."""
+    held_out = HeldOut(others)
+    return [held_out.holds(text) for text in texts if held_out.overlaps(text)]
+
+
+def _question(sample: Sample) -> str:
+    question = sample.metadata.get("question")
+    return question if isinstance(question, str) else sample.messages[-1].content
+
+
+def _zero_equals_baseline(run: Run) -> list[Check]:
+    cells = run.plan.cells
+    checks = []
+    for zero in (cell for cell in cells if cell.role == "zero"):
+        base = next((c for c in cells if c.role == "baseline" and _comparable(c, zero)), None)
+        if base is None:
+            continue
+        rows = {k[1:]: row for k, row in run.completions(zero.key).items()}
+        expected = {k[1:]: row for k, row in run.completions(base.key).items()}
+        present = expected.keys() & rows.keys()
+        equal = sum(_same(rows[key], expected[key]) for key in present)
+        detail = f"{equal} of {len(expected)} rows equal ({zero.measure})"
+        status: Status = "pass"
+        if not expected or len(present) < len(expected):
+            status = "fail"
+        elif equal < len(expected):
+            status = "fail" if zero.model.is_exact else "warn"
+            if status == "warn":
+                detail += "; reduced precision: last bits depend on the shape of the batch"
+        checks.append(Check("strength 0 equals baseline", status, detail))
+    return checks
+
+
+def _comparable(a: Cell, b: Cell) -> bool:
+    return (a.measure, a.samples, a.model_identity) == (b.measure, b.samples, b.model_identity)
+
+
+def _same(a: Completion, b: Completion) -> bool:
+    if a.option_logprobs is not None and b.option_logprobs is not None:
+        return len(a.option_logprobs) == len(b.option_logprobs) and all(
+            math.isclose(x, y, rel_tol=_LOGPROB_RELATIVE, abs_tol=_LOGPROB_ABSOLUTE)
+            for x, y in zip(a.option_logprobs, b.option_logprobs, strict=True)
+        )
+    return (a.text, a.num_tokens, a.finish_reason) == (b.text, b.num_tokens, b.finish_reason)
+
+
+def _finite(run: Run) -> Check:
+    rows = [row for cell in run.plan.cells for row in run.completions(cell.key).values()]
+    planned = sum(len(run.samples(cell.samples)) * cell.num_samples for cell in run.plan.cells)
+    errors = sum(row.error is not None for row in rows)
+    missing = planned - len(rows)
+    status: Status = "fail" if missing else "warn" if errors else "pass"
+    detail = f"{len(rows)} of {planned} rows, all finite; {errors} with errors"
+    return Check("all rows present and finite", status, detail)
+
+
+def _unscored(run: Run, judge: JudgePlan) -> Check:
+    scored, total = 0, 0
+    for cell in cells_of(run, judge):
+        total += len(run.completions(cell.key))
+        scores = run.scores(judge.key, cell.key).values()
+        # a judge may know one figure of a text and not another; reports count each
+        scored += sum(any(v is not None for v in s.values.values()) for s in scores)
+    rate = 1 - scored / total if total else 1.0
+    status: Status = (
+        "fail" if rate > _UNSCORED_FAIL else "warn" if rate > _UNSCORED_WARN else "pass"
+    )
+    return Check(f"scored by {judge.key}", status, f"{scored} of {total} completions scored")
+
+
+def _test_opened(run: Run) -> Check:
+    """Count the plans that have opened each test set on this machine; more than one is told."""
+    tests = sorted({cell.samples for cell in run.plan.cells if cell.split == "test"})
+    plan = content_key(run.plan)
+    ledger = _home() / "test_opened.jsonl"
+    known = _openings(ledger)
+    for samples in tests:
+        if (samples, plan) not in known:
+            _append(ledger, {"samples": samples, "plan": plan, "name": run.plan.name})
+            known.add((samples, plan))
+    others = {p for samples, p in known if samples in tests and p != plan}
+    if not others:
+        return Check(
+            "test split opened once", "pass", "no other plan has opened it on this machine"
+        )
+    detail = f"{len(others)} other plans have opened this test split on this machine"
+    return Check("test split opened once", "warn", detail)
+
+
+def _home() -> Path:
+    return Path(os.environ.get("TRIMTAB_HOME", "~/.trimtab")).expanduser()
+
+
+def _openings(ledger: Path) -> set[tuple[str, str]]:
+    lines: Iterable[str] = ledger.read_text().splitlines() if ledger.is_file() else []
+    rows = [json.loads(line) for line in lines if line.endswith("}")]
+    return {(row["samples"], row["plan"]) for row in rows}
+
+
+def _append(ledger: Path, row: dict[str, str]) -> None:
+    ledger.parent.mkdir(parents=True, exist_ok=True)
+    with ledger.open("a") as file:
+        file.write(json.dumps(row) + "\n")

@@ -1,0 +1,1 @@
+"""What interventions on activations are made of: pairs, directions, gates, layers."""

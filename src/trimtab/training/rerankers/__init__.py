@@ -1,0 +1,1 @@
+"""Rerankers: energy models that are trained on labelled candidates."""

@@ -1,0 +1,105 @@
+"""Judges against labels: figures from a slow count, and words that say what they amount to."""
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from trimtab.core.errors import DataError
+from trimtab.runs.imports.judge_check import _Row, create_check, evaluate, measure, read_labels
+
+
+def rows(se: float, sp: float, n: int = 600, unread: int = 0, seed: int = 0) -> list[_Row]:
+    rng = random.Random(seed)
+    made = []
+    for i in range(n):
+        label = int(rng.random() < 0.5)
+        verdict = float(rng.random() < (se if label else 1 - sp))
+        missing = i < unread
+        made.append(
+            _Row(label, None if missing else verdict, None, f"q{i // 3}", rng.randrange(1, 40))
+        )
+    return made
+
+
+def test_figures_equal_a_slow_count() -> None:
+    made = rows(0.9, 0.7, unread=60)
+    found = measure(made, seed=0)
+    judged = [r for r in made if r.verdict is not None]
+    tp = sum(r.label == 1 and r.verdict == 1 for r in judged)
+    tn = sum(r.label == 0 and r.verdict == 0 for r in judged)
+    yes, no = sum(r.label for r in judged), sum(1 - r.label for r in judged)
+    assert found["parse_rate"]["value"] == 0.9
+    assert found["sensitivity"]["value"] == pytest.approx(tp / yes)
+    assert found["specificity"]["value"] == pytest.approx(tn / no)
+    n, said = yes + no, tp + no - tn
+    chance = (yes * said + no * (n - said)) / n**2
+    assert found["kappa"]["value"] == pytest.approx(((tp + tn) / n - chance) / (1 - chance))
+    assert found["error"]["value"] == pytest.approx((yes - said) / n)
+    assert found["usable"] and "usable" in found["verdict"]
+    assert found["length"]["bias"] == pytest.approx(0.5, abs=0.08)
+
+
+@pytest.mark.parametrize(
+    ("se", "sp", "said"),
+    [
+        (0.5, 0.5, "not better than chance"),
+        (0.62, 0.66, "fair"),
+        (1.0, 0.0, "nothing to do with the answer"),
+        (0.1, 0.2, "not better than chance"),
+    ],
+)
+def test_a_bad_judge_is_called_one(se, sp, said) -> None:
+    made = rows(se, sp)
+    found = measure(made, seed=0)
+    assert not found["usable"] and "bad judge" in found["verdict"] and said in found["verdict"]
+
+
+def test_length_bias_is_seen_through_the_labels() -> None:
+    made = [_Row(r.label, float(r.words > 15), None, r.cluster, r.words) for r in rows(0.9, 0.9)]
+    assert measure(made, seed=0)["length"]["bias"] == 1.0
+
+
+@pytest.mark.parametrize("form", ["published", "own"])
+def test_both_forms_of_labels(form, tmp_path: Path) -> None:
+    path = tmp_path / "labels.jsonl"
+    if form == "published":
+        lines = [
+            {"prompt": "Q: Why?\nA: So. Or so.\nHelpful:", "completion": " yes"},
+            {"prompt": "Q: Why?\nA:\nHelpful:", "completion": " no"},
+        ]
+    else:
+        lines = [
+            {"question": "Why?", "answer": "So. Or so.", "label": True},
+            {"question": "Why?", "answer": "", "label": "No"},
+        ]
+    path.write_text("\n".join(map(json.dumps, lines)))
+    found = read_labels(path, None if form == "published" else "info", None, None, 0)
+    assert [a.text for a in found.answers] == ["So. Or so.", ""]
+    assert (found.labels, found.metric) == ([1, 0], "info")
+    assert len({a.sample.id for a in found.answers}) == 2
+    assert len({a.sample.cluster for a in found.answers}) == 1
+
+
+def test_a_limit_draws_the_same_rows_again_and_labels_stay_out_of_the_samples(tmp_path) -> None:
+    path = tmp_path / "labels.jsonl"
+    lines = [{"question": f"{i}?", "answer": "x", "label": i % 2} for i in range(50)]
+    path.write_text("\n".join(map(json.dumps, lines)))
+    found = read_labels(path, None, None, 20, 3)
+    assert read_labels(path, None, None, 20, 3) == found and len(found.labels) == 20
+    assert found.total == 50
+    run = create_check(tmp_path / "check", path, found)
+    (cell,) = run.plan.cells
+    assert all("label" not in s.metadata for s in run.samples(cell.samples).values())
+    assert evaluate(run, [], "truth", 0) == [] and run.config["labels_total"] == 50
+
+
+def test_one_label_alone_and_odd_labels_are_refused(tmp_path) -> None:
+    path = tmp_path / "labels.jsonl"
+    path.write_text('{"question": "a", "answer": "b", "label": 1}\n')
+    with pytest.raises(DataError, match="all 1 labels are the same"):
+        read_labels(path, None, None, None, 0)
+    path.write_text('{"question": "a", "answer": "b", "label": "maybe"}\n')
+    with pytest.raises(DataError, match="'maybe'"):
+        read_labels(path, None, None, None, 0)

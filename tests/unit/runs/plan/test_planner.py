@@ -1,0 +1,200 @@
+"""Keys hold what determines an output and nothing else; what can't run is refused early."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from trimtab.core.errors import ConfigError, DataError
+from trimtab.core.spec import Cell, Component, ModelSpec
+from trimtab.core.types import SamplingParams
+from trimtab.runs.plan.judges import plan_judges
+from trimtab.runs.plan.planner import Planner
+
+MODEL = "bundled:smollm2-135m-instruct"
+TASK = Component(name="truthfulqa", config={"form": "generation", "limit": 4})
+CELL: dict[str, Any] = {
+    "condition": "x",
+    "role": "treatment",
+    "task": TASK,
+    "split": "test",
+    "intervention": Component(name="caa", config={"layer": 3, "strength": 0.5}),
+}
+
+Make = Callable[..., Planner]
+
+
+@pytest.fixture
+def make() -> Make:
+    def make(**changes: Any) -> Planner:
+        model = ModelSpec(id=MODEL, device="cpu")
+        return Planner(**{"recipe": "r", "name": "n", "model": model, "fit_on": TASK, **changes})
+
+    return make
+
+
+def caa(**config: Any) -> Component:
+    return Component(name="caa", config={"layer": 3, "strength": 0.5, **config})
+
+
+@pytest.fixture
+def cell(make: Make) -> Cell:
+    return make().add_cell(**CELL)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"condition": "another label"},
+        {"role": "control"},
+        {"coordinates": {"strength": 0.5}},
+        {"measure": "generation, fit split"},
+        {"num_samples": 2},  # more completions extend fewer
+        {"intervention": caa(unit="relative", positions="generated")},
+    ],
+)
+def test_labels_and_spelled_out_defaults_leave_the_key_alone(
+    make: Make, cell: Cell, changes: dict[str, Any]
+) -> None:
+    assert make(name="other", window=7).add_cell(**{**CELL, **changes}).key == cell.key
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"intervention": caa(strength=-0.5)},
+        {"intervention": caa(layer=4)},
+        {"intervention": caa(read="last")},
+        {"intervention": Component(name="none")},
+        {"task": TASK.model_copy(update={"config": {**TASK.config, "limit": 3}})},
+        {"task": TASK.model_copy(update={"config": {**TASK.config, "rendering": "plain"}})},
+        {"split": "select"},
+        {"sampling": SamplingParams(temperature=1.0)},
+    ],
+)
+def test_what_changes_the_output_changes_the_key(
+    make: Make, cell: Cell, changes: dict[str, Any]
+) -> None:
+    assert make().add_cell(**{**CELL, **changes}).key != cell.key
+
+
+def test_seed_and_number_format_change_keys_of_cells_and_artifacts(make: Make, cell: Cell) -> None:
+    half = ModelSpec(id=MODEL, device="cpu", dtype="bfloat16")
+    for changes in ({"seed": 1}, {"model": half}):
+        other = make(**changes).add_cell(**CELL)
+        assert other.key != cell.key and other.artifact != cell.artifact
+
+
+def test_cells_that_differ_in_the_dose_share_one_artifact_and_one_sample_set(make: Make) -> None:
+    planner = make()
+    for strength in (-1.0, 0.0, 1.0):
+        planner.add_cell(
+            **{**CELL, "condition": f"{strength}", "intervention": caa(strength=strength)}
+        )
+    planned = planner.finish()
+    assert len(planned.plan.artifacts) == len(planned.samples) == len(planned.pairs) == 1
+    assert {c.artifact for c in planned.plan.cells} == {planned.plan.artifacts[0].key}
+    assert len({c.key for c in planned.plan.cells}) == 3
+
+
+@pytest.mark.parametrize(
+    "intervention",
+    [
+        caa(layer=30),
+        caa(layers=[2, 30]),
+        Component(name="dac", config={"layer": 30}),
+        Component(
+            name="random", config={"layer": 3, "like": {"name": "caa", "config": {"layer": 30}}}
+        ),
+    ],
+)
+def test_a_block_that_the_model_lacks_is_named_with_the_model(
+    make: Make, intervention: Component
+) -> None:
+    with pytest.raises(ConfigError, match=r"layer = 30.*smollm2.*30 layers.*last is 29"):
+        make().add_cell(**{**CELL, "intervention": intervention})
+
+
+def gated(**config: Any) -> Component:
+    prose = {"name": "truthfulqa", "form": "two_option", "limit": 4}
+    return caa(gate={"open_on": TASK.model_dump(), "closed_on": prose, "layers": [2], **config})
+
+
+def test_a_gate_shares_the_vector_and_adds_a_condition_of_its_own(make: Make) -> None:
+    planner = make()
+    plain = planner.add_cell(**CELL)
+    cells = [
+        planner.add_cell(**{**CELL, "condition": f"{i}", "intervention": gated(**config)})
+        for i, config in enumerate([{}, {"threshold": 0.5}, {"width": 0.1}, {"read": "last"}])
+    ]
+    assert plain.gate is None and {c.artifact for c in cells} == {plain.artifact}
+    assert len({c.key for c in (plain, *cells)}) == 5
+    first, *others = [c.gate for c in cells]
+    assert [gate == first for gate in others] == [True, True, False]
+    planned = planner.finish()
+    condition = next(a for a in planned.plan.artifacts if a.key == first)
+    assert condition.pairs is None and condition.component.name == "condition"
+    assert [(p.split, p.holds) for p in condition.prompts] == [
+        ("fit", True), ("select", True), ("fit", False), ("select", False)
+    ]  # fmt: skip
+    assert {p.samples for p in condition.prompts} <= set(planned.samples)
+
+
+@pytest.mark.parametrize(
+    ("intervention", "words"),
+    [
+        (gated(layers=[30]), "layer = 30"),
+        (gated(layers=[1, 2], threshold=0.5), "one block"),
+        (Component(name="condition", config=gated().config["gate"]), "changes nothing by itself"),
+    ],
+)
+def test_gates_that_make_no_sense_are_refused(
+    make: Make, intervention: Component, words: str
+) -> None:
+    with pytest.raises(ConfigError, match=words):
+        make().add_cell(**{**CELL, "intervention": intervention})
+
+
+def test_pairs_that_a_fit_cannot_use_are_refused_before_a_model_is_loaded(make: Make) -> None:
+    dac = Component(name="dac", config={"shots": 4})
+    with pytest.raises(DataError, match="shots = 4, and the contrast pairs are of 4 questions"):
+        make().add_cell(**{**CELL, "intervention": dac})
+
+
+def test_so_are_pairs_of_the_select_split_that_a_fit_chooses_with(make: Make) -> None:
+    one = {"form": "generation", "max_pairs_per_question": 1}
+    splits = {"fit": 0.495, "select": 0.005, "test": 0.5}  # one question to select with
+    task = Component(name="truthfulqa", config={**one, "fractions": splits})
+    planner = make(fit_on=task)
+    assert planner.add_cell(**CELL).artifact
+    with pytest.raises(DataError, match="at least 2 contrast pairs, there are 1"):
+        planner.add_cell(**{**CELL, "intervention": caa(layer="auto")})
+
+
+def test_an_empty_plan_and_doubles_are_refused(make: Make) -> None:
+    with pytest.raises(ConfigError, match="measures nothing"):
+        make().finish()
+    planner = make()
+    planner.add_cell(**CELL)
+    planner.add_cell(**{**CELL, "intervention": caa(strength=1.0)})
+    with pytest.raises(ConfigError, match="'x' of generation occurs twice"):
+        planner.finish()
+
+
+def test_a_judge_is_keyed_by_its_configuration_model_and_cells(make: Make) -> None:
+    resolved = make().resolved
+    other = make(model=ModelSpec(id="bundled:gemma3-270m")).resolved
+    subject = (resolved.spec, resolved.identity)
+    truth = Component(name="rubric", config={"rubric": "truth"})
+    info = Component(name="rubric", config={"rubric": "info"})
+    keys = [
+        plan_judges(truth, subject)[-1].key,
+        plan_judges(info, subject)[-1].key,
+        plan_judges(truth, (other.spec, other.identity))[-1].key,
+        plan_judges(truth, subject, ("generation",))[-1].key,
+    ]
+    assert len(set(keys)) == 4 and all(key.startswith("rubric-") for key in keys)
+    # A judge that needs no model does not depend on the subject.
+    exact = plan_judges(Component(name="exact"), subject)[-1]
+    assert exact.model is None and exact.model_identity is None

@@ -1,0 +1,256 @@
+"""A run directory is complete or no run, shows new rows, and counts what it owes."""
+
+import os
+import pickle
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trimtab.core.errors import DataError, LeaseHeldError, StoreError
+from trimtab.core.locks import locked
+from trimtab.core.spec import Component, JudgePlan
+from trimtab.core.types import Completion, Sample, Score
+from trimtab.runs.store.create import CREATING
+from trimtab.runs.store.run import Run
+
+
+def completion(sample: str, index: int = 0, cell: str = "cell-1", text: str = "x") -> Completion:
+    return Completion(
+        cell=cell,
+        sample_id=sample,
+        index=index,
+        protocol="p",
+        num_prompt_tokens=1,
+        text=text,
+        finish_reason="eos",
+    )
+
+
+def judge(key: str) -> JudgePlan:
+    return JudgePlan(key=key, component=Component(name="rouge"), output="text", metrics=())
+
+
+def test_a_created_run_opens_with_everything_in_order(
+    tmp_path: Path, parts: dict[str, Any]
+) -> None:
+    Run.create(tmp_path / "a" / "run", **parts)
+    run = Run.open(tmp_path / "a" / "run")
+    assert run.config == parts["config"]
+    assert run.plan == parts["plan"]
+    assert list(run.samples("set-1")) == ["b", "a", "c"]
+    assert list(run.samples("set-1").values()) == parts["samples"]["set-1"]
+    assert run.pairs("pairs-1") == parts["pairs"]["pairs-1"]
+    assert sorted(p.name for p in run.dir.iterdir()) == [
+        "config.json",
+        "pairs",
+        "plan.json",
+        "samples",
+    ]
+
+
+def test_create_tells_the_same_run_another_run_and_a_foreign_folder_apart(
+    tmp_path: Path, parts: dict[str, Any]
+) -> None:
+    Run.create(tmp_path / "run", **parts)
+    with pytest.raises(StoreError, match=r"holds this run already.*trimtab resume"):
+        Run.create(tmp_path / "run", **parts)
+    with pytest.raises(StoreError, match="another run"):
+        Run.create(tmp_path / "run", **{**parts, "config": {"recipe": "other"}})
+    assert not (tmp_path / "run" / CREATING).exists()
+    assert Run.open(tmp_path / "run").config == parts["config"]
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").touch()
+    with pytest.raises(StoreError, match=r"not empty and not a run .*thesis\.tex"):
+        Run.create(tmp_path / "mine", **parts)
+    assert [p.name for p in (tmp_path / "mine").iterdir()] == ["thesis.tex"]
+    with pytest.raises(StoreError, match="can't be a run"):
+        Run.create(tmp_path / "mine" / "thesis.tex", **parts)
+
+
+def test_open_says_where_the_run_may_be(tmp_path: Path, parts: dict[str, Any]) -> None:
+    with pytest.raises(StoreError, match=r"no plan\.json"):
+        Run.open(tmp_path / "absent")
+    Run.create(tmp_path / "demo", **parts)
+    with pytest.raises(StoreError, match=r"Did you mean .*demo"):
+        Run.open(tmp_path)
+    plan = tmp_path / "demo" / "plan.json"
+    plan.write_text(plan.read_text().replace('"recipe"', '"recipes"'))
+    with pytest.raises(StoreError, match=r"plan\.json does not fit trimtab .*version"):
+        Run.open(tmp_path / "demo")
+
+
+def test_create_killed_at_any_replacement_leaves_a_run_or_none_and_can_be_repeated(
+    tmp_path: Path,
+    parts: dict[str, Any],
+    start: Callable[..., subprocess.Popen[str]],
+) -> None:
+    # Each file appears by one os.replace, so killing before and after each covers every state.
+    code = """
+        import os, pickle, signal, sys
+        from pathlib import Path
+        from trimtab.runs.store.run import Run
+        folder, n, moment = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+        replace, calls = os.replace, 0
+        def deadly(*arguments):
+            global calls
+            calls += 1
+            if calls == n and moment == "before":
+                os.kill(os.getpid(), signal.SIGKILL)
+            replace(*arguments)
+            if calls == n:
+                os.kill(os.getpid(), signal.SIGKILL)
+        os.replace = deadly
+        Run.create(folder, **pickle.loads((folder.parent / "parts").read_bytes()))
+    """
+    (tmp_path / "parts").write_bytes(pickle.dumps(parts))
+    folders = [tmp_path / f"{n}-{m}" for n in range(1, 6) for m in ("before", "after")]
+    processes = [start(code, folder, *folder.name.split("-")) for folder in folders]
+    assert {process.wait(60) for process in processes} == {-signal.SIGKILL}
+    for folder in folders:
+        if folder.name == "5-after":
+            with pytest.raises(StoreError, match="holds this run already"):
+                Run.create(folder, **parts)
+        else:
+            with pytest.raises(StoreError, match="start the run again"):
+                Run.open(folder)
+            (folder / "samples" / "orphan.jsonl").touch()
+            Run.create(folder, **parts)
+        run = Run.open(folder)
+        assert list(run.samples("set-1").values()) == parts["samples"]["set-1"]
+        assert run.pairs("pairs-1") == parts["pairs"]["pairs-1"]
+        names = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
+        assert names == {
+            "config.json",
+            "plan.json",
+            "pairs/pairs-1.jsonl",
+            "samples/set-1.jsonl",
+            "samples/set-2.jsonl",
+        }
+
+
+def test_two_processes_do_not_create_one_run_together(
+    tmp_path: Path, parts: dict[str, Any]
+) -> None:
+    with locked(tmp_path / "run" / CREATING), pytest.raises(LeaseHeldError):
+        Run.create(tmp_path / "run", **parts)
+
+
+def test_an_id_that_occurs_twice_is_refused(tmp_path: Path, parts: dict[str, Any]) -> None:
+    twice = [Sample(id="q", messages=()), Sample(id="q", messages=(), target="t")]
+    with pytest.raises(DataError, match="'q' occurs twice"):
+        Run.create(tmp_path / "run", **{**parts, "samples": {"set-1": twice, "set-2": []}})
+    assert not (tmp_path / "run").exists()
+
+
+def test_owed_is_planned_minus_present_and_sees_rows_of_other_writers(
+    tmp_path: Path, parts: dict[str, Any]
+) -> None:
+    run = Run.create(tmp_path / "run", **parts)
+    cell = run.plan.cells[0]
+    assert run.owed(cell) == [("b", 0), ("b", 1), ("a", 0), ("a", 1), ("c", 0), ("c", 1)]
+    with Run.open(run.dir).completion_writer(1, "cell-1") as writer:
+        assert writer.path.parent == run.dir / "completions" / "cell-1"
+        assert writer.path.name.startswith("a0001-")
+        writer.append([completion("b", 1)])
+        assert run.owed(cell) == [("b", 0), ("a", 0), ("a", 1), ("c", 0), ("c", 1)]
+        writer.append([completion("a", 0), completion("c", 0)])
+        assert run.owed(cell) == [("b", 0), ("a", 1), ("c", 1)]
+    with run.completion_writer(2, "cell-1") as writer:
+        writer.append([completion("c", 1)])
+    assert run.owed(cell) == [("b", 0), ("a", 1)]
+    assert list(run.completions("cell-1")) == [
+        ("cell-1", "a", 0),
+        ("cell-1", "b", 1),
+        ("cell-1", "c", 0),
+        ("cell-1", "c", 1),
+    ]
+    run.completions("cell-1").clear()
+    assert len(run.completions("cell-1")) == 4
+    assert run.owed(run.plan.cells[1]) == [("b", 0)]
+
+
+def test_scores_of_judges_and_cells_are_kept_apart(tmp_path: Path, parts: dict[str, Any]) -> None:
+    run = Run.create(tmp_path / "run", **parts)
+    for key in ("exact-1", "rouge-1"):
+        row = Score(cell="cell-1", sample_id="a", judge=key, values={"x": None}, error="no answer")
+        with run.score_writer(1, key, "cell-1") as writer:
+            writer.append([row])
+        assert run.scores(key, "cell-1") == {("cell-1", "a", 0): row}
+    assert run.scores("exact-1", "cell-2") == {}
+
+
+def test_problems_names_everything_that_was_dropped(tmp_path: Path, parts: dict[str, Any]) -> None:
+    run = Run.create(tmp_path / "run", **parts)
+    folder = run.dir / "completions" / "cell-1"
+    for attempt, row in enumerate([completion("a", text="1"), completion("a", text="2")], start=1):
+        with run.completion_writer(attempt, "cell-1") as writer:
+            writer.append([row, completion("b", cell="cell-2")])
+    first, second = sorted(folder.iterdir())
+    first.write_bytes(b"rubbish\n" + first.read_bytes())
+    second.write_bytes(second.read_bytes() + b'{"cell"')
+    assert run.problems() == []
+    rows = run.completions("cell-1")
+    assert [row.text for row in rows.values()] == ["1"]
+    here = "completions/cell-1"
+    problems = run.problems()
+    assert len(problems) == 5
+    assert problems[0].startswith(f"{here}/{first.name}:1: ")
+    assert problems[1] == f"{here}/{second.name}:1: differs from an earlier row with the key " + (
+        "('cell-1', 'a', 0)"
+    )
+    assert problems[2].startswith(f"{here}/{second.name}:3: the last line is unfinished")
+    assert problems[3] == f"{here}: 2 repeated rows; the first ones count"
+    assert problems[4] == f"{here}: the row ('cell-2', 'b', 0) belongs elsewhere"
+
+
+def test_judges_can_be_added_once_and_last(tmp_path: Path, parts: dict[str, Any]) -> None:
+    run = Run.create(tmp_path / "run", **parts)
+    assert run.extra_judges == ()
+    for key in ("rouge-2", "rouge-1", "rouge-2", "exact-1"):
+        Run.open(run.dir).add_judge(judge(key))
+    assert [j.key for j in run.judges()] == ["exact-1", "rouge-2", "rouge-1"]
+    assert run.extra_judges == (judge("rouge-2"), judge("rouge-1"))
+
+
+def test_judges_added_by_several_processes_at_once_are_all_kept(
+    tmp_path: Path, parts: dict[str, Any], start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    run = Run.create(tmp_path / "run", **parts)
+    code = """
+        import sys
+        from pathlib import Path
+        from trimtab.core.spec import Component, JudgePlan
+        from trimtab.runs.store.run import Run
+        run = Run.open(Path(sys.argv[1]))
+        sys.stdin.readline()
+        for n in range(10):
+            key = f"{sys.argv[2]}-{n}"
+            run.add_judge(JudgePlan(
+                key=key, component=Component(name="rouge"), output="text", metrics=()
+            ))
+    """
+    processes = [start(code, run.dir, name) for name in "abc"]
+    for process in processes:
+        process.communicate("go\n", timeout=60)
+    assert {j.key for j in run.extra_judges} == {f"{p}-{n}" for p in "abc" for n in range(10)}
+
+
+def test_an_artifact_counts_when_its_json_is_there(tmp_path: Path, parts: dict[str, Any]) -> None:
+    run = Run.create(tmp_path / "run", **parts)
+    folder = run.artifact_dir("vectors-1")
+    folder.mkdir(parents=True)
+    (folder / "tensors.safetensors").touch()
+    assert not run.has_artifact("vectors-1")
+    (folder / "artifact.json").touch()
+    assert run.has_artifact("vectors-1")
+
+
+def test_a_key_cannot_lead_out_of_the_run(tmp_path: Path, parts: dict[str, Any]) -> None:
+    run = Run.create(tmp_path / "run", **parts)
+    for key in ("../x", "/etc", "..", "", "a/b", f"a{os.sep}"):
+        with pytest.raises(StoreError, match="can't be the name of a file"):
+            run.completion_writer(1, key)

@@ -1,0 +1,195 @@
+"""Honesty checks fail on what they are there for, and missing rows never pass."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trimtab.core.errors import CheckError
+from trimtab.core.spec import ArtifactPlan, Component, Metric, ModelSpec
+from trimtab.core.types import Completion, ContrastPair, Message, Sample, Score
+from trimtab.runs.store.run import Run
+from trimtab.runs.work import checks
+
+Make = Callable[..., Run]
+
+
+@pytest.fixture
+def make(tmp_path: Path, parts: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Make:
+    """Return a function that makes a run with a baseline and a strength-0 cell of 3 samples."""
+    monkeypatch.setenv("TRIMTAB_HOME", str(tmp_path / "home"))
+    base = parts["plan"].cells[0].model_copy(update={"num_samples": 1})
+    zero = base.model_copy(update={"key": "cell-0", "condition": "caa +0", "role": "zero"})
+    metric = Metric(name="exact", kind="binary", role="effect")
+    judge = parts["plan"].judges[0].model_copy(update={"metrics": (metric,)})
+
+    def make(name: str = "run", **plan: Any) -> Run:
+        changes = {"cells": (base, zero), "judges": (judge,), **plan}
+        filled = parts["plan"].model_copy(update=changes)
+        arguments = {**parts, "plan": filled, **plan.pop("data", {})}
+        return Run.create(tmp_path / name, **arguments)
+
+    return make
+
+
+def fill(run: Run, cell: str, **changes: Any) -> None:
+    """Write the completions of a cell; ``changes`` apply to sample a, None leaves it out."""
+    with run.completion_writer(1, cell) as writer:
+        for sample in ("a", "b", "c"):
+            row = Completion(
+                cell=cell, sample_id=sample, protocol="p", num_prompt_tokens=3, text="yes",
+                num_tokens=2, finish_reason="eos",
+            )  # fmt: skip
+            if sample == "a":
+                if changes.get("text", "") is None:
+                    continue
+                row = row.model_copy(update=changes)
+            writer.append([row])
+
+
+def status(run: Run, name: str) -> str:
+    (gate,) = [g for g in checks.read(run) if g.name.startswith(name)]
+    return gate.status
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, "pass"),
+        ({"text": "yes "}, "fail"),
+        ({"num_tokens": 3}, "fail"),
+        ({"finish_reason": "length"}, "fail"),
+        ({"text": None}, "fail"),
+    ],
+)
+def test_strength_zero_must_equal_the_baseline_row_by_row(
+    make: Make, changes: dict[str, Any], expected: str
+) -> None:
+    run = make()
+    fill(run, "cell-1")
+    fill(run, "cell-0", **changes)
+    checks.after_generate(run)
+    assert status(run, "strength 0") == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "shift", "expected"),
+    [
+        (-2.0, 5e-5, "pass"),
+        (-2.0, 5e-3, "fail"),
+        (-327.3, 1e-3, "pass"),  # the sum over a passage of a hundred tokens
+        (-327.3, 1e-2, "fail"),
+    ],
+)
+def test_strength_zero_of_options_may_differ_by_rounding_alone(
+    make: Make, value: float, shift: float, expected: str
+) -> None:
+    run = make()
+    fill(run, "cell-1", option_logprobs=(-1.0, value))
+    fill(run, "cell-0", option_logprobs=(-1.0, value + shift))
+    checks.after_generate(run)
+    assert status(run, "strength 0") == expected
+
+
+@pytest.mark.parametrize(
+    ("spec", "changes", "expected"),
+    [
+        ({"dtype": "bfloat16"}, {"text": "yes "}, "warn"),
+        ({"dtype": "float16"}, {"option_logprobs": (-1.0, -2.1)}, "warn"),
+        ({"dtype": "float32", "quantization": "8bit"}, {"text": "yes "}, "warn"),
+        ({"dtype": "float32", "quantization": "4bit"}, {"text": "yes "}, "fail"),
+        ({"dtype": "bfloat16"}, {}, "pass"),
+        ({"dtype": "bfloat16"}, {"text": None}, "fail"),
+    ],
+)
+def test_where_the_batch_matters_a_difference_from_strength_zero_is_a_warning(
+    make: Make, spec: dict[str, Any], changes: dict[str, Any], expected: str
+) -> None:
+    base, zero = make("float32").plan.cells
+    model = ModelSpec.model_validate({"id": "tiny", **spec})
+    cells = tuple(cell.model_copy(update={"model": model}) for cell in (base, zero))
+    run = make(cells=cells)
+    fill(
+        run, "cell-1", **({"option_logprobs": (-1.0, -2.0)} if "option_logprobs" in changes else {})
+    )
+    fill(run, "cell-0", **changes)
+    checks.after_generate(run)
+    assert status(run, "strength 0") == expected
+
+
+def test_no_row_at_all_is_a_failure(make: Make) -> None:
+    run = make()
+    checks.after_generate(run)
+    checks.after_score(run)
+    for name in ("strength 0", "all rows present", "scored by"):
+        assert status(run, name) == "fail", name
+    with pytest.raises(CheckError, match=r"strength 0.*0 of 0 rows.*all rows present") as error:
+        checks.require(run)
+    assert "0 of 6 rows" in str(error.value)
+
+
+def test_a_row_with_an_error_is_a_warning(make: Make) -> None:
+    run = make()
+    fill(run, "cell-1", error="too long", finish_reason="error")
+    fill(run, "cell-0")
+    checks.after_generate(run)
+    assert status(run, "all rows present") == "warn"
+
+
+@pytest.mark.parametrize(("unscored", "expected"), [(0, "pass"), (1, "warn"), (2, "fail")])
+def test_unscored_completions_are_counted_against_all(
+    make: Make, unscored: int, expected: str
+) -> None:
+    run = make()
+    fill(run, "cell-1")
+    fill(run, "cell-0")
+    for cell in ("cell-1", "cell-0"):
+        with run.score_writer(1, "exact-1", cell) as writer:
+            for i, sample in enumerate(("a", "b", "c")):
+                value = None if cell == "cell-1" and i < unscored else 1.0
+                row = Score(cell=cell, sample_id=sample, judge="exact-1", values={"exact": value})
+                writer.append([row])
+    checks.after_score(run)
+    assert status(run, "scored by exact-1") == expected
+
+
+@pytest.mark.parametrize(("asked", "expected"), [("WHY", "fail"), ("How?", "pass")])
+def test_a_question_that_was_fitted_on_may_not_be_tested(
+    make: Make, asked: str, expected: str
+) -> None:
+    pair = ContrastPair(
+        id="p", question_id="x", messages=(Message(role="user", content=asked),),
+        positive="+", negative="-",
+    )  # fmt: skip
+    artifact = ArtifactPlan(
+        key="k", component=Component(name="caa"), rendering="chat", model=ModelSpec(id="tiny"),
+        model_identity="m", pairs="pairs-1",
+    )  # fmt: skip
+    run = make(artifacts=(artifact,), data={"pairs": {"pairs-1": [pair]}})
+    checks.after_plan(run)
+    assert status(run, "splits disjoint") == expected
+
+
+def test_the_second_plan_to_open_a_test_split_is_told(make: Make) -> None:
+    first, again, second = make("first"), make("again"), make("second", seed=1)
+    for run, expected in [(first, "pass"), (first, "pass"), (again, "pass"), (second, "warn")]:
+        checks.after_generate(run)
+        assert status(run, "test split opened once") == expected
+
+
+def test_gates_stand_in_the_order_of_the_phases_and_are_replaced(make: Make) -> None:
+    run = make()
+    checks.after_score(run)
+    checks.after_plan(run)
+    checks.after_plan(run)
+    assert [g.name for g in checks.read(run)] == ["splits disjoint", "scored by exact-1"]
+
+
+def test_what_a_template_asks_is_compared_by_its_question(make: Make) -> None:
+    wrapped = Sample(
+        id="a",
+        messages=(Message(role="user", content="Which? (A) x (B) y. Why?"),),
+        metadata={"question": "Why?"},
+    )
+    assert checks._question(wrapped) == "Why?"
