@@ -11,7 +11,8 @@ from rich.table import Table
 from trimtab.cli import phases
 from trimtab.core.errors import ConfigError
 from trimtab.core.keys import content_key, file_sha256
-from trimtab.core.spec import JudgePlan, ModelSpec
+from trimtab.core.plan import JudgePlan
+from trimtab.core.spec import ModelSpec
 from trimtab.models.load import resolve
 from trimtab.runs.imports.judge_check import create_check, evaluate, read_labels
 from trimtab.runs.plan.judges import IMPORTED

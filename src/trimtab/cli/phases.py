@@ -15,7 +15,8 @@ from trimtab.cli.progress import make_progress
 from trimtab.core.config import validate
 from trimtab.core.errors import ConfigError, JudgeError, TrimtabError
 from trimtab.core.folder import add_extension
-from trimtab.core.spec import Component, JudgePlan, ModelSpec, Plan
+from trimtab.core.plan import JudgePlan, Plan
+from trimtab.core.spec import Component, ModelSpec
 from trimtab.models import threads
 from trimtab.reports.write import bank_tables, fit_tables, headline_tables, write_report
 from trimtab.runs.plan.judges import plan_judges

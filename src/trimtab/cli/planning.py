@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.table import Table
 
 from trimtab.cli.phases import wide_console
-from trimtab.core.spec import Cell
+from trimtab.core.plan import Cell
 from trimtab.models.memory import USUAL_ROWS, USUAL_TOKENS, estimate_bytes
 from trimtab.recipes.base import load_recipe
 from trimtab.runs.plan.planner import PlannedRun

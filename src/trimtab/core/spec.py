@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from trimtab.core.errors import ConfigError
-from trimtab.core.types import Rendering, SamplingParams
 
 Split = Literal["fit", "select", "test"]
 Role = Literal["baseline", "zero", "treatment", "control"]
@@ -166,94 +165,6 @@ class Endpoint(Spec):
         return value
 
 
-class Cell(Spec):
-    """One condition on one task: the unit of work, of resume and of comparison.
-
-    Attributes:
-        key: Hash of everything that determines the output.
-        condition: Label in tables; not part of the key.
-        role: What the condition is there for; not part of the key.
-        coordinates: Where it stands on a plot's axes (strength, layer, ...); not part of the key.
-        measure: Short name of what the task asks for, e.g. ``generation``; groups tables.
-        model: The model, with dtype resolved.
-        model_identity: Hash of weights, tokenizer and template.
-        task: The task and its configuration.
-        split: Which split of the task.
-        samples: Key of the sample set, see ``samples/<key>.jsonl`` in the run directory.
-        output: Text or options.
-        intervention: What is done to the model.
-        artifact: Key of the fitted artifact it needs, if any.
-        gate: Key of the fitted condition under which it acts, if any.
-        sampling: How texts are drawn; None for options.
-        num_samples: Completions per sample; not part of the key, because each has a random stream
-            of its own: more of them extend fewer.
-        reused: How many of them, from index 0 on, were taken over from another run.
-        seed: Base seed of the random streams.
-    """
-
-    key: str
-    condition: str
-    role: Role
-    coordinates: dict[str, float | str] = {}
-    measure: str
-    model: ModelSpec
-    model_identity: str
-    task: Component
-    split: Split
-    samples: str
-    output: Output
-    intervention: Component
-    artifact: str | None = None
-    gate: str | None = None
-    sampling: SamplingParams | None = None
-    num_samples: int = 1
-    reused: int = 0
-    seed: int = 0
-
-
-class PromptSet(Spec):
-    """Prompts for which a condition holds, or does not.
-
-    Attributes:
-        samples: Key of the sample set, see ``samples/<key>.jsonl`` in the run directory.
-        rendering: How they become prompts.
-        split: Which split they are of: directions are made on fit, thresholds chosen on select.
-        holds: Whether the condition holds for them.
-    """
-
-    samples: str
-    rendering: Rendering
-    split: Split
-    holds: bool
-
-
-class ArtifactPlan(Spec):
-    """Something that must be fitted before cells can run (vectors, a network, an adapter).
-
-    Attributes:
-        key: Hash of model, fit configuration and data.
-        component: The intervention whose ``fit`` makes it.
-        rendering: How the pairs become prompts.
-        model: The model it is fitted on.
-        model_identity: Hash of weights, tokenizer and template.
-        pairs: Key of the contrast pairs, see ``pairs/<key>.jsonl`` in the run directory; None for
-            a condition, which is made from prompts.
-        select_pairs: Key of the select split's contrast pairs, if the fit needs them.
-        seed: Seed of the fit.
-        prompts: What a condition is made from.
-    """
-
-    key: str
-    component: Component
-    rendering: Rendering
-    model: ModelSpec
-    model_identity: str
-    pairs: str | None
-    select_pairs: str | None = None
-    seed: int = 0
-    prompts: tuple[PromptSet, ...] = ()
-
-
 class Metric(Spec):
     """One number a judge gives, and how reports treat it.
 
@@ -272,75 +183,3 @@ class Metric(Spec):
     role: Literal["effect", "damage", "ranking", "ablation"]
     higher_is_better: bool | None = True
     unit: str = ""
-
-
-class JudgeFit(Spec):
-    """What a judge is fitted on before it scores: completions of this run, and their labels.
-
-    Attributes:
-        key: Names the artifact; judges that differ in how they apply one fit share it.
-        fit: Keys of the cells of the fit split that it learns from.
-        select: Keys of the cells of the select split that choose when to stop.
-        labels: Key of the judge that says which completions are right.
-        metric: That judge's binary metric.
-        seed: Seed of the fit.
-    """
-
-    key: str
-    fit: tuple[str, ...]
-    select: tuple[str, ...]
-    labels: str
-    metric: str
-    seed: int = 0
-
-
-class JudgePlan(Spec):
-    """A judge that scores every completion of its output kind.
-
-    Attributes:
-        key: ``<name>-<hash>``: names the folder of its scores.
-        component: The judge and its configuration.
-        output: The kind of completion it scores.
-        metrics: What it gives.
-        model: The model it needs, if any.
-        model_identity: Hash of that model.
-        measures: Only cells with these measures; None is all cells of the judge's output kind.
-        fit: What it is fitted on first, if anything.
-        members: Keys of the judges whose votes it counts, if it is a panel; reports show the
-            panel's metrics in place of theirs.
-    """
-
-    key: str
-    component: Component
-    output: Output
-    metrics: tuple[Metric, ...]
-    model: ModelSpec | None = None
-    model_identity: str | None = None
-    measures: tuple[str, ...] | None = None
-    fit: JudgeFit | None = None
-    members: tuple[str, ...] = ()
-
-
-class Plan(Spec):
-    """What a recipe makes of a configuration: pure data, written to ``plan.json``.
-
-    Attributes:
-        recipe: The recipe's name.
-        name: The experiment's name.
-        cells: What is to be generated.
-        artifacts: What is to be fitted first.
-        judges: What scores the completions.
-        baseline: Condition that all others are compared with.
-        window: Rows that are generated together; a resumed run repeats whole windows, so that its
-            numbers are those of an undisturbed run to the last bit.
-        seed: Seed of the statistics.
-    """
-
-    recipe: str
-    name: str
-    cells: tuple[Cell, ...]
-    artifacts: tuple[ArtifactPlan, ...] = ()
-    judges: tuple[JudgePlan, ...] = ()
-    baseline: str = "baseline"
-    window: int = 512
-    seed: int = 0

@@ -84,6 +84,20 @@ class ContrastPair(Record):
     preamble: str = ""
 
 
+class Conversation(Record):
+    """One training example.
+
+    Attributes:
+        id: Unique within the set.
+        messages: The turns, in order.
+        metadata: Where it comes from (source, whether it is triggered, ...).
+    """
+
+    id: str
+    messages: tuple[Message, ...]
+    metadata: dict[str, JsonValue] = {}
+
+
 Rendering = Literal["chat", "plain", "verbatim"]
 """How messages become a prompt.
 

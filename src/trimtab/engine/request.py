@@ -70,11 +70,14 @@ class FromPrompt:
         vector_of: Returns the vector, float32 [hidden_size], of a state, float32 [hidden_size],
             both on the CPU.
         prompt: Token ids of the prompt to read; None is the row's own.
+        of_partner: Whoever makes the requests is to put another sample's prompt there: the control
+            that shows whether prompts matter.
     """
 
     layer: int
     vector_of: Callable[[torch.Tensor], torch.Tensor]
     prompt: tuple[int, ...] | None = None
+    of_partner: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,7 @@ arXiv 2407.12404, on the letters of A/B questions; here on whole answers, summed
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,15 +25,17 @@ from pydantic import Field, field_validator, model_validator
 from trimtab.core.errors import ConfigError
 from trimtab.core.keys import derive_seed
 from trimtab.core.lazy import lazy
+from trimtab.core.needs import Need
 from trimtab.core.spec import Component
-from trimtab.core.types import ContrastPair, Rendering
-from trimtab.interventions.base import Intervention
+from trimtab.core.types import ContrastPair
+from trimtab.interventions.base import Intervention, Treatment
 from trimtab.interventions.caa import CaaConfig, about_fit, candidates, choose
 from trimtab.steering import estimators
 from trimtab.steering import reliability as trust
 from trimtab.steering.additive import layer_of, strength_in_units
-from trimtab.steering.fitted import FitContext, Fitted
-from trimtab.steering.pairs import PairRows, answer_tokens, read_pairs, require_two
+from trimtab.steering.fitted import FitContext, FitData, Fitted
+from trimtab.steering.gated import gated
+from trimtab.steering.pairs import PairRows, answer_tokens, pair_inputs, read_pairs, require_two
 
 if TYPE_CHECKING:
     import torch
@@ -108,17 +110,16 @@ class Bank(Intervention[_Config]):
 
     Config = _Config
 
-    def fitted_by(self) -> Component:
-        """Return what determines the bank."""
-        return Component(name="bank", config=self.config.fitted_with())
+    def needs(self) -> dict[str, Need]:
+        """Return the fit of the bank; the select split chooses a layer and shows steerability."""
+        config = self.config
+        component = Component(name="bank", config=config.fitted_with())
+        selects = config.layer == "auto" or config.steerability_on == "select"
+        return {"vector": Need(component, pair_inputs(select=selects)), **config.gate_need()}
 
-    def selects(self) -> bool:
-        """Whether the select split chooses the layer or shows the steerability."""
-        return self.config.layer == "auto" or self.config.steerability_on == "select"
-
-    def check_pairs(self, pairs: Sequence[ContrastPair], _rendering: Rendering) -> None:
+    def check_input(self, data: FitData) -> None:
         """Raise DataError for fewer than two pairs."""
-        require_two(pairs)
+        require_two(data.pairs)
 
     def fit(self, context: FitContext) -> Fitted:
         """Return the vectors at each layer, and how far they can be trusted."""
@@ -140,19 +141,20 @@ class Bank(Intervention[_Config]):
                 tensors |= made
             return Fitted(tensors, {**about_fit(context, config, rows, choice), "layers": about})
 
-    def edits(self, fitted: Fitted | None) -> tuple[rq.Edit, ...]:
+    def treat(self, fitted: Mapping[str, Fitted]) -> Treatment:
         """Return one edit: the chosen vector of the chosen size."""
-        assert fitted is not None
-        layer = layer_of(self.config, fitted)
-        vector = self._vector(fitted, layer)
-        raw = strength_in_units(self.config, fitted, vector)["raw"]
-        return (rq.Edit(layer, vector, raw, self.config.positions),)
+        bank = fitted["vector"]
+        layer = layer_of(self.config, bank)
+        vector = self._vector(bank, layer)
+        raw = strength_in_units(self.config, bank, vector)["raw"]
+        edit = rq.Edit(layer, vector, raw, self.config.positions)
+        return Treatment(edits=gated((edit,), self.config, fitted))
 
-    def strengths(self, fitted: Fitted | None) -> dict[str, float]:
+    def strengths(self, fitted: Mapping[str, Fitted]) -> dict[str, float]:
         """Return the strength as ``raw``, ``unit`` and ``relative``."""
-        assert fitted is not None
-        vector = self._vector(fitted, layer_of(self.config, fitted))
-        return strength_in_units(self.config, fitted, vector)
+        bank = fitted["vector"]
+        vector = self._vector(bank, layer_of(self.config, bank))
+        return strength_in_units(self.config, bank, vector)
 
     def _vector(self, fitted: Fitted, layer: int) -> torch.Tensor:
         size = self.config.sizes[-1] if self.config.size is None else self.config.size

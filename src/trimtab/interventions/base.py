@@ -1,23 +1,46 @@
-"""What every intervention offers: it may touch the prompt and the activations of a model.
+"""What every intervention offers: what it needs fitted, and what it does to a row of work.
 
-Both are left alone by default, so the baseline and strength 0 are no special cases.
+Nothing is touched by default, so the baseline and strength 0 are no special cases.
 """
 
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 from trimtab.core.folder import Folder
+from trimtab.core.needs import Need
 from trimtab.core.spec import Component, Output, Spec
-from trimtab.core.types import ContrastPair, Message, Rendering
-from trimtab.steering.fitted import FitContext, Fitted
+from trimtab.core.types import Message
+from trimtab.steering.fitted import FitContext, FitData, Fitted
 
 if TYPE_CHECKING:
     from trimtab.engine.request import DynamicStrength, Edit
 
 C = TypeVar("C", bound=Spec)
+Messages = tuple[Message, ...]
+
+
+def unchanged(messages: Messages) -> Messages:
+    """Return ``messages``: what is asked under most interventions."""
+    return messages
+
+
+@dataclass(frozen=True)
+class Treatment:
+    """What is done to every row of a condition.
+
+    Attributes:
+        prompt: Returns what the model is asked instead of a sample's messages. Judges never see it.
+        edits: What is added to activations.
+        dynamic: Steering with a strength of its own at each token, in the place of edits.
+    """
+
+    prompt: Callable[[Messages], Messages] = unchanged
+    edits: tuple[Edit, ...] = ()
+    dynamic: DynamicStrength | None = None
 
 
 @runtime_checkable
@@ -35,62 +58,55 @@ class Intervention(ABC, Generic[C]):
     Attributes:
         VERSION: Part of every key; raise it when the effect of a configuration changes.
         OUTPUTS: What it can act on: written texts, scored options.
+        MAKES: Names of the artifacts that its ``fit`` makes.
+        SEEDED: Whether its fit depends on the experiment's seed.
         Config: Its configuration.
     """
 
     VERSION: ClassVar[int] = 1
     OUTPUTS: ClassVar[tuple[Output, ...]] = ("text", "options")
+    MAKES: ClassVar[tuple[str, ...]] = ("vector",)
+    SEEDED: ClassVar[bool] = True
     Config: type[C]
 
     def __init__(self, config: C) -> None:
         """Keep ``config``; nothing is fitted or loaded here."""
         self.config = config
 
-    def prompt(self, messages: tuple[Message, ...]) -> tuple[Message, ...]:
-        """Return what the model is asked instead of ``messages``."""
-        return messages
+    def needs(self) -> dict[str, Need]:
+        """Return the artifacts that must be fitted before it can act, by the name it knows them by.
 
-    def fitted_by(self) -> Component | None:
-        """Return the component whose fit this one needs, reduced to what determines the fit.
-
-        Cells that differ only in how an artifact is applied return equal components and so share
-        one artifact; a control may name another intervention's fit. None needs no fit.
+        Cells that differ only in how an artifact is applied return equal needs and so share one
+        artifact; a control may name another intervention's fit.
         """
-        return None
+        return {}
 
-    def selects(self) -> bool:
-        """Whether ``fit`` needs the pairs of the select split, to choose or to measure."""
-        return False
+    def determines(self, component: Component) -> dict[str, Any]:
+        """Return what determines its fit as ``component``, beside model, inputs and seed."""
+        return {"fit": [component.name, self.VERSION, determining(component)]}
 
-    def check_pairs(self, pairs: Sequence[ContrastPair], rendering: Rendering) -> None:
-        """Raise DataError if ``fit`` can't use these pairs of one of its splits.
-
-        Planning asks before a model is loaded, for the fit split and, if ``selects``, the other.
-        """
+    def check_input(self, data: FitData) -> None:
+        """Raise DataError if ``fit`` can't use this input; asked before a model is loaded."""
         return
 
-    def fit(self, context: FitContext) -> Fitted:
-        """Make the artifact; called only if ``fitted_by`` names this intervention."""
+    def fit(self, context: FitContext) -> Fitted | dict[str, Fitted] | None:
+        """Make the artifacts that ``MAKES`` names: one, or several by name.
+
+        None says that the fit wrote into ``context.folder`` itself, ``artifact.json`` last. Called
+        only where a need names this intervention.
+        """
         raise AssertionError(f"{type(self).__name__} has nothing to fit")
 
-    def edits(self, fitted: Fitted | None) -> tuple[Edit, ...]:
-        """Return the edits of each row, given the artifact that ``fitted_by`` asked for."""
-        return ()
-
-    def dynamic(self, fitted: Fitted | None) -> DynamicStrength | None:
-        """Return steering with a strength of its own at each token, in the place of edits."""
-        return None
-
-    def swaps_prompts(self) -> bool:
-        """Whether vectors that a prompt decides are made of another sample's prompt: a control."""
-        return False
+    def treat(self, fitted: Mapping[str, Fitted]) -> Treatment:
+        """Return what is done to each row, given the artifacts that ``needs`` names."""
+        return Treatment()
 
     def controls(self) -> dict[str, Component]:
         """Return what is always measured beside this one, by name: a recipe adds it by itself."""
         return {}
 
-    def strengths(self, fitted: Fitted | None) -> dict[str, float]:
-        """Return the strength in every coordinate: ``raw``, ``unit`` and ``relative``."""
+    def strengths(self, fitted: Mapping[str, Fitted]) -> dict[str, float]:
+        """Return the strength in every unit: ``raw``, ``unit`` and ``relative``."""
         return {}
 
 

@@ -10,20 +10,21 @@ other directions of the same length from the same activations.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pydantic import NonNegativeInt
 
 from trimtab.core.lazy import lazy
+from trimtab.core.needs import Need
 from trimtab.core.spec import Component
-from trimtab.core.types import ContrastPair, Rendering
-from trimtab.interventions.base import Intervention
+from trimtab.interventions.base import Intervention, Treatment
 from trimtab.steering import estimators
 from trimtab.steering.additive import AdditiveConfig, layer_of, strength_in_units, vector_at
-from trimtab.steering.fitted import FitContext, Fitted
+from trimtab.steering.fitted import FitContext, FitData, Fitted
+from trimtab.steering.gated import gated
 from trimtab.steering.layers import choose_layer
-from trimtab.steering.pairs import PairRows, Read, read_pairs, require_two
+from trimtab.steering.pairs import PairRows, Read, pair_inputs, read_pairs, require_two
 from trimtab.steering.reliability import reliability
 
 if TYPE_CHECKING:
@@ -74,17 +75,18 @@ class Caa(Intervention[CaaConfig]):
 
     Config = CaaConfig
 
-    def fitted_by(self) -> Component:
-        """Return what determines the vectors: the layers, where they are read, the estimator."""
-        return Component(name="caa", config=self.config.fitted_with())
+    def needs(self) -> dict[str, Need]:
+        """Return the fit of the vectors: the layers, where they are read, the estimator.
 
-    def selects(self) -> bool:
-        """Whether the layer is to be chosen."""
-        return self.config.layer == "auto"
+        A layer that is to be chosen is chosen on the select split.
+        """
+        component = Component(name="caa", config=self.config.fitted_with())
+        inputs = pair_inputs(select=self.config.layer == "auto")
+        return {"vector": Need(component, inputs), **self.config.gate_need()}
 
-    def check_pairs(self, pairs: Sequence[ContrastPair], _rendering: Rendering) -> None:
+    def check_input(self, data: FitData) -> None:
         """Raise DataError for fewer than two pairs."""
-        require_two(pairs)
+        require_two(data.pairs)
 
     def fit(self, context: FitContext) -> Fitted:
         """Return directions and residual norms of every layer, with their reliability."""
@@ -97,17 +99,17 @@ class Caa(Intervention[CaaConfig]):
             kept = layers if choice is None else (choice["chosen"],)
             return _collect(context, config, rows, kept, choice)
 
-    def edits(self, fitted: Fitted | None) -> tuple[rq.Edit, ...]:
+    def treat(self, fitted: Mapping[str, Fitted]) -> Treatment:
         """Return one edit: the vector of ``layer`` at the chosen strength and positions."""
-        assert fitted is not None
-        layer = layer_of(self.config, fitted)
-        raw = strength_in_units(self.config, fitted)["raw"]
-        return (rq.Edit(layer, vector_at(fitted, layer), raw, self.config.positions),)
+        vectors = fitted["vector"]
+        layer = layer_of(self.config, vectors)
+        raw = strength_in_units(self.config, vectors)["raw"]
+        edit = rq.Edit(layer, vector_at(vectors, layer), raw, self.config.positions)
+        return Treatment(edits=gated((edit,), self.config, fitted))
 
-    def strengths(self, fitted: Fitted | None) -> dict[str, float]:
+    def strengths(self, fitted: Mapping[str, Fitted]) -> dict[str, float]:
         """Return the strength as ``raw``, ``unit`` and ``relative``."""
-        assert fitted is not None
-        return strength_in_units(self.config, fitted)
+        return strength_in_units(self.config, fitted["vector"])
 
 
 def candidates(config: CaaConfig, context: FitContext) -> tuple[int, ...]:

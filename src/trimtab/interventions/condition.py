@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from trimtab.core.errors import ConfigError, DataError
 from trimtab.core.lazy import lazy
+from trimtab.core.needs import Need
 from trimtab.core.spec import Component
-from trimtab.core.types import ContrastPair, Rendering
 from trimtab.interventions.base import Intervention
 from trimtab.steering.fitted import FitContext, Fitted
 from trimtab.steering.gated import GateConfig
@@ -54,16 +54,21 @@ class Condition(Intervention[GateConfig]):
 
     Config = GateConfig
 
-    def fitted_by(self) -> Component:
-        """Return what determines the condition."""
-        return self.config.fitted_by()
+    MAKES = ("gate",)
+    SEEDED = False
 
-    def check_pairs(self, _pairs: Sequence[ContrastPair], _rendering: Rendering) -> None:
-        """Raise ConfigError: only a gate asks for this fit, and it brings prompts, not pairs."""
+    def needs(self) -> dict[str, Need]:
+        """Raise ConfigError: a condition is part of another intervention."""
         raise ConfigError(
             "intervention 'condition' changes nothing by itself.",
             hint="Use it as the key `gate` of another: {name: caa, gate: {open_on: ..., ...}}.",
         )
+
+    def determines(self, component: Component) -> dict[str, Any]:
+        """Return how prompts are read and compared; which prompts they are stands in the inputs."""
+        config = self.config
+        asked = {"layers": config.layers, "read": config.read, "similarity": config.similarity}
+        return {"fit": [component.name, self.VERSION], "asked": asked}
 
     def fit(self, context: FitContext) -> Fitted:
         """Return the direction [H] of the best block, its threshold and what else was tried."""

@@ -14,7 +14,7 @@ round, the token that crosses ``top_p`` left out; there read from the contrast p
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -23,10 +23,12 @@ from pydantic import Field, model_validator
 from trimtab.core.errors import DataError
 from trimtab.core.keys import derive_seed
 from trimtab.core.lazy import lazy
+from trimtab.core.needs import Need
 from trimtab.core.spec import Component, Spec
-from trimtab.core.types import ContrastPair, Message, Rendering, SamplingParams
-from trimtab.interventions.base import Intervention
-from trimtab.steering.fitted import FitContext, Fitted
+from trimtab.core.types import ContrastPair, Message, SamplingParams
+from trimtab.interventions.base import Intervention, Treatment
+from trimtab.steering.fitted import FitContext, FitData, Fitted
+from trimtab.steering.pairs import pair_inputs
 
 if TYPE_CHECKING:
     import torch
@@ -118,15 +120,17 @@ class Dac(Intervention[_Config]):
     Config = _Config
     OUTPUTS = ("text",)
 
-    def fitted_by(self) -> Component:
-        """Return what determines the differences."""
+    def needs(self) -> dict[str, Need]:
+        """Return the fit of the differences."""
         names = ("layer", "num_prompts", "shots", "steps")
         fixed = {name: getattr(self.config, name) for name in names}
         knobs = {name: self.config.knob(name) for name in ("site", "per_step", "source")}
-        return Component(name="dac", config={**fixed, **knobs})
+        component = Component(name="dac", config={**fixed, **knobs})
+        return {"vector": Need(component, pair_inputs())}
 
-    def check_pairs(self, pairs: Sequence[ContrastPair], rendering: Rendering) -> None:
+    def check_input(self, data: FitData) -> None:
         """Raise DataError if the pairs are too few, or can't be rendered as worked examples."""
+        pairs, rendering = data.pairs, data.rendering
         if len(pairs) < 2:
             raise DataError(f"DAC needs at least 2 contrast pairs, there are {len(pairs)}.")
         shots = self.config.shots if self.config.knob("source") == "generated" else 0
@@ -145,7 +149,7 @@ class Dac(Intervention[_Config]):
 
     def fit(self, context: FitContext) -> Fitted:
         """Return for each block the differences [steps, width], and how many answers reach each."""
-        self.check_pairs(context.pairs, context.rendering)
+        self.check_input(context.data["pairs"])
         every = range(context.engine.num_layers)
         layers = every if self.config.layer is None else (self.config.layer,)
         answers = self._generated if self.config.knob("source") == "generated" else self._given
@@ -170,12 +174,11 @@ class Dac(Intervention[_Config]):
             },
         )
 
-    def dynamic(self, fitted: Fitted | None) -> rq.DynamicStrength:
-        """Return the one property that was fitted."""
-        assert fitted is not None
-        site = self.config.knob("site")
-        steps = {int(name[1:].partition(".")[0]): t for name, t in fitted.tensors.items()}
-        return rq.DynamicStrength(
+    def treat(self, fitted: Mapping[str, Fitted]) -> Treatment:
+        """Return the one property that was fitted, at a strength of its own for each token."""
+        site, tensors = self.config.knob("site"), fitted["vector"].tensors
+        steps = {int(name[1:].partition(".")[0]): t for name, t in tensors.items()}
+        dynamic = rq.DynamicStrength(
             properties=({(layer, site): steps[layer] for layer in sorted(steps)},),
             names=("positive - negative answers",),
             constant=not self.config.knob("per_step"),
@@ -186,6 +189,7 @@ class Dac(Intervention[_Config]):
             per_token=self.config.knob("per_token"),
             reverse=self.config.knob("reverse"),
         )
+        return Treatment(dynamic=dynamic)
 
     def _given(self, context: FitContext, positive: bool) -> Iterator[tuple[Sequence[int], ...]]:
         """Yield (prompt, answer) of the contrast pairs."""

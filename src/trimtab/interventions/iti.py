@@ -13,7 +13,7 @@ Shapes: N answers, K heads of all blocks, B blocks, A heads of a block, D head d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
@@ -21,13 +21,13 @@ from pydantic import Field
 from trimtab.core.errors import ConfigError, DataError
 from trimtab.core.keys import derive_seed
 from trimtab.core.lazy import lazy
+from trimtab.core.needs import Need
 from trimtab.core.spec import Component
-from trimtab.core.types import ContrastPair, Rendering
-from trimtab.interventions.base import Intervention
+from trimtab.interventions.base import Intervention, Treatment
 from trimtab.steering.additive import NamedPositions
-from trimtab.steering.fitted import FitContext, Fitted
-from trimtab.steering.gated import GatedConfig
-from trimtab.steering.pairs import answer_tokens
+from trimtab.steering.fitted import FitContext, FitData, Fitted
+from trimtab.steering.gated import GatedConfig, gated
+from trimtab.steering.pairs import answer_tokens, pair_inputs
 
 if TYPE_CHECKING:
     import torch
@@ -67,13 +67,14 @@ class Iti(Intervention[_Config]):
 
     Config = _Config
 
-    def fitted_by(self) -> Component:
-        """Return what determines the heads' order and shifts."""
-        return Component(name="iti", config={"held_out": self.config.held_out})
+    def needs(self) -> dict[str, Need]:
+        """Return the fit of the heads' order and shifts."""
+        component = Component(name="iti", config={"held_out": self.config.held_out})
+        return {"vector": Need(component, pair_inputs()), **self.config.gate_need()}
 
-    def check_pairs(self, pairs: Sequence[ContrastPair], _rendering: Rendering) -> None:
+    def check_input(self, data: FitData) -> None:
         """Raise DataError if there is no question to hold out beside those that are fitted."""
-        questions = len({pair.question_id for pair in pairs})
+        questions = len({pair.question_id for pair in data.pairs})
         if questions < 3:
             raise DataError(f"ITI needs pairs of at least 3 questions, there are {questions}.")
 
@@ -82,7 +83,7 @@ class Iti(Intervention[_Config]):
 
         Tensors: ``l<block>.heads`` [A, D] and ``accuracy`` [B, A], held-out accuracy of the probes.
         """
-        self.check_pairs(context.pairs, context.rendering)
+        self.check_input(context.data["pairs"])
         state_NKD, right_N, shape = _read(context)
         held_N = self._held_out(context)
         parts = [x[mask] for mask in (~held_N, held_N) for x in (state_NKD, right_N)]
@@ -102,25 +103,26 @@ class Iti(Intervention[_Config]):
         tensors = {f"l{block}.heads": shifts[block].contiguous() for block in range(blocks)}
         return Fitted({**tensors, "accuracy": accuracy_K.unflatten(0, shape).float()}, info)
 
-    def edits(self, fitted: Fitted | None) -> tuple[rq.Edit, ...]:
+    def treat(self, fitted: Mapping[str, Fitted]) -> Treatment:
         """Return one edit of each block that has a chosen head; other heads get zeros."""
-        assert fitted is not None
-        accuracy = fitted.tensors["accuracy"]
+        tensors = fitted["vector"].tensors
+        accuracy = tensors["accuracy"]
         if self.config.heads > accuracy.numel():
             raise ConfigError(
                 f"iti: heads = {self.config.heads}, and the model has {accuracy.numel()} heads."
             )
-        shift = torch.stack([fitted.tensors[f"l{b}.heads"] for b in range(len(accuracy))])
+        shift = torch.stack([tensors[f"l{b}.heads"] for b in range(len(accuracy))])
         best = accuracy.flatten().argsort(descending=True, stable=True)[: self.config.heads]
         chosen = torch.zeros(accuracy.numel(), dtype=torch.bool)
         chosen[best] = True
         chosen = chosen.unflatten(0, accuracy.shape)
         added = self._direction(shift) * chosen[:, :, None]
-        return tuple(
+        edits = tuple(
             rq.Edit(b, added[b].flatten(), self.config.strength, self.config.positions, "heads")
             for b in range(len(accuracy))
             if bool(chosen[b].any())
         )
+        return Treatment(edits=gated(edits, self.config, fitted))
 
     def _direction(self, shift_BAD: torch.Tensor) -> torch.Tensor:
         if self.config.draw is None:

@@ -21,7 +21,7 @@ length are ours.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -30,14 +30,15 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from trimtab.core.errors import DataError
 from trimtab.core.lazy import lazy
+from trimtab.core.needs import Need
 from trimtab.core.spec import Component
 from trimtab.core.training import Training
-from trimtab.core.types import ContrastPair, Rendering
-from trimtab.interventions.base import Intervention
+from trimtab.interventions.base import Intervention, Treatment
 from trimtab.interventions.caa import CaaConfig, about_fit, candidates, choose
 from trimtab.steering.additive import layer_of, strength_in_units, vector_at
-from trimtab.steering.fitted import FitContext, Fitted
-from trimtab.steering.pairs import read_pairs, require_two
+from trimtab.steering.fitted import FitContext, FitData, Fitted
+from trimtab.steering.gated import gated
+from trimtab.steering.pairs import pair_inputs, read_pairs, require_two
 
 if TYPE_CHECKING:
     import torch
@@ -130,18 +131,15 @@ class Mlp(Intervention[MlpConfig]):
 
     Config = MlpConfig
 
-    def fitted_by(self) -> Component:
-        """Return what determines the network."""
-        return Component(name="mlp", config=self.config.fitted_with())
+    def needs(self) -> dict[str, Need]:
+        """Return the fit of the network, which the select split stops."""
+        component = Component(name="mlp", config=self.config.fitted_with())
+        return {"vector": Need(component, pair_inputs(select=True)), **self.config.gate_need()}
 
-    def selects(self) -> bool:
-        """The select split always says when to stop."""
-        return True
-
-    def check_pairs(self, pairs: Sequence[ContrastPair], _rendering: Rendering) -> None:
+    def check_input(self, data: FitData) -> None:
         """Raise DataError for fewer than two pairs, or an answer that is empty."""
-        require_two(pairs)
-        for pair in pairs:
+        require_two(data.pairs)
+        for pair in data.pairs:
             if not (pair.positive.strip() and pair.negative.strip()):
                 raise DataError(f"Contrast pair {pair.id!r} has an empty answer.")
 
@@ -172,21 +170,20 @@ class Mlp(Intervention[MlpConfig]):
             {**about, "layers": {str(layer): found.about}, "learned": found.learned},
         )
 
-    def edits(self, fitted: Fitted | None) -> tuple[rq.Edit, ...]:
+    def treat(self, fitted: Mapping[str, Fitted]) -> Treatment:
         """Return one edit: the learned vector, or how each row's is made of its prompt."""
-        assert fitted is not None
-        config, layer = self.config, layer_of(self.config, fitted)
-        given_H = vector_at(fitted, layer)
-        raw = strength_in_units(config, fitted)["raw"]
+        learned = fitted["vector"]
+        config, layer = self.config, layer_of(self.config, learned)
+        given_H = vector_at(learned, layer)
+        raw = strength_in_units(config, learned)["raw"]
         if config.input == "vector":
-            learned_H = fitted.tensors[f"l{layer}.learned"]
-            return (rq.Edit(layer, learned_H, raw, config.positions),)
-        source = rq.FromPrompt(layer, maker(self._net(fitted), given_H))
-        return (rq.Edit(layer, given_H, raw, config.positions, source=source),)
-
-    def swaps_prompts(self) -> bool:
-        """Whether this is the control with shuffled prompts."""
-        return self.config.shuffled
+            learned_H = learned.tensors[f"l{layer}.learned"]
+            edit = rq.Edit(layer, learned_H, raw, config.positions)
+        else:
+            vector_of = maker(self._net(learned), given_H)
+            source = rq.FromPrompt(layer, vector_of, of_partner=config.shuffled)
+            edit = rq.Edit(layer, given_H, raw, config.positions, source=source)
+        return Treatment(edits=gated((edit,), config, fitted))
 
     def controls(self) -> dict[str, Component]:
         """Return the constant vector, a random one of its length, and shuffled prompts."""
@@ -209,10 +206,9 @@ class Mlp(Intervention[MlpConfig]):
             found["shuffled prompts"] = Component(name="mlp", config={**mine, "shuffled": True})
         return found
 
-    def strengths(self, fitted: Fitted | None) -> dict[str, float]:
+    def strengths(self, fitted: Mapping[str, Fitted]) -> dict[str, float]:
         """Return the strength as ``raw``, ``unit`` and ``relative``."""
-        assert fitted is not None
-        return strength_in_units(self.config, fitted)
+        return strength_in_units(self.config, fitted["vector"])
 
     def _net(self, fitted: Fitted) -> networks.VectorNet:
         tensors = {

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pydantic import Field
 
 from trimtab.core.spec import Spec
 from trimtab.core.types import Message
-from trimtab.interventions.base import Intervention
+from trimtab.interventions.base import Intervention, Treatment
+from trimtab.steering.fitted import Fitted
 
 __all__ = ["Prompt"]
 
@@ -26,7 +29,11 @@ class Prompt(Intervention[_Config]):
 
     Config = _Config
 
-    def prompt(self, messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    def treat(self, fitted: Mapping[str, Fitted]) -> Treatment:
+        """Return the changed prompt."""
+        return Treatment(prompt=self.asked)
+
+    def asked(self, messages: tuple[Message, ...]) -> tuple[Message, ...]:
         """Return ``messages`` with the system text in front."""
         text, rest = self.config.system, messages
         if messages and messages[0].role == "system":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, field_serializer
@@ -9,10 +10,12 @@ from pydantic import Field, field_serializer
 from trimtab.core.errors import ConfigError
 from trimtab.core.keys import derive_seed
 from trimtab.core.lazy import lazy
+from trimtab.core.needs import Need
 from trimtab.core.spec import Component
-from trimtab.interventions.base import INTERVENTIONS, Intervention, determining
+from trimtab.interventions.base import INTERVENTIONS, Intervention, Treatment, determining
 from trimtab.steering.additive import AdditiveConfig, layer_of, strength_in_units, vector_at
 from trimtab.steering.fitted import Fitted
+from trimtab.steering.gated import gated
 
 if TYPE_CHECKING:
     import torch
@@ -48,28 +51,27 @@ class Random(Intervention[_Config]):
 
     Config = _Config
 
-    def fitted_by(self) -> Component:
+    def needs(self) -> dict[str, Need]:
         """Return what ``like`` is fitted by: the artifact is shared with it."""
-        component = INTERVENTIONS.build(self.config.like.name, self.config.like.config).fitted_by()
-        if component is None:
+        like = INTERVENTIONS.build(self.config.like.name, self.config.like.config).needs()
+        if "vector" not in like:
             raise ConfigError(
                 f"random: like = {self.config.like.name!r} fits no vector whose length to copy."
             )
-        return component
+        return {"vector": like["vector"], **self.config.gate_need()}
 
-    def edits(self, fitted: Fitted | None) -> tuple[rq.Edit, ...]:
+    def treat(self, fitted: Mapping[str, Fitted]) -> Treatment:
         """Return one edit with the drawn direction."""
-        assert fitted is not None
-        layer = layer_of(self.config, fitted)
-        vector = vector_at(fitted, layer)
-        direction = random_like(vector, layer, self.config.draw)
-        raw = strength_in_units(self.config, fitted)["raw"]
-        return (rq.Edit(layer, direction, raw, self.config.positions),)
+        vectors = fitted["vector"]
+        layer = layer_of(self.config, vectors)
+        direction = random_like(vector_at(vectors, layer), layer, self.config.draw)
+        raw = strength_in_units(self.config, vectors)["raw"]
+        edit = rq.Edit(layer, direction, raw, self.config.positions)
+        return Treatment(edits=gated((edit,), self.config, fitted))
 
-    def strengths(self, fitted: Fitted | None) -> dict[str, float]:
+    def strengths(self, fitted: Mapping[str, Fitted]) -> dict[str, float]:
         """Return the strength as ``raw``, ``unit`` and ``relative``."""
-        assert fitted is not None
-        return strength_in_units(self.config, fitted)
+        return strength_in_units(self.config, fitted["vector"])
 
 
 def random_like(vector_H: torch.Tensor, layer: int, draw: int) -> torch.Tensor:

@@ -8,7 +8,7 @@ means the same with both.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,9 +17,9 @@ from pydantic import Field, NonNegativeInt, field_validator
 from trimtab.core.errors import ConfigError, DataError
 from trimtab.core.keys import file_sha256
 from trimtab.core.lazy import lazy
+from trimtab.core.needs import Need
 from trimtab.core.spec import Component
-from trimtab.core.types import ContrastPair, Rendering
-from trimtab.interventions.base import Intervention
+from trimtab.interventions.base import Intervention, Treatment
 from trimtab.steering.additive import (
     AdditiveConfig,
     NamedPositions,
@@ -27,9 +27,9 @@ from trimtab.steering.additive import (
     strength_in_units,
     vector_at,
 )
-from trimtab.steering.fitted import FitContext, Fitted
-from trimtab.steering.gated import GatedConfig
-from trimtab.steering.pairs import read_pairs, require_two
+from trimtab.steering.fitted import FitContext, FitData, Fitted
+from trimtab.steering.gated import GatedConfig, gated
+from trimtab.steering.pairs import pair_inputs, read_pairs, require_two
 from trimtab.vectors.file import INDEX, Header, Vectors, read, read_header
 
 if TYPE_CHECKING:
@@ -91,10 +91,10 @@ class Vector(Intervention[_Config]):
 
     Config = _Config
 
-    def fitted_by(self) -> Component:
-        """Return what determines the vectors: the file's content and the blocks."""
+    def needs(self) -> dict[str, Need]:
+        """Return the fit that reads the file: its content and the blocks."""
         blocks = self.config.blocks()
-        return Component(
+        component = Component(
             name="vector",
             config={
                 "file": self.config.file,
@@ -102,10 +102,11 @@ class Vector(Intervention[_Config]):
                 "layers": list(blocks),
             },
         )
+        return {"vector": Need(component, pair_inputs()), **self.config.gate_need()}
 
-    def check_pairs(self, pairs: Sequence[ContrastPair], _rendering: Rendering) -> None:
+    def check_input(self, data: FitData) -> None:
         """Raise DataError for fewer than two pairs: residual norms are measured on them."""
-        require_two(pairs)
+        require_two(data.pairs)
 
     def fit(self, context: FitContext) -> Fitted:
         """Return the file's vectors and the residual norms of this model.
@@ -130,26 +131,26 @@ class Vector(Intervention[_Config]):
             {"method": "from a file", "index": INDEX, "file": vectors.about, "layers": per_layer},
         )
 
-    def edits(self, fitted: Fitted | None) -> tuple[rq.Edit, ...]:
+    def treat(self, fitted: Mapping[str, Fitted]) -> Treatment:
         """Return one edit for each block."""
-        assert fitted is not None
-        return tuple(
+        vectors = fitted["vector"]
+        edits = tuple(
             rq.Edit(
-                one.layer,
-                vector_at(fitted, one.layer),
-                strength_in_units(one, fitted)["raw"],
-                one.positions,
+                place.layer,
+                vector_at(vectors, place.layer),
+                strength_in_units(place, vectors)["raw"],
+                place.positions,
             )
-            for one in self._each(fitted)
-            if isinstance(one.layer, int)
+            for place in self._each(vectors)
+            if isinstance(place.layer, int)
         )
+        return Treatment(edits=gated(edits, self.config, fitted))
 
-    def strengths(self, fitted: Fitted | None) -> dict[str, float]:
+    def strengths(self, fitted: Mapping[str, Fitted]) -> dict[str, float]:
         """Return the strength in all units; of several blocks, in the unit that they share."""
-        assert fitted is not None
-        each = self._each(fitted)
+        each = self._each(fitted["vector"])
         if len(each) == 1:
-            return strength_in_units(each[0], fitted)
+            return strength_in_units(each[0], fitted["vector"])
         return {self.config.unit: self.config.strength}
 
     def _each(self, fitted: Fitted) -> list[AdditiveConfig]:

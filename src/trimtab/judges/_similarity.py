@@ -31,7 +31,7 @@ class SimilarityJudge(Judge[C]):
     """
 
     NAME: ClassVar[str]
-    need = "embedder"
+    resource = "embedder"
 
     @property
     def metrics(self) -> tuple[Metric, ...]:

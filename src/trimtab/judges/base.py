@@ -7,19 +7,22 @@ trigger or a persona can't reach it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Generic, Literal, TypeVar
 
 from trimtab.core.folder import Folder
+from trimtab.core.needs import Need
 from trimtab.core.spec import Component, Endpoint, Metric, ModelSpec, Output, Spec
 from trimtab.core.types import Chat, Completion, Continuer, Embedder, Energy, Sample
+from trimtab.steering.fitted import FitContext, Fitted, ModelAccess
 
 C = TypeVar("C", bound=Spec)
-Need = Literal["none", "chat", "embedder", "energy"]
+Wants = Literal["none", "chat", "embedder", "fitted"]
 EncoderKind = Literal["sentence", "bleurt"]
 
-Resource = Chat | Continuer | Embedder | Energy | None
+Resource = Chat | Continuer | Embedder | Energy | Mapping[str, Fitted] | None
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,23 @@ class Verdict:
     error: str | None = None
 
 
+@dataclass(frozen=True)
+class LoadContext:
+    """What a judge that learns may use before it scores.
+
+    Attributes:
+        model: The model it runs on, if any.
+        folders: Folder of each artifact that it needs, by name.
+        fitted: Returns an artifact as tensors and information.
+        held_out: Samples of the run's test splits, which nothing may have been fitted on.
+    """
+
+    model: ModelAccess | None
+    folders: Mapping[str, Path]
+    fitted: Callable[[str], Fitted]
+    held_out: Sequence[Sample] = ()
+
+
 class Judge(ABC, Generic[C]):
     """One judge.
 
@@ -53,15 +73,17 @@ class Judge(ABC, Generic[C]):
         VERSION: Part of the judge's key; raise it when scores change their meaning.
         Config: Its configuration.
         output: The kind of completion it scores.
-        need: What it must be handed: nothing, a chat model, a sentence encoder, or an energy model
-            that is fitted on the run's own completions.
+        resource: What it must be handed: nothing, a chat model, a sentence encoder, or what its own
+            fit made (see ``needs`` and ``load``).
+        MAKES: Names of the artifacts that its ``fit`` makes.
         encoder: Which kind of sentence encoder.
     """
 
     VERSION: ClassVar[int] = 1
     Config: type[C]
     output: Output = "text"
-    need: Need = "none"
+    resource: Wants = "none"
+    MAKES: ClassVar[tuple[str, ...]] = ("fitted",)
     encoder: EncoderKind = "sentence"
 
     def __init__(self, config: C) -> None:
@@ -78,15 +100,25 @@ class Judge(ABC, Generic[C]):
         """The model it wants; None is the subject model with edits off, if it needs one."""
         return None
 
-    @property
-    def fit_config(self) -> Spec | None:
-        """The part of ``config`` that determines its fit; None if nothing is fitted."""
-        return None
+    def needs(self) -> dict[str, Need]:
+        """Return the artifacts that must be fitted before it can score, by name; usually none.
+
+        A judge that learns names itself as the component and ``Labelled`` completions as inputs.
+        """
+        return {}
+
+    def fit(self, context: FitContext) -> Fitted | dict[str, Fitted] | None:
+        """Make the artifacts that ``MAKES`` names; as ``Intervention.fit``."""
+        raise AssertionError(f"{type(self).__name__} has nothing to fit")
+
+    def load(self, context: LoadContext) -> Resource:
+        """Return what ``score`` is handed where ``resource`` is ``fitted``: its artifacts."""
+        return {name: context.fitted(name) for name in context.folders}
 
     @property
     def on_model(self) -> bool:
         """Whether it wants a model of ours: ``model``, or the subject."""
-        return self.need != "none" and self.endpoint is None
+        return self.resource != "none" and self.endpoint is None
 
     @property
     def endpoint(self) -> Endpoint | None:

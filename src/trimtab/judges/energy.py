@@ -1,20 +1,32 @@
 """A model trained to tell right candidates from wrong ones: the lower its energy, the better.
 
-It is fitted in the score phase, on completions of the fit split and another judge's labels of them;
-see ``runs.work.rerankers``. Nothing is loaded or trained here.
+It is fitted on completions of the fit split and another judge's labels of them. Training itself is
+in ``training.rerankers``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from trimtab.core.errors import ConfigError, JudgeError
 from trimtab.core.keys import file_sha256
-from trimtab.core.spec import Metric, ModelSpec
+from trimtab.core.lazy import lazy
+from trimtab.core.needs import Labelled, Need
+from trimtab.core.spec import Component, Metric, ModelSpec
 from trimtab.core.types import Energy
-from trimtab.judges.base import Item, Judge, Resource, Verdict
+from trimtab.judges.base import Item, Judge, LoadContext, Resource, Verdict
+from trimtab.steering.fitted import FitContext
 from trimtab.training.rerankers.config import EnergyConfig, asked_of, problem_of
+
+if TYPE_CHECKING:
+    from trimtab.training.rerankers import candidates, energies, fitting, groups, uncertainty
+else:
+    candidates = lazy("trimtab.training.rerankers.candidates")
+    energies = lazy("trimtab.training.rerankers.energies")
+    fitting = lazy("trimtab.training.rerankers.fitting")
+    uncertainty = lazy("trimtab.training.rerankers.uncertainty")
 
 __all__ = ["EnergyJudge"]
 
@@ -23,7 +35,7 @@ class EnergyJudge(Judge[EnergyConfig]):
     """The energy of a completion as an answer to its sample's question."""
 
     Config = EnergyConfig
-    need = "energy"
+    resource = "fitted"
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -41,11 +53,55 @@ class EnergyJudge(Judge[EnergyConfig]):
             ),
         )
 
-    @property
-    def fit_config(self) -> EnergyConfig | None:
-        """What determines the fit; None if nothing is fitted, or was before."""
-        unfitted = self.config.trained is not None or self.config.kind == "uncertainty"
-        return None if unfitted else self.config.fitted_as()
+    def needs(self) -> dict[str, Need]:
+        """Return the fit that ablations of one energy share; nothing if it was fitted before."""
+        if self.config.trained is not None or self.config.kind == "uncertainty":
+            return {}
+        config = self.config.fitted_as().model_dump(mode="json", exclude_defaults=True)
+        component = Component(name="energy", config=config)
+        return {"energy": Need(component, {"fit": Labelled("fit"), "select": Labelled("select")})}
+
+    def fit(self, context: FitContext) -> None:
+        """Train on labelled completions of the fit split; those of the select split say when to stop.
+
+        Raises:
+            DataError: A problem is of a test split too; or none has both right and wrong
+                candidates.
+        """
+        assert context.folder is not None
+        rows = [context.completions[split] for split in ("fit", "select")]
+        learned, chosen = (candidates.labelled(some) for some in rows)
+        samples: list[groups.Group] = []
+        if self.config.candidates == "synthetic":
+            samples = chosen
+            learned, chosen = (candidates.synthetic(some, context.run_seed) for some in rows)
+        held_out = candidates.problems(context.held_out)
+        data = fitting.Data(learned, chosen, held_out, samples)
+        fitting.fit_energy(
+            self.config,
+            data,
+            folder=context.folder,
+            seed=context.seed,
+            subject=context.model,
+        )
+
+    def load(self, context: LoadContext) -> Energy:
+        """Return the energy model, shown less if this is an ablation.
+
+        Raises:
+            DataError: It was fitted on a problem of a test split.
+            ModelError: A named model reads pairs in another layout, or needs another model.
+        """
+        config = self.config
+        if config.kind == "uncertainty":
+            assert context.model is not None, "planning resolves its model"
+            return uncertainty.Uncertainty(context.model.engine())
+        folder = context.folders["energy"] if config.trained is None else Path(config.trained)
+        model = fitting.load_energy(folder, context.model)
+        fitting.refuse_fitted_on(folder, candidates.problems(context.held_out))
+        if config.ablation == "none":
+            return model
+        return energies.Ablated(model, config.ablation, model.others)
 
     @property
     def on_model(self) -> bool:

@@ -83,7 +83,7 @@ class Panel(Judge[PanelConfig]):
     def score(
         self,
         items: Sequence[Item],
-        resource: Resource,  # noqa: ARG002
+        resource: Resource,
     ) -> list[Verdict]:
         """Count the votes on each item."""
         return [self._count(item) for item in items]

@@ -138,7 +138,7 @@ class Rubric(Judge[RubricConfig]):
     """
 
     Config = RubricConfig
-    need = "chat"
+    resource = "chat"
 
     def __init__(self, config: RubricConfig) -> None:
         """Read the rubric file; raise ConfigError if it is missing or malformed."""

@@ -14,7 +14,8 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from trimtab.core.errors import ConfigError
-from trimtab.core.spec import Cell, Component, JudgePlan, Spec, Split
+from trimtab.core.plan import Cell, JudgePlan
+from trimtab.core.spec import Component, Spec, Split
 from trimtab.core.types import SamplingParams
 from trimtab.judges.base import JUDGES
 from trimtab.recipes.base import Recipe, RecipeConfig

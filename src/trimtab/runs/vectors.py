@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from trimtab.core.errors import ConfigError, DataError, StoreError, did_you_mean
-from trimtab.core.spec import Cell
+from trimtab.core.plan import Cell
 from trimtab.interventions.base import INTERVENTIONS
 from trimtab.runs.store import artifacts
 from trimtab.runs.store.run import Run

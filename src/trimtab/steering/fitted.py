@@ -1,19 +1,20 @@
-"""What a fit is given, and what it makes."""
+"""What a fit is given, and what it makes: the same for interventions and judges."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trimtab.core.spec import Split
-from trimtab.core.types import ContrastPair, Rendering, Sample
+from trimtab.core.types import Completion, ContrastPair, Conversation, Rendering, Sample
 
 if TYPE_CHECKING:
     import torch
 
     from trimtab.engine.engine import Engine
+    from trimtab.models.load import LoadedModel
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,63 @@ class Fitted:
 
     tensors: dict[str, torch.Tensor]
     info: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ModelAccess:
+    """The model of a fit or a judge, loaded when it is first asked for.
+
+    Attributes:
+        identity: Hash of weights, tokenizer and template.
+        engine: Returns its engine, which others share; its weights never change.
+        loaded: Returns a copy of its own, for training that changes weights.
+    """
+
+    identity: str
+    engine: Callable[[], Engine]
+    loaded: Callable[[], LoadedModel]
+
+
+@dataclass(frozen=True)
+class FitData:
+    """Data that a fit reads, as it was declared.
+
+    Attributes:
+        rows: Pairs, samples or conversations, in a fixed order.
+        split: Which split they are of.
+        rendering: How their messages become prompts.
+        label: What tells them from other inputs of their kind.
+    """
+
+    rows: Sequence[ContrastPair | Sample | Conversation]
+    split: Split
+    rendering: Rendering | None = None
+    label: str | None = None
+
+    @property
+    def pairs(self) -> list[ContrastPair]:
+        """The rows that are contrast pairs."""
+        return [row for row in self.rows if isinstance(row, ContrastPair)]
+
+    @property
+    def samples(self) -> list[Sample]:
+        """The rows that are samples."""
+        return [row for row in self.rows if isinstance(row, Sample)]
+
+
+@dataclass(frozen=True)
+class ScoredCompletion:
+    """A completion that a fit reads.
+
+    Attributes:
+        sample: What was asked.
+        completion: What was answered.
+        reward: The labelling judge's value; None where it could not say.
+    """
+
+    sample: Sample
+    completion: Completion
+    reward: float | None
 
 
 @dataclass(frozen=True)
@@ -39,19 +97,74 @@ class FitContext:
     """What a fit may use.
 
     Attributes:
-        engine: The subject model.
-        pairs: Contrast pairs of the fit split, in a fixed order.
-        rendering: How the pairs' questions become prompts.
+        model: The subject model; None if the fit needs none.
         seed: Seed of everything random in the fit.
-        prompts: For a condition, prompts for which it holds and for which it does not.
-        select: Contrast pairs of the select split, if ``Intervention.selects`` asked for them.
+        run_seed: The experiment's seed, for what fits of one experiment share.
+        data: The declared inputs that are data, by name.
+        completions: The declared inputs that are completions of this run, by name.
+        held_out: Samples of the run's test splits, which nothing may be fitted on.
         folder: Where large files of the fit go; None is a temporary place.
     """
 
-    engine: Engine
-    pairs: Sequence[ContrastPair]
-    rendering: Rendering
+    model: ModelAccess | None
     seed: int
-    prompts: Sequence[LabelledPrompt] = ()
-    select: Sequence[ContrastPair] = ()
+    data: Mapping[str, FitData] = field(default_factory=dict)
+    completions: Mapping[str, Sequence[ScoredCompletion]] = field(default_factory=dict)
+    held_out: Sequence[Sample] = ()
     folder: Path | None = None
+    run_seed: int = 0
+
+    @classmethod
+    def of_pairs(
+        cls,
+        engine: Engine,
+        pairs: Sequence[ContrastPair],
+        rendering: Rendering,
+        seed: int,
+        *,
+        select: Sequence[ContrastPair] = (),
+        folder: Path | None = None,
+    ) -> FitContext:
+        """Return the context of a fit on contrast pairs, for use outside a run."""
+        data = {"pairs": FitData(pairs, "fit", rendering)}
+        if select:
+            data["select_pairs"] = FitData(select, "select", rendering)
+        return cls(of_engine(engine), seed, data, folder=folder)
+
+    @property
+    def engine(self) -> Engine:
+        """The subject model's engine."""
+        assert self.model is not None, "the fit was planned without a model"
+        return self.model.engine()
+
+    @property
+    def pairs(self) -> list[ContrastPair]:
+        """The input ``pairs``: contrast pairs of the fit split."""
+        return self.data["pairs"].pairs if "pairs" in self.data else []
+
+    @property
+    def select(self) -> list[ContrastPair]:
+        """The input ``select_pairs``: contrast pairs of the select split."""
+        return self.data["select_pairs"].pairs if "select_pairs" in self.data else []
+
+    @property
+    def rendering(self) -> Rendering:
+        """How the questions of ``pairs`` become prompts."""
+        rendering = self.data["pairs"].rendering
+        assert rendering is not None
+        return rendering
+
+    @property
+    def prompts(self) -> list[LabelledPrompt]:
+        """The prompts of every input with the label ``holds`` or another."""
+        return [
+            LabelledPrompt(sample, part.rendering or "chat", part.split, part.label == "holds")
+            for part in self.data.values()
+            if part.label is not None
+            for sample in part.samples
+        ]
+
+
+def of_engine(engine: Engine) -> ModelAccess:
+    """Return access to a model that is loaded already."""
+    return ModelAccess(engine.identity, lambda: engine, lambda: engine.loaded)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, NonNegativeInt, model_validator
 
 from trimtab.core.lazy import lazy
-from trimtab.core.spec import Component, Spec
+from trimtab.core.needs import Need, Prompts
+from trimtab.core.spec import Component, Spec, Split
 from trimtab.steering.fitted import Fitted
 
 if TYPE_CHECKING:
@@ -52,10 +54,20 @@ class GateConfig(Spec):
         """Return the blocks that are read; none if half of all are."""
         return self.layers
 
-    def fitted_by(self) -> Component:
-        """Return the component whose fit chooses direction, block and threshold."""
+    def need(self) -> Need:
+        """Return the fit that chooses direction, block and threshold from both tasks' prompts.
+
+        Directions are made on the fit split, block and threshold chosen on the select split.
+        """
         kept = self.model_dump(mode="json", exclude={"threshold", "above", "width"})
-        return Component(name="condition", config={**kept, "layers": sorted(set(self.layers))})
+        component = Component(name="condition", config={**kept, "layers": sorted(set(self.layers))})
+        splits: tuple[Split, ...] = ("fit", "select")
+        inputs = {
+            f"{label}_{split}": Prompts(split, task, label)
+            for task, label in ((self.open_on, "holds"), (self.closed_on, "fails"))
+            for split in splits
+        }
+        return Need(component, inputs)
 
 
 class GatedConfig(Spec):
@@ -67,16 +79,21 @@ class GatedConfig(Spec):
 
     gate: GateConfig | None = None
 
+    def gate_need(self) -> dict[str, Need]:
+        """Return what ``gate`` needs fitted, by the name ``gate``; nothing without one."""
+        return {} if self.gate is None else {"gate": self.gate.need()}
 
-def gated(edits: tuple[Edit, ...], config: Spec, fitted: Fitted | None) -> tuple[Edit, ...]:
+
+def gated(
+    edits: tuple[Edit, ...], config: GatedConfig, fitted: Mapping[str, Fitted]
+) -> tuple[Edit, ...]:
     """Return ``edits`` behind the fitted gate that ``config`` asks for, if it asks for one."""
-    if not isinstance(config, GatedConfig) or config.gate is None:
+    if config.gate is None:
         return edits
-    assert fitted is not None
-    asked, info = config.gate, fitted.info
+    asked, info = config.gate, fitted["gate"].info
     gate = rq.Gate(
         layer=info["layer"],
-        vector=fitted.tensors["gate.direction"],
+        vector=fitted["gate"].tensors["gate.direction"],
         threshold=_either(asked.threshold, info["threshold"]),
         above=_either(asked.above, info["above"]),
         similarity=asked.similarity,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from trimtab.core.errors import DataError
 from trimtab.core.keys import content_key
 from trimtab.core.lazy import lazy
+from trimtab.core.needs import Input, Pairs
 from trimtab.core.types import ContrastPair
 from trimtab.steering.fitted import FitContext
 
@@ -62,6 +63,11 @@ class PairRows:
         norm_R = self._file.read("norm", slice(None), self.layers.index(layer)).double()
         both_N2 = torch.stack([norm_R[0::2], norm_R[1::2]], dim=1)[self._kept_N]
         return float(both_N2.mean())
+
+
+def pair_inputs(*, select: bool = False) -> dict[str, Input]:
+    """Return the inputs of a fit on contrast pairs; with ``select`` those of that split, too."""
+    return {"pairs": Pairs("fit"), **({"select_pairs": Pairs("select")} if select else {})}
 
 
 def require_two(pairs: Sequence[ContrastPair]) -> None:

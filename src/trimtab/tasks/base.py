@@ -7,8 +7,8 @@ from typing import ClassVar, Generic, TypeVar
 
 from trimtab.core.errors import ConfigError
 from trimtab.core.folder import Folder
-from trimtab.core.spec import Output, Spec, Split
-from trimtab.core.types import ContrastPair, Rendering, Sample, SamplingParams
+from trimtab.core.spec import Component, Output, Spec, Split
+from trimtab.core.types import ContrastPair, Conversation, Rendering, Sample, SamplingParams
 
 C = TypeVar("C", bound=Spec)
 
@@ -49,6 +49,21 @@ class Task(ABC, Generic[C]):
             f"The task {self.protocol!r} has no contrast pairs (asked for split {split!r}).",
             hint="Fit on a task that has them, e.g. truthfulqa.",
         )
+
+    def conversations(self, split: Split) -> list[Conversation]:
+        """Return training examples of ``split``; raise ConfigError if the task has none."""
+        raise ConfigError(
+            f"The task {self.protocol!r} has no conversations (asked for split {split!r}).",
+            hint="Train on a task that has them.",
+        )
+
+    def judges(self) -> tuple[Component, ...]:
+        """Return the judges that say how good an answer is, by default none.
+
+        The first one is the gold check and gives the reward: for a right answer its first metric is
+        1.
+        """
+        return ()
 
     def sampling(self) -> SamplingParams | None:
         """Return how texts are drawn by this task's protocol; None for options."""

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from trimtab.core.errors import ConfigError
-from trimtab.core.spec import Cell
+from trimtab.core.plan import Cell
 from trimtab.recipes.base import load_recipe
 from trimtab.runs.plan.planner import PlannedRun
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from trimtab.core.errors import ConfigError
-from trimtab.core.spec import Cell, Plan
+from trimtab.core.plan import Cell, Plan
 from trimtab.recipes.base import load_recipe
 
 DATA: dict[str, Any] = {

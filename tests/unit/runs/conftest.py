@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from trimtab.core.spec import Cell, Component, JudgePlan, ModelSpec, Plan
+from trimtab.core.plan import Cell, JudgePlan, Plan
+from trimtab.core.spec import Component, ModelSpec
 from trimtab.core.types import ContrastPair, Message, Sample
 
 Start = Callable[..., subprocess.Popen[str]]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from trimtab.core.keys import content_key, file_sha256
-from trimtab.core.spec import Cell, Component, JudgePlan, ModelSpec, Plan
+from trimtab.core.plan import Cell, JudgePlan, Plan
+from trimtab.core.spec import Component, ModelSpec
 from trimtab.core.types import Completion, Message, Sample
 from trimtab.datasets.dumps import Dump, DumpRow, question_id, read_dump
 from trimtab.runs.plan.judges import IMPORTED, plan_judges

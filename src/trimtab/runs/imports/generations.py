@@ -17,7 +17,8 @@ from pydantic import JsonValue
 
 from trimtab.core.errors import DataError, did_you_mean
 from trimtab.core.keys import content_key
-from trimtab.core.spec import Cell, Component, ModelSpec, Plan
+from trimtab.core.plan import Cell, Plan
+from trimtab.core.spec import Component, ModelSpec
 from trimtab.core.types import Completion, FinishReason, Message, Sample
 from trimtab.datasets.files import list_field, read_jsonl, text_field
 from trimtab.datasets.questions import Question

@@ -14,8 +14,8 @@ from typing import Any
 
 from trimtab.core.errors import DataError
 from trimtab.core.keys import derive_seed, file_sha256
+from trimtab.core.plan import JudgePlan
 from trimtab.core.records import read_json, write_json
-from trimtab.core.spec import JudgePlan
 from trimtab.datasets.files import read_jsonl, text_field
 from trimtab.runs.imports.generations import Answer, create_run, question_sample, references
 from trimtab.runs.store.run import JUDGE_CHECK, Run

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from trimtab.core.errors import ConfigError
 from trimtab.core.keys import content_key
-from trimtab.core.spec import Cell, Component, JudgeFit, JudgePlan, ModelSpec, Spec
+from trimtab.core.needs import Input, Labelled, Need
+from trimtab.core.plan import Cell, CellsRef, FitPlan, JudgePlan
+from trimtab.core.spec import Component, ModelSpec, Spec
 from trimtab.judges.base import JUDGES, Judge
 from trimtab.models.load import resolve
+from trimtab.runs.plan.fits import artifact_keys
 
 IMPORTED = "imported:"
 """Begins the model id of answers that trimtab did not generate."""
@@ -38,6 +42,7 @@ def plan_judges(
     measures: tuple[str, ...] | None = None,
     learns_from: LearnsFrom | None = None,
     seed: int = 0,
+    fits: dict[str, FitPlan] | None = None,
 ) -> list[JudgePlan]:
     """Return the plan of a judge, after those of its members if it is a panel.
 
@@ -45,8 +50,9 @@ def plan_judges(
         component: The judge and its configuration.
         subject: Model and identity that a judge gets which names no model of its own.
         measures: Only cells with these measures; None is all.
-        learns_from: What it is fitted on, for a judge that is fitted.
+        learns_from: What it is fitted on, for a judge that learns.
         seed: Seed of that fit.
+        fits: Takes the plans of the fits that it needs, by key; None where none can be added.
 
     Raises:
         ConfigError: The judge wants the subject, and its answers came from elsewhere; or it is
@@ -57,16 +63,19 @@ def plan_judges(
     members = [plan for each in judge.members for plan in plan_judges(each, subject, measures)]
     model = _judge_model(component, judge, subject)
     hashed = None if model is None else [model[1], model[0].dtype]
-    fit = None
-    if judge.fit_config is not None:
-        fit = _plan_fit(component, judge, hashed, learns_from, seed)
+    artifacts = {}
+    for name, need in judge.needs().items():
+        fit = _plan_fit(need, judge, model, learns_from, seed)
+        if fits is not None:
+            fits.setdefault(fit.key, fit)
+        artifacts[name] = fit.artifacts[need.artifact or judge.MAKES[0]]
     determines = {
         "judge": [component.name, judge.VERSION],
         "config": judge.config if hashed is None else _without_model(judge.config),
         "fingerprint": judge.fingerprint,
         "model": hashed,
         "measures": measures,
-        **({} if fit is None else {"fit": fit.key}),
+        **_as_hashed(artifacts),
     }
     if members:
         determines["members"] = [plan.key for plan in members]
@@ -78,10 +87,17 @@ def plan_judges(
         model=None if model is None else model[0],
         model_identity=None if model is None else model[1],
         measures=measures,
-        fit=fit,
+        artifacts=artifacts,
         members=tuple(plan.key for plan in members),
     )
     return [*members, plan]
+
+
+def _as_hashed(artifacts: Mapping[str, str]) -> dict[str, Any]:
+    """Return the artifacts as judges' keys hold them: a single one is ``fit``."""
+    if len(artifacts) == 1:
+        return {"fit": next(iter(artifacts.values()))}
+    return {"fits": dict(artifacts)} if artifacts else {}
 
 
 def _without_model(config: Spec) -> Spec:
@@ -115,26 +131,24 @@ def _judge_model(
 
 
 def _plan_fit(
-    component: Component,
+    need: Need,
     judge: Judge[Spec],
-    model: list[str] | None,
+    model: tuple[ModelSpec, str] | None,
     learns_from: LearnsFrom | None,
     seed: int,
-) -> JudgeFit:
+) -> FitPlan:
     """Return what a judge is fitted on; raise ConfigError if ``learns_from`` can't serve."""
+    component = need.component
     if learns_from is None:
         raise ConfigError(
             f"judge {component.name!r} is fitted on labelled completions, and none are named here.",
             hint="Use a recipe that samples a fit split (gsm8k_best_of_n), or give `trained`, the "
             "folder of one that was fitted before.",
         )
-    for name, cells in (("fit", learns_from.fit), ("select", learns_from.select)):
-        wrong = [cell.condition for cell in cells if cell.split != name]
-        if wrong or not cells:
-            raise ConfigError(
-                f"judge {component.name!r} learns from cells of the {name} split; "
-                f"{wrong[0] if wrong else 'none'!r} is given."
-            )
+    cells = {
+        name: _cells_of(component, name, wanted, learns_from)
+        for name, wanted in need.inputs.items()
+    }
     if learns_from.metric not in {m.name for m in learns_from.labels.metrics if m.kind == "binary"}:
         raise ConfigError(
             f"judge {component.name!r} learns from {learns_from.metric!r}, which is no binary "
@@ -142,19 +156,46 @@ def _plan_fit(
         )
     determines = {
         "judge": [component.name, judge.VERSION],
-        "config": judge.fit_config,
-        "model": model,
+        "config": component.config,
+        "model": None if model is None else [model[1], model[0].dtype],
         # A cell's key does not say how many candidates it has, and a fit depends on it.
-        "fit": [[cell.key, cell.num_samples] for cell in learns_from.fit],
-        "select": [[cell.key, cell.num_samples] for cell in learns_from.select],
+        **{name: [[cell.key, cell.num_samples] for cell in some] for name, some in cells.items()},
         "labels": [learns_from.labels.key, learns_from.metric],
         "seed": seed,
     }
-    return JudgeFit(
-        key=f"{component.name}-{content_key(determines)}",
-        fit=tuple(cell.key for cell in learns_from.fit),
-        select=tuple(cell.key for cell in learns_from.select),
-        labels=learns_from.labels.key,
+    key = f"{component.name}-{content_key(determines)}"
+    judges = (learns_from.labels.key,)
+    return FitPlan(
+        key=key,
+        component=component,
+        owner="judge",
+        model=None if model is None else model[0],
+        model_identity=None if model is None else model[1],
+        inputs={
+            name: CellsRef(cells=tuple(cell.key for cell in some), judges=judges)
+            for name, some in cells.items()
+        },
+        reward=learns_from.labels.key,
         metric=learns_from.metric,
+        artifacts=artifact_keys(key, judge.MAKES),
         seed=seed,
     )
+
+
+def _cells_of(
+    component: Component, name: str, wanted: Input, learns_from: LearnsFrom
+) -> Sequence[Cell]:
+    """Return the cells of one input; raise ConfigError for cells of another split, or none."""
+    if not isinstance(wanted, Labelled):
+        raise ConfigError(
+            f"judge {component.name!r} asks for data as its input {name!r}; judges are fitted on "
+            "labelled completions."
+        )
+    cells = learns_from.fit if wanted.split == "fit" else learns_from.select
+    wrong = [cell.condition for cell in cells if cell.split != wanted.split]
+    if wrong or not cells:
+        raise ConfigError(
+            f"judge {component.name!r} learns from cells of the {wanted.split} split; "
+            f"{wrong[0] if wrong else 'none'!r} is given."
+        )
+    return cells

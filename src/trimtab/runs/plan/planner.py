@@ -1,54 +1,49 @@
 """Turn a recipe's choices into cells with keys. Loads data, never a model: no torch here.
 
 Keys hash what determines an output: the model's content and number format, the samples' content,
-the protocol, the intervention with the artifact it needs, sampling, seed, and the VERSION of every
+the protocol, the intervention with the artifacts it needs, sampling, seed, and the VERSION of every
 file that takes part. Labels, paths, limits, devices and batch sizes stay out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from trimtab.core.errors import ConfigError
 from trimtab.core.keys import content_key
-from trimtab.core.spec import (
-    ArtifactPlan,
-    Cell,
-    Component,
-    JudgePlan,
-    ModelSpec,
-    Plan,
-    PromptSet,
-    Role,
-    Spec,
-    Split,
-)
-from trimtab.core.types import ContrastPair, Rendering, Sample, SamplingParams
-from trimtab.interventions.base import INTERVENTIONS, Intervention, NamesBlocks, determining
+from trimtab.core.plan import Cell, FitPlan, Fragment, JudgePlan, Plan
+from trimtab.core.spec import Component, ModelSpec, Role, Spec, Split
+from trimtab.core.types import SamplingParams
+from trimtab.interventions.base import INTERVENTIONS, Intervention, NamesBlocks
 from trimtab.models.load import ResolvedModel, resolve
+from trimtab.runs.plan.data import PlanData
+from trimtab.runs.plan.fits import ENGINE_VERSION, plan_fit
 from trimtab.runs.plan.judges import LearnsFrom, plan_judges
-from trimtab.steering.gated import GatedConfig
 from trimtab.tasks.base import TASKS, Task
 
-ENGINE_VERSION = 2
-"""Part of every cell's key; raise it when the engine's output changes its meaning."""
+
+@dataclass(frozen=True)
+class PlannedFragment:
+    """A fragment and the data it was made from, ready to be written to a run directory."""
+
+    fragment: Fragment
+    data: PlanData
 
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """A plan and the data it was made from, ready to be written to a run directory."""
+    """A plan of one fragment and the data it was made from, ready to be written."""
 
     plan: Plan
-    samples: dict[str, list[Sample]]
-    pairs: dict[str, list[ContrastPair]]
-    model: ResolvedModel
+    data: PlanData
+    models: tuple[ResolvedModel, ...]
 
 
 @dataclass
 class Planner:
-    """Collects cells and judges; ``finish`` makes the plan.
+    """Collects cells, fits and judges; ``finish`` makes the plan.
 
     Attributes:
         recipe: The recipe's name.
@@ -57,6 +52,7 @@ class Planner:
         fit_on: Task whose pairs of the fit split artifacts are made from.
         seed: Base seed of fits, random streams and statistics.
         window: Rows generated together, see ``Plan.window``.
+        headline: Metric that the finding is told in.
     """
 
     recipe: str
@@ -65,16 +61,23 @@ class Planner:
     fit_on: Component | None = None
     seed: int = 0
     window: int = 512
+    headline: str | None = None
+    data: PlanData = field(default_factory=PlanData)
+    _models: list[ResolvedModel] = field(default_factory=list)
     _cells: list[Cell] = field(default_factory=list)
-    _artifacts: dict[str, ArtifactPlan] = field(default_factory=dict)
+    _fits: dict[str, FitPlan] = field(default_factory=dict)
     _judges: list[JudgePlan] = field(default_factory=list)
-    _samples: dict[str, list[Sample]] = field(default_factory=dict)
-    _pairs: dict[str, list[ContrastPair]] = field(default_factory=dict)
+    _sections: tuple[Component, ...] | None = None
     _tasks: dict[str, Task[Spec]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Resolve the model."""
-        self.resolved = resolve(self.model)
+        self.use(self.model)
+
+    def use(self, model: ModelSpec) -> None:
+        """Plan for ``model`` from now on; what was planned for others stays."""
+        self.resolved = resolve(model)
+        self._models.append(self.resolved)
 
     def task(self, component: Component) -> Task[Spec]:
         """Return the task of ``component``, built once."""
@@ -96,23 +99,42 @@ class Planner:
         task: Component,
         split: Split,
         intervention: Component,
+        control: str | None = None,
         coordinates: dict[str, float | str] | None = None,
         sampling: SamplingParams | None = None,
         num_samples: int = 1,
         measure: str | None = None,
         fit_on: Component | None = None,
     ) -> Cell:
-        """Add one cell; ``sampling`` and ``measure`` default to the task's, ``fit_on`` to ours."""
+        """Add one cell of the model in use.
+
+        Args:
+            condition: Label in tables.
+            role: What the condition is there for.
+            task: What is asked.
+            split: Which split of it.
+            intervention: What is done to the model.
+            control: What a control controls for, e.g. ``random`` or ``prompt``.
+            coordinates: Where it stands on a plot's axes.
+            sampling: How texts are drawn; None is the task's protocol.
+            num_samples: Completions per sample.
+            measure: Name of the table; None is the task's.
+            fit_on: Task whose pairs its artifacts are made from; None is the planner's.
+
+        Raises:
+            ConfigError: The intervention can't act on what the task asks for, or names a block that
+                the model lacks.
+            DataError: A fit can't use its data.
+        """
         built = self.task(task)
-        samples = self._sample_set(built, split)
+        samples = self.data.add_samples(built.samples(split))
         acting = self._intervention(intervention)
         if built.output not in acting.OUTPUTS:
             raise ConfigError(
                 f"intervention {intervention.name!r} acts on {' and '.join(acting.OUTPUTS)} only, "
                 f"and condition {condition!r} measures {built.measure!r}, which is {built.output}."
             )
-        artifact = self._artifact(acting.fitted_by(), fit_on or self.fit_on)
-        gate = self._gate(acting.config)
+        artifacts = self._artifacts(acting, fit_on or self.fit_on)
         drawn = (sampling or built.sampling()) if built.output == "text" else None
         determines = {
             "engine": ENGINE_VERSION,
@@ -121,8 +143,7 @@ class Planner:
             "task": [task.name, built.VERSION, built.protocol],
             "samples": samples,
             "intervention": (intervention.name, acting.VERSION, acting.config),
-            "artifact": artifact,
-            **({"gate": gate} if gate else {}),
+            **_as_hashed(artifacts),
             "sampling": drawn,
             "seed": self.seed,
         }
@@ -130,6 +151,7 @@ class Planner:
             key=content_key(determines),
             condition=condition,
             role=role,
+            control=control,
             coordinates=coordinates or {},
             measure=measure or built.measure,
             model=self.resolved.spec,
@@ -138,9 +160,10 @@ class Planner:
             split=split,
             samples=samples,
             output=built.output,
+            rendering=built.rendering,
+            protocol=built.protocol,
             intervention=intervention,
-            artifact=artifact,
-            gate=gate,
+            artifacts=artifacts,
             sampling=drawn,
             num_samples=num_samples,
             seed=self.seed,
@@ -156,139 +179,100 @@ class Planner:
     ) -> JudgePlan:
         """Add a judge for all cells of its output kind, or only those with ``measures``.
 
+        A judge that was added before, for another model of the run, is not added again.
+
         Args:
             component: The judge; members of a panel are added before it.
             measures: The cells it scores.
-            learns_from: What it is fitted on, for a judge that is fitted; its labelling judge is
+            learns_from: What it is fitted on, for a judge that learns; its labelling judge is
                 added before it.
         """
-        subject = (self.resolved.spec, self.resolved.identity)
-        *members, judge = plan_judges(component, subject, measures, learns_from, self.seed)
+        subject = (self._models[0].spec, self._models[0].identity)
+        *members, judge = plan_judges(
+            component, subject, measures, learns_from, self.seed, fits=self._fits
+        )
         known = {planned.key for planned in self._judges}
+        if len(self._models) > 1 and judge.key in known:
+            return judge
         self._judges += [member for member in members if member.key not in known]
         self._judges.append(judge)
         return judge
+
+    def report(self, *sections: Component | str) -> None:
+        """Say what the report is made of, in its order; by default all that has something to say."""
+        self._sections = tuple(Component.model_validate(section) for section in sections)
 
     def finish(self, baseline: str = "baseline") -> PlannedRun:
         """Return the plan and its data; raise ConfigError if it is empty or holds doubles."""
         if not self._cells:
             raise ConfigError(f"The experiment {self.name!r} measures nothing.")
-        _refuse_doubles("condition", [f"{c.condition!r} of {c.measure}" for c in self._cells])
-        _refuse_doubles("judge", [repr(j.key) for j in self._judges])
         plan = Plan(
             recipe=self.recipe,
             name=self.name,
-            cells=tuple(self._cells),
-            artifacts=tuple(self._artifacts.values()),
-            judges=tuple(self._judges),
             baseline=baseline,
+            headline=self.headline,
             window=self.window,
             seed=self.seed,
+            fragments=(self._fragment(0, "the experiment as configured"),),
         )
-        return PlannedRun(plan, self._samples, self._pairs, self.resolved)
+        return PlannedRun(plan, self.data, tuple(self._models))
 
-    def _sample_set(self, task: Task[Spec], split: Split) -> str:
-        samples = task.samples(split)
-        key = content_key(samples)
-        self._samples[key] = samples
-        return key
+    def fragment(self, plan: Plan, reason: str) -> PlannedFragment:
+        """Return what was added as the next fragment of ``plan``, with its data.
+
+        Cells, fits and judges that ``plan`` has already are left out.
+        """
+        known = {item.key for some in (plan.cells, plan.fits, plan.judges) for item in some}
+        fragment = self._fragment(len(plan.fragments), reason, known)
+        return PlannedFragment(fragment, self.data)
+
+    def _fragment(self, number: int, reason: str, known: set[str] | None = None) -> Fragment:
+        _refuse_doubles(
+            "condition", [f"{c.condition!r} of {c.measure} ({c.model.id})" for c in self._cells]
+        )
+        _refuse_doubles("judge", [repr(j.key) for j in self._judges])
+        past = known or set()
+        return Fragment(
+            number=number,
+            reason=reason,
+            cells=tuple(cell for cell in self._cells if cell.key not in past),
+            fits=tuple(fit for fit in self._fits.values() if fit.key not in past),
+            judges=tuple(judge for judge in self._judges if judge.key not in past),
+            sections=self._sections,
+        )
 
     def _intervention(self, component: Component) -> Intervention[Spec]:
         """Build an intervention; raise ConfigError if it names a block that the model lacks."""
         built = INTERVENTIONS.build(component.name, component.config)
-        gate = built.config.gate if isinstance(built.config, GatedConfig) else None
-        blocks = built.config.blocks() if isinstance(built.config, NamesBlocks) else ()
-        blocks += gate.blocks() if gate else ()
+        self._check_blocks(component.name, built.config)
+        return built
+
+    def _check_blocks(self, name: str, config: Spec) -> None:
+        blocks = config.blocks() if isinstance(config, NamesBlocks) else ()
         count = self.resolved.card.num_layers
         wrong = [block for block in blocks if block >= count]
         if wrong:
             raise ConfigError(
-                f"intervention {component.name!r}: layer = {wrong[0]}, and {self.model.id!r} has "
+                f"intervention {name!r}: layer = {wrong[0]}, and {self.resolved.spec.id!r} has "
                 f"{count} layers.",
                 hint=f"Layers count from 0, so the last is {count - 1}.",
             )
-        return built
 
-    def _artifact(self, component: Component | None, fit_on: Component | None) -> str | None:
-        if component is None:
-            return None
-        assert fit_on is not None, "the recipe names no task to fit on"
-        task = self.task(fit_on)
-        pairs_key = self._pair_set(task, "fit")
-        fitting = self._intervention(component)
-        select_key = self._pair_set(task, "select") if fitting.selects() else None
-        for given in filter(None, (pairs_key, select_key)):
-            fitting.check_pairs(self._pairs[given], task.rendering)
-        determines: dict[str, Any] = {
-            "engine": ENGINE_VERSION,
-            "model": self.resolved.identity,
-            "dtype": self.resolved.spec.dtype,
-            "fit": [component.name, fitting.VERSION, determining(component)],
-            "rendering": task.rendering,
-            "pairs": pairs_key,
-            "seed": self.seed,
-            **({"select_pairs": select_key} if select_key else {}),
-        }
-        return self._add_artifact(
-            determines, component, task.rendering, pairs=pairs_key, select_pairs=select_key
-        )
+    def _artifacts(self, acting: Intervention[Spec], fit_on: Component | None) -> dict[str, str]:
+        """Plan the fits that an intervention needs; return the key of each artifact by name."""
+        keys = {}
+        for name, need in acting.needs().items():
+            fitting = self._intervention(need.component)
+            fit = plan_fit(need, fitting, self.resolved, self.seed, self.data, self.task, fit_on)
+            self._fits.setdefault(fit.key, fit)
+            keys[name] = fit.artifacts[need.artifact or fitting.MAKES[0]]
+        return keys
 
-    def _gate(self, config: Spec) -> str | None:
-        """Add the condition that ``config`` asks for, made from the prompts of two tasks."""
-        if not isinstance(config, GatedConfig) or config.gate is None:
-            return None
-        component = config.gate.fitted_by()
-        splits: tuple[Split, ...] = ("fit", "select")
-        prompts = tuple(
-            PromptSet(
-                samples=self._sample_set(self.task(task), split),
-                rendering=self.task(task).rendering,
-                split=split,
-                holds=task is config.gate.open_on,
-            )
-            for task in (config.gate.open_on, config.gate.closed_on)
-            for split in splits
-        )
-        asked = {"layers": config.gate.layers, "read": config.gate.read}
-        determines = {
-            "engine": ENGINE_VERSION,
-            "model": self.resolved.identity,
-            "dtype": self.resolved.spec.dtype,
-            "fit": [component.name, self._intervention(component).VERSION],
-            "asked": {**asked, "similarity": config.gate.similarity},
-            "prompts": prompts,
-        }
-        return self._add_artifact(determines, component, prompts[0].rendering, prompts=prompts)
 
-    def _add_artifact(
-        self,
-        determines: dict[str, Any],
-        component: Component,
-        rendering: Rendering,
-        *,
-        pairs: str | None = None,
-        select_pairs: str | None = None,
-        prompts: tuple[PromptSet, ...] = (),
-    ) -> str:
-        key = content_key(determines)
-        self._artifacts[key] = ArtifactPlan(
-            key=key,
-            component=component,
-            rendering=rendering,
-            model=self.resolved.spec,
-            model_identity=self.resolved.identity,
-            pairs=pairs,
-            select_pairs=select_pairs,
-            seed=self.seed,
-            prompts=prompts,
-        )
-        return key
-
-    def _pair_set(self, task: Task[Spec], split: Split) -> str:
-        pairs = task.pairs(split)
-        key = content_key(pairs)
-        self._pairs[key] = pairs
-        return key
+def _as_hashed(artifacts: Mapping[str, str]) -> dict[str, Any]:
+    """Return the artifacts as cell keys hold them: what is added to the model is ``artifact``."""
+    others = {name: key for name, key in artifacts.items() if name != "vector"}
+    return {"artifact": artifacts.get("vector"), **others}
 
 
 def _refuse_doubles(what: str, names: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ of a cell with the same key can be moved into a new run; what has been there is 
 from __future__ import annotations
 
 from trimtab.core.errors import ConfigError
-from trimtab.core.spec import Cell, Plan
+from trimtab.core.plan import Cell, Plan
 from trimtab.core.types import Completion
 from trimtab.runs.store.run import Run
 

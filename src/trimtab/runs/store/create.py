@@ -12,8 +12,8 @@ from typing import Any
 from trimtab.core.errors import DataError, StoreError
 from trimtab.core.files import remove_half_written
 from trimtab.core.locks import locked
+from trimtab.core.plan import Plan
 from trimtab.core.records import read_json, write_json, write_rows
-from trimtab.core.spec import Plan
 from trimtab.core.types import Completion, ContrastPair, Record, Sample
 
 # Its presence says that what else is there was put there by a create that did not finish.

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from trimtab import __version__
 from trimtab.core.errors import StoreError
 from trimtab.core.locks import locked
+from trimtab.core.plan import Cell, JudgePlan, Plan
 from trimtab.core.records import (
     R,
     ReadResult,
@@ -25,7 +26,6 @@ from trimtab.core.records import (
     read_segments,
     write_json,
 )
-from trimtab.core.spec import Cell, JudgePlan, Plan
 from trimtab.core.types import Completion, ContrastPair, Sample, Score
 from trimtab.runs.store.create import CREATING, file_stem, write_run
 

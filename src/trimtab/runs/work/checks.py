@@ -11,9 +11,9 @@ from pathlib import Path
 
 from trimtab.core.errors import CheckError
 from trimtab.core.keys import content_key
+from trimtab.core.plan import Cell, JudgePlan
 from trimtab.core.records import read_json, write_json
 from trimtab.core.report import Check, Status
-from trimtab.core.spec import Cell, JudgePlan
 from trimtab.core.types import Completion, Sample
 from trimtab.runs.store.run import Run
 from trimtab.runs.work.score import cells_of

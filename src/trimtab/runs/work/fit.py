@@ -5,7 +5,6 @@ from __future__ import annotations
 from trimtab.core.files import remove_half_written
 from trimtab.core.keys import derive_seed
 from trimtab.core.records import write_json
-from trimtab.core.spec import ArtifactPlan
 from trimtab.interventions.base import INTERVENTIONS
 from trimtab.runs.store import artifacts
 from trimtab.runs.store.claims import Lease

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from trimtab.core.errors import StoreError
 from trimtab.core.keys import derive_seed
 from trimtab.core.lazy import lazy
+from trimtab.core.plan import Cell
 from trimtab.core.records import SegmentWriter
-from trimtab.core.spec import Cell
 from trimtab.core.types import Completion, Sample
 from trimtab.interventions.base import INTERVENTIONS, Intervention
 from trimtab.runs.store import artifacts

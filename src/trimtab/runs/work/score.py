@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from trimtab.core.errors import JudgeError, StoreError, TrimtabError
 from trimtab.core.lazy import lazy
+from trimtab.core.plan import Cell, JudgePlan
 from trimtab.core.records import SegmentWriter
-from trimtab.core.spec import Cell, JudgePlan, ModelSpec
+from trimtab.core.spec import ModelSpec
 from trimtab.core.types import Score
 from trimtab.judges.base import JUDGES, Item, Judge, Resource, Verdict
 from trimtab.models.load import guess_device

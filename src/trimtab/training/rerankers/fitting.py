@@ -20,15 +20,16 @@ from trimtab.core.keys import content_key, file_sha256
 from trimtab.core.records import read_json, write_json
 from trimtab.models.nets.networks import Head
 from trimtab.models.pairs import pair_hash
+from trimtab.steering.fitted import ModelAccess
 from trimtab.text.leaks import HeldOut, problem_hash
 from trimtab.training.checkpoint import read_tensors, restore, trained, write_tensors
 from trimtab.training.rerankers.config import EnergyConfig
 from trimtab.training.rerankers.energies import EnergyModel
 from trimtab.training.rerankers.groups import Group, Usable, pair_accuracy, usable
-from trimtab.training.rerankers.kinds import DEFAULTS, FITS, LOADS, Job, Subject, second_round
+from trimtab.training.rerankers.kinds import DEFAULTS, FITS, LOADS, Job, second_round
 from trimtab.training.rerankers.ranking import of_groups
 
-__all__ = ["DEFAULTS", "Data", "Subject", "fit_energy", "load_energy", "refuse_fitted_on"]
+__all__ = ["DEFAULTS", "Data", "fit_energy", "load_energy", "refuse_fitted_on"]
 
 _VERSION = 1
 _OTHERS = 64
@@ -58,7 +59,7 @@ def fit_energy(
     *,
     folder: Path,
     seed: int = 0,
-    subject: Subject | None = None,
+    subject: ModelAccess | None = None,
     checkpoint_seconds: float = 30.0,
 ) -> EnergyModel:
     """Return an energy model fitted on ``data``; one that is in ``folder`` already is loaded.
@@ -110,7 +111,7 @@ def fit_energy(
     return _named(model, info, folder)
 
 
-def load_energy(folder: Path, subject: Subject | None = None) -> EnergyModel:
+def load_energy(folder: Path, subject: ModelAccess | None = None) -> EnergyModel:
     """Return a fitted energy model.
 
     Raises:

@@ -15,6 +15,7 @@ from trimtab.core.keys import derive_seed
 from trimtab.core.training import Training
 from trimtab.models.nets.networks import SIZES, Encoder, Head, Verifier
 from trimtab.models.pairs import PairTokenizer, render_pair
+from trimtab.steering.fitted import ModelAccess
 from trimtab.training.loop import Course, Outcome
 from trimtab.training.rerankers import surface
 from trimtab.training.rerankers.config import EnergyConfig
@@ -30,8 +31,7 @@ from trimtab.training.rerankers.groups import Usable
 from trimtab.training.rerankers.ranking import Prepared, mine, of_groups, rank
 
 if TYPE_CHECKING:
-    from trimtab.engine.engine import Engine
-    from trimtab.models.load import LoadedModel
+    pass
 
 DEFAULTS: dict[str, Training] = {
     "encoder": Training(epochs=10, learning_rate=5e-4, micro_batch=2, weight_decay=0.1),
@@ -40,21 +40,6 @@ DEFAULTS: dict[str, Training] = {
     "length": Training(epochs=60, learning_rate=2e-2, weight_decay=0.0, patience=10),
     "format": Training(epochs=60, learning_rate=2e-2, weight_decay=0.0, patience=10),
 }
-
-
-@dataclass(frozen=True)
-class Subject:
-    """How to get the language model of a head or a verifier.
-
-    Attributes:
-        identity: Its hash.
-        engine: Returns it for reading hidden states.
-        loaded: Returns a copy of it that may be changed.
-    """
-
-    identity: str
-    engine: Callable[[], Engine]
-    loaded: Callable[[], LoadedModel]
 
 
 @dataclass(frozen=True)
@@ -94,7 +79,7 @@ class Job:
         )
 
 
-def _fit_encoder(job: Job, _: Subject | None) -> tuple[EnergyModel, dict[str, Any]]:
+def _fit_encoder(job: Job, _: ModelAccess | None) -> tuple[EnergyModel, dict[str, Any]]:
     shape = SIZES[job.config.size]
     pairs = [render_pair(g.problem, text) for g in job.fit.groups for text in g.texts]
     tokenizer = PairTokenizer.train(pairs, shape.vocabulary, shape.max_length)
@@ -106,13 +91,13 @@ def _fit_encoder(job: Job, _: Subject | None) -> tuple[EnergyModel, dict[str, An
     return model, {**told(outcome), "vocabulary": tokenizer.size}
 
 
-def _fit_lora(job: Job, subject: Subject | None) -> tuple[EnergyModel, dict[str, Any]]:
+def _fit_lora(job: Job, subject: ModelAccess | None) -> tuple[EnergyModel, dict[str, Any]]:
     with _seeded(job.seed):
         model = _verifier(job.config, _needed(subject))
     return model, {**told(_train(job, model)), "model": _needed(subject).identity}
 
 
-def _fit_head(job: Job, subject: Subject | None) -> tuple[EnergyModel, dict[str, Any]]:
+def _fit_head(job: Job, subject: ModelAccess | None) -> tuple[EnergyModel, dict[str, Any]]:
     """Train a head on each layer and keep the one that ranks the select split best."""
     engine = _needed(subject).engine()
     last = engine.num_layers - 1
@@ -142,7 +127,7 @@ def _fit_head(job: Job, subject: Subject | None) -> tuple[EnergyModel, dict[str,
     return best, {**told(outcome), **about, "model": _needed(subject).identity}
 
 
-def _fit_surface(job: Job, _: Subject | None) -> tuple[EnergyModel, dict[str, Any]]:
+def _fit_surface(job: Job, _: ModelAccess | None) -> tuple[EnergyModel, dict[str, Any]]:
     with _seeded(job.seed):
         model = _surface(job.config)
     prepared = model.prepare([(g.problem, t) for g in job.fit.groups for t in g.texts])
@@ -169,7 +154,7 @@ def second_round(job: Job, model: EnergyModel) -> dict[str, Any]:
 
 
 def _load_encoder(
-    config: EnergyConfig, info: dict[str, Any], folder: Path, _: Subject | None
+    config: EnergyConfig, info: dict[str, Any], folder: Path, _: ModelAccess | None
 ) -> EnergyModel:
     shape = SIZES[config.size]
     tokenizer = PairTokenizer.load(folder / "tokenizer.json", shape.max_length)
@@ -178,13 +163,13 @@ def _load_encoder(
 
 
 def _load_head(
-    _: EnergyConfig, info: dict[str, Any], __: Path, subject: Subject | None
+    _: EnergyConfig, info: dict[str, Any], __: Path, subject: ModelAccess | None
 ) -> EnergyModel:
     engine = _needed(subject).engine()
     return HeadEnergy(Head(2 * engine.hidden_size), engine, info["layer"])
 
 
-def _verifier(config: EnergyConfig, subject: Subject) -> EnergyModel:
+def _verifier(config: EnergyConfig, subject: ModelAccess) -> EnergyModel:
     loaded = subject.loaded()
     return LoraEnergy(Verifier(loaded.model, config.rank), loaded)
 
@@ -194,14 +179,16 @@ def _surface(config: EnergyConfig) -> SurfaceEnergy:
     return SurfaceEnergy(Head(len(surface.FEATURES[kind]("")), inner=0), kind)
 
 
-FITS: dict[str, Callable[[Job, Subject | None], tuple[EnergyModel, dict[str, Any]]]] = {
+FITS: dict[str, Callable[[Job, ModelAccess | None], tuple[EnergyModel, dict[str, Any]]]] = {
     "encoder": _fit_encoder,
     "head": _fit_head,
     "lora": _fit_lora,
     "length": _fit_surface,
     "format": _fit_surface,
 }
-LOADS: dict[str, Callable[[EnergyConfig, dict[str, Any], Path, Subject | None], EnergyModel]] = {
+LOADS: dict[
+    str, Callable[[EnergyConfig, dict[str, Any], Path, ModelAccess | None], EnergyModel]
+] = {
     "encoder": _load_encoder,
     "head": _load_head,
     "lora": lambda config, _, __, subject: _verifier(config, _needed(subject)),
@@ -210,7 +197,7 @@ LOADS: dict[str, Callable[[EnergyConfig, dict[str, Any], Path, Subject | None], 
 }
 
 
-def _needed(subject: Subject | None) -> Subject:
+def _needed(subject: ModelAccess | None) -> ModelAccess:
     if subject is None:
         raise DataError("This kind of energy runs on a language model, and none was given.")
     return subject

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from trimtab.core.errors import ConfigError, DataError
-from trimtab.core.spec import Cell, Component, ModelSpec
+from trimtab.core.plan import Cell
+from trimtab.core.spec import Component, ModelSpec
 from trimtab.core.types import SamplingParams
 from trimtab.runs.plan.judges import plan_judges
 from trimtab.runs.plan.planner import Planner

@@ -12,7 +12,8 @@ import pytest
 
 from trimtab.core.errors import DataError, LeaseHeldError, StoreError
 from trimtab.core.locks import locked
-from trimtab.core.spec import Component, JudgePlan
+from trimtab.core.plan import JudgePlan
+from trimtab.core.spec import Component
 from trimtab.core.types import Completion, Sample, Score
 from trimtab.runs.store.create import CREATING
 from trimtab.runs.store.run import Run
@@ -223,7 +224,8 @@ def test_judges_added_by_several_processes_at_once_are_all_kept(
     code = """
         import sys
         from pathlib import Path
-        from trimtab.core.spec import Component, JudgePlan
+        from trimtab.core.plan import JudgePlan
+from trimtab.core.spec import Component
         from trimtab.runs.store.run import Run
         run = Run.open(Path(sys.argv[1]))
         sys.stdin.readline()

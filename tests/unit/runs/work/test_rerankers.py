@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from trimtab.core.errors import ConfigError, JudgeError
-from trimtab.core.spec import Cell, Component, JudgePlan, ModelSpec, Plan
+from trimtab.core.plan import Cell, JudgePlan, Plan
+from trimtab.core.spec import Component, ModelSpec
 from trimtab.core.types import Completion, Message, Sample
 from trimtab.runs.plan.judges import LearnsFrom, plan_judges
 from trimtab.runs.store.run import Run

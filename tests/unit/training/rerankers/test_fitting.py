@@ -12,12 +12,13 @@ from trimtab.core.training import Training
 from trimtab.engine.engine import Engine
 from trimtab.models.load import load_model, resolve
 from trimtab.models.tiny import save_tiny
+from trimtab.steering.fitted import ModelAccess
 from trimtab.training.rerankers.config import EnergyConfig
 from trimtab.training.rerankers.corrupt import corrupted
 from trimtab.training.rerankers.energies import Ablated
 from trimtab.training.rerankers.fitting import (
     Data,
-    Subject,
+    ModelAccess,
     fit_energy,
     load_energy,
     refuse_fitted_on,
@@ -44,11 +45,11 @@ def ordered(order, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def subject(tmp_path_factory) -> Subject:
+def subject(tmp_path_factory) -> ModelAccess:
     folder = save_tiny(tmp_path_factory.mktemp("tiny") / "llama", "llama")
     resolved = resolve(ModelSpec(id=str(folder), device="cpu"))
     engine = Engine(load_model(resolved))
-    return Subject(resolved.identity, lambda: engine, lambda: load_model(resolved))
+    return ModelAccess(resolved.identity, lambda: engine, lambda: load_model(resolved))
 
 
 def shouting(count: int, seed: int = 0) -> list[Group]:
@@ -131,7 +132,7 @@ def test_a_head_notes_which_layer_the_select_split_chose(subject, tmp_path) -> N
     best = max(info["layers"].values())
     assert info["layers"][str(info["layer"])] == best == info["select_pair_accuracy"]
     assert model.layer == info["layer"]
-    other = Subject("another", subject.engine, subject.loaded)
+    other = ModelAccess("another", subject.engine, subject.loaded)
     with pytest.raises(ModelError, match="fitted on the model"):
         load_energy(tmp_path, other)
     assert len(model.score("Why?", ["", " ", "so"])) == 3

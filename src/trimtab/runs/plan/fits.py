@@ -1,0 +1,140 @@
+"""From what has to be fitted to the plan of its fit, with a key. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from trimtab.core.errors import ConfigError
+from trimtab.core.keys import content_key
+from trimtab.core.needs import Conversations, Labelled, Need, Pairs, Prompts
+from trimtab.core.plan import DataRef, FitPlan
+from trimtab.core.spec import Component, Spec
+from trimtab.interventions.base import Intervention
+from trimtab.models.load import ResolvedModel
+from trimtab.runs.plan.data import PlanData
+from trimtab.steering.fitted import FitData
+from trimtab.tasks.base import Task
+
+ENGINE_VERSION = 2
+"""Part of every key of cells and fits; raise it when the engine's output changes its meaning."""
+
+_HOLDS = {"holds": True, "fails": False}
+
+
+def plan_fit(
+    need: Need,
+    fitting: Intervention[Spec],
+    model: ResolvedModel,
+    seed: int,
+    data: PlanData,
+    task_of: Callable[[Component], Task[Spec]],
+    fit_on: Component | None,
+) -> FitPlan:
+    """Return the plan of a fit; what it reads is added to ``data``.
+
+    Args:
+        need: What has to be fitted, and on what.
+        fitting: The intervention of ``need.component``.
+        model: The model it is fitted on.
+        seed: The experiment's seed.
+        data: Takes the sets of rows.
+        task_of: Returns the task of a component.
+        fit_on: Task whose data is read where an input names none.
+
+    Raises:
+        ConfigError: An input names no task, and there is none to fit on.
+        DataError: The fit can't use its data.
+    """
+    inputs = {
+        name: _reference(name, wanted, need, data, task_of, fit_on)
+        for name, wanted in need.inputs.items()
+    }
+    for ref in inputs.values():
+        fitting.check_input(FitData(data.rows(ref), ref.split, ref.rendering, ref.label))
+    determines = {
+        "engine": ENGINE_VERSION,
+        "model": model.identity,
+        "dtype": model.spec.dtype,
+        **fitting.determines(need.component),
+        **_as_hashed(inputs),
+        **({"seed": seed} if fitting.SEEDED else {}),
+    }
+    key = content_key(determines)
+    return FitPlan(
+        key=key,
+        component=need.component,
+        owner="intervention",
+        model=model.spec,
+        model_identity=model.identity,
+        inputs=dict(inputs),
+        artifacts=artifact_keys(key, fitting.MAKES),
+        seed=seed,
+    )
+
+
+def artifact_keys(key: str, names: tuple[str, ...]) -> dict[str, str]:
+    """Return the key of each artifact: that of the fit, with the name where there are several."""
+    return {name: key if len(names) == 1 else f"{key}-{name}" for name in names}
+
+
+def _reference(
+    name: str,
+    wanted: Any,
+    need: Need,
+    data: PlanData,
+    task_of: Callable[[Component], Task[Spec]],
+    fit_on: Component | None,
+) -> DataRef:
+    if isinstance(wanted, Labelled):
+        raise ConfigError(
+            f"intervention {need.component.name!r} asks for completions as its input {name!r}, "
+            "which judges alone can be fitted on.",
+            hint="Ask for pairs, prompts or conversations.",
+        )
+    component = wanted.task or fit_on
+    if component is None:
+        raise ConfigError(
+            f"intervention {need.component.name!r} is fitted on data of a task, and the recipe "
+            "names none to fit on.",
+            hint="Give the planner `fit_on`, or the key `fit_on` of the recipe `steer`.",
+        )
+    task = task_of(component)
+    if isinstance(wanted, Pairs):
+        key = data.add_pairs(task.pairs(wanted.split))
+        return DataRef(kind="pairs", key=key, split=wanted.split, rendering=task.rendering)
+    if isinstance(wanted, Conversations):
+        key = data.add_conversations(task.conversations(wanted.split))
+        return DataRef(kind="conversations", key=key, split=wanted.split, rendering=task.rendering)
+    assert isinstance(wanted, Prompts)
+    key = data.add_samples(task.samples(wanted.split))
+    return DataRef(
+        kind="prompts",
+        key=key,
+        split=wanted.split,
+        rendering=task.rendering,
+        label=wanted.label,
+    )
+
+
+def _as_hashed(inputs: dict[str, DataRef]) -> dict[str, Any]:
+    """Return the inputs as keys of fits hold them.
+
+    Prompts stand in one list, with ``holds`` in the place of the two labels of a condition; all
+    else stands under its own name, with one rendering for all.
+    """
+    prompts = [
+        {
+            "samples": ref.key,
+            "rendering": ref.rendering,
+            "split": ref.split,
+            **({"holds": _HOLDS[ref.label]} if ref.label in _HOLDS else {"label": ref.label}),
+        }
+        for ref in inputs.values()
+        if ref.kind == "prompts"
+    ]
+    others = {name: ref for name, ref in inputs.items() if ref.kind != "prompts"}
+    hashed: dict[str, Any] = {name: ref.key for name, ref in others.items()}
+    if others:
+        hashed["rendering"] = next(iter(others.values())).rendering
+    return {**hashed, **({"prompts": prompts} if prompts else {})}
