@@ -218,11 +218,11 @@ def test_nan_weights_stop_the_run_with_the_layers_name(
 ) -> None:
     import shutil
 
-    from safetensors.torch import save_file, usage_file
+    from safetensors.torch import save_file, load_file
 
     broken = tmp_path / "broken"
     shutil.copytree(tiny_model, broken)
-    tensors = usage_file(broken / "model.safetensors")
+    tensors = load_file(broken / "model.safetensors")
     tensors["model.layers.2.mlp.up_proj.weight"][0, 0] = float("nan")
     save_file(tensors, broken / "model.safetensors", metadata={"format": "pt"})
     run = tmp_path / "run"

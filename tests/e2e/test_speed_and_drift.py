@@ -74,11 +74,11 @@ def cells(out: str, row: str) -> list[str]:
 @pytest.fixture
 def overflowing(tiny_model: Path, tmp_path: Path) -> Path:
     """Return a model that is finite in float32 and not in float16."""
-    from safetensors.torch import save_file, usage_file
+    from safetensors.torch import save_file, load_file
 
     folder = tmp_path / "large"
     shutil.copytree(tiny_model, folder)
-    weights = usage_file(folder / "model.safetensors")
+    weights = load_file(folder / "model.safetensors")
     for name in weights:
         if "layers.2.mlp" in name:
             weights[name] *= 300

@@ -43,8 +43,8 @@ def target(name: str, limit: int) -> tuple[ModelSpec, list[Asked]]:
     planned = load_recipe(Path(name)).plan()
     cells = [cell for cell in planned.plan.cells if cell.role == "baseline"]
     first = {cell.output: cell for cell in reversed(cells)}
-    return planned.model.spec, [
-        (TASKS.build(c.task.name, c.task.config), planned.samples[c.samples][:limit])
+    return planned.models[0].spec, [
+        (TASKS.build(c.task.name, c.task.config), planned.data.samples[c.samples][:limit])
         for c in first.values()
     ]
 

@@ -43,8 +43,9 @@ def status(run_dir: Path) -> None:
     table = Table(title=f"{run.plan.name} ({run.dir})")
     for column in ("phase", "done", "owed"):
         table.add_column(column, justify="left" if column == "phase" else "right")
-    fitted = sum(run.has_artifact(a.key) for a in run.plan.artifacts)
-    table.add_row("fit", str(fitted), str(len(run.plan.artifacts) - fitted))
+    keys = list(run.plan.artifact_keys())
+    fitted = sum(run.has_artifact(key) for key in keys)
+    table.add_row("fit", str(fitted), str(len(keys) - fitted))
     missing = sum(len(run.owed(cell)) for cell in run.plan.cells)
     present = sum(len(run.completions(cell.key)) for cell in run.plan.cells)
     table.add_row("generate", str(present), str(missing))

@@ -18,6 +18,7 @@ from trimtab.core.folder import add_extension
 from trimtab.core.plan import JudgePlan, Plan
 from trimtab.core.spec import Component, ModelSpec
 from trimtab.models import threads
+from trimtab.recipes.base import grower
 from trimtab.reports.write import bank_tables, fit_tables, headline_tables, write_report
 from trimtab.runs.plan.judges import plan_judges
 from trimtab.runs.store import manifest
@@ -29,8 +30,9 @@ from trimtab.runs.usage.notices import notices
 from trimtab.runs.usage.progress import Progress
 from trimtab.runs.usage.stages import differences, stages
 from trimtab.runs.work import checks
-from trimtab.runs.work.pipeline import PHASES, run_phases, score_several
-from trimtab.runs.work.score import SPEND, ScoreJob, ledger_of
+from trimtab.runs.work.phases import Job, run_phases
+from trimtab.runs.work.resources import SPEND, ledger_of
+from trimtab.runs.work.units import KINDS, Kind
 
 _PIPE_WIDTH = 120
 _log = logging.getLogger(__name__)
@@ -49,7 +51,7 @@ def run_all(run: Run) -> None:
     failed: JudgeError | None = None
     before = len(meter.read(run.dir))
     try:
-        _run(run, PHASES)
+        _run(run, KINDS)
     except JudgeError as error:
         failed = error
     show_report(run, _speed(run, before))
@@ -58,7 +60,7 @@ def run_all(run: Run) -> None:
     checks.require(run)
 
 
-def run_some(run: Run, phase: str) -> None:
+def run_some(run: Run, phase: Kind) -> None:
     """Run one phase; after a fit, print how far what was fitted can be trusted."""
     before = len(meter.read(run.dir))
     try:
@@ -103,9 +105,9 @@ def score_all(runs: Sequence[Run]) -> None:
             for run in runs:
                 attempt, count = _start(run, progress)
                 logs.enter_context(log_to(attempt.log_file))
-                jobs.append(ScoreJob(run, attempt.number, progress, count))
+                jobs.append(Job(run, attempt.number, progress, count))
             try:
-                score_several(jobs)
+                run_phases(jobs, ("score",))
             except TrimtabError:
                 _log.exception("stopped")
                 raise
@@ -173,12 +175,12 @@ def wide_console() -> Console:
     return Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
 
 
-def _run(run: Run, phases: Sequence[str]) -> None:
+def _run(run: Run, kinds: Sequence[Kind]) -> None:
     progress = make_progress()
     attempt, count = _start(run, progress)
     with log_to(attempt.log_file):
         try:
-            run_phases(run, phases, attempt.number, progress, count)
+            run_phases([Job(run, attempt.number, progress, count)], kinds, grower(run))
         except TrimtabError:
             _log.exception("stopped")
             raise
@@ -200,10 +202,9 @@ def _inputs(plan: Plan) -> dict[str, str]:
     """Return the hashes of what went into the run, for its manifest."""
     models = {f"model {c.model.id}": c.model_identity for c in plan.cells}
     samples = {f"samples {c.task.name} {c.measure} {c.split}": c.samples for c in plan.cells}
-    pairs = {f"pairs of {a.component.name}": a.pairs for a in plan.artifacts if a.pairs}
-    prompts = {
-        f"prompts of {a.component.name} {some.split} {some.holds}": some.samples
-        for a in plan.artifacts
-        for some in a.prompts
+    inputs = {
+        f"{name} of {fit.component.name}": ref.key
+        for fit in plan.fits
+        for name, ref in fit.data.items()
     }
-    return {**models, **samples, **pairs, **prompts}
+    return {**models, **samples, **inputs}

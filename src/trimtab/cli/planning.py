@@ -29,7 +29,7 @@ def create(config: Path, overrides: tuple[str, ...], out: Path, reuse: Path | No
     planned = recipe.plan()
     plan, rows = (planned.plan, {}) if reuse is None else take_over(planned.plan, Run.open(reuse))
     settings = recipe.config.model_dump(mode="json")
-    run = Run.create(out, settings, plan, planned.samples, planned.pairs, rows)
+    run = Run.create(out, settings, plan, planned.data.folders(), rows)
     checks.after_plan(run)
     return run
 
@@ -47,7 +47,7 @@ def show(config: Path, overrides: tuple[str, ...], out: Path | None) -> None:
 
 
 def _rows(planned: PlannedRun, cell: Cell) -> int:
-    return len(planned.samples[cell.samples]) * cell.num_samples
+    return len(planned.data.samples[cell.samples]) * cell.num_samples
 
 
 def _cells_table(planned: PlannedRun) -> Table:
@@ -83,18 +83,18 @@ def _measures_table(planned: PlannedRun, table: Table, measures: list[str]) -> T
 
 
 def _estimates(planned: PlannedRun) -> list[str]:
-    model, plan = planned.model, planned.plan
+    model, plan = planned.models[0], planned.plan
     spec = model.spec
     memory = estimate_bytes(model.card, spec.dtype, USUAL_ROWS, USUAL_TOKENS, spec.quantization)
     tokens = sum(_rows(planned, cell) * _tokens_per_row(planned, cell) for cell in plan.cells)
-    pairs = sum(2 * len(p) for p in planned.pairs.values())
+    pairs = sum(2 * len(p) for p in planned.data.pairs.values())
     flops = 2 * model.card.num_parameters * (tokens + _tokens_read(planned))
     lines = [
         f"model: {spec.id} in {spec.dtype}{f', {spec.quantization},' if spec.quantization else ''} "
         f"{f'over {spec.device_map}' if spec.device_map else f'on {spec.device}'}, "
         f"{model.card.num_parameters / 1e6:.0f}M parameters; about "
         f"{memory.total / 2**30:.1f} GiB at {USUAL_ROWS} rows",
-        f"fit: {len(plan.artifacts)} artifacts from {pairs} passages",
+        f"fit: {len(list(plan.artifact_keys()))} artifacts from {pairs} passages",
         f"generate: about {tokens / 1000:.0f}k tokens",
         f"score: {len(plan.judges)} judges ({', '.join(j.key for j in plan.judges)})",
     ]
@@ -107,17 +107,17 @@ def _estimates(planned: PlannedRun) -> list[str]:
 
 def _tokens_read(planned: PlannedRun) -> float:
     """Return tokens of prompts, which conditions share, and of the answers that fits read."""
-    samples = (sample for some in planned.samples.values() for sample in some)
+    samples = (sample for some in planned.data.samples.values() for sample in some)
     characters = sum(len(turn.content) for sample in samples for turn in sample.messages)
-    for artifact in planned.plan.artifacts:
-        for pair in planned.pairs.get(artifact.pairs or "", ()):
+    for pairs in planned.data.pairs.values():
+        for pair in pairs:
             characters += sum(len(turn.content) for turn in pair.messages)
             characters += len(pair.positive) + len(pair.negative)
     return characters / _CHARS_PER_TOKEN
 
 
 def _tokens_per_row(planned: PlannedRun, cell: Cell) -> float:
-    samples = planned.samples[cell.samples]
+    samples = planned.data.samples[cell.samples]
     if cell.sampling is not None:
         return cell.sampling.max_tokens
     characters = sum(len(choice.text) for sample in samples for choice in sample.choices)

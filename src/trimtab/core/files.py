@@ -45,6 +45,32 @@ def replace_file(path: Path, data: bytes) -> None:
         raise write_error(path, error, len(data)) from error
 
 
+def create_whole(path: Path, data: bytes) -> bool:
+    """Make ``path`` with the content ``data``, whole or not at all; return False if it exists.
+
+    Of several processes that try, one succeeds, on network file systems too: the file appears under
+    its name by a hard link, which is made once. Raise StoreError if that fails.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        fd = create_file(temporary)
+        try:
+            write_all(fd, data)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        os.link(temporary, path)
+        sync_dir(path.parent)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise write_error(path, error, len(data)) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+    return True
+
+
 def remove_half_written(folder: Path) -> None:
     """Remove what a killed ``replace_file`` left in ``folder``, where nobody may be writing."""
     for path in folder.glob(".*.tmp"):

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from trimtab.core.errors import LeaseHeldError, StoreError
+from trimtab.core.errors import HeldError, StoreError
 from trimtab.core.files import make_dir
 
 
@@ -22,7 +22,7 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
         wait: Wait for another holder, else raise.
 
     Raises:
-        LeaseHeldError: Another process holds the lock and ``wait`` is off.
+        HeldError: Another process holds the lock and ``wait`` is off.
         StoreError: The file system can't make or lock the file.
     """
     try:
@@ -45,7 +45,7 @@ def _lock(fd: int, path: Path, wait: bool) -> None:
         fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except OSError as error:
         if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-            raise LeaseHeldError(
+            raise HeldError(
                 f"Another process holds {path}.", hint="Wait until it is done, then try again."
             ) from None
         raise StoreError(

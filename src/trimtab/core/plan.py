@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -143,7 +143,6 @@ class JudgePlan(Spec):
         model: The model it needs, if any.
         model_identity: Hash of that model.
         measures: Only cells with these measures; None is all cells of the judge's output kind.
-        models: Only cells of the models with these identities; None is all.
         artifacts: Keys of the fitted artifacts that it needs, by the name it knows them by.
         members: Keys of the judges whose votes it counts, if it is a panel; reports show the
             panel's metrics in place of theirs.
@@ -156,16 +155,13 @@ class JudgePlan(Spec):
     model: ModelSpec | None = None
     model_identity: str | None = None
     measures: tuple[str, ...] | None = None
-    models: tuple[str, ...] | None = None
     artifacts: dict[str, str] = Field(default_factory=dict)
     members: tuple[str, ...] = ()
 
     def scores(self, cell: Cell) -> bool:
         """Return whether it scores the completions of ``cell``."""
-        return (
-            cell.output == self.output
-            and (self.measures is None or cell.measure in self.measures)
-            and (self.models is None or cell.model_identity in self.models)
+        return cell.output == self.output and (
+            self.measures is None or cell.measure in self.measures
         )
 
 
@@ -213,6 +209,22 @@ class Plan(Spec):
     seed: int = 0
     fragments: tuple[Fragment, ...] = ()
 
+    @classmethod
+    def single(
+        cls,
+        *,
+        cells: Sequence[Cell],
+        fits: Sequence[FitPlan] = (),
+        judges: Sequence[JudgePlan] = (),
+        **head: Any,
+    ) -> Plan:
+        """Return a plan of one fragment; ``head`` are the fields of the plan itself."""
+        reason = "the experiment as configured"
+        fragment = Fragment(
+            reason=reason, cells=tuple(cells), fits=tuple(fits), judges=tuple(judges)
+        )
+        return cls(fragments=(fragment,), **head)
+
     @property
     def cells(self) -> tuple[Cell, ...]:
         """The cells of all fragments."""
@@ -232,9 +244,11 @@ class Plan(Spec):
     def sections(self) -> tuple[Component, ...] | None:
         """The sections that fragments name, each once; None if none names any."""
         named = [part.sections for part in self.fragments if part.sections is not None]
-        if not named:
-            return None
-        return tuple(dict.fromkeys(chain.from_iterable(named)))
+        sections: list[Component] = []
+        for section in chain.from_iterable(named):
+            if section not in sections:
+                sections.append(section)
+        return tuple(sections) if named else None
 
     def artifact_keys(self) -> Iterator[str]:
         """Yield the key of every artifact that fits make."""

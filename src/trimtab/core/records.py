@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -21,6 +21,7 @@ from trimtab import __version__
 from trimtab.core.errors import StoreError
 from trimtab.core.files import (
     create_file,
+    create_whole,
     dumps,
     read_bytes,
     replace_file,
@@ -49,8 +50,12 @@ class SegmentWriter:
         self._fd: int | None = None
         self._closed = False
 
-    def append(self, rows: Sequence[Record]) -> None:
+    def append(self, rows: Sequence[Record], fence: Callable[[], None] | None = None) -> None:
         """Write ``rows`` as whole lines and sync them.
+
+        Args:
+            rows: The rows.
+            fence: Called before anything is written; raises if the writer may not write any more.
 
         Raises:
             StoreError: The file exists already, or the disk is full or broken. Whole lines that
@@ -61,6 +66,8 @@ class SegmentWriter:
         data = b"".join(_encode(row, self.path) for row in rows)
         if not data:
             return
+        if fence is not None:
+            fence()
         start = 0
         try:
             if self._fd is None:
@@ -198,6 +205,15 @@ def write_json(path: Path, value: Any) -> None:
     """
     value = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
     replace_file(path, dumps(value, str(path), sort_keys=True, indent=1))
+
+
+def create_json(path: Path, value: Any) -> bool:
+    """Write ``value`` to a new file, whole or not at all; return False if it exists already.
+
+    Of several processes that try, one succeeds. Other arguments and errors as ``write_json``.
+    """
+    value = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+    return create_whole(path, dumps(value, str(path), sort_keys=True, indent=1))
 
 
 def read_json(path: Path) -> Any:

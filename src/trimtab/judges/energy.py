@@ -62,7 +62,7 @@ class EnergyJudge(Judge[EnergyConfig]):
         return {"energy": Need(component, {"fit": Labelled("fit"), "select": Labelled("select")})}
 
     def fit(self, context: FitContext) -> None:
-        """Train on labelled completions of the fit split; those of the select split say when to stop.
+        """Train on labelled completions of the fit split; those of the select split stop it.
 
         Raises:
             DataError: A problem is of a test split too; or none has both right and wrong

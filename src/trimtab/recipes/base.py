@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
-from pydantic import BaseModel, field_validator
+from pydantic import BaseModel, field_validator, model_validator
 
 from trimtab.core.config import apply_overrides, read_yaml, validate
 from trimtab.core.errors import ConfigError
 from trimtab.core.folder import Folder, add_extension
 from trimtab.core.spec import Component, ModelSpec, Spec
-from trimtab.runs.plan.planner import PlannedRun, Planner
+from trimtab.runs.plan.planner import PlannedFragment, PlannedRun, Planner
+from trimtab.runs.store.run import Run
+from trimtab.runs.work.loop import Grow, never
 
 
 class RecipeConfig(Spec):
@@ -22,6 +24,8 @@ class RecipeConfig(Spec):
         recipe: Name of the recipe.
         name: Name of the experiment, shown in reports.
         model: The subject model: an id, or a mapping with ``id``, ``dtype``, ``device``, ...
+        models: Several in its place; everything is done with each, one after the other.
+        headline: Metric that the finding is told in; null leaves it to the report.
         seed: Seed of fits, random streams and statistics.
         extensions: Folders with tasks, judges and interventions of your own, relative to where the
             command is given.
@@ -29,7 +33,9 @@ class RecipeConfig(Spec):
 
     recipe: str
     name: str
-    model: ModelSpec
+    model: ModelSpec | None = None
+    models: tuple[ModelSpec, ...] = ()
+    headline: str | None = None
     seed: int = 0
     extensions: tuple[str, ...] = ()
 
@@ -37,6 +43,24 @@ class RecipeConfig(Spec):
     @classmethod
     def _model_by_id(cls, value: Any) -> Any:
         return {"id": value} if isinstance(value, str) else value
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _models_by_id(cls, value: Any) -> Any:
+        if not isinstance(value, (list, tuple)):
+            return value
+        return [{"id": item} if isinstance(item, str) else item for item in value]
+
+    @model_validator(mode="after")
+    def _a_model(self) -> Self:
+        if (self.model is None) == (not self.models):
+            raise ValueError("give either `model` or `models`")
+        return self
+
+    @property
+    def subjects(self) -> tuple[ModelSpec, ...]:
+        """The models that everything is done with."""
+        return self.models if self.model is None else (self.model,)
 
 
 C = TypeVar("C", bound=RecipeConfig)
@@ -48,10 +72,12 @@ class Recipe(ABC, Generic[C]):
     Attributes:
         Config: Its configuration.
         title: One line for ``trimtab list recipes``.
+        baseline: Condition that all others are compared with.
     """
 
     Config: type[C]
     title: ClassVar[str]
+    baseline: ClassVar[str] = "baseline"
 
     def __init__(self, config: C) -> None:
         """Keep ``config``."""
@@ -63,14 +89,33 @@ class Recipe(ABC, Generic[C]):
         return Planner(
             recipe=config.recipe,
             name=config.name,
-            model=config.model,
+            model=config.subjects[0],
             fit_on=fit_on,
             seed=config.seed,
+            headline=config.headline,
         )
 
-    @abstractmethod
     def plan(self) -> PlannedRun:
-        """Return the cells, artifacts and judges of the experiment; loads data, never a model."""
+        """Return the cells, fits and judges of the experiment; loads data, never a model."""
+        planner = self.planner()
+        for number, model in enumerate(self.config.subjects):
+            if number:
+                planner.use(model)
+            self.declare(planner)
+        return planner.finish(self.baseline)
+
+    @abstractmethod
+    def declare(self, planner: Planner) -> None:
+        """Add the cells, fits and judges of the planner's model; called once for each model."""
+
+    def grow(self, run: Run) -> PlannedFragment | None:
+        """Return the next fragment of a run whose units are all done; None if it is complete.
+
+        A pure function of configuration and records, so that a killed and resumed run takes the
+        same way. Usually ``planner.fragment(run.plan, reason)`` of a planner that was filled from
+        what ``run`` holds.
+        """
+        return None
 
 
 RECIPES: Folder[Recipe[RecipeConfig]] = Folder("recipes", "recipe")
@@ -96,3 +141,13 @@ def load_recipe(path: Path, overrides: tuple[str, ...] = ()) -> Recipe[RecipeCon
     member: Any = RECIPES.load(head.recipe)
     recipe: Recipe[RecipeConfig] = member(validate(member.Config, data, str(path)))
     return recipe
+
+
+def grower(run: Run) -> Grow:
+    """Return what grows the plan of ``run``: its recipe, where it has one that is known here."""
+    name = run.config.get("recipe")
+    if name not in RECIPES.files():
+        return never
+    member: Any = RECIPES.load(name)
+    recipe: Recipe[RecipeConfig] = member(validate(member.Config, run.config, str(run.dir)))
+    return recipe.grow

@@ -20,7 +20,7 @@ from trimtab.core.errors import ConfigError
 from trimtab.core.spec import Component, Role, Spec
 from trimtab.recipes._steering import Steering, preset_layer, vector
 from trimtab.recipes.base import Recipe, RecipeConfig
-from trimtab.runs.plan.planner import PlannedRun, Planner
+from trimtab.runs.plan.planner import Planner
 from trimtab.steering.additive import Unit
 from trimtab.steering.pairs import Read
 
@@ -103,10 +103,9 @@ class CaaBehaviours(Recipe[_Config]):
     Config = _Config
     title = "Steer along behaviours with CAA: A/B questions and side effects"
 
-    def plan(self) -> PlannedRun:
+    def declare(self, planner: Planner) -> None:
         """Return baseline, strength 0, strengths and random directions of every behaviour."""
         config = self.config
-        planner = self.planner()
         asked = [self._task(planner, name, "behaviour") for name in config.behaviours]
         written = [self._open(name) for name in config.behaviours] if config.open_ended else []
         side = self._side_effect(planner)
@@ -124,7 +123,6 @@ class CaaBehaviours(Recipe[_Config]):
                 planner.add_judge(Component(name="choice", config={"form": form}), names)
         for judge in config.judges if written else ():
             planner.add_judge(judge)
-        return planner.finish()
 
     def _add_behaviour(
         self, planner: Planner, index: int, name: str, own: list[Component], side: list[Component]

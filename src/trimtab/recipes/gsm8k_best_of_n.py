@@ -20,7 +20,7 @@ from trimtab.core.types import SamplingParams
 from trimtab.judges.base import JUDGES
 from trimtab.recipes.base import Recipe, RecipeConfig
 from trimtab.runs.plan.judges import LearnsFrom
-from trimtab.runs.plan.planner import PlannedRun, Planner
+from trimtab.runs.plan.planner import Planner
 from trimtab.text.answers import ExtractorName
 
 __all__ = ["BestOfN"]
@@ -98,12 +98,12 @@ class BestOfN(Recipe[_Config]):
     """N candidates per problem, every selector, and the greedy answer."""
 
     Config = _Config
+    baseline = "candidates"
     title = "Choose among N sampled answers: rerankers against majority vote and chance"
 
-    def plan(self) -> PlannedRun:
+    def declare(self, planner: Planner) -> None:
         """Return the candidates of each split, the greedy answers and the judges."""
         config = self.config
-        planner = self.planner()
         cells = {split: self._candidates(planner, split) for split in config.splits}
         if config.greedy:
             planner.add_cell(
@@ -117,19 +117,18 @@ class BestOfN(Recipe[_Config]):
         labels = planner.add_judge(number)
         for judge in (*config.judges, *self._ablations()):
             self._judge(planner, judge, cells, labels)
-        return planner.finish(baseline="candidates")
 
     def _judge(
         self, planner: Planner, judge: Component, cells: Mapping[Split, Cell], labels: JudgePlan
     ) -> None:
         """Add a judge; one that is fitted learns from fit and select. None ranks the fit split."""
         built = JUDGES.build(judge.name, judge.config)
-        if built.need != "energy":
+        if built.resource != "fitted":
             planner.add_judge(judge)
             return
         measures = tuple(cell.measure for split, cell in cells.items() if split != "fit")
         missing = sorted({"fit", "select"} - cells.keys())
-        if built.fit_config is None:
+        if not built.needs():
             planner.add_judge(judge, measures)
         elif missing:
             raise ConfigError(

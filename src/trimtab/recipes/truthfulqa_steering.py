@@ -18,7 +18,7 @@ from trimtab.core.types import SamplingParams
 from trimtab.interventions.base import INTERVENTIONS
 from trimtab.recipes._steering import Steering, preset_layer, vector
 from trimtab.recipes.base import Recipe, RecipeConfig
-from trimtab.runs.plan.planner import PlannedRun, Planner
+from trimtab.runs.plan.planner import Planner
 
 __all__ = ["TruthfulQASteering"]
 
@@ -116,10 +116,10 @@ class TruthfulQASteering(Recipe[_Config]):
     Config = _Config
     title = "Steer towards truthful answers (TruthfulQA): effect, damage and controls"
 
-    def plan(self) -> PlannedRun:
+    def declare(self, planner: Planner) -> None:
         """Return every condition on every measure."""
         config = self.config
-        planner = self.planner(fit_on=self._task("generation"))
+        planner.fit_on = self._task("generation")
         for measure in config.measures:
             self._add_measure(planner, self._task(measure))
         self._require_measured(planner)
@@ -134,7 +134,6 @@ class TruthfulQASteering(Recipe[_Config]):
             wanted = tuple(m for m in measures if m in config.measures)
             if wanted:
                 planner.add_judge(judge, wanted)
-        return planner.finish()
 
     def _require_measured(self, planner: Planner) -> None:
         """Raise ConfigError for a condition that acts on nothing that is measured."""

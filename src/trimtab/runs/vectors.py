@@ -34,7 +34,7 @@ def steered(run: Run) -> dict[str, Cell]:
     """Return, by label, a cell of each condition that needs something fitted."""
     found: dict[str, Cell] = {}
     for cell in run.plan.cells:
-        if cell.artifact is not None:
+        if cell.artifacts:
             found.setdefault(cell.condition, cell)
     return found
 
@@ -62,8 +62,7 @@ def of_condition(run: Run, label: str | None) -> Vectors:
             hint="Give it with --condition.",
         )
     cell = cells[label]
-    assert cell.artifact is not None
-    if not run.has_artifact(cell.artifact):
+    if not all(run.has_artifact(key) for key in cell.artifacts.values()):
         raise StoreError(
             f"The vectors of condition {label!r} are not fitted yet.",
             hint=f"Run `trimtab fit {run.dir}` first.",
@@ -72,22 +71,22 @@ def of_condition(run: Run, label: str | None) -> Vectors:
 
 
 def _added(run: Run, cell: Cell) -> Vectors:
-    assert cell.artifact is not None
-    fitted = artifacts.load(run.artifact_dir(cell.artifact))
+    fitted = {name: artifacts.load(run.artifact_dir(key)) for name, key in cell.artifacts.items()}
     acting = INTERVENTIONS.build(cell.intervention.name, cell.intervention.config)
     where = f"condition {cell.condition!r} of {run.dir}"
     if isinstance(acting.config, GatedConfig) and acting.config.gate is not None:
         raise DataError(f"{where} acts on some prompts only (gate), which no vector file can say.")
-    if acting.dynamic(fitted) is not None:
+    treatment = acting.treat(fitted)
+    if treatment.dynamic is not None:
         raise DataError(f"{where} chooses its strength at each token, so it is no vector.")
-    edits = acting.edits(fitted)
+    edits, made = treatment.edits, fitted["vector"]
     heads = next((edit for edit in edits if edit.site != "residual"), None)
     if heads is not None:
         raise DataError(
             f"{where} adds to the attention heads of block {heads.layer}, not to a block's output."
         )
     about: dict[str, Any] = {
-        **{key: fitted.info[key] for key in _KEPT if fitted.info.get(key) is not None},
+        **{key: made.info[key] for key in _KEPT if made.info.get(key) is not None},
         "run": run.plan.name,
         "condition": cell.condition,
         "intervention": cell.intervention.model_dump(mode="json"),
@@ -95,9 +94,9 @@ def _added(run: Run, cell: Cell) -> Vectors:
         "positions": sorted({str(edit.positions) for edit in edits}),
     }
     norms = {
-        edit.layer: float(fitted.tensors[name])
+        edit.layer: float(made.tensors[name])
         for edit in edits
-        if (name := f"l{edit.layer}.residual_norm") in fitted.tensors
+        if (name := f"l{edit.layer}.residual_norm") in made.tensors
     }
     return checked(_sums(edits), about, where, norms)
 

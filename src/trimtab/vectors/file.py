@@ -147,7 +147,7 @@ def read_header(path: Path) -> Header:
 def read(path: Path) -> Vectors:
     """Return the vectors of a file of trimtab's own; raise as ``read_header`` and ``checked``."""
     header = read_header(path)
-    tensors = st.usage_file(path)
+    tensors = st.load_file(path)
     norms = {
         block: float(tensors[name])
         for block in header.blocks

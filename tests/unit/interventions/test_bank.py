@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 import torch
-from safetensors.torch import usage_file
+from safetensors.torch import load_file
 
 from trimtab.core.errors import ConfigError, DataError, NonFiniteError
 from trimtab.core.types import ContrastPair
@@ -28,7 +28,7 @@ def fitted(context: FitContext) -> Fitted:
 
 
 def test_vectors_are_directions_of_their_subsets_of_questions(context, fitted) -> None:
-    on_disk = usage_file(context.folder / "activations.safetensors")["mean"].double()[:, 0]
+    on_disk = load_file(context.folder / "activations.safetensors")["mean"].double()[:, 0]
     questions = [pair.question_id for pair in context.pairs]
     positive, negative = (by_question(on_disk[k::2], questions) for k in (0, 1))
     assert len(positive) == 12
@@ -48,7 +48,7 @@ def test_vectors_are_directions_of_their_subsets_of_questions(context, fitted) -
 @pytest.mark.parametrize("estimator", ["pca", "probe"])
 def test_banks_of_other_estimators(context, estimator) -> None:
     found = INTERVENTIONS.build("bank", {**BANK, "estimator": estimator}).fit(context)
-    on_disk = usage_file(context.folder / "activations.safetensors")["mean"].double()[:, 0]
+    on_disk = load_file(context.folder / "activations.safetensors")["mean"].double()[:, 0]
     questions = [pair.question_id for pair in context.pairs]
     positive, negative = (by_question(on_disk[k::2], questions) for k in (0, 1))
     some = subsets(12, 3, 4, context.seed)[2]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors.torch import usage_file
+from safetensors.torch import load_file
 
 from trimtab.core.errors import ModelError
 from trimtab.core.lazy import lazy
@@ -108,7 +108,7 @@ def _model(folder: Path) -> transformers.PreTrainedModel:
         model = transformers.RemBertForSequenceClassification(transformers.RemBertConfig(**sizes))
     weights = {}
     for path in sorted(folder.glob("*.safetensors")):
-        for key, tensor in usage_file(path).items():
+        for key, tensor in load_file(path).items():
             known = key.replace("embedding_projection", "embedding_hidden_mapping_in")
             weights[known.replace("bleurt.", f"{name}.", 1)] = tensor
     # a table of 0, 1, 2, ..., which some versions stored

@@ -20,7 +20,7 @@ def import_candidates(path: Path, out: Path) -> Run:
     """Make a run of the candidates in ``path``; nothing of it needs a model.
 
     Each configuration of the file becomes a condition. What was found wrong with the file is kept
-    as gates, which reports show first.
+    as checks, which reports show first.
 
     Raises:
         DataError: The file can't be read, or has none of the known forms.
@@ -36,14 +36,14 @@ def import_candidates(path: Path, out: Path) -> Run:
         samples[cell.samples] = [_sample(row) for row in _ordered(some)]
         rows[cell.key] = [c for row in _ordered(some) for c in _completions(cell, path.stem, row)]
         cells.append(cell)
-    plan = Plan(
+    plan = Plan.single(
         recipe="import",
         name=path.stem,
-        cells=tuple(cells),
-        judges=tuple(_judges(dump, cells[0])),
+        cells=cells,
+        judges=_judges(dump, cells[0]),
         baseline=cells[0].condition,
     )
-    run = Run.create(out, {"recipe": "import", "name": path.stem}, plan, samples, {}, rows)
+    run = Run.create(out, {"recipe": "import", "name": path.stem}, plan, {"samples": samples}, rows)
     checks.after_import(run, [(finding.what, finding.detail) for finding in dump.findings])
     return run
 

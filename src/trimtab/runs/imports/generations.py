@@ -24,6 +24,7 @@ from trimtab.datasets.files import list_field, read_jsonl, text_field
 from trimtab.datasets.questions import Question
 from trimtab.datasets.sources import read_questions
 from trimtab.runs.plan.judges import IMPORTED
+from trimtab.runs.store.create import is_run
 from trimtab.runs.store.run import Run
 from trimtab.text.overlap import normalise_question
 
@@ -153,10 +154,12 @@ def create_run(
         cells.append(cell)
         samples[cell.samples] = own
         rows[cell.key] = made
-    plan = Plan(recipe=PROTOCOL, name=name, cells=tuple(cells), baseline=baseline)
-    if (dir / "plan.json").is_file() and Run.open(dir).plan.cells == plan.cells:
+    plan = Plan.single(recipe=PROTOCOL, name=name, cells=cells, baseline=baseline)
+    if is_run(dir) and Run.open(dir).plan.cells == plan.cells:
         return Run.open(dir)
-    return Run.create(dir, {"recipe": PROTOCOL, "name": name, **config}, plan, samples, {}, rows)
+    return Run.create(
+        dir, {"recipe": PROTOCOL, "name": name, **config}, plan, {"samples": samples}, rows
+    )
 
 
 def _cell(

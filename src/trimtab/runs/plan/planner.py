@@ -199,7 +199,7 @@ class Planner:
         return judge
 
     def report(self, *sections: Component | str) -> None:
-        """Say what the report is made of, in its order; by default all that has something to say."""
+        """Say what the report is made of, in order; by default all that has something to say."""
         self._sections = tuple(Component.model_validate(section) for section in sections)
 
     def finish(self, baseline: str = "baseline") -> PlannedRun:

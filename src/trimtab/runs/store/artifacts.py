@@ -45,7 +45,7 @@ def load(folder: Path) -> Fitted:
     """Return a saved artifact; raise StoreError if it is damaged."""
     path = folder / "tensors.safetensors"
     try:
-        tensors = st.usage_file(path)
+        tensors = st.load_file(path)
     except (OSError, safetensors.SafetensorError) as error:
         raise StoreError(
             f"The artifact {path} can't be read: {error}.",

@@ -1,8 +1,10 @@
-"""Keeps two processes from the same part of a run.
+"""Keeps two workers from the same unit of work, on network file systems too.
 
-A lease is a small file that names its holder. That a holder is dead is found out at once on its own
-machine, and after ``ttl`` seconds without a heartbeat from another one; its lease is then taken
-over with a higher epoch. The epoch is the fence: a holder that was only asleep sees that it lost.
+A claim is a file ``claims/<unit>.<epoch>.json`` that names its holder and that one worker alone can
+make. That a holder is dead is found out at once on its own machine, and after ``ttl`` seconds
+without a heartbeat from another one; the unit is then claimed with the next epoch. The epoch is the
+fence: a holder that was only asleep sees the next one and writes nothing more. Nothing is locked,
+and ages are read off the file system's own clock, so clocks of machines need not agree.
 """
 
 from __future__ import annotations
@@ -10,212 +12,183 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import socket
+import secrets
 import threading
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from trimtab.core.errors import LeaseHeldError, StoreError
-from trimtab.core.locks import locked
-from trimtab.core.records import read_json, write_json
+from trimtab.core.errors import HeldError, StoreError
+from trimtab.core.files import make_dir
+from trimtab.core.records import create_json, read_json, write_json
 from trimtab.runs.store.create import file_stem
+from trimtab.runs.store.processes import Process
 
+CLAIMS = "claims"
+TTL_S = 120.0
 _log = logging.getLogger(__name__)
 
 
 class Holder(BaseModel):
-    """What a lease file says.
+    """What a claim file says.
 
     Attributes:
-        pid: Process id of the holder.
-        host: Name of its machine.
-        boot: What tells one boot of that machine from another, where the system has such a thing.
-        namespace: In which process ids count (containers have their own).
-        start: When the process began, in the kernel's ticks; tells it from a later one of that id.
-        epoch: Counts the holders of this lease, from 1.
-        since: When it was taken, seconds since the epoch of the clock.
-        heartbeat: When the holder was last known to live, likewise.
+        process: Who holds it.
+        epoch: Counts the holders of this unit, from 1.
+        since: When it was claimed, in seconds since the epoch of the holder's clock.
         released: Whether the holder gave it back.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    pid: int
-    host: str
-    boot: str | None
-    namespace: str | None
-    start: int | None
+    process: Process
     epoch: int
     since: float
-    heartbeat: float
     released: bool = False
 
-    def is_live(self, ttl: float) -> bool:
-        """Return whether the holder may still be at work."""
-        if self.released:
-            return False
-        if self.host == socket.gethostname():
-            if self.boot != _boot():
-                return False
-            if self.namespace == _namespace():
-                return _is_running(self.pid, self.start)
-        return time.time() - self.heartbeat < ttl
 
+class Claim:
+    """One unit that this process holds; made by ``claim``."""
 
-class Lease:
-    """Holds one part of a run while the ``with`` block runs.
-
-    Raises:
-        LeaseHeldError: On entry, if another holder may still be at work; from ``check``, if the
-            lease was taken over.
-        StoreError: The lease file can't be read or written.
-    """
-
-    def __init__(self, run_dir: Path, name: str, *, ttl: float = 120.0) -> None:
-        """Name the part; ``ttl`` is in seconds and must be the same for all processes."""
-        self.run_dir = run_dir
-        self.name = name
-        self.ttl = ttl
-        self.path = run_dir / "leases" / f"{file_stem(name)}.json"
-        self._mine: Holder | None = None
+    def __init__(self, folder: Path, unit: str, epoch: int, ttl: float) -> None:
+        """Take what was written to the claim file."""
+        self.unit, self.epoch = unit, epoch
+        self._folder, self._ttl = folder, ttl
+        self._path = _file(folder, unit, epoch)
+        self._next = _file(folder, unit, epoch + 1)
         self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    @property
-    def epoch(self) -> int:
-        """How many holders this lease has had, this one included."""
-        assert self._mine is not None, "the lease was not taken"
-        return self._mine.epoch
-
-    def __enter__(self) -> Lease:
-        with self._locked():
-            before = self._read()
-            if before is not None and before.is_live(self.ttl):
-                raise self._held(before)
-            self._mine = _myself(1 if before is None else before.epoch + 1)
-            write_json(self.path, self._mine)
-        if before is not None and not before.released:
-            _log.warning(
-                "Took over %r of %s: process %d on %s ended without giving it back.",
-                self.name,
-                self.run_dir,
-                before.pid,
-                before.host,
-            )
-        self._stop.clear()
-        self._thread = threading.Thread(target=self._beat, name=f"lease-{self.name}", daemon=True)
+        self._thread = threading.Thread(target=self._beat, name=f"claim-{unit}", daemon=True)
         self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
-        # A lease that can't be given back (full disk) is taken over once this process is gone.
-        with contextlib.suppress(StoreError):
-            self._update(released=True)
 
     def check(self) -> None:
-        """Raise LeaseHeldError if another process took the lease over; cheap, no lock."""
-        now = self._read()
-        if now is None:
-            raise LeaseHeldError(
-                f"The lease {self.path} is gone.",
+        """Raise HeldError if another worker took the unit over; costs one look at a file's name."""
+        if self._next.exists():
+            holder = _read(self._next)
+            raise HeldError(
+                f"{self.unit!r} was taken over by {_told(holder)}: this process gave no sign of "
+                f"life for {self._ttl:g} s.",
+                hint="What it wrote before counts; the other process goes on.",
+            )
+        if not self._path.exists():
+            raise HeldError(
+                f"The claim {self._path} is gone.",
                 hint="Somebody removed it or the run; resume the run if it is still there.",
             )
-        if now.epoch != self.epoch:
-            raise self._held(now)
+
+    def release(self) -> None:
+        """Give the unit back; one that can't be given back (full disk) is taken over in time."""
+        self._stop.set()
+        self._thread.join()
+        with contextlib.suppress(StoreError):
+            holder = _read(self._path)
+            if holder is not None and not self._next.exists():
+                write_json(self._path, holder.model_copy(update={"released": True}))
 
     def _beat(self) -> None:
-        while not self._stop.wait(self.ttl / 4):
+        while not self._stop.wait(self._ttl / 4):
             try:
-                if not self._update(released=False):
-                    return
-            except StoreError as error:
-                _log.warning("The lease %r got no heartbeat: %s", self.name, error)
-
-    def _update(self, *, released: bool) -> bool:
-        """Write a heartbeat or the release; return False if the lease is no longer ours."""
-        with self._locked():
-            now = self._read()
-            if now is None or now.epoch != self.epoch:
-                return False
-            change = {"heartbeat": time.time(), "released": released}
-            write_json(self.path, now.model_copy(update=change))
-            return True
-
-    def _locked(self) -> contextlib.AbstractContextManager[None]:
-        return locked(self.path.with_suffix(".lock"))
-
-    def _read(self) -> Holder | None:
-        if not self.path.exists():
-            return None
-        try:
-            return Holder.model_validate(read_json(self.path))
-        except ValidationError:
-            raise StoreError(
-                f"{self.path} is no lease of this version of trimtab.",
-                hint="If no process works on this run, remove the file.",
-            ) from None
-
-    def _held(self, holder: Holder) -> LeaseHeldError:
-        since = datetime.fromtimestamp(holder.since, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        return LeaseHeldError(
-            f"The part {self.name!r} of {self.run_dir} is held by process {holder.pid} on "
-            f"{holder.host} since {since}.",
-            hint="Let it finish, or stop it and try again; the lease of a dead process is taken "
-            f"over at once on its own machine, after {self.ttl:g} s from another one.",
-        )
+                os.utime(self._path)  # the file system's clock, not ours
+            except OSError as error:
+                _log.warning("The claim %r got no heartbeat: %s", self.unit, error)
 
 
-def _myself(epoch: int) -> Holder:
-    now = time.time()
-    return Holder(
-        pid=os.getpid(),
-        host=socket.gethostname(),
-        boot=_boot(),
-        namespace=_namespace(),
-        start=_stat(os.getpid())[1],
-        epoch=epoch,
-        since=now,
-        heartbeat=now,
-    )
+@contextmanager
+def claim(run_dir: Path, unit: str, *, ttl: float = TTL_S) -> Iterator[Claim | None]:
+    """Hold ``unit`` while the block runs; None if another worker holds it.
 
+    Args:
+        run_dir: The run.
+        unit: What is claimed; names the file.
+        ttl: Seconds without a heartbeat after which a holder on another machine counts as dead;
+            must be the same for all workers.
 
-def _is_running(pid: int, start: int | None) -> bool:
+    Raises:
+        StoreError: The run directory can't be written.
+    """
+    mine = _take(run_dir / CLAIMS, file_stem(unit), ttl)
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass  # it lives, and belongs to another user
-    state, started = _stat(pid)
-    return state not in ("Z", "X") and (None in (start, started) or start == started)
+        yield mine
+    finally:
+        if mine is not None:
+            mine.release()
 
 
-def _stat(pid: int) -> tuple[str | None, int | None]:
-    """Return a process's state letter and its start in clock ticks after boot, None if unknown."""
+def holder_of(run_dir: Path, unit: str, *, ttl: float = TTL_S) -> str | None:
+    """Return who holds ``unit`` and since when, in a few words; None if nobody does."""
+    folder = run_dir / CLAIMS
+    epoch = _last_epoch(folder, file_stem(unit))
+    if epoch == 0 or not _is_held(folder, file_stem(unit), epoch, ttl):
+        return None
+    return f"held by {_told(_read(_file(folder, file_stem(unit), epoch)))}"
+
+
+def _take(folder: Path, unit: str, ttl: float) -> Claim | None:
+    make_dir(folder)
+    last = _last_epoch(folder, unit)
+    if last and _is_held(folder, unit, last, ttl):
+        return None
+    before = _read(_file(folder, unit, last)) if last else None
+    me = Process.current()
+    holder = Holder(process=me, epoch=last + 1, since=datetime.now(UTC).timestamp())
+    if not create_json(_file(folder, unit, last + 1), holder):
+        return None
+    if before is not None and not before.released:
+        _log.warning("Took over %r: %s ended without giving it back.", unit, _told(before))
+    return Claim(folder, unit, last + 1, ttl)
+
+
+def _is_held(folder: Path, unit: str, epoch: int, ttl: float) -> bool:
+    """Return whether the holder of an epoch may still be at work."""
+    path = _file(folder, unit, epoch)
+    holder = _read(path)
+    if holder is not None:
+        if holder.released:
+            return False
+        alive = holder.process.is_alive()
+        if alive is not None:
+            return alive
+    return _age(path) < ttl
+
+
+def _age(path: Path) -> float:
+    """Return the seconds since ``path`` was changed, both read off its file system's clock."""
+    clock = path.with_name(f".clock-{secrets.token_hex(8)}")
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None, None
-    # The name, in parentheses, may itself hold spaces and parentheses.
-    fields = stat.rpartition(")")[2].split()
-    return fields[0], int(fields[19])
+        clock.touch()
+        return clock.stat().st_mtime - path.stat().st_mtime
+    except FileNotFoundError:
+        return float("inf")
+    except OSError as error:
+        raise StoreError(f"{clock} can't be written: {error.strerror or error}.") from error
+    finally:
+        with contextlib.suppress(OSError):
+            clock.unlink()
 
 
-def _boot() -> str | None:
+def _file(folder: Path, unit: str, epoch: int) -> Path:
+    return folder / f"{unit}.{epoch:06d}.json"
+
+
+def _last_epoch(folder: Path, unit: str) -> int:
+    epoch = 0
+    while _file(folder, unit, epoch + 1).exists():
+        epoch += 1
+    return epoch
+
+
+def _read(path: Path) -> Holder | None:
+    """Return what a claim file says; None if it is gone or says nothing that can be read."""
     try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
+        return Holder.model_validate(read_json(path))
+    except (StoreError, ValidationError):
         return None
 
 
-def _namespace() -> str | None:
-    try:
-        return os.readlink("/proc/self/ns/pid")
-    except OSError:
-        return None
+def _told(holder: Holder | None) -> str:
+    if holder is None:
+        return "a process that can't be read"
+    since = datetime.fromtimestamp(holder.since, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return f"process {holder.process.pid} on {holder.process.host} since {since}"

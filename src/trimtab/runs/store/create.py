@@ -12,10 +12,22 @@ from typing import Any
 from trimtab.core.errors import DataError, StoreError
 from trimtab.core.files import remove_half_written
 from trimtab.core.locks import locked
-from trimtab.core.plan import Plan
+from trimtab.core.plan import Fragment, Plan
 from trimtab.core.records import read_json, write_json, write_rows
-from trimtab.core.types import Completion, ContrastPair, Record, Sample
+from trimtab.core.types import Completion, Record
 
+HEAD = "plan/head.json"
+OLD_PLAN = "plan.json"
+"""The whole plan of a run of format 1."""
+FOLDERS = {
+    "samples": "samples",
+    "prompts": "samples",
+    "pairs": "pairs",
+    "conversations": "conversations",
+}
+"""Where the rows of each kind of data are kept."""
+DataSets = Mapping[str, Mapping[str, Sequence[Record]]]
+"""Sets of rows by folder and key."""
 # Its presence says that what else is there was put there by a create that did not finish.
 CREATING = ".creating"
 # The segment of completions that a run begins with; no attempt has the number 0.
@@ -27,31 +39,49 @@ def write_run(
     dir: Path,
     config: dict[str, Any],
     plan: Plan,
-    samples: Mapping[str, Sequence[Sample]],
-    pairs: Mapping[str, Sequence[ContrastPair]],
+    data: DataSets,
     completions: Mapping[str, Sequence[Completion]],
 ) -> None:
-    """Write a new run to ``dir``, ``plan.json`` last; arguments and errors as ``Run.create``."""
-    assert {cell.samples for cell in plan.cells} <= set(samples), "a cell's samples are missing"
-    needed = {key for a in plan.artifacts for key in (a.pairs, a.select_pairs) if key is not None}
-    assert needed <= set(pairs), "an artifact's pairs are missing"
-    prompts = {some.samples for a in plan.artifacts for some in a.prompts}
-    assert prompts <= set(samples), "a condition's prompts are missing"
-    for key, some in samples.items():
-        _check_ids(key, [row.id for row in some])
-    for key, some_pairs in pairs.items():
-        _check_ids(key, [row.id for row in some_pairs])
+    """Write a new run to ``dir``, its fragment last; arguments and errors as ``Run.create``."""
+    (fragment,) = plan.fragments
+    check_data(fragment, data)
     _refuse_foreign(dir)
     with locked(dir / CREATING, wait=False):
         _refuse_run(dir, config, plan)
         _remove_leftovers(dir)
-        _write_sets(dir / "samples", samples)
-        _write_sets(dir / "pairs", pairs)
+        write_data(dir, data)
         for key, rows in completions.items():
             write_rows(dir / "completions" / file_stem(key) / GIVEN, rows)
         write_json(dir / "config.json", config)
-        write_json(dir / "plan.json", plan)
+        write_json(dir / HEAD, plan.model_dump(mode="json", exclude={"fragments"}))
+        write_json(dir / fragment_file(0), fragment)
         (dir / CREATING).unlink(missing_ok=True)
+
+
+def check_data(fragment: Fragment, data: DataSets) -> None:
+    """Raise DataError for an id that occurs twice; everything a fragment names must be there."""
+    refs = [ref for fit in fragment.fits for ref in fit.data.values()]
+    named = {("samples", cell.samples) for cell in fragment.cells}
+    named |= {(FOLDERS[ref.kind], ref.key) for ref in refs}
+    given = {(folder, key) for folder, sets in data.items() for key in sets}
+    assert named <= given, f"the data {sorted(named - given)} is missing"
+    for sets in data.values():
+        for key, rows in sets.items():
+            _check_ids(key, [getattr(row, "id", "") for row in rows])
+
+
+def write_data(dir: Path, data: DataSets) -> None:
+    """Write sets of rows to their folders; one that is there already stays as it is."""
+    for folder, sets in data.items():
+        for key, rows in sets.items():
+            path = dir / folder / f"{file_stem(key)}.jsonl"
+            if not path.is_file():
+                write_rows(path, rows)
+
+
+def fragment_file(number: int) -> str:
+    """Return where fragment ``number`` of the plan is, within the run directory."""
+    return f"plan/{number:04d}.json"
 
 
 def file_stem(key: str) -> str:
@@ -71,14 +101,9 @@ def _check_ids(key: str, ids: Sequence[str]) -> None:
 
 
 def _remove_leftovers(dir: Path) -> None:
-    for name in ("samples", "pairs", "completions"):
+    for name in (*dict.fromkeys(FOLDERS.values()), "completions", "plan"):
         shutil.rmtree(dir / name, ignore_errors=True)
     remove_half_written(dir)
-
-
-def _write_sets(folder: Path, sets: Mapping[str, Sequence[Record]]) -> None:
-    for key, rows in sets.items():
-        write_rows(folder / f"{file_stem(key)}.jsonl", rows)
 
 
 def _refuse_foreign(dir: Path) -> None:
@@ -89,7 +114,7 @@ def _refuse_foreign(dir: Path) -> None:
         return
     except OSError as error:
         raise StoreError(f"{dir} can't be a run: {error.strerror or error}.") from None
-    if names and not names & {"plan.json", CREATING}:
+    if names and not names & {"plan", OLD_PLAN, CREATING}:
         raise StoreError(
             f"{dir} is not empty and not a run (it holds {min(names)!r}).",
             hint="Give a new or an empty folder.",
@@ -97,11 +122,10 @@ def _refuse_foreign(dir: Path) -> None:
 
 
 def _refuse_run(dir: Path, config: dict[str, Any], plan: Plan) -> None:
-    if not (dir / "plan.json").is_file():
+    if not is_run(dir):
         return
     (dir / CREATING).unlink(missing_ok=True)
-    there = (read_json(dir / "config.json"), read_json(dir / "plan.json"))
-    if there == (json.loads(json.dumps(config)), plan.model_dump(mode="json")):
+    if not (dir / OLD_PLAN).is_file() and _is_same(dir, config, plan):
         raise StoreError(
             f"{dir} holds this run already.", hint=f"Continue it with `trimtab resume {dir}`."
         )
@@ -109,3 +133,13 @@ def _refuse_run(dir: Path, config: dict[str, Any], plan: Plan) -> None:
         f"{dir} holds another run.",
         hint=f"Give another folder, or continue that run with `trimtab resume {dir}`.",
     )
+
+
+def is_run(dir: Path) -> bool:
+    """Return whether ``dir`` holds a run that was made whole."""
+    return (dir / fragment_file(0)).is_file() or (dir / OLD_PLAN).is_file()
+
+
+def _is_same(dir: Path, config: dict[str, Any], plan: Plan) -> bool:
+    there = (read_json(dir / "config.json"), read_json(dir / fragment_file(0)))
+    return there == (json.loads(json.dumps(config)), plan.fragments[0].model_dump(mode="json"))

@@ -1,6 +1,6 @@
 """The run directory: what was planned, what is there, and what is still owed.
 
-``plan.json`` is written last and makes a folder a run; everything it names is there by then.
+The plan's first fragment is written last and makes a folder a run; everything it names is there.
 """
 
 from __future__ import annotations
@@ -14,20 +14,34 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from trimtab import __version__
-from trimtab.core.errors import StoreError
+from trimtab.core.errors import ConfigError, StoreError
 from trimtab.core.locks import locked
-from trimtab.core.plan import Cell, JudgePlan, Plan
+from trimtab.core.plan import Cell, DataRef, Fragment, JudgePlan, Plan
 from trimtab.core.records import (
     R,
     ReadResult,
     SegmentWriter,
+    create_json,
     read_json,
     read_rows,
     read_segments,
     write_json,
 )
-from trimtab.core.types import Completion, ContrastPair, Sample, Score
-from trimtab.runs.store.create import CREATING, file_stem, write_run
+from trimtab.core.types import Completion, ContrastPair, Conversation, Sample, Score
+from trimtab.runs.store.create import (
+    CREATING,
+    HEAD,
+    OLD_PLAN,
+    DataSets,
+    check_data,
+    file_stem,
+    fragment_file,
+    is_run,
+    write_data,
+    write_run,
+)
+from trimtab.runs.store.formats import judge_plan, present, upgraded
+from trimtab.tasks.base import TASKS
 
 RowKey = tuple[str, str, int]
 STRENGTHS = "strengths.json"
@@ -55,7 +69,8 @@ class Run:
         self.dir = dir
         self.config = config
         self.plan = plan
-        self._cache: dict[Path, tuple[_Signature, ReadResult[Any]]] = {}
+        self._samples: dict[str, dict[str, Sample]] = {}
+        self._cache: dict[Path, tuple[_Signature, ReadResult[Any], dict[RowKey, Any]]] = {}
 
     @classmethod
     def create(
@@ -63,8 +78,7 @@ class Run:
         dir: Path,
         config: dict[str, Any],
         plan: Plan,
-        samples: Mapping[str, Sequence[Sample]],
-        pairs: Mapping[str, Sequence[ContrastPair]],
+        data: DataSets,
         completions: Mapping[str, Sequence[Completion]] = MappingProxyType({}),
     ) -> Run:
         """Make a new run; killed at any moment, it leaves a complete run or none.
@@ -72,31 +86,59 @@ class Run:
         Args:
             dir: A folder that is empty, does not exist, or in which ``create`` was killed before.
             config: The resolved configuration, JSON types.
-            plan: What is to be done.
-            samples: Every sample set that the plan's cells name, by key.
-            pairs: Every pair set that the plan's artifacts name, by key.
+            plan: What is to be done, of one fragment.
+            data: Every set of rows that the plan names, by folder and key.
             completions: Rows that are there from the beginning, by their cell's key.
 
         Raises:
             StoreError: The folder holds a run or something else, or can't be written.
-            LeaseHeldError: Another process is making a run there.
-            DataError: A sample or pair id occurs twice in a set.
+            HeldError: Another process is making a run there.
+            DataError: An id occurs twice in a set.
         """
-        write_run(dir, config, plan, samples, pairs, completions)
+        write_run(dir, config, plan, data, completions)
         return cls.open(dir)
 
     @classmethod
     def open(cls, dir: Path) -> Run:
         """Return the run in ``dir``; raise StoreError, with a hint, if there is none."""
-        if not (dir / "plan.json").is_file():
-            raise StoreError(f"{dir} is not a run: it has no plan.json.", hint=_find_hint(dir))
-        plan = _parse(Plan, read_json(dir / "plan.json"), dir / "plan.json")
-        return cls(dir, read_json(dir / "config.json"), plan)
+        if not is_run(dir):
+            raise StoreError(f"{dir} is not a run: it has no plan.", hint=_find_hint(dir))
+        return cls(dir, read_json(dir / "config.json"), _read_plan(dir))
+
+    def extend(self, fragment: Fragment, data: DataSets) -> bool:
+        """Add a fragment to the plan, its data first; return False if its number is taken.
+
+        Raises:
+            DataError: An id occurs twice in a set.
+            StoreError: The run directory can't be written.
+        """
+        assert fragment.number == len(self.plan.fragments), "fragments are numbered in order"
+        check_data(fragment, data)
+        write_data(self.dir, data)
+        added = create_json(self.dir / fragment_file(fragment.number), fragment)
+        self.refresh()
+        return added
+
+    def refresh(self) -> None:
+        """Read the plan again: another worker may have added to it."""
+        if self.plan.format > 1:
+            self.plan = _read_plan(self.dir)
 
     def samples(self, key: str) -> dict[str, Sample]:
         """Return a sample set by id, in its stored order."""
-        rows = read_rows(self.dir / "samples" / f"{file_stem(key)}.jsonl", Sample)
-        return {row.id: row for row in rows}
+        if key not in self._samples:
+            rows = read_rows(self.dir / "samples" / f"{file_stem(key)}.jsonl", Sample)
+            self._samples[key] = {row.id: row for row in rows}
+        return self._samples[key]
+
+    def data(self, ref: DataRef) -> Sequence[Sample | ContrastPair | Conversation]:
+        """Return the rows of a fit's input in their stored order."""
+        if ref.kind == "pairs":
+            return self.pairs(ref.key)
+        if ref.kind == "conversations":
+            path = self.dir / "conversations" / f"{file_stem(ref.key)}.jsonl"
+            return read_rows(path, Conversation)
+        return list(self.samples(ref.key).values())
 
     def pairs(self, key: str) -> list[ContrastPair]:
         """Return a set of contrast pairs in its stored order."""
@@ -152,7 +194,7 @@ class Run:
     @property
     def strengths(self) -> dict[str, dict[str, float]]:
         """Each cell's strength as ``raw``, ``unit`` and ``relative``; empty before the fit."""
-        path = self.dir / STRENGTHS
+        path = present(self.dir, STRENGTHS)
         return read_json(path) if path.is_file() else {}
 
     @property
@@ -161,7 +203,7 @@ class Run:
         path = self.dir / "judges.json"
         if not path.is_file():
             return ()
-        return tuple(_parse(JudgePlan, item, path) for item in read_json(path))
+        return tuple(_parse(JudgePlan, judge_plan(item), path) for item in read_json(path))
 
     def judges(self) -> tuple[JudgePlan, ...]:
         """Return the plan's judges, then the added ones."""
@@ -186,7 +228,7 @@ class Run:
     def problems(self) -> list[str]:
         """Return what was wrong with the rows read so far, a line each, paths within the run."""
         lines: list[str] = []
-        for folder, (_, result) in self._cache.items():
+        for folder, (_, result, _rows) in self._cache.items():
             lines += [*result.torn, *result.invalid, *result.conflicts]
             if result.duplicates:
                 lines.append(f"{folder}: {result.duplicates} repeated rows; the first ones count")
@@ -205,8 +247,8 @@ class Run:
             strays = [row.key for row in result.rows if not belongs(row)]
             result.invalid += [f"{folder}: the row {key} belongs elsewhere" for key in strays]
             result.rows = [row for row in result.rows if belongs(row)]
-            self._cache[folder] = (signature, result)
-        return {row.key: row for row in self._cache[folder][1].rows}
+            self._cache[folder] = (signature, result, {row.key: row for row in result.rows})
+        return self._cache[folder][2]
 
 
 def _signature(folder: Path) -> _Signature:
@@ -219,13 +261,38 @@ def _segment(attempt: int) -> str:
     return f"a{attempt:04d}-{secrets.token_hex(4)}.jsonl"
 
 
+def _read_plan(dir: Path) -> Plan:
+    """Return the plan with all fragments that are there."""
+    old = dir / OLD_PLAN
+    if old.is_file():
+        try:
+            return upgraded(read_json(old), _task_of)
+        except (ValidationError, KeyError, TypeError) as error:
+            raise _misfit(old, str(error).splitlines()[0]) from None
+    fragments: list[Fragment] = []
+    while (dir / fragment_file(len(fragments))).is_file():
+        path = dir / fragment_file(len(fragments))
+        fragments.append(_parse(Fragment, read_json(path), path))
+    plan = _parse(Plan, read_json(dir / HEAD), dir / HEAD)
+    return plan.model_copy(update={"fragments": tuple(fragments)})
+
+
+def _task_of(task: Mapping[str, Any]) -> tuple[str, str]:
+    """Return rendering and protocol of the task of a cell of format 1; nothing where it is gone."""
+    try:
+        built = TASKS.build(task["name"], task["config"])
+    except ConfigError:
+        return "chat", ""
+    return built.rendering, built.protocol
+
+
 def _find_hint(dir: Path) -> str:
     if (dir / CREATING).is_file():
         return "Making it was interrupted before anything was computed: start the run again."
-    near = sorted(path.parent for path in dir.glob("*/plan.json"))[:3]
+    near = sorted(path for path in dir.glob("*") if is_run(path))[:3]
     if near:
         return "Did you mean " + " or ".join(repr(str(path)) for path in near) + "?"
-    return "Give the folder that `trimtab run` printed, which holds plan.json."
+    return "Give the folder that `trimtab run` printed, which holds plan/."
 
 
 def _parse(model: type[B], value: Any, path: Path) -> B:
@@ -234,8 +301,12 @@ def _parse(model: type[B], value: Any, path: Path) -> B:
     except ValidationError as error:
         first = error.errors()[0]
     name = ".".join(str(part) for part in first["loc"])
-    raise StoreError(
-        f"{path} does not fit trimtab {__version__}: {name!r}: {first['msg']}.",
+    raise _misfit(path, f"{name!r}: {first['msg']}")
+
+
+def _misfit(path: Path, what: str) -> StoreError:
+    return StoreError(
+        f"{path} does not fit trimtab {__version__}: {what}.",
         hint="Another version of trimtab wrote it (see attempts/*/manifest.json): use that "
         "version, or start a new run.",
     )

@@ -24,6 +24,7 @@ from trimtab.models.machine import (
     read_clock,
     usable_cores,
 )
+from trimtab.runs.store.formats import present
 from trimtab.runs.usage.progress import Progress
 from trimtab.runs.usage.stages import note_phase
 
@@ -139,7 +140,9 @@ def read(run_dir: Path) -> list[Usage]:
     """Return the records of all attempts, in order; lines that a crash tore are left out."""
     lines = [
         line
-        for path in sorted((run_dir / "attempts").glob(f"*/{FILE}"))
+        for path in sorted((run_dir / "attempts").glob("*"))
+        for path in [present(path, FILE)]
+        if path.is_file()
         for line in path.read_text(encoding="utf-8", errors="replace").split("\n")
     ]
     return [record for record in map(_parsed, lines) if record is not None]

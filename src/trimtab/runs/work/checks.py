@@ -14,7 +14,8 @@ from trimtab.core.keys import content_key
 from trimtab.core.plan import Cell, JudgePlan
 from trimtab.core.records import read_json, write_json
 from trimtab.core.report import Check, Status
-from trimtab.core.types import Completion, Sample
+from trimtab.core.types import Completion, Message, Sample
+from trimtab.runs.store.formats import present
 from trimtab.runs.store.run import Run
 from trimtab.runs.work.score import cells_of
 from trimtab.text.leaks import NGRAM_WORDS, HeldOut
@@ -26,7 +27,7 @@ _UNSCORED_WARN, _UNSCORED_FAIL = 0.02, 0.25
 
 def read(run: Run) -> list[Check]:
     """Return all checks recorded so far, in the order of the phases."""
-    path = run.dir / "checks.json"
+    path = present(run.dir, "checks.json")
     if not path.is_file():
         return []
     phases = read_json(path)
@@ -55,9 +56,10 @@ def after_plan(run: Run) -> None:
 
 
 def after_fit(run: Run) -> None:
-    """Check that every artifact is there (saving refuses non-finite ones)."""
-    missing = [a.key for a in run.plan.artifacts if not run.has_artifact(a.key)]
-    total = len(run.plan.artifacts)
+    """Check that every artifact of data is there (saving refuses non-finite ones)."""
+    keys = [key for fit in run.plan.fits if not fit.completions for key in fit.artifacts.values()]
+    missing = [key for key in keys if not run.has_artifact(key)]
+    total = len(keys)
     status: Status = "fail" if missing else "pass"
     detail = f"{total - len(missing)} of {total} artifacts fitted, all finite"
     _record(run, "fit", [Check("artifacts finite", status, detail)] if total else [])
@@ -78,9 +80,9 @@ _PHASES = ("import", "plan", "fit", "generate", "score")
 
 
 def _record(run: Run, phase: str, checks: Sequence[Check]) -> None:
-    path = run.dir / "checks.json"
+    path = present(run.dir, "checks.json")
     phases = read_json(path) if path.is_file() else {}
-    write_json(path, {**phases, phase: [asdict(check) for check in checks]})
+    write_json(run.dir / "checks.json", {**phases, phase: [asdict(check) for check in checks]})
 
 
 def _splits_disjoint(run: Run) -> Check:
@@ -91,15 +93,9 @@ def _splits_disjoint(run: Run) -> Check:
     cells: dict[str, set[str]] = {"fit": set(), "select": set(), "test": set()}
     for cell in run.plan.cells:
         cells[cell.split].add(cell.samples)
-    artifacts = run.plan.artifacts
-    prompts = [some for artifact in artifacts for some in artifact.prompts]
-    gated = {split: {p.samples for p in prompts if p.split == split} for split in ("fit", "select")}
-    fitted = _questions(run, cells["fit"] | gated["fit"])
-    fitted |= _paired(run, {artifact.pairs for artifact in artifacts})
-    chosen = _questions(run, cells["select"] | gated["select"])
-    chosen |= _paired(run, {artifact.select_pairs for artifact in artifacts})
-    tested = _questions(run, cells["test"])
-    evaluated = tested | _questions(run, cells["select"])
+    read = {name: _questions(run, keys) for name, keys in cells.items()}
+    fitted, chosen = (read[name] | _questions_of_fits(run, name) for name in ("fit", "select"))
+    tested, evaluated = read["test"], read["test"] | read["select"]
     shared = [*_shared(fitted, evaluated | chosen), *_shared(chosen, tested)]
     same = sum(shared)
     status: Status = "fail" if same else "warn" if shared else "pass"
@@ -110,8 +106,19 @@ def _splits_disjoint(run: Run) -> Check:
     return Check("splits disjoint", status, detail)
 
 
-def _paired(run: Run, sets: set[str | None]) -> set[str]:
-    return {pair.messages[-1].content for key in sets if key is not None for pair in run.pairs(key)}
+def _questions_of_fits(run: Run, split: str) -> set[str]:
+    """Return what the fits of a run read of a split."""
+    refs = {ref for fit in run.plan.fits for ref in fit.data.values() if ref.split == split}
+    return {
+        _question(row) if isinstance(row, Sample) else _last_question(row.messages)
+        for ref in refs
+        for row in run.data(ref)
+    }
+
+
+def _last_question(messages: Sequence[Message]) -> str:
+    """Return the last user turn: of a conversation, the answer that follows is no question."""
+    return next((m.content for m in reversed(messages) if m.role == "user"), "")
 
 
 def _questions(run: Run, sets: set[str]) -> set[str]:
@@ -192,7 +199,8 @@ def _unscored(run: Run, judge: JudgePlan) -> Check:
 def _test_opened(run: Run) -> Check:
     """Count the plans that have opened each test set on this machine; more than one is told."""
     tests = sorted({cell.samples for cell in run.plan.cells if cell.split == "test"})
-    plan = content_key(run.plan)
+    # by configuration: a plan that grew is the same experiment
+    plan = content_key([run.plan.recipe, run.config])
     ledger = _home() / "test_opened.jsonl"
     known = _openings(ledger)
     for samples in tests:

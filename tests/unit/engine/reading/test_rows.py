@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import usage_file
+from safetensors.torch import load_file
 
 from trimtab.core.errors import NonFiniteError, StoreError
 from trimtab.engine.engine import Engine
@@ -37,7 +37,7 @@ def test_the_file_holds_what_memory_would(load_tiny: Load, tmp_path: Path, dtype
     save_activations(engine.run(requests), requests, path, dtype=dtype, about={"model": "tiny"})
     mean = torch.stack([found[r.key].mean_LH for r in requests]).to(dtype)
     norm = torch.stack([found[r.key].norm_L for r in requests])
-    plain = usage_file(path)
+    plain = load_file(path)
     assert torch.equal(plain["mean"], mean) and torch.equal(plain["norm"], norm)
     rows = Rows(path)
     assert rows.shape("mean") == (14, 2, engine.hidden_size) and rows.about == {"model": "tiny"}

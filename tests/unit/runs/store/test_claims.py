@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from trimtab.core.errors import LeaseHeldError, StoreError
+from trimtab.core.errors import HeldError, StoreError
 from trimtab.core.records import read_json, write_json
 from trimtab.runs.store.claims import Lease
 
@@ -26,7 +26,7 @@ linux = pytest.mark.skipif(
 CONTENDER = """
     import sys
     from pathlib import Path
-    from trimtab.core.errors import LeaseHeldError
+    from trimtab.core.errors import HeldError
     from trimtab.runs.store.claims import Lease
     print("ready", flush=True)
     while sys.stdin.readline():
@@ -34,7 +34,7 @@ CONTENDER = """
             with Lease(Path(sys.argv[1]), "part") as lease:
                 print("held", lease.epoch, flush=True)
                 sys.stdin.readline()
-        except LeaseHeldError as error:
+        except HeldError as error:
             print("refused", error, flush=True)
 """
 
@@ -93,7 +93,7 @@ def test_exactly_one_of_several_processes_wins_even_when_winners_are_killed(
 
 def test_a_held_lease_says_by_whom_since_when_and_what_to_do(tmp_path: Path) -> None:
     with Lease(tmp_path, "generate") as lease, Lease(tmp_path, "score"):
-        with pytest.raises(LeaseHeldError) as caught, Lease(tmp_path, "generate"):
+        with pytest.raises(HeldError) as caught, Lease(tmp_path, "generate"):
             pass
         message = str(caught.value)
         for part in ("generate", f"process {os.getpid()}", socket.gethostname(), "since 2", "stop"):
@@ -139,7 +139,7 @@ def test_stale_leases_are_taken_over_and_live_ones_are_not(tmp_path: Path) -> No
             assert lease.epoch == 2
     for n, fields in enumerate(live):
         abandon(tmp_path / f"live-{n}", **fields)
-        with pytest.raises(LeaseHeldError), Lease(tmp_path / f"live-{n}", "part"):
+        with pytest.raises(HeldError), Lease(tmp_path / f"live-{n}", "part"):
             pass
 
 
@@ -150,14 +150,14 @@ def test_a_holder_that_was_asleep_learns_that_it_lost_and_leaves_the_new_one_alo
         change(sleeper, host="elsewhere", heartbeat=0.0)
         with Lease(tmp_path, "part") as taker:
             assert taker.epoch == 2
-            with pytest.raises(LeaseHeldError, match="is held by"):
+            with pytest.raises(HeldError, match="is held by"):
                 sleeper.check()
             taker.check()
             sleeper.__exit__()
             taker.check()
             assert read_json(taker.path)["released"] is False
     (tmp_path / "leases" / "part.json").unlink()
-    with pytest.raises(LeaseHeldError, match="is gone"):
+    with pytest.raises(HeldError, match="is gone"):
         sleeper.check()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from trimtab.core.errors import DataError, LeaseHeldError, StoreError
+from trimtab.core.errors import DataError, HeldError, StoreError
 from trimtab.core.locks import locked
 from trimtab.core.plan import JudgePlan
 from trimtab.core.spec import Component
@@ -136,7 +136,7 @@ def test_create_killed_at_any_replacement_leaves_a_run_or_none_and_can_be_repeat
 def test_two_processes_do_not_create_one_run_together(
     tmp_path: Path, parts: dict[str, Any]
 ) -> None:
-    with locked(tmp_path / "run" / CREATING), pytest.raises(LeaseHeldError):
+    with locked(tmp_path / "run" / CREATING), pytest.raises(HeldError):
         Run.create(tmp_path / "run", **parts)
 
 

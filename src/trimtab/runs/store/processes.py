@@ -1,0 +1,86 @@
+"""Which process on which machine, and whether it still lives."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Process(BaseModel):
+    """A process, told from every other one that ever was.
+
+    Attributes:
+        pid: Process id.
+        host: Name of its machine.
+        boot: What tells one boot of that machine from another, where the system has such a thing.
+        namespace: In which process ids count (containers have their own).
+        start: When the process began, in the kernel's ticks; tells it from a later one of that id.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    pid: int
+    host: str
+    boot: str | None
+    namespace: str | None
+    start: int | None
+
+    @classmethod
+    def current(cls) -> Process:
+        """Return this process."""
+        return cls(
+            pid=os.getpid(),
+            host=socket.gethostname(),
+            boot=_boot(),
+            namespace=_namespace(),
+            start=_stat(os.getpid())[1],
+        )
+
+    def is_alive(self) -> bool | None:
+        """Return whether it lives; None where that can't be seen from here."""
+        if self.host != socket.gethostname():
+            return None
+        if self.boot != _boot():
+            return False
+        if self.namespace != _namespace():
+            return None
+        return _is_running(self.pid, self.start)
+
+
+def _is_running(pid: int, start: int | None) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # it lives, and belongs to another user
+    state, started = _stat(pid)
+    return state not in ("Z", "X") and (None in (start, started) or start == started)
+
+
+def _stat(pid: int) -> tuple[str | None, int | None]:
+    """Return a process's state letter and its start in clock ticks after boot, None if unknown."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None, None
+    # The name, in parentheses, may itself hold spaces and parentheses.
+    fields = stat.rpartition(")")[2].split()
+    return fields[0], int(fields[19])
+
+
+def _boot() -> str | None:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return None
+
+
+def _namespace() -> str | None:
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return None

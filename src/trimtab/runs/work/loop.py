@@ -1,0 +1,212 @@
+"""The loop that every worker runs: claim a unit that is ready, do it, look again.
+
+One loop serves a laptop and a hundred nodes: workers meet only in the run directory. A unit that
+another worker holds is skipped, and waited for when nothing else is left.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from trimtab.core.errors import HeldError, JudgeError, StoreError, TrimtabError
+from trimtab.runs.plan.planner import PlannedFragment
+from trimtab.runs.store.claims import claim, holder_of
+from trimtab.runs.store.run import Run
+from trimtab.runs.work.engines import EnginePool
+from trimtab.runs.work.state import State
+from trimtab.runs.work.units import KINDS, FitUnit, Kind, ScoreUnit, Unit, WindowUnit, units
+from trimtab.runs.work.worker import Worker
+
+Grow = Callable[[Run], PlannedFragment | None]
+"""Returns the next fragment of a run's plan; None if it is complete."""
+
+_POLL_S = 0.5
+_log = logging.getLogger(__name__)
+
+
+def never(_: Run) -> None:
+    """Return None: the plan is complete as it is."""
+
+
+def work(
+    workers: Sequence[Worker],
+    pool: EnginePool,
+    kinds: Sequence[Kind] = KINDS,
+    grow: Grow = never,
+) -> None:
+    """Do what several runs owe, sharing loaded models; return when nothing is left.
+
+    Args:
+        workers: One per run.
+        pool: Loaded models.
+        kinds: Which units.
+        grow: Asked for the next fragment when all units of a run are done; called only where
+            ``kinds`` are all of them.
+
+    Raises:
+        NonFiniteError: Activations or logits are NaN or infinite; finished rows are kept.
+        StoreError: What units need is not fitted, or the run directory can't be written.
+        JudgeError: Judges failed, or wait for others that did; all others have scored.
+    """
+    failures: dict[tuple[Path, str], str] = {}
+    while True:
+        ready = [
+            (worker, unit, every)
+            for worker in workers
+            for every in [units(worker.run, kinds)]
+            for unit in _ready(worker.run, every, kinds)
+            if (worker.run.dir, _owner(unit)) not in failures
+        ]
+        busy = [
+            (worker, unit)
+            for worker, unit, every in _by_loaded_model(ready, pool)
+            if (worker.run.dir, _owner(unit)) not in failures
+            and not _attempt(worker, unit, every, pool, failures)
+        ]
+        for worker in workers:
+            worker.run.refresh()
+        if ready:
+            if len(busy) == len(ready):
+                _wait(busy)
+        elif not (kinds == KINDS and [w for w in workers if _extend(w, grow, failures)]):
+            break
+    for worker in workers:
+        worker.leave()
+    _raise_failures(failures)
+    for worker in workers:
+        _require_done(worker, kinds)
+
+
+def _ready(run: Run, every: Sequence[Unit], kinds: Sequence[Kind]) -> list[Unit]:
+    # where nothing generates, what is there now is all that a judge will get
+    state = State(run, partial="generate" not in kinds)
+    return [unit for unit in every if state.is_ready(unit)]
+
+
+def _by_loaded_model(
+    ready: Sequence[tuple[Worker, Unit, Sequence[Unit]]], pool: EnginePool
+) -> list[tuple[Worker, Unit, Sequence[Unit]]]:
+    """Sort by phase, then what needs no other model than the loaded one, panels after members."""
+
+    def rank(item: tuple[Worker, Unit, Sequence[Unit]]) -> tuple[object, ...]:
+        unit = item[1]
+        judge = unit.judge if isinstance(unit, ScoreUnit) else None
+        identity = unit.model_identity or ""
+        return (
+            KINDS.index(unit.kind),
+            isinstance(unit, FitUnit) and unit.kind == "score",
+            judge is not None and bool(judge.artifacts),
+            judge is not None and bool(judge.members),
+            identity not in pool.loaded,
+            identity if unit.kind == "score" else "",
+            judge.key if judge is not None else "",
+        )
+
+    return sorted(ready, key=rank)
+
+
+def _attempt(
+    worker: Worker,
+    unit: Unit,
+    every: Sequence[Unit],
+    pool: EnginePool,
+    failures: dict[tuple[Path, str], str],
+) -> bool:
+    """Do ``unit`` unless another worker holds it; return whether it was tried."""
+    try:
+        with claim(worker.run.dir, unit.name) as mine:
+            if mine is None:
+                return False
+            worker.execute(unit, pool, mine, every)
+    except HeldError as error:
+        _log.warning("%s", error)
+    except (StoreError, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        if unit.kind != "score":
+            raise
+        # a judge is extension code: whatever it raises is its failure, and stops no other judge
+        _log.debug("judge %s failed", _owner(unit), exc_info=True)
+        what = str(error) if isinstance(error, TrimtabError) else repr(error)
+        failures[worker.run.dir, _owner(unit)] = what
+        worker.progress.note(f"The judge {_owner(unit)} failed and is skipped: {what}")
+    return True
+
+
+def _owner(unit: Unit) -> str:
+    """Return what fails as one: a judge with all its windows, a fit, a window."""
+    return unit.judge.key if isinstance(unit, ScoreUnit) else unit.name
+
+
+def _wait(busy: Sequence[tuple[Worker, Unit]]) -> None:
+    worker, unit = busy[0]
+    holder = holder_of(worker.run.dir, unit.name)
+    if holder is not None:
+        worker.waits_for(f"{unit.name} is {holder}")
+    time.sleep(_POLL_S)
+
+
+def _extend(worker: Worker, grow: Grow, failures: dict[tuple[Path, str], str]) -> bool:
+    """Add the next fragment to the plan, or learn of one; return whether there is more to do."""
+    run = worker.run
+    if any(folder == run.dir for folder, _ in failures) or _owes(run):
+        return False
+    known = len(run.plan.fragments)
+    with claim(run.dir, "grow") as mine:
+        if mine is not None:
+            run.refresh()
+            planned = grow(run) if len(run.plan.fragments) == known else None
+            if planned is not None:
+                mine.check()
+                run.extend(planned.fragment, planned.data.folders())
+                worker.progress.note(f"The plan grows: {planned.fragment.reason}")
+        else:
+            time.sleep(_POLL_S)
+            run.refresh()
+            return True
+    return len(run.plan.fragments) > known
+
+
+def _owes(run: Run) -> bool:
+    state = State(run)
+    return any(state.owed(unit) for unit in units(run))
+
+
+def _raise_failures(failures: dict[tuple[Path, str], str]) -> None:
+    if failures:
+        folders = " ".join(dict.fromkeys(str(folder) for folder, _ in failures))
+        raise JudgeError(
+            "Judges failed, and their scores are owed: "
+            + "; ".join(f"{judge}: {what}" for (_, judge), what in failures.items()),
+            hint=f"Nothing else is lost. Run `trimtab score {folders}` when the cause is mended.",
+        )
+
+
+def _require_done(worker: Worker, kinds: Sequence[Kind]) -> None:
+    """Raise for units that are owed and can't be done: what they wait for is not there."""
+    run = worker.run
+    state = State(run, partial="generate" not in kinds)
+    waiting = [
+        (unit, what)
+        for unit in units(run, kinds)
+        if state.owed(unit) and (what := state.blocker(unit)) is not None
+    ]
+    windows = [what for unit, what in waiting if isinstance(unit, WindowUnit)]
+    if windows:
+        raise StoreError(
+            f"{len(windows)} windows of rows wait for what is not fitted yet, the first for "
+            f"{windows[0]}.",
+            hint=f"Run `trimtab fit {run.dir}` first, or `trimtab resume {run.dir}` for all.",
+        )
+    if waiting and "score" in kinds:
+        unit, what = waiting[0]
+        if "generate" not in kinds and isinstance(unit, FitUnit):
+            worker.progress.note(f"note: {unit.name} waits for {what}")
+            return
+        raise JudgeError(
+            f"{_owner(unit)} waits for {what}.",
+            hint=f"Run `trimtab resume {run.dir}` when they can be made.",
+        )

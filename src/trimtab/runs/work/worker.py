@@ -1,0 +1,155 @@
+"""One worker at one run: it keeps open files and prepared cells from one unit to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from itertools import groupby
+from operator import attrgetter
+from types import TracebackType
+
+from trimtab.core.records import SegmentWriter
+from trimtab.core.types import Completion, Score
+from trimtab.runs.store.claims import Claim
+from trimtab.runs.store.run import RowKey, Run
+from trimtab.runs.usage.progress import Progress
+from trimtab.runs.work.engines import EnginePool
+from trimtab.runs.work.fit import make_artifacts, write_strengths
+from trimtab.runs.work.generate import Prepared, generate_window, prepare, stamped
+from trimtab.runs.work.score import PreparedJudge, prepare_judge, score_window
+from trimtab.runs.work.state import State, rows_of
+from trimtab.runs.work.units import FitUnit, ScoreUnit, Unit, WindowUnit
+
+
+class Worker:
+    """Executes units of one run under one attempt; close it, or use it in a ``with`` block.
+
+    Attributes:
+        run: The run.
+        attempt: Number of the attempt: it writes segments of its own.
+        progress: Told what happens.
+        threads: Threads of torch for this run's units; None leaves them be.
+    """
+
+    def __init__(
+        self, run: Run, attempt: int, progress: Progress, threads: int | None = None
+    ) -> None:
+        """Open nothing yet."""
+        self.run, self.attempt, self.progress, self.threads = run, attempt, progress, threads
+        self._files = ExitStack()
+        self._writers: dict[tuple[str, ...], SegmentWriter] = {}
+        self._prepared: dict[str, Prepared] = {}
+        self._judge: PreparedJudge | None = None
+        self._phase: str | None = None
+        self._waiting: str | None = None
+
+    def execute(self, unit: Unit, pool: EnginePool, claim: Claim, units: Sequence[Unit]) -> None:
+        """Do what ``unit`` owes; each row is on the disk as it is done.
+
+        Args:
+            unit: A unit that is ready.
+            pool: Loaded models.
+            claim: Of this unit; a row is written only while it is held.
+            units: All units of the work, for the progress bar.
+        """
+        missing = State(self.run, partial=True).owed(unit)
+        if not missing:
+            return
+        self._enter(unit, units)
+        pool.threads = self.threads
+        if unit.model_identity is not None:
+            self._keep_only(pool, unit.model_identity)
+        if isinstance(unit, FitUnit):
+            claim.check()
+            make_artifacts(self.run, unit.plan, pool)
+            self.progress.advance(len(missing), 0)
+        elif isinstance(unit, WindowUnit):
+            self._generate(unit, set(missing), pool, claim)
+        else:
+            self._score(unit, missing, pool, claim)
+
+    def waits_for(self, what: str) -> None:
+        """Tell what is waited for, once."""
+        if what != self._waiting:
+            self._waiting = what
+            self.progress.note(f"waiting: {what}")
+
+    def leave(self) -> None:
+        """End the phase that the progress shows, if any."""
+        if self._phase is not None:
+            self.progress.finish()
+            self._phase = None
+
+    def _enter(self, unit: Unit, units: Sequence[Unit]) -> None:
+        """Begin the phase of ``unit`` on the progress, unless it has begun."""
+        phase = phase_of(unit)
+        if phase == self._phase:
+            return
+        self.leave()
+        state = State(self.run)
+        total, done = rows_of(state, [other for other in units if phase_of(other) == phase])
+        self.progress.start(phase, total, done)
+        self._phase = phase
+
+    def _generate(
+        self, unit: WindowUnit, missing: set[RowKey], pool: EnginePool, claim: Claim
+    ) -> None:
+        cells = {cell.key: cell for cell in self.run.plan.cells}
+        for key in unit.cells:
+            if key not in self._prepared:
+                self._prepared[key] = prepare(self.run, cells[key], pool)
+        for row in generate_window(self._prepared, unit):
+            if row.key in missing:
+                self._append([stamped(row, self.attempt)], claim)
+                self.progress.advance(1, row.num_tokens or row.num_prompt_tokens)
+
+    def _score(
+        self, unit: ScoreUnit, missing: Sequence[RowKey], pool: EnginePool, claim: Claim
+    ) -> None:
+        if self._judge is None or self._judge.plan.key != unit.judge.key:
+            self._judge = None
+            self._judge = prepare_judge(self.run, unit.judge, pool)
+        for rows in score_window(self.run, self._judge, unit, missing, self.attempt):
+            for _, some in groupby(rows, key=attrgetter("cell")):
+                self._append(list(some), claim)
+            self.progress.advance(len(rows), 0)
+
+    def _append(self, rows: Sequence[Completion] | Sequence[Score], claim: Claim) -> None:
+        """Write rows of one cell, unless the unit was taken over."""
+        row = rows[0]
+        key = (row.cell,) if isinstance(row, Completion) else (row.judge, row.cell)
+        if key not in self._writers:
+            writer = (
+                self.run.completion_writer(self.attempt, row.cell)
+                if isinstance(row, Completion)
+                else self.run.score_writer(self.attempt, row.judge, row.cell)
+            )
+            self._writers[key] = self._files.enter_context(writer)
+        self._writers[key].append(rows, claim.check)
+
+    def _keep_only(self, pool: EnginePool, identity: str) -> None:
+        """Let go of every model but one, and of what was prepared on others."""
+        if pool.loaded - {identity}:
+            self._prepared = {}
+            self._judge = None
+            pool.keep_only({identity})
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        """Close the files; what was told of strengths is written down."""
+        self._files.close()
+        write_strengths(self.run)
+
+
+def phase_of(unit: Unit) -> str:
+    """Return what the progress calls the phase of ``unit``."""
+    if isinstance(unit, ScoreUnit):
+        return f"score {unit.judge.component.name}"
+    return "generate" if isinstance(unit, WindowUnit) else f"fit {unit.plan.component.name}"
