@@ -218,7 +218,7 @@ def test_nan_weights_stop_the_run_with_the_layers_name(
 ) -> None:
     import shutil
 
-    from safetensors.torch import save_file, load_file
+    from safetensors.torch import load_file, save_file
 
     broken = tmp_path / "broken"
     shutil.copytree(tiny_model, broken)

@@ -74,7 +74,7 @@ def cells(out: str, row: str) -> list[str]:
 @pytest.fixture
 def overflowing(tiny_model: Path, tmp_path: Path) -> Path:
     """Return a model that is finite in float32 and not in float16."""
-    from safetensors.torch import save_file, load_file
+    from safetensors.torch import load_file, save_file
 
     folder = tmp_path / "large"
     shutil.copytree(tiny_model, folder)

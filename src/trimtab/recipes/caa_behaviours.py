@@ -147,7 +147,7 @@ class CaaBehaviours(Recipe[_Config]):
                 for task in own:
                     label = f"random for {name} {strength:+g} #{k + 1}"
                     place = {"series": "random", "strength": strength, **at, "draw": draw}
-                    add(task, label, "control", acting, **place)
+                    add(task, label, "control", acting, control="random", **place)
 
     def _task(self, planner: Planner, name: str, kind: str) -> Component:
         """Return the A/B task of one behaviour; raise ConfigError if its rows are of other kind."""
@@ -186,6 +186,7 @@ def _add(
     condition: str,
     role: Role,
     acting: Component,
+    control: str | None = None,
     **place: Any,
 ) -> None:
     planner.add_cell(
@@ -194,6 +195,7 @@ def _add(
         task=task,
         split="test",
         intervention=acting,
+        control=control,
         coordinates=place,
         fit_on=fit_on,
     )

@@ -160,7 +160,13 @@ class TruthfulQASteering(Recipe[_Config]):
         free = output == "text"
         planned: list[tuple[str, Spec]] = []
 
-        def add(condition: str, role: Any, intervention: Component, **coordinates: Any) -> None:
+        def add(
+            condition: str,
+            role: Any,
+            intervention: Component,
+            control: str | None = None,
+            **coordinates: Any,
+        ) -> None:
             built = INTERVENTIONS.build(intervention.name, intervention.config)
             planned.append((intervention.name, built.config))
             planner.add_cell(
@@ -169,6 +175,7 @@ class TruthfulQASteering(Recipe[_Config]):
                 task=task,
                 split="test",
                 intervention=intervention,
+                control=control,
                 coordinates=coordinates,
                 sampling=self.config.sampling if free else None,
                 num_samples=self.config.num_samples if free else 1,
@@ -177,7 +184,7 @@ class TruthfulQASteering(Recipe[_Config]):
         add("baseline", "baseline", Component(name="none"))
         if controls.prompt is not None:
             said = Component(name="prompt", config={"system": controls.prompt})
-            add("prompt", "control", said, series="prompt")
+            add("prompt", "control", said, "prompt", series="prompt")
         for strength in (0.0, *sorted(steering.strengths)):
             role = "treatment" if strength else "zero"
             where = {"series": "caa", "strength": strength, "unit": steering.unit, "layer": layer}
@@ -195,7 +202,7 @@ class TruthfulQASteering(Recipe[_Config]):
                     "layer": layer,
                     "draw": draw,
                 }
-                add(f"random {strength:+g} #{draw + 1}", "control", drawn, **where)
+                add(f"random {strength:+g} #{draw + 1}", "control", drawn, "random", **where)
         further = {
             label: _at(layer, component)
             for label, component in self.config.conditions.items()
@@ -203,7 +210,10 @@ class TruthfulQASteering(Recipe[_Config]):
         }
         for label, component in further.items():
             acting = INTERVENTIONS.build(component.name, component.config).config
-            add(label, _role(acting), component, **_coordinates(label, acting, steering))
+            drawn_at_random = getattr(acting, "draw", None) is not None
+            control = "random" if drawn_at_random else None
+            place = _coordinates(label, acting, steering)
+            add(label, _role(acting), component, control, **place)
         for label, component in further.items():
             self._add_controls(add, planned, label, component)
 
@@ -226,7 +236,9 @@ class TruthfulQASteering(Recipe[_Config]):
                 built = INTERVENTIONS.build(control.name, config).config
                 if (control.name, built) not in planned:
                     where = _coordinates(called, built, self.config.steering)
-                    add(called, "control", Component(name=control.name, config=config), **where)
+                    kind = "random" if draws else name
+                    component = Component(name=control.name, config=config)
+                    add(called, "control", component, kind, **where)
 
     def _add_bank(self, add: Callable[..., None], layer: int | str) -> None:
         """Add a condition for each vector of the bank, at each strength and size."""

@@ -69,7 +69,7 @@ def run_phases(jobs: Sequence[Job], kinds: Sequence[Kind] = KINDS, grow: Grow = 
 
 
 def record_checks(run: Run, kinds: Sequence[Kind]) -> None:
-    """Record the checks of the phases that are done; of scores always, to tell how many there are."""
+    """Record the checks of the phases that are done; of scores as they stand."""
     state = State(run)
     open_kinds = {unit.kind for unit in units(run, kinds) if state.owed(unit)}
     if "fit" in kinds and "fit" not in open_kinds:

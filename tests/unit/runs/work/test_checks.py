@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from trimtab.core.errors import CheckError
-from trimtab.core.plan import FitPlan
 from trimtab.core.spec import Component, Metric, ModelSpec
 from trimtab.core.types import Completion, ContrastPair, Message, Sample, Score
 from trimtab.runs.store.run import Run

@@ -12,6 +12,7 @@ import pytest
 import torch
 import transformers
 from faulty_api import INPUT, OUTPUT, faulty_api
+from trimtab.runs.work.pipeline import score_several
 
 from trimtab.cli.progress import make_progress
 from trimtab.core.errors import JudgeError
@@ -24,7 +25,6 @@ from trimtab.runs.store.run import Run
 from trimtab.runs.usage import meter
 from trimtab.runs.work import checks
 from trimtab.runs.work.engines import EnginePool
-from trimtab.runs.work.pipeline import score_several
 from trimtab.runs.work.score import ScoreJob, ledger_of, owed, score_runs
 
 REFERENCES = {"correct_answers": ["Yes."], "incorrect_answers": ["No."]}
