@@ -1,0 +1,85 @@
+"""Runs of the first format, made by 977cf48, are shown, reported and scored with equal numbers."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_process import trimtab
+from equal_runs import Comparison, numbers_of_summary
+from run_records import records
+
+KEPT = Path(__file__).parents[1] / "data" / "run_977cf48"
+RUNS = ("steering", "best_of_n")
+
+
+@pytest.fixture(params=RUNS)
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def run(name: str, tmp_path: Path) -> Path:
+    return shutil.copytree(KEPT / name, tmp_path / name)
+
+
+def read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    comparison = Comparison()
+    comparison.compare("summary", numbers_of_summary(old), numbers_of_summary(new))
+    return comparison.differences["summary"]
+
+
+def test_status_finds_nothing_owed(name: str, run: Path, tmp_path: Path) -> None:
+    done = trimtab(["status", str(run)], tmp_path / "logs")
+    assert done.code == 0, done.err
+    owed = {row[0].split()[-1]: row[-1] for row in _rows(done.out)}
+    judges = {path.name for path in (KEPT / name / "scores").iterdir()}
+    assert {owed[phase] for phase in {"fit", "generate", *judges}} == {"0"}
+    rows = sum(p.read_bytes().count(b"\n") for p in (KEPT / name).glob("completions/*/*.jsonl"))
+    assert ["generate", str(rows), "0"] in _rows(done.out)
+    assert "fail: " not in done.out
+
+
+def _rows(printed: str) -> list[list[str]]:
+    """Return the cells of the rows of printed tables."""
+    lines = [line.strip() for line in printed.splitlines()]
+    return [
+        [cell.strip() for cell in line.strip("│").split("│")] for line in lines if line[:1] == "│"
+    ]
+
+
+def test_report_finds_the_old_numbers(name: str, run: Path, tmp_path: Path) -> None:
+    before = records(run)
+    done = trimtab(["report", str(run)], tmp_path / "logs")
+    assert done.code == 0, done.err
+    assert (run / "report" / "index.html").is_file()
+    assert differences(read(KEPT / f"{name}_summary.json"), read(run / "summary.json")) == []
+    assert records(run) == before
+
+
+def test_another_judge_scores_them(name: str, run: Path, tmp_path: Path) -> None:
+    before = records(run)
+    done = trimtab(["score", str(run), "--judge", "exact"], tmp_path / "logs")
+    assert done.code == 0, done.err
+    after = records(run)
+    added = {folder: rows for folder, rows in after.items() if folder not in before}
+    assert {folder: after[folder] for folder in before} == before
+    cells = {row["cell"] for rows in added.values() for row in map(json.loads, rows)}
+    texts = [cell for cell in read(KEPT / name / "plan.json")["cells"] if cell["output"] == "text"]
+    assert cells == {cell["key"] for cell in texts}
+    assert all(folder.startswith("scores/exact-") for folder in added)
+
+
+def test_numbers_after_another_judge(tmp_path: Path) -> None:
+    run, logs = shutil.copytree(KEPT / "steering", tmp_path / "run"), tmp_path / "logs"
+    for argv in (["score", str(run), "--judge", "exact"], ["report", str(run)]):
+        done = trimtab(argv, logs)
+        assert done.code == 0, done.err
+    old = read(KEPT / "steering_summary_with_exact.json")
+    assert differences(old, read(run / "summary.json")) == []
