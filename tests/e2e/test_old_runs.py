@@ -63,6 +63,22 @@ def test_report_finds_the_old_numbers(name: str, run: Path, tmp_path: Path) -> N
     assert records(run) == before
 
 
+def test_report_shows_what_is_not_in_the_summary(name: str, run: Path, tmp_path: Path) -> None:
+    done = trimtab(["report", str(run)], tmp_path / "logs")
+    assert done.code == 0, done.err
+    report = (run / "report" / "report.md").read_text(encoding="utf-8")
+    checks = [check for phase in read(KEPT / name / "gates.json").values() for check in phase]
+    assert [check for check in checks if f"{check['name']}: {check['detail']}" not in report] == []
+    doses = KEPT / name / "doses.json"
+    strengths = (
+        [s for cell in read(doses).values() for s in cell.values()] if doses.exists() else []
+    )
+    assert [strength for strength in strengths if f"{strength:.4g}" not in report] == []
+    usage = (KEPT / name / "attempts" / "0001" / "load.jsonl").read_text().splitlines()
+    phases = [json.loads(line)["phase"] for line in usage]
+    assert [phase for phase in phases if f"{phase}, attempt 1" not in report] == []
+
+
 def test_another_judge_scores_them(name: str, run: Path, tmp_path: Path) -> None:
     before = records(run)
     done = trimtab(["score", str(run), "--judge", "exact"], tmp_path / "logs")
