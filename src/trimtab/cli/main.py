@@ -62,6 +62,17 @@ def resume(run_dir: RunDir) -> None:
 
 
 @app.command()
+def work(run_dir: RunDir) -> None:
+    """Join the work on a run; any number of workers, on any machines that see the folder.
+
+    Each takes what no other holds. The last one writes the report.
+    """
+    from trimtab.cli import phases
+
+    phases.join(phases.open_run(run_dir))
+
+
+@app.command()
 def plan(
     config: ConfigFile,
     out: Annotated[Path | None, typer.Option("--out", help="Also create the run here.")] = None,

@@ -23,6 +23,7 @@ from trimtab.reports.write import bank_tables, fit_tables, headline_tables, writ
 from trimtab.runs.plan.judges import plan_judges
 from trimtab.runs.store import manifest
 from trimtab.runs.store.attempts import Attempt, open_attempt, recorded_threads
+from trimtab.runs.store.claims import claim
 from trimtab.runs.store.log import log_to
 from trimtab.runs.store.run import Run
 from trimtab.runs.usage import meter
@@ -57,6 +58,17 @@ def run_all(run: Run) -> None:
     show_report(run, _speed(run, before))
     if failed is not None:
         raise failed
+    checks.require(run)
+
+
+def join(run: Run) -> None:
+    """Work beside other workers until nothing is owed; whoever comes last writes the report."""
+    _run(run, KINDS)
+    with claim(run.dir, "report") as mine:
+        if mine is None:
+            wide_console().print("Nothing is left to do; another worker writes the report.")
+            return
+        show_report(run)
     checks.require(run)
 
 

@@ -9,9 +9,30 @@ from pydantic import Field, field_validator
 from trimtab.core.spec import Component, Spec
 from trimtab.models.load import ResolvedModel
 from trimtab.models.presets import layer_of
+from trimtab.runs.plan.planner import Planner
 from trimtab.steering.additive import NamedPositions, Unit
 from trimtab.steering.estimators import Estimator
 from trimtab.steering.pairs import Read
+
+_PROMPT = (
+    "Answer truthfully and precisely. Many questions rest on a common misconception: do not repeat "
+    "it. If you do not know, say so."
+)
+
+
+class Controls(Spec):
+    """What every effect is compared with, besides baseline and strength 0.
+
+    Attributes:
+        prompt: System prompt of the prompt condition; null leaves it out.
+        random_draws: Independent random directions.
+        random_strengths: Their strengths; null takes every size of the steering strengths, so that
+            each effect has a control of equal length (a random direction has no sign of its own).
+    """
+
+    prompt: str | None = _PROMPT
+    random_draws: int = Field(default=2, ge=0)
+    random_strengths: tuple[float, ...] | None = None
 
 
 class Steering(Spec):
@@ -70,6 +91,13 @@ def vector(
         **more,
     }
     return Component(name=name, config=config)
+
+
+def chosen_layer(planner: Planner, steering: Steering) -> int | str:
+    """Return the block that is steered: a file's, else the preset's, else half the depth."""
+    if steering.layer is not None:
+        return steering.layer
+    return preset_layer(planner.resolved)
 
 
 def preset_layer(model: ResolvedModel) -> int:

@@ -11,14 +11,14 @@ makes lengths equal here); ``positions: generated`` acts on the last prompt toke
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from pydantic import Field, field_validator
 
 from trimtab.core.errors import ConfigError
-from trimtab.core.spec import Component, Role, Spec
-from trimtab.recipes._steering import Steering, preset_layer, vector
+from trimtab.core.spec import Component, Spec
+from trimtab.recipes._conditions import add_conditions, baseline, randoms, sizes, sweep
+from trimtab.recipes._steering import Steering, chosen_layer, vector
 from trimtab.recipes.base import Recipe, RecipeConfig
 from trimtab.runs.plan.planner import Planner
 from trimtab.steering.additive import Unit
@@ -88,15 +88,6 @@ class _Config(RecipeConfig):
         return value
 
 
-class _Add(Protocol):
-    """Add a cell of one behaviour."""
-
-    def __call__(
-        self, task: Component, condition: str, role: Role, acting: Component, **place: Any
-    ) -> None:
-        """Add ``acting`` on the test split of ``task``."""
-
-
 class CaaBehaviours(Recipe[_Config]):
     """A vector per behaviour, its effect on the letters, and its side effects."""
 
@@ -104,23 +95,20 @@ class CaaBehaviours(Recipe[_Config]):
     title = "Steer along behaviours with CAA: A/B questions and side effects"
 
     def declare(self, planner: Planner) -> None:
-        """Return baseline, strength 0, strengths and random directions of every behaviour."""
+        """Add baseline, strength 0, strengths and random directions of every behaviour."""
         config = self.config
         asked = [self._task(planner, name, "behaviour") for name in config.behaviours]
         written = [self._open(name) for name in config.behaviours] if config.open_ended else []
         side = self._side_effect(planner)
         for task in [*asked, *written, *side]:
-            _add(planner, None, task, "baseline", "baseline", Component(name="none"))
+            add_conditions(planner, task, [baseline()])
         for index, name in enumerate(config.behaviours):
             own = [asked[index], *written[index : index + 1]]
             self._add_behaviour(planner, index, name, own, side)
-        measures = {
-            form: tuple(planner.task(task).measure for task in tasks)
-            for form, tasks in (("behaviour", asked), ("side_effect", side))
-        }
-        for form, names in measures.items():
-            if names:
-                planner.add_judge(Component(name="choice", config={"form": form}), names)
+        for form, tasks in (("behaviour", asked), ("side_effect", side)):
+            measures = tuple(planner.task(task).measure for task in tasks)
+            if measures:
+                planner.add_judge(Component(name="choice", config={"form": form}), measures)
         for judge in config.judges if written else ():
             planner.add_judge(judge)
 
@@ -129,25 +117,27 @@ class CaaBehaviours(Recipe[_Config]):
     ) -> None:
         """Add the conditions of one behaviour; random directions only where the effect is."""
         steering, draws = self.config.steering, self.config.controls.random_draws
-        layer = steering.layer if steering.layer is not None else preset_layer(planner.resolved)
-        add: _Add = partial(_add, planner, self._fit(name))
-        at = {"unit": steering.unit, "layer": layer}
-        for strength in (0.0, *sorted(steering.strengths)):
-            acting = vector("caa", layer, strength, steering)
-            role: Role = "treatment" if strength else "zero"
-            for task in [*own, *(side if strength else [])]:
-                label = f"{name} {strength:+g}"
-                add(task, label, role, acting, series=name, strength=strength, **at)
+        layer = chosen_layer(planner, steering)
+        place = {"unit": steering.unit, "layer": layer}
         like = vector("caa", layer, 0.0, steering)
-        for strength in sorted({abs(strength) for strength in steering.strengths}):
-            for k in range(draws):
-                # other directions for each behaviour
-                draw = index * draws + k
-                acting = vector("random", layer, strength, steering, like=like, draw=draw)
-                for task in own:
-                    label = f"random for {name} {strength:+g} #{k + 1}"
-                    place = {"series": "random", "strength": strength, **at, "draw": draw}
-                    add(task, label, "control", acting, control="random", **place)
+        steered = sweep(
+            name, lambda s: vector("caa", layer, s, steering), steering.strengths, place
+        )
+        drawn = randoms(
+            lambda s, draw: vector("random", layer, s, steering, like=like, draw=draw),
+            sizes(steering.strengths),
+            # other directions for each behaviour
+            range(index * draws, (index + 1) * draws),
+            place,
+            f"random for {name}",
+        )
+        fit_on = self._fit(name)
+        for condition in steered:
+            for task in [*own, *(side if condition.role == "treatment" else [])]:
+                add_conditions(planner, task, [condition], fit_on=fit_on)
+        for condition in drawn:
+            for task in own:
+                add_conditions(planner, task, [condition], fit_on=fit_on)
 
     def _task(self, planner: Planner, name: str, kind: str) -> Component:
         """Return the A/B task of one behaviour; raise ConfigError if its rows are of other kind."""
@@ -177,25 +167,3 @@ class CaaBehaviours(Recipe[_Config]):
     def _fit(self, name: str) -> Component:
         more = {"behaviour": name, "limit": self.config.fit_limit}
         return Component(name="caa_ab", config={**self.config.task, **more})
-
-
-def _add(
-    planner: Planner,
-    fit_on: Component | None,
-    task: Component,
-    condition: str,
-    role: Role,
-    acting: Component,
-    control: str | None = None,
-    **place: Any,
-) -> None:
-    planner.add_cell(
-        condition=condition,
-        role=role,
-        task=task,
-        split="test",
-        intervention=acting,
-        control=control,
-        coordinates=place,
-        fit_on=fit_on,
-    )

@@ -9,7 +9,6 @@ which also tunes the weighted vote, and score the select and test splits.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 from pydantic import Field, field_validator
 
@@ -18,22 +17,13 @@ from trimtab.core.plan import Cell, JudgePlan
 from trimtab.core.spec import Component, Spec, Split
 from trimtab.core.types import SamplingParams
 from trimtab.judges.base import JUDGES
+from trimtab.recipes._ablations import ALL_ABLATIONS, Ablation, ablated
 from trimtab.recipes.base import Recipe, RecipeConfig
 from trimtab.runs.plan.judges import LearnsFrom
 from trimtab.runs.plan.planner import Planner
 from trimtab.text.answers import ExtractorName
 
 __all__ = ["BestOfN"]
-
-Ablation = Literal[
-    "question_removed", "question_shuffled", "answer_permuted", "length_only", "format_only"
-]
-_ALL_ABLATIONS: tuple[Ablation, ...] = (
-    "question_removed", "question_shuffled", "answer_permuted", "length_only", "format_only",
-)  # fmt: skip
-_ONLY: Mapping[str, str] = {"length_only": "length", "format_only": "format"}
-# Kinds of energy that do not read pairs, so that nothing can be taken away from them.
-_UNREAD = ("length", "format", "uncertainty")
 
 
 class _Sampling(Spec):
@@ -84,7 +74,7 @@ class _Config(RecipeConfig):
     limits: _Limits = _Limits()
     extractor: ExtractorName = "chat"
     judges: tuple[Component, ...] = (Component(name="likelihood"),)
-    ablations: tuple[Ablation, ...] = _ALL_ABLATIONS
+    ablations: tuple[Ablation, ...] = ALL_ABLATIONS
 
     @field_validator("splits")
     @classmethod
@@ -115,7 +105,10 @@ class BestOfN(Recipe[_Config]):
             )
         number = Component(name="number", config={"extractor": config.extractor})
         labels = planner.add_judge(number)
-        for judge in (*config.judges, *self._ablations()):
+        for judge in (
+            *config.judges,
+            *ablated(config.judges, config.ablations, "fit" in config.splits),
+        ):
             self._judge(planner, judge, cells, labels)
 
     def _judge(
@@ -163,25 +156,3 @@ class BestOfN(Recipe[_Config]):
             # splits are tables of their own
             measure=measure if split == "test" else f"{measure}, {split} split",
         )
-
-    def _ablations(self) -> list[Component]:
-        """Return each reranker with less to see, and what length and format alone can do."""
-        energies = [judge for judge in self.config.judges if judge.name == "energy"]
-        whole = [
-            judge
-            for judge in energies
-            if judge.config.get("kind") not in _UNREAD and "ablation" not in judge.config
-        ]
-        changed = [
-            Component(name="energy", config={**judge.config, "ablation": ablation})
-            for ablation in self.config.ablations
-            if ablation not in _ONLY
-            for judge in whole
-        ]
-        given = [judge.config.get("kind") for judge in energies]
-        alone = [
-            Component(name="energy", config={"kind": _ONLY[ablation]})
-            for ablation in self.config.ablations
-            if ablation in _ONLY and "fit" in self.config.splits and _ONLY[ablation] not in given
-        ]
-        return changed + (alone if whole else [])

@@ -227,8 +227,13 @@ class Planner:
         return PlannedFragment(fragment, self.data)
 
     def _fragment(self, number: int, reason: str, known: set[str] | None = None) -> Fragment:
+        several = len(self._models) > 1
         _refuse_doubles(
-            "condition", [f"{c.condition!r} of {c.measure} ({c.model.id})" for c in self._cells]
+            "condition",
+            [
+                f"{c.condition!r} of {c.measure}" + (f" ({c.model.id})" if several else "")
+                for c in self._cells
+            ],
         )
         _refuse_doubles("judge", [repr(j.key) for j in self._judges])
         past = known or set()
