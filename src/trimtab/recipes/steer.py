@@ -110,9 +110,8 @@ class Steer(Recipe[_Config]):
         several = sum(map(_is_swept, components.values())) > 1
         for label, component in components.items():
             if _is_swept(component):
-                swept += sweep(
-                    label, lambda s, c=component: _with(c, strength=s), *self._at(component)
-                )
+                at = partial(_at_strength, component)
+                swept += sweep(label, at, *self._at(component))
                 drawn += self._randoms(label if several else "", component)
             else:
                 fixed.append(named(label, component, _unit(component)))
@@ -135,13 +134,7 @@ class Steer(Recipe[_Config]):
         strengths = controls.random_strengths or sizes(self.config.strengths)
         draws = range(controls.random_draws)
         if "draw" in fields:
-            return randoms(
-                lambda s, draw: _with(component, strength=s, draw=draw),
-                strengths,
-                draws,
-                place,
-                label,
-            )
+            return randoms(partial(_at_strength, component), strengths, draws, place, label)
         if not set(_ADDITIVE) <= fields.keys():
             return []
         like = _at_strength(component, 0.0)
