@@ -8,6 +8,7 @@ from rich.console import Console
 
 from trimtab.cli import phases
 from trimtab.core.keys import file_sha256
+from trimtab.core.spec import Component
 from trimtab.runs.imports.candidates import import_candidates
 from trimtab.runs.imports.generations import create_run, read_generations
 from trimtab.runs.work import checks
@@ -15,10 +16,16 @@ from trimtab.runs.work import checks
 
 def score_candidates(path: Path, out: Path) -> None:
     """Make a run of a file of candidates, score it, and write and print the report."""
-    run = import_candidates(path, out)
+    run = import_candidates(path, out, _judges_of_candidates)
     phases.run_some(run, "score")
     phases.show_report(run)
     Console().print(f"`trimtab report {out}` writes the report again.", markup=False)
+
+
+def _judges_of_candidates(score: str) -> tuple[Component, ...]:
+    """Return the judge that reads what the file says, and one that looks at the texts itself."""
+    recorded = Component(name="recorded", config={"score": score})
+    return recorded, Component(name="number")
 
 
 def import_generations(

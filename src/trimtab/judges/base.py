@@ -10,17 +10,23 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeVar
 
 from trimtab.core.folder import Folder
+from trimtab.core.lazy import lazy
 from trimtab.core.needs import Need
 from trimtab.core.spec import Component, Endpoint, Metric, ModelSpec, Output, Spec
 from trimtab.core.types import Chat, Completion, Continuer, Embedder, Energy, Sample
+from trimtab.models.load import ResolvedModel
 from trimtab.steering.fitted import FitContext, Fitted, ModelAccess
+
+if TYPE_CHECKING:
+    from trimtab.models.nets import embed
+else:
+    embed = lazy("trimtab.models.nets.embed")
 
 C = TypeVar("C", bound=Spec)
 Wants = Literal["none", "chat", "embedder", "fitted"]
-EncoderKind = Literal["sentence", "bleurt"]
 
 Resource = Chat | Continuer | Embedder | Energy | Mapping[str, Fitted] | None
 
@@ -76,7 +82,6 @@ class Judge(ABC, Generic[C]):
         resource: What it must be handed: nothing, a chat model, a sentence encoder, or what its own
             fit made (see ``needs`` and ``load``).
         MAKES: Names of the artifacts that its ``fit`` makes.
-        encoder: Which kind of sentence encoder.
     """
 
     VERSION: ClassVar[int] = 1
@@ -84,7 +89,6 @@ class Judge(ABC, Generic[C]):
     output: Output = "text"
     resource: Wants = "none"
     MAKES: ClassVar[tuple[str, ...]] = ("fitted",)
-    encoder: EncoderKind = "sentence"
 
     def __init__(self, config: C) -> None:
         """Keep ``config``; models are handed to ``score``."""
@@ -114,6 +118,10 @@ class Judge(ABC, Generic[C]):
     def load(self, context: LoadContext) -> Resource:
         """Return what ``score`` is handed where ``resource`` is ``fitted``: its artifacts."""
         return {name: context.fitted(name) for name in context.folders}
+
+    def encoder(self, resolved: ResolvedModel) -> Embedder:
+        """Load the sentence encoder of a judge whose ``resource`` is ``embedder``."""
+        return embed.SentenceEncoder(resolved)
 
     @property
     def on_model(self) -> bool:

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from trimtab.core.lazy import lazy
 from trimtab.core.spec import ModelSpec, Spec
+from trimtab.core.types import Embedder
 from trimtab.judges._similarity import SimilarityJudge
+from trimtab.models.load import ResolvedModel
+
+if TYPE_CHECKING:
+    from trimtab.models.nets import bleurt
+else:
+    bleurt = lazy("trimtab.models.nets.bleurt")
 
 __all__ = ["Bleurt"]
 
@@ -28,7 +38,10 @@ class Bleurt(SimilarityJudge[BleurtConfig]):
 
     Config = BleurtConfig
     NAME = "bleurt"
-    encoder = "bleurt"
+
+    def encoder(self, resolved: ResolvedModel) -> Embedder:
+        """Load the checkpoint as a scorer."""
+        return bleurt.BleurtScorer(resolved)
 
     @property
     def model(self) -> ModelSpec:

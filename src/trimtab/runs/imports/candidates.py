@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from trimtab.core.keys import content_key, file_sha256
 from trimtab.core.plan import Cell, JudgePlan, Plan
 from trimtab.core.spec import Component, ModelSpec
 from trimtab.core.types import Completion, Message, Sample
-from trimtab.datasets.dumps import Dump, DumpRow, question_id, read_dump
+from trimtab.datasets.dumps import DumpRow, question_id, read_dump
 from trimtab.runs.plan.judges import IMPORTED, plan_judges
 from trimtab.runs.store.run import Run
 from trimtab.runs.work import checks
@@ -16,11 +17,16 @@ from trimtab.runs.work import checks
 _MEASURE = "generation"
 
 
-def import_candidates(path: Path, out: Path) -> Run:
+def import_candidates(path: Path, out: Path, judges: Callable[[str], Sequence[Component]]) -> Run:
     """Make a run of the candidates in ``path``; nothing of it needs a model.
 
     Each configuration of the file becomes a condition. What was found wrong with the file is kept
     as checks, which reports show first.
+
+    Args:
+        path: The file.
+        out: Folder of the run.
+        judges: Returns the judges that score it, given what the file calls its score.
 
     Raises:
         DataError: The file can't be read, or has none of the known forms.
@@ -40,7 +46,7 @@ def import_candidates(path: Path, out: Path) -> Run:
         recipe="import",
         name=path.stem,
         cells=cells,
-        judges=_judges(dump, cells[0]),
+        judges=_judges(judges(dump.score_name), cells[0]),
         baseline=cells[0].condition,
     )
     run = Run.create(out, {"recipe": "import", "name": path.stem}, plan, {"samples": samples}, rows)
@@ -102,12 +108,6 @@ def _completions(cell: Cell, stem: str, row: DumpRow) -> list[Completion]:
     ]
 
 
-def _judges(dump: Dump, cell: Cell) -> list[JudgePlan]:
-    """Return the judge that reads what the file says, and one that looks at the texts itself."""
-    recorded = Component(name="recorded", config={"score": dump.score_name})
+def _judges(judges: Sequence[Component], cell: Cell) -> list[JudgePlan]:
     subject = (cell.model, cell.model_identity)
-    return [
-        plan
-        for judge in (recorded, Component(name="number"))
-        for plan in plan_judges(judge, subject)
-    ]
+    return [plan for judge in judges for plan in plan_judges(judge, subject)]

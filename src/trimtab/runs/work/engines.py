@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from trimtab.core.errors import ModelError
 from trimtab.core.lazy import lazy
@@ -17,12 +17,9 @@ if TYPE_CHECKING:
 
     from trimtab.engine import engine as engines
     from trimtab.models import load
-    from trimtab.models.nets import bleurt, embed
 else:
     torch = lazy("torch")
     engines = lazy("trimtab.engine.engine")
-    bleurt = lazy("trimtab.models.nets.bleurt")
-    embed = lazy("trimtab.models.nets.embed")
     load = lazy("trimtab.models.load")
 
 _log = logging.getLogger(__name__)
@@ -45,7 +42,7 @@ class EnginePool:
         self.threads = threads
         self._using = using
         self._engines: dict[tuple[str, str], engines.Engine] = {}
-        self._encoders: dict[str, embed.SentenceEncoder | bleurt.BleurtScorer] = {}
+        self._encoders: dict[str, Embedder] = {}
 
     def engine(self, spec: ModelSpec, identity: str) -> engines.Engine:
         """Return the engine of ``spec``; raise ModelError if its content is not ``identity``."""
@@ -58,19 +55,18 @@ class EnginePool:
         return self._engines[key]
 
     def encoder(
-        self, spec: ModelSpec, identity: str, kind: Literal["sentence", "bleurt"] = "sentence"
+        self, spec: ModelSpec, identity: str, load_as: Callable[[load.ResolvedModel], Embedder]
     ) -> Embedder:
-        """Return the encoder of ``spec``; raise ModelError as ``engine`` does."""
+        """Return the encoder of ``spec``, loaded by ``load_as`` when it is first asked for.
+
+        Raises:
+            ModelError: As ``engine``.
+        """
         self._set_threads()
         if identity not in self._encoders:
             _log.info("loading the encoder %s (%s)", spec.id, identity)
-            resolved = self._resolve(spec, identity)
-            self._encoders[identity] = (
-                bleurt.BleurtScorer(resolved)
-                if kind == "bleurt"
-                else embed.SentenceEncoder(resolved)
-            )
-        self._tell(self._encoders[identity].resolved.spec)
+            self._encoders[identity] = load_as(self._resolve(spec, identity))
+        self._tell(spec)
         return self._encoders[identity]
 
     @property
