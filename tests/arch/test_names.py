@@ -17,6 +17,7 @@ WORDS = {
     "number": "a kind of metric",
     "none": "a setting that is off",
     "exact": "a way of comparing",
+    "recorded": "what a file says of its candidates",
     "energy": "the artifact of a fitted judge in runs of the first format",
 }
 

@@ -22,7 +22,7 @@ def score_candidates(path: Path, out: Path) -> None:
     Console().print(f"`trimtab report {out}` writes the report again.", markup=False)
 
 
-def _judges_of_candidates(score: str) -> tuple[Component, ...]:
+def _judges_of_candidates(score: str | None) -> tuple[Component, ...]:
     """Return the judge that reads what the file says, and one that looks at the texts itself."""
     recorded = Component(name="recorded", config={"score": score})
     return recorded, Component(name="number")

@@ -17,7 +17,9 @@ from trimtab.runs.work import checks
 _MEASURE = "generation"
 
 
-def import_candidates(path: Path, out: Path, judges: Callable[[str], Sequence[Component]]) -> Run:
+def import_candidates(
+    path: Path, out: Path, judges: Callable[[str | None], Sequence[Component]]
+) -> Run:
     """Make a run of the candidates in ``path``; nothing of it needs a model.
 
     Each configuration of the file becomes a condition. What was found wrong with the file is kept

@@ -108,18 +108,8 @@ class Planner:
     ) -> Cell:
         """Add one cell of the model in use.
 
-        Args:
-            condition: Label in tables.
-            role: What the condition is there for.
-            task: What is asked.
-            split: Which split of it.
-            intervention: What is done to the model.
-            control: What a control controls for, e.g. ``random`` or ``prompt``.
-            coordinates: Where it stands on a plot's axes.
-            sampling: How texts are drawn; None is the task's protocol.
-            num_samples: Completions per sample.
-            measure: Name of the table; None is the task's.
-            fit_on: Task whose pairs its artifacts are made from; None is the planner's.
+        Arguments are the fields of ``Cell``; ``sampling`` and ``measure`` are the task's if they
+        are None, and ``fit_on``, whose pairs its artifacts are made from, is the planner's.
 
         Raises:
             ConfigError: The intervention can't act on what the task asks for, or names a block that
@@ -136,19 +126,10 @@ class Planner:
             )
         artifacts = self._artifacts(acting, fit_on or self.fit_on)
         drawn = (sampling or built.sampling()) if built.output == "text" else None
-        determines = {
-            "engine": ENGINE_VERSION,
-            "model": self.resolved.identity,
-            "dtype": self.resolved.spec.dtype,
-            "task": [task.name, built.VERSION, built.protocol],
-            "samples": samples,
-            "intervention": (intervention.name, acting.VERSION, acting.config),
-            **_as_hashed(artifacts),
-            "sampling": drawn,
-            "seed": self.seed,
-        }
+        asked = {"task": [task.name, built.VERSION, built.protocol], "samples": samples}
+        done = {"intervention": (intervention.name, acting.VERSION, acting.config)}
         cell = Cell(
-            key=content_key(determines),
+            key=self._cell_key({**asked, **done, **_as_hashed(artifacts), "sampling": drawn}),
             condition=condition,
             role=role,
             control=control,
@@ -170,6 +151,18 @@ class Planner:
         )
         self._cells.append(cell)
         return cell
+
+    def _cell_key(self, determines: Mapping[str, Any]) -> str:
+        """Return the hash of everything that determines a cell's output."""
+        return content_key(
+            {
+                "engine": ENGINE_VERSION,
+                "model": self.resolved.identity,
+                "dtype": self.resolved.spec.dtype,
+                "seed": self.seed,
+                **determines,
+            }
+        )
 
     def add_judge(
         self,
