@@ -23,7 +23,7 @@ _PRELOAD = [
     "trimtab.models.load",
     "matplotlib.backends.backend_agg",
     "matplotlib.backends.backend_svg",
-    "trimtab.reports.figures",
+    "trimtab.reports.sections.effects.figures",
     "trimtab.cli.phases",
 ]
 _context = mp.get_context("forkserver")

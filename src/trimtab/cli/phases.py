@@ -19,7 +19,7 @@ from trimtab.core.plan import JudgePlan, Plan
 from trimtab.core.spec import Component, ModelSpec
 from trimtab.models import threads
 from trimtab.recipes.base import grower
-from trimtab.reports.write import bank_tables, fit_tables, headline_tables, write_report
+from trimtab.reports.page.write import bank_tables, fit_tables, headline_tables, write_report
 from trimtab.runs.plan.judges import plan_judges
 from trimtab.runs.store import manifest
 from trimtab.runs.store.attempts import Attempt, open_attempt, recorded_threads

@@ -8,7 +8,7 @@ import pytest
 
 from trimtab.core.spec import Cell, Component, JudgePlan, Metric, ModelSpec, Plan
 from trimtab.core.types import Choice, Completion, Message, Sample, SamplingParams, Score
-from trimtab.reports.summary import summarise
+from trimtab.reports.page.summary import summarise
 
 MODEL = ModelSpec(id="bundled:smollm2-135m-instruct", dtype="float32", device="cpu")
 DOSES = (-0.6, -0.3, 0.3, 0.6, 0.9)

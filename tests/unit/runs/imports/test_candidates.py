@@ -9,9 +9,9 @@ import pytest
 from trimtab.core.errors import ConfigError
 from trimtab.core.spec import Component
 from trimtab.core.types import Completion
-from trimtab.reports._selection_tables import selection_cards
-from trimtab.reports.summary import summarise, to_json
-from trimtab.reports.write import headline_tables
+from trimtab.reports.sections.selection.tables import selection_cards
+from trimtab.reports.page.summary import summarise, to_json
+from trimtab.reports.page.write import headline_tables
 from trimtab.runs.imports.candidates import import_candidates
 from trimtab.runs.plan.judges import plan_judges
 from trimtab.runs.plan.reuse import take_over

@@ -8,7 +8,7 @@ import pytest
 from trimtab.cli.progress import make_progress
 from trimtab.core.errors import ConfigError, DataError, StoreError
 from trimtab.core.spec import Component
-from trimtab.reports.write import write_report
+from trimtab.reports.page.write import write_report
 from trimtab.runs.imports.generations import create_run, read_generations
 from trimtab.runs.plan.judges import plan_judges
 from trimtab.runs.store.run import Run

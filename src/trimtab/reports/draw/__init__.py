@@ -1,0 +1,1 @@
+"""The parts that pages are drawn from: numbers as text, tables, figures."""

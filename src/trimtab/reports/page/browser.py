@@ -1,0 +1,102 @@
+"""The data of the answers browser, and how it gets into a page without getting out of its script.
+
+Model output is hostile until proven otherwise: it may hold ``</script>`` or an event handler. It
+enters the page only as JSON whose ``<``, ``>`` and ``&`` are escaped, and the page's script writes
+it with ``textContent`` alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from trimtab.core.types import Sample
+from trimtab.reports.data.rows import Block, ConditionRows, MetricRef
+
+_ESCAPES = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026"}
+
+
+def to_script(data: Any) -> str:
+    """Return ``data`` as ASCII JSON that no HTML parser can leave."""
+    return json.dumps(data, separators=(",", ":"), allow_nan=False).translate(_ESCAPES)
+
+
+def browser_data(
+    blocks: Iterable[Block], baseline: str, first: Iterable[str]
+) -> list[dict[str, Any]]:
+    """Return, for each measure with texts, questions with the answers of every condition.
+
+    ``first`` names the conditions that are shown before the reader has chosen any.
+
+    An answer is ``[text | None, finish reason | None, error | None, [value | None, ...]]``, values
+    in the order of the measure's metrics; a completion that is missing is ``None``.
+    """
+    wanted = set(first)
+    return [
+        {
+            "name": block.name,
+            "baseline": baseline,
+            "conditions": list(block.conditions),
+            "initial": [i for i, label in enumerate(block.conditions) if label in wanted],
+            "metrics": [
+                {
+                    "id": ref.id,
+                    "kind": ref.metric.kind,
+                    "good": ref.metric.higher_is_better,
+                    "damage": ref.metric.role == "damage",
+                }
+                for ref in _ordered(block.metrics)
+            ],
+            "questions": [_question(block, sample) for sample in block.samples.values()],
+        }
+        for block in blocks
+        if any(cell.output == "text" for rows in block.conditions.values() for cell in rows.cells)
+    ]
+
+
+def _ordered(metrics: list[MetricRef]) -> list[MetricRef]:
+    """Return verdicts first: they are what a reader filters by."""
+    rank = {"binary": 0, "fraction": 1, "number": 2}
+    return sorted(metrics, key=lambda ref: (ref.metric.role != "effect", rank[ref.metric.kind]))
+
+
+def _question(block: Block, sample: Sample) -> dict[str, Any]:
+    category = sample.metadata.get("category")
+    return {
+        "id": sample.id,
+        "category": category if isinstance(category, str) else "",
+        "text": question_text(sample),
+        "correct": _references(sample, correct=True),
+        "incorrect": _references(sample, correct=False),
+        "answers": [_answers(block, rows, sample) for rows in block.conditions.values()],
+    }
+
+
+def question_text(sample: Sample) -> str:
+    """Return what was asked, without few-shot examples where the task kept it apart."""
+    question = sample.metadata.get("question")
+    return question if isinstance(question, str) else sample.messages[-1].content
+
+
+def _references(sample: Sample, *, correct: bool) -> list[str]:
+    kept = sample.metadata.get("correct_answers" if correct else "incorrect_answers")
+    listed = [str(answer) for answer in kept] if isinstance(kept, list) else []
+    choices = [choice.text for choice in sample.choices if choice.correct == correct]
+    target = [sample.target] if correct and sample.target is not None else []
+    return list(dict.fromkeys([*target, *(listed or choices)]))
+
+
+def _answers(block: Block, rows: ConditionRows, sample: Sample) -> list[Any]:
+    found: list[Any] = []
+    for cell in rows.cells:
+        for index in range(cell.num_samples):
+            key = (cell.key, sample.id, index)
+            completion = rows.completions.get(key)
+            if completion is None:
+                found.append(None)
+                continue
+            values = [rows.values.get(ref.id, {}).get(key) for ref in _ordered(block.metrics)]
+            short = [None if value is None else float(f"{value:.4g}") for value in values]
+            found.append([completion.text, completion.finish_reason, completion.error, short])
+    return found

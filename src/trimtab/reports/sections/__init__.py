@@ -1,0 +1,1 @@
+"""The parts of a report, one member each; a member is a file or a package."""

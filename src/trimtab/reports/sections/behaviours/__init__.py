@@ -1,0 +1,1 @@
+"""Steering along behaviours, side by side."""

@@ -1,0 +1,1 @@
+"""What each condition changed, and what of it is established."""

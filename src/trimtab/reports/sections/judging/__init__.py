@@ -1,0 +1,1 @@
+"""What the judges are worth."""
