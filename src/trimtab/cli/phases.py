@@ -19,7 +19,9 @@ from trimtab.core.plan import JudgePlan, Plan
 from trimtab.core.spec import Component, ModelSpec
 from trimtab.models import threads
 from trimtab.recipes.base import grower
-from trimtab.reports.page.write import bank_tables, fit_tables, headline_tables, write_report
+from trimtab.reports.data.source import Making
+from trimtab.reports.page.terminal import fit_tables
+from trimtab.reports.page.write import write_report
 from trimtab.runs.plan.judges import plan_judges
 from trimtab.runs.store import manifest
 from trimtab.runs.store.attempts import Attempt, open_attempt, recorded_threads
@@ -137,14 +139,14 @@ def show_report(run: Run, speed: Sequence[str] = ()) -> None:
         run,
         checks.read(run),
         run.dir,
-        loads=meter.read(run.dir),
+        making=Making(
+            usage=meter.read(run.dir),
+            spending=ledger_of(run).accounts() if (run.dir / SPEND).is_file() else (),
+            stages=done,
+        ),
         notices=[*notices(run), *changed],
-        spending=ledger_of(run).accounts() if (run.dir / SPEND).is_file() else (),
-        stages=done,
     )
-    for table in headline_tables(written.summary):
-        console.print(table.to_rich())
-    for table in bank_tables(run):
+    for table in written.headline:
         console.print(table.to_rich())
     console.print(written.summary["finding"], highlight=False, markup=False)
     for line in changed:

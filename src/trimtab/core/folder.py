@@ -1,12 +1,13 @@
 """A folder is a registry: the name in YAML is the file's name.
 
-``tasks/``, ``judges/``, ``interventions/`` and ``recipes/`` each hold one module per member. A
-member file defines one class whose name is listed in ``__all__``. Files that start with ``_`` and
-``base.py`` are shared code. Members are imported when they are asked for, never to be listed.
+``tasks/``, ``judges/``, ``interventions/``, ``recipes/`` and ``reports/sections/`` each hold one
+module or package per member. A member defines one class whose name is listed in ``__all__`` of the
+file, or of the package's ``__init__.py``. Names that start with ``_`` and ``base.py`` are shared
+code. Members are imported when they are asked for, never to be listed.
 
-Your own members live outside the package: a folder with ``judges/my_judge.py`` in it, named in the
-environment variable ``TRIMTAB_PATH`` (several are separated as in ``PATH``) or in the YAML key
-``extensions``.
+Your own members live outside the package: a folder with ``judges/my_judge.py`` or
+``sections/my_section.py`` in it, named in the environment variable ``TRIMTAB_PATH`` (several are
+separated as in ``PATH``) or in the YAML key ``extensions``.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Any, Generic, TypeVar
 from trimtab.core.errors import ConfigError, did_you_mean
 
 T = TypeVar("T")
+_INIT = "__init__.py"
 
 _extensions: list[Path] = []
 
@@ -33,7 +35,7 @@ def add_extension(path: Path) -> None:
     if not path.is_dir():
         raise ConfigError(
             f"The extension folder {str(path)!r} does not exist.",
-            hint="Give a folder that holds judges/, tasks/ or interventions/.",
+            hint="Give a folder that holds judges/, tasks/, interventions/ or sections/.",
         )
     if path not in _extensions:
         _extensions.append(path)
@@ -46,22 +48,35 @@ def extension_dirs() -> list[Path]:
 
 
 class Folder(Generic[T]):
-    """The members of one registry folder, e.g. ``Folder("judges", Judge)``."""
+    """The members of one registry folder, e.g. ``Folder("judges", Judge)``.
+
+    Attributes:
+        package: The package of the members below ``trimtab``, e.g. ``reports/sections``.
+        kind: The word for a member in messages.
+        name: What the folder is called in somebody's extension folder: the end of ``package``.
+    """
 
     def __init__(self, package: str, kind: str) -> None:
         """Name the subpackage of ``trimtab`` and the word for a member in messages."""
         self.package = package
         self.kind = kind
+        self.name = package.rpartition("/")[2]
         self._home = Path(__file__).parent.parent / package
 
     def files(self) -> dict[str, Path]:
-        """Return every member's name and file, without importing any; the package's own win."""
-        found: dict[str, Path] = {}
-        for folder in [self._home, *(d / self.package for d in extension_dirs())]:
-            for path in sorted(folder.glob("[!_]*.py")):
-                if path.stem != "base":
-                    found.setdefault(path.stem, path)
+        """Return every member's name and file, without importing any; the package's own win.
+
+        The file of a member that is a package is its ``__init__.py``.
+        """
+        found = self.own_files()
+        for folder in extension_dirs():
+            for name, path in _members(folder / self.name).items():
+                found.setdefault(name, path)
         return found
+
+    def own_files(self) -> dict[str, Path]:
+        """Return the name and file of every member that trimtab brings."""
+        return _members(self._home)
 
     def names(self) -> list[str]:
         """Return the members' names, sorted."""
@@ -73,7 +88,7 @@ class Folder(Generic[T]):
         if name not in files:
             raise ConfigError(
                 f"There is no {self.kind} {name!r}. {did_you_mean(name, files)}",
-                hint=f"To add one, create {self.package}/{name}.py in a TRIMTAB_PATH folder.",
+                hint=f"To add one, create {self.name}/{name}.py in a TRIMTAB_PATH folder.",
             )
         module = self._import(name, files[name])
         exported: list[str] = getattr(module, "__all__", [])
@@ -85,13 +100,16 @@ class Folder(Generic[T]):
         return member
 
     def _import(self, name: str, path: Path) -> ModuleType:
-        if path.parent == self._home:
-            return importlib.import_module(f"trimtab.{self.package}.{name}")
+        if path.is_relative_to(self._home):
+            return importlib.import_module(f"trimtab.{self.package.replace('/', '.')}.{name}")
         tag = hashlib.sha256(str(path).encode()).hexdigest()[:8]
-        module_name = f"trimtab_extension_{tag}_{self.package}_{name}"
+        module_name = f"trimtab_extension_{tag}_{self.name}_{name}"
         if module_name in sys.modules:
             return sys.modules[module_name]
-        spec = importlib.util.spec_from_file_location(module_name, path)
+        inside = [str(path.parent)] if path.name == _INIT else None
+        spec = importlib.util.spec_from_file_location(
+            module_name, path, submodule_search_locations=inside
+        )
         assert spec is not None and spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         sys.modules[module_name] = module
@@ -110,3 +128,10 @@ class Folder(Generic[T]):
         where = f"{self.kind} {name!r}"
         built: T = member(validate(member.Config, config, where))
         return built
+
+
+def _members(folder: Path) -> dict[str, Path]:
+    """Return the names and files of the modules and packages in ``folder``."""
+    modules = {path.stem: path for path in folder.glob("[!_]*.py") if path.stem != "base"}
+    packages = {path.parent.name: path for path in folder.glob(f"[!_]*/{_INIT}")}
+    return dict(sorted({**packages, **modules}.items()))

@@ -4,45 +4,46 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from trimtab.core.spec import Cell
+from trimtab.reports.data.numbers import Comparison, Condition, Ends, Estimate, VectorSpread
 from trimtab.reports.data.source import RunSource
-from trimtab.reports.data.statistics import CONFIDENCE, POWER_FACTOR
+from trimtab.reports.data.statistics import CONFIDENCE, detectable, ends
 from trimtab.stats.crossed import Spread, crossed_interval, crossed_p_value, spread
 from trimtab.stats.intervals import Interval
 
+_PLACE = ("series", "dose", "layer", "size")
+
 
 def pools_of_vectors(
-    run: RunSource, conditions: Sequence[dict[str, Any]], cells: Mapping[str, Cell]
-) -> list[dict[str, Any]]:
+    run: RunSource, vectors: Sequence[Condition], cells: Mapping[str, Cell]
+) -> list[Condition]:
     """Return a pooled treatment for all vectors of one size at one strength.
 
     Args:
         run: Knows how many questions each vector was made from.
-        conditions: All conditions; those of group ``vector`` are pooled.
+        vectors: The conditions that hold one vector each.
         cells: A cell of each condition.
     """
-    places: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    for condition in conditions:
-        if condition["group"] == "vector":
-            place = condition["coordinates"]
-            key = tuple(place.get(name) for name in ("series", "dose", "layer", "size"))
-            places.setdefault(key, []).append(condition)
+    places: dict[tuple[float | str | None, ...], list[Condition]] = {}
+    for condition in vectors:
+        key = tuple(condition.coordinates.get(name) for name in _PLACE)
+        places.setdefault(key, []).append(condition)
     return [
-        {
-            **members[0],
-            "group": "treatment",
-            "condition": f"{series} {dose:+g}, {len(members)} vectors",
-            "coordinates": {k: v for k, v in members[0]["coordinates"].items() if k != "vector"},
-            "members": [member["condition"] for member in members],
-            "share": _share(run, cells[members[0]["condition"]], size),
-        }
-        for (series, dose, _, size), members in places.items()
+        members[0].model_copy(
+            update={
+                "group": "treatment",
+                "condition": f"{series} {strength:+g}, {len(members)} vectors",
+                "coordinates": {k: v for k, v in members[0].coordinates.items() if k != "vector"},
+                "members": tuple(member.condition for member in members),
+                "share": _share(run, cells[members[0].condition], size),
+            }
+        )
+        for (series, strength, _, size), members in places.items()
     ]
 
 
-def _share(run: RunSource, cell: Cell, size: Any) -> float:
+def _share(run: RunSource, cell: Cell, size: float | str | None) -> float:
     """Return which part of the questions each vector was made from; 0 before the fit."""
     info = run.artifact_info(cell.artifact) if cell.artifact else None
     shares = [
@@ -54,63 +55,84 @@ def _share(run: RunSource, cell: Cell, size: Any) -> float:
     return shares[0] if shares else 0.0
 
 
-def widen(
-    found: dict[str, Any],
-    parts: Sequence[Mapping[str, float]],
-    share: float,
-    reference: Mapping[str, float] | None = None,
-) -> dict[str, Any]:
-    """Return an estimate or a comparison whose interval covers the vectors, too.
+def widen_estimate(
+    single: Estimate, parts: Sequence[Mapping[str, float]], share: float
+) -> Estimate:
+    """Return an estimate whose interval covers the vectors, too.
 
     Args:
-        found: ``estimate``'s or ``compare``'s result on the means over vectors.
+        single: ``estimate``'s result on the means over vectors.
         parts: For each vector the value of each unit.
         share: Part of the questions that each vector was made from.
-        reference: The values that ``found`` compares with; None for an estimate.
 
     Returns:
-        ``found`` with ``interval`` (and ``p``, ``test``, ``mde`` of a comparison) of both,
-        ``interval_questions`` as it was, and ``vectors``: how many, their sd, smallest, largest.
+        ``single`` with the ``interval`` of both, ``interval_questions`` as it was, and ``vectors``.
     """
-    name = "mean" if reference is None else "difference"
-    means = [mean for part in parts if (mean := _mean(part, reference)) is not None]
-    if not means or found[name] is None:
-        return found
+    means = [mean for part in parts if (mean := _mean(part)) is not None]
+    if not means or single.mean is None:
+        return single
     among = spread(means, share)
-    low, high = found["interval"] or (math.nan, math.nan)
-    rows = Interval(low, high, CONFIDENCE, found.get("method") or "bootstrap of questions")
-    both = crossed_interval(found[name], rows, among)
-    interval = [both.low, both.high] if both.is_defined else None
-    wide = {
-        **found,
-        "interval": interval,
-        "interval_questions": found["interval"],
-        "vectors": _about(among, share),
-    }
-    if reference is None:
-        return {**wide, "method": both.method}
-    return {
-        **wide,
-        "p": crossed_p_value(found[name], rows, among),
-        "test": "t, questions and vectors",
-        "mde": POWER_FACTOR * (interval[1] - interval[0]) / 2 if interval else None,
-    }
+    rows = _rows_alone(single.interval, single.method)
+    both = crossed_interval(single.mean, rows, among)
+    return single.model_copy(
+        update={
+            "interval": ends(both),
+            "interval_questions": single.interval,
+            "vectors": _vectors(among, share),
+            "method": both.method,
+        }
+    )
 
 
-def _mean(part: Mapping[str, float], reference: Mapping[str, float] | None) -> float | None:
-    if reference is None:
-        values = list(part.values())
-    else:
-        values = [value - reference[unit] for unit, value in part.items() if unit in reference]
-    return math.fsum(values) / len(values) if values else None
+def widen_comparison(
+    single: Comparison,
+    parts: Sequence[Mapping[str, float]],
+    share: float,
+    reference: Mapping[str, float],
+) -> Comparison:
+    """Return a comparison whose interval and test cover the vectors, too.
+
+    ``reference`` holds the values that are compared with; the rest is as in ``widen_estimate``.
+    """
+    means = [mean for part in parts if (mean := _mean_difference(part, reference)) is not None]
+    if not means:
+        return single
+    among = spread(means, share)
+    rows = _rows_alone(single.interval, None)
+    interval = ends(crossed_interval(single.difference, rows, among))
+    return single.model_copy(
+        update={
+            "interval": interval,
+            "interval_questions": single.interval,
+            "vectors": _vectors(among, share),
+            "p": crossed_p_value(single.difference, rows, among),
+            "test": "t, questions and vectors",
+            "mde": detectable(interval),
+        }
+    )
 
 
-def _about(among: Spread, share: float) -> dict[str, Any]:
-    return {
-        "num": among.num,
-        "mean": among.mean,
-        "sd": among.sd,
-        "low": among.low,
-        "high": among.high,
-        "share": share,
-    }
+def _rows_alone(interval: Ends | None, method: str | None) -> Interval:
+    low, high = interval or (math.nan, math.nan)
+    return Interval(low, high, CONFIDENCE, method or "bootstrap of questions")
+
+
+def _mean(values: Mapping[str, float]) -> float | None:
+    return math.fsum(values.values()) / len(values) if values else None
+
+
+def _mean_difference(part: Mapping[str, float], reference: Mapping[str, float]) -> float | None:
+    return _mean(
+        {unit: value - reference[unit] for unit, value in part.items() if unit in reference}
+    )
+
+
+def _vectors(among: Spread, share: float) -> VectorSpread:
+    return VectorSpread(
+        num=among.num,
+        mean=among.mean,
+        sd=among.sd,
+        low=among.low,
+        high=among.high,
+        share=share,
+    )

@@ -12,33 +12,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from trimtab.core.spec import Cell, JudgePlan, Metric
+from trimtab.core.spec import Cell
 from trimtab.core.types import Completion, Sample
+from trimtab.reports.data.metrics import MetricRef, derived_values, metrics_of
 from trimtab.reports.data.source import RowKey, RunSource
-
-TRUTH_INFO = "truth_info"
-# Texts that another question of the condition got too: a model that says one thing to all.
-SAME_ANSWER = "same_answer"
-# Negative log-likelihood per token, whose exponential is a perplexity.
-NLL = "nll_per_token"
-
-
-@dataclass(frozen=True)
-class MetricRef:
-    """A metric as it is named within one block.
-
-    Attributes:
-        id: The metric's name; where judges of a block share it, ``@`` and the judge's name follow,
-            or the judge's key where that is needed to tell them apart.
-        metric: The metric itself.
-        judge: Key of the judge that gives it; None if it is derived.
-        parts: The two metrics (ids) whose conjunction it is; None of what is derived from texts.
-    """
-
-    id: str
-    metric: Metric
-    judge: str | None = None
-    parts: tuple[str, str] | None = None
 
 
 @dataclass
@@ -97,52 +74,19 @@ def read_blocks(run: RunSource) -> list[Block]:
     for cell in run.plan.cells:
         name = f"{cell.measure} ({cell.model.id})" if several_models else cell.measure
         if name not in blocks:
-            blocks[name] = Block(name, cell.measure, _metrics(cell, run.judges()), {})
+            blocks[name] = Block(name, cell.measure, metrics_of(cell, run.judges()), {})
         rows = blocks[name].conditions.setdefault(cell.condition, ConditionRows([]))
         rows.cells.append(cell)
         _read_cell(run, cell, blocks[name], rows)
     for block in blocks.values():
         for rows in block.conditions.values():
-            _derive(block, rows)
+            for ref in block.metrics:
+                if ref.judge is None:
+                    rows.values[ref.id] = derived_values(
+                        ref, rows.values, rows.completions, block.units
+                    )
             _reduce(block, rows)
     return list(blocks.values())
-
-
-def _metrics(cell: Cell, judges: Sequence[JudgePlan]) -> list[MetricRef]:
-    # a panel stands for its members, whose verdicts are in the table of agreement
-    members = {key for judge in judges for key in judge.members}
-    given = [
-        (judge, metric)
-        for judge in judges
-        if judge.key not in members and applies(judge, cell)
-        for metric in judge.metrics
-    ]
-    names = [metric.name for _, metric in given]
-    called = [(metric.name, judge.component.name) for judge, metric in given]
-    refs = []
-    for judge, metric in given:
-        one = called.count((metric.name, judge.component.name)) == 1
-        by = judge.component.name if one else judge.key
-        name = metric.name if names.count(metric.name) == 1 else f"{metric.name}@{by}"
-        refs.append(MetricRef(name, metric, judge.key))
-    truth = [ref for ref in refs if ref.metric.name == "truth"]
-    info = [ref for ref in refs if ref.metric.name == "info"]
-    both = Metric(name=TRUTH_INFO, kind="binary", role="effect", higher_is_better=True)
-    # The k-th truth judge goes with the k-th info judge: two pairs of judges stay two pairs.
-    for left, right in zip(truth, info, strict=False):
-        suffix = left.id.removeprefix("truth")
-        refs.append(MetricRef(TRUTH_INFO + suffix, both, parts=(left.id, right.id)))
-    if cell.output == "text" and any(ref.metric.role == "damage" for ref in refs):
-        same = Metric(name=SAME_ANSWER, kind="binary", role="damage", higher_is_better=False)
-        refs.append(MetricRef(SAME_ANSWER, same))
-    return refs
-
-
-def applies(judge: JudgePlan, cell: Cell) -> bool:
-    """Whether ``judge`` scores the completions of ``cell``."""
-    return judge.output == cell.output and (
-        judge.measures is None or cell.measure in judge.measures
-    )
 
 
 def _read_cell(run: RunSource, cell: Cell, block: Block, rows: ConditionRows) -> None:
@@ -175,32 +119,6 @@ def unit_of(sample: Sample) -> str:
     return cluster if cluster is not None and sample.id.startswith(f"{cluster}#") else sample.id
 
 
-def _derive(block: Block, rows: ConditionRows) -> None:
-    for ref in block.metrics:
-        if ref.parts is not None:
-            left, right = (rows.values.get(part, {}) for part in ref.parts)
-            rows.values[ref.id] = {
-                key: float(value > 0.5 and right[key] > 0.5)
-                for key, value in left.items()
-                if key in right
-            }
-        elif ref.judge is None:
-            rows.values[ref.id] = _same_answers(block, rows)
-
-
-def _same_answers(block: Block, rows: ConditionRows) -> dict[RowKey, float]:
-    """Return 1 for each text that another question got too, whatever its case and spaces."""
-    texts = {
-        key: " ".join(completion.text.split()).casefold()
-        for key, completion in rows.completions.items()
-        if completion.error is None and completion.text is not None
-    }
-    asked: dict[str, set[str]] = defaultdict(set)
-    for key, text in texts.items():
-        asked[text].add(block.units[key[1]])
-    return {key: float(len(asked[text]) > 1) for key, text in texts.items()}
-
-
 def _reduce(block: Block, rows: ConditionRows) -> None:
     for ref in block.metrics:
         by_unit: dict[str, list[float]] = defaultdict(list)
@@ -212,3 +130,35 @@ def _reduce(block: Block, rows: ConditionRows) -> None:
 def mean_by_unit(values: Mapping[str, list[float]]) -> dict[str, float]:
     """Return each unit's mean, in order of the units' names."""
     return {unit: math.fsum(values[unit]) / len(values[unit]) for unit in sorted(values)}
+
+
+def pooled(block: Block, parts: list[ConditionRows]) -> ConditionRows:
+    """Return several conditions of a block as one; a unit's value is its mean over them."""
+    pool = ConditionRows([cell for part in parts for cell in part.cells], parts=parts)
+    for part in parts:
+        pool.planned += part.planned
+        pool.completions |= part.completions
+    for ref in block.metrics:
+        by_unit: dict[str, list[float]] = defaultdict(list)
+        pool.values[ref.id] = {}
+        for part in parts:
+            pool.values[ref.id] |= part.values.get(ref.id, {})
+            for unit, value in part.units[ref.id].items():
+                by_unit[unit].append(value)
+        pool.units[ref.id] = mean_by_unit(by_unit)
+    return pool
+
+
+def with_pools(block: Block, pools: Mapping[str, Sequence[str]]) -> dict[str, ConditionRows]:
+    """Return the rows of every condition, pools among them.
+
+    Args:
+        block: The measure.
+        pools: Label of a pool -> labels of its members.
+    """
+    rows = dict(block.conditions)
+    for label, members in pools.items():
+        parts = [rows[member] for member in members if member in rows]
+        if parts:
+            rows[label] = pooled(block, parts)
+    return rows

@@ -3,148 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 from trimtab.core.spec import JudgePlan, Plan
 from trimtab.core.types import Completion, Sample, Score
 
+if TYPE_CHECKING:
+    from trimtab.clients.budget import Account as Spend
+    from trimtab.runs.load import PhaseLoad as Usage
+    from trimtab.runs.stages import Stage
+
 RowKey = tuple[str, str, int]  # cell, sample, index: as in Completion.key
-
-
-class GateLike(Protocol):
-    """One honesty check; ``runs.gates.Gate`` is one."""
-
-    @property
-    def name(self) -> str:
-        """What was checked."""
-        ...
-
-    @property
-    def status(self) -> str:
-        """How it ended: pass, warn or fail."""
-        ...
-
-    @property
-    def detail(self) -> str:
-        """The figures behind it."""
-        ...
-
-
-class LoadLike(Protocol):
-    """What one phase cost; ``runs.load.PhaseLoad`` is one, and says what each number is."""
-
-    @property
-    def attempt(self) -> int:
-        """Number of the attempt."""
-        ...
-
-    @property
-    def phase(self) -> str:
-        """Name of the phase."""
-        ...
-
-    @property
-    def finished(self) -> bool:
-        """Whether it came to its end."""
-        ...
-
-    @property
-    def seconds(self) -> float:
-        """Wall time."""
-        ...
-
-    @property
-    def rows(self) -> int:
-        """Rows written."""
-        ...
-
-    @property
-    def tokens_per_second(self) -> float | None:
-        """Speed."""
-        ...
-
-    @property
-    def threads(self) -> int | None:
-        """Threads of the models."""
-        ...
-
-    @property
-    def other_load(self) -> float | None:
-        """Cores that other processes kept busy."""
-        ...
-
-    @property
-    def disturbed(self) -> bool:
-        """Whether that was too much for the time to say anything."""
-        ...
-
-    @property
-    def peak_memory_mib(self) -> float | None:
-        """Most resident memory so far."""
-        ...
-
-    @property
-    def device(self) -> str | None:
-        """Where models ran."""
-        ...
-
-    @property
-    def dtype(self) -> str | None:
-        """Their number formats."""
-        ...
-
-
-class SpendLike(Protocol):
-    """What one judge spent on an API; ``clients.budget.Account`` is one."""
-
-    @property
-    def name(self) -> str:
-        """The judge's key."""
-        ...
-
-    @property
-    def requests(self) -> int:
-        """Requests that money was set aside for."""
-        ...
-
-    @property
-    def replies(self) -> int:
-        """How many of them brought a reply that is kept."""
-        ...
-
-    @property
-    def dollars(self) -> float:
-        """What they cost, with what may have been billed."""
-        ...
-
-    @property
-    def unsure(self) -> float:
-        """The part of it that no provider confirmed, in dollars."""
-        ...
-
-    @property
-    def cap(self) -> float | None:
-        """Most that may be spent, in dollars."""
-        ...
-
-
-class StageLike(Protocol):
-    """A phase under one state of code and machine; ``runs.stages.Stage`` is one."""
-
-    @property
-    def phase(self) -> str:
-        """Name of the phase."""
-        ...
-
-    @property
-    def attempts(self) -> Sequence[int]:
-        """Numbers of the attempts that did it."""
-        ...
-
-    @property
-    def state(self) -> Mapping[str, Any]:
-        """Code, packages, machine and environment, as the manifest has them."""
-        ...
 
 
 class RunSource(Protocol):
@@ -189,3 +59,18 @@ class RunSource(Protocol):
     def judge_checks(self) -> Sequence[Mapping[str, Any]]:
         """What checks against human labels found, one entry per judge and metric."""
         ...
+
+
+@dataclass(frozen=True)
+class Making:
+    """How a run's records were made; nothing that a result depends on.
+
+    Attributes:
+        usage: What each phase took.
+        spending: What each judge spent on APIs.
+        stages: Code and machine of each phase.
+    """
+
+    usage: Sequence[Usage] = ()
+    spending: Sequence[Spend] = ()
+    stages: Sequence[Stage] = ()

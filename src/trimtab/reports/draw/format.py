@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Literal
+
+from trimtab.reports.data.numbers import MetricInfo
 
 MINUS = "\N{MINUS SIGN}"
 DASH = "\N{EN DASH}"
 
+Form = Literal["rate", "number"]
+"""A rate lies between 0 and 1 and is written in percent; a number is written as it is."""
+Bounds = tuple[float | None, float | None]
 
-def scale(metric: Mapping[str, Any]) -> float:
-    """Return the factor a metric is shown with: rates as percent, numbers as they are."""
-    return 1.0 if metric["kind"] == "number" else 100.0
+
+def form_of(metric: MetricInfo) -> Form:
+    """Return how the values of a metric are written."""
+    return "rate" if metric.is_rate else "number"
+
+
+def scale(form: Form) -> float:
+    """Return the factor that values are shown with: rates as percent, numbers as they are."""
+    return 100.0 if form == "rate" else 1.0
 
 
 def number(value: float | None, *, sign: bool = False, percent: bool = True) -> str:
@@ -23,15 +33,23 @@ def number(value: float | None, *, sign: bool = False, percent: bool = True) -> 
         return DASH
     if abs(value) >= 99_950:
         return _short(f"{value:+.1e}" if sign else f"{value:.1e}")
-    if percent:
-        text = f"{value:+.1f}" if sign else f"{value:.1f}"
-    else:
-        digits = 2 if abs(value) >= 0.0995 else 3
-        digits = 1 if abs(value) >= 99.95 else digits
-        text = f"{value:+.{digits}f}" if sign else f"{value:.{digits}f}"
+    digits = decimals(value, percent=percent)
+    text = f"{value:+.{digits}f}" if sign else f"{value:.{digits}f}"
     if float(text) == 0:
         text = text.lstrip("+-")
     return text.replace("-", MINUS)
+
+
+def decimals(value: float, *, percent: bool) -> int:
+    """Return how many digits of ``value`` (already scaled) stand behind the point."""
+    if percent or abs(value) >= 99.95:
+        return 1
+    return 2 if abs(value) >= 0.0995 else 3
+
+
+def strength(value: float) -> str:
+    """Return a strength with its sign: ``+0.5``."""
+    return f"{value:+g}".replace("-", MINUS)
 
 
 def tick(value: float) -> str:
@@ -43,24 +61,24 @@ def _short(text: str) -> str:
     return text.replace("e+0", "e").replace("e+", "e").replace("-", MINUS)
 
 
+def bounds(interval: Bounds, form: Form, *, percent: bool | None = None) -> str:
+    """Return ``[55.1, 69.3]``; an end that is no number is a dash.
+
+    ``percent`` says whether one decimal is written; that of a rate, if it is None.
+    """
+    factor, decimal = scale(form), form == "rate" if percent is None else percent
+    ends = (None if end is None else end * factor for end in interval)
+    return f"[{', '.join(number(end, percent=decimal) for end in ends)}]"
+
+
 def with_interval(
-    value: float | None,
-    interval: list[float | None] | None,
-    metric: Mapping[str, Any],
-    *,
-    sign: bool = False,
+    value: float | None, interval: Bounds | None, form: Form, *, sign: bool = False
 ) -> str:
     """Return ``62.5 [55.1, 69.3]``, or a dash where there is no value."""
     if value is None:
         return DASH
-    factor, percent = scale(metric), metric["kind"] != "number"
-    text = number(value * factor, sign=sign, percent=percent)
-    if interval is None:
-        return text
-    bounds = ", ".join(
-        DASH if bound is None else number(bound * factor, percent=percent) for bound in interval
-    )
-    return f"{text} [{bounds}]"
+    text = number(value * scale(form), sign=sign, percent=form == "rate")
+    return text if interval is None else f"{text} {bounds(interval, form)}"
 
 
 def p_value(p: float | None) -> str:
@@ -70,9 +88,19 @@ def p_value(p: float | None) -> str:
     return "<0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
 
 
-def label(metric: Mapping[str, Any]) -> str:
+def p_equals(p: float | None, name: str = "p") -> str:
+    """Return ``p = 0.031`` or ``p < 0.001``."""
+    return f"{name} = {p_value(p)}".replace("= <", "< ")
+
+
+def label(metric: MetricInfo) -> str:
     """Return a metric's name in tables: its id, and the unit of what is not a rate."""
-    name = str(metric["id"]).replace("truth_info", "truth·info")
-    if metric["kind"] != "number":
+    name = title(metric)
+    if metric.is_rate:
         return f"{name} %"
-    return f"{name} ({metric['unit']})" if metric["unit"] not in (None, "", name) else name
+    return f"{name} ({metric.unit})" if metric.unit not in ("", name) else name
+
+
+def title(metric: MetricInfo) -> str:
+    """Return a metric's name in a sentence."""
+    return metric.id.replace("truth_info", "truth·info")

@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from trimtab.core.types import Sample
-from trimtab.reports.data.rows import Block, ConditionRows, MetricRef
+from trimtab.reports.data.metrics import MetricRef
+from trimtab.reports.data.rows import Block, ConditionRows
 
 _ESCAPES = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026"}
 
@@ -88,15 +89,15 @@ def _references(sample: Sample, *, correct: bool) -> list[str]:
 
 
 def _answers(block: Block, rows: ConditionRows, sample: Sample) -> list[Any]:
-    found: list[Any] = []
+    answers: list[Any] = []
     for cell in rows.cells:
         for index in range(cell.num_samples):
             key = (cell.key, sample.id, index)
             completion = rows.completions.get(key)
             if completion is None:
-                found.append(None)
+                answers.append(None)
                 continue
             values = [rows.values.get(ref.id, {}).get(key) for ref in _ordered(block.metrics)]
             short = [None if value is None else float(f"{value:.4g}") for value in values]
-            found.append([completion.text, completion.finish_reason, completion.error, short])
-    return found
+            answers.append([completion.text, completion.finish_reason, completion.error, short])
+    return answers

@@ -2,39 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable
 
-from trimtab.reports.data.source import GateLike
 from trimtab.reports.draw.tables import Table
-from trimtab.reports.sections.methods import GLOSSARY
+from trimtab.reports.page.content import Page
 
 
-def render_markdown(
-    summary: dict[str, Any],
-    gates: Sequence[GateLike],
-    tables: Sequence[Table],
-    methods: Sequence[Table],
-    figures: Sequence[Path],
-    *,
-    notices: Sequence[str] = (),
-    closing: Sequence[Table] = (),
-) -> str:
+def render_markdown(page: Page) -> str:
     """Return the report as Markdown; figures are linked as ``figures/<name>.png``."""
-    parts = [f"# {summary['name']}", summary["finding"]]
-    if gates:
-        checks = "\n".join(f"- **{g.status}** {g.name}: {g.detail}" for g in gates)
+    parts = [f"# {page.name}", page.finding]
+    if page.checks:
+        checks = "\n".join(f"- **{c.status}** {c.name}: {c.detail}" for c in page.checks)
         parts += ["## Honesty checks", checks]
-    if notices:
-        parts += ["## Notes", "\n".join(f"- {notice}" for notice in notices)]
-    parts += ["## Results", *(table.to_markdown().rstrip() for table in tables)]
-    pictures = [path for path in figures if path.suffix == ".png"]
-    if pictures:
+    if page.notices:
+        parts += ["## Notes", "\n".join(f"- {notice}" for notice in page.notices)]
+    parts += ["## Results", *_tables(page.shown)]
+    if page.figures:
         parts.append("## Figures")
-        parts += [f"![{path.stem}](figures/{path.name})" for path in pictures]
-    glossary = "\n".join(f"- **{term}**: {meaning}" for term, meaning in GLOSSARY)
-    parts += ["## Methods", *(table.to_markdown().rstrip() for table in methods), glossary]
-    parts.append(f"Statistics seed: {summary['seed']}.")
-    parts += [table.to_markdown().rstrip() for table in closing]
+        parts += [f"![{f.name}](figures/{f.name}.png)\n\n{f.caption}" for f in page.figures]
+    glossary = "\n".join(f"- **{term}**: {meaning}" for term, meaning in page.glossary)
+    parts += ["## Methods", *_tables(page.methods), glossary, f"Statistics seed: {page.seed}."]
+    parts += _tables(page.closing)
     return "\n\n".join(parts) + "\n"
+
+
+def _tables(tables: Iterable[Table]) -> list[str]:
+    return [table.to_markdown().rstrip() for table in tables if table.rows]

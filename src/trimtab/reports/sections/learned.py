@@ -5,84 +5,136 @@ Training was stopped by the same split, so its gain there is an upper bound of w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from trimtab.reports.data.source import RunSource
+from trimtab.reports.data.content import Content
+from trimtab.reports.data.numbers import Comparison
+from trimtab.reports.data.run import RunData
 from trimtab.reports.data.statistics import SIGNIFICANCE, compare, seed_for
-from trimtab.reports.draw.format import DASH, number, p_value, with_interval
+from trimtab.reports.draw.format import DASH, with_interval
 from trimtab.reports.draw.tables import Table
+from trimtab.reports.draw.values import Cell, Value, measured, probability
+from trimtab.reports.sections.base import NoConfig, Section, View
 
-_UNITS = {"mc": "hinge", "gen": "NLL per token"}
+__all__ = ["Learned"]
+
+_LOSSES = {"mc": "hinge", "gen": "NLL per token"}
 _REFERENCES = ("constant", "none", "random", "shuffled")
-_NATS = {"kind": "number"}
+_SHOWN = ("none", "random", "shuffled", "constant", "learned")
 
 
-def summarise_learned(run: RunSource) -> list[dict[str, Any]]:
-    """Return one entry per network that was fitted, in plan order.
+class Network(Content):
+    """One network that was fitted.
 
-    Each has the mean loss (nats) over the select split's questions without a vector (``none``),
-    with the ``constant`` vector, a ``random`` one and the ``learned`` one, and, if the network
-    reads prompts, with ``shuffled`` ones; and the paired differences of ``learned`` to each.
+    Attributes:
+        learned: The treatments that use it, or its intervention.
+        key: Key of the artifact.
+        mode: ``mc`` or ``gen``: which loss.
+        input: What the network reads.
+        trained_at: Length of its vectors in training, in ``unit``.
+        unit: Unit of that length.
+        margin: Of the hinge; None without one.
+        parameters: How many it has.
+        fit_questions: Questions that it learned from.
+        updates: Updates that were made.
+        ended_by: What ended the training.
+        best_update: The update that was kept.
+        history: The looks at the losses during training.
+        questions: Questions of the select split.
+        means: Mean loss in nats of each kind of vector.
+        differences: Paired differences of ``learned`` to each other kind.
     """
-    found = []
-    for artifact in run.plan.artifacts:
-        learned = (run.artifact_info(artifact.key) or {}).get("learned")
-        if learned is None:
-            continue
-        names = [
-            cell.condition
-            for cell in run.plan.cells
-            if cell.artifact == artifact.key and cell.role == "treatment"
-        ]
-        name = ", ".join(dict.fromkeys(names)) or artifact.component.name
-        found.append(_entry(name, artifact.key, learned, run.plan.seed))
-    return found
+
+    learned: str
+    key: str
+    mode: str
+    input: str
+    trained_at: float
+    unit: str
+    margin: float | None
+    parameters: int
+    fit_questions: int
+    updates: int
+    ended_by: str
+    best_update: int
+    history: tuple[dict[str, float | int | None], ...]
+    questions: int
+    means: dict[str, float]
+    differences: dict[str, Comparison | None]
 
 
-def _entry(name: str, key: str, learned: Mapping[str, Any], seed: int) -> dict[str, Any]:
-    select = learned["select"]
+class LearnedContent(Content):
+    """Every network in plan order."""
+
+    networks: tuple[Network, ...]
+
+
+class Learned(Section[NoConfig, LearnedContent]):
+    """Loss of each network on the select split, beside constant, random and shuffled vectors."""
+
+    Config = NoConfig
+    order = 80
+
+    def read(self, run: RunData) -> LearnedContent | None:
+        """Return the networks that were fitted; None without any."""
+        networks = []
+        for artifact in run.plan.artifacts:
+            info = (run.source.artifact_info(artifact.key) or {}).get("learned")
+            if info is None:
+                continue
+            treatments = [
+                cell.condition
+                for cell in run.plan.cells
+                if cell.artifact == artifact.key and cell.role == "treatment"
+            ]
+            name = ", ".join(dict.fromkeys(treatments)) or artifact.component.name
+            networks.append(_network(name, artifact.key, info, run.plan.seed))
+        return LearnedContent(networks=tuple(networks)) if networks else None
+
+    def tables(self, view: View[LearnedContent]) -> Sequence[Table]:
+        """Return each network's loss on the select split beside the constant vector's."""
+        return [learned_table(view.content)]
+
+
+def _network(name: str, key: str, info: Mapping[str, Any], seed: int) -> Network:
+    select = info["select"]
     losses = {
         kind: dict(zip(select["items"], values, strict=True))
         for kind, values in select["losses"].items()
     }
     clusters = dict(zip(select["items"], select["questions"], strict=True))
-    kept = (
-        "mode", "input", "trained_at", "unit", "margin", "parameters", "fit_questions", "updates",
-        "ended_by", "best_update", "history",
-    )  # fmt: skip
-    return {
-        "learned": name,
-        "key": key,
-        **{what: learned[what] for what in kept},
-        "questions": len(set(select["questions"])),
-        "means": {kind: sum(some.values()) / len(some) for kind, some in losses.items()},
-        "differences": {
-            kind: compare(
-                losses["learned"], losses[kind], clusters, seed_for(seed, "learned", key, kind)
-            )
-            for kind in _REFERENCES
-            if kind in losses
-        },
+    differences = {
+        kind: compare(
+            losses["learned"], losses[kind], clusters, seed_for(seed, "learned", key, kind)
+        )
+        for kind in _REFERENCES
+        if kind in losses
     }
+    return Network.pick(
+        info,
+        learned=name,
+        key=key,
+        questions=len(set(select["questions"])),
+        means={kind: sum(some.values()) / len(some) for kind, some in losses.items()},
+        differences=differences,
+    )
 
 
-def learned_table(summary: dict[str, Any]) -> Table:
-    """Return each network's loss on the select split beside the constant vector's."""
-    rows = []
-    for found in summary["learned"]:
-        means, constant = found["means"], found["differences"]["constant"]
-        shown = (means.get(kind) for kind in ("none", "random", "shuffled", "constant", "learned"))
+def learned_table(content: LearnedContent) -> Table:
+    """Return a row per network, and in the note a sentence on each."""
+    rows: list[tuple[Cell, ...]] = []
+    for network in content.networks:
+        constant = network.differences["constant"]
+        assert constant is not None, "both were measured on the same questions"
         rows.append(
             (
-                found["learned"],
-                _UNITS[found["mode"]],
-                str(found["questions"]),
-                *(number(value, percent=False) for value in shown),
-                with_interval(constant["difference"], constant["interval"], _NATS, sign=True),
-                p_value(constant["p"]),
-                f"{found['best_update']} of {found['updates']}",
-                _verdict(found),
+                *(network.learned, _LOSSES[network.mode], network.questions),
+                *(Value(network.means.get(kind)) for kind in _SHOWN),
+                measured(constant.difference, constant.interval, "number", signed=True),
+                probability(constant.p),
+                f"{network.best_update} of {network.updates}",
+                _verdict(network),
             )
         )
     columns = ("learned", "loss", "questions", "no vector", "random", "shuffled prompts")
@@ -94,33 +146,32 @@ def learned_table(summary: dict[str, Any]) -> Table:
         "for several networks. Training stopped by these questions, so Δ flatters it; the effects "
         f"above are of the test split. {DASH} is a control that does not apply. "
     )
-    told = " ".join(_sentence(found) for found in summary["learned"])
+    sentences = " ".join(_sentence(network) for network in content.networks)
     title = "Learned steering: loss on the select split"
-    return Table("learned", title, (*columns, *more), tuple(rows), note + told)
+    return Table("learned", title, (*columns, *more), tuple(rows), note + sentences)
 
 
-def _verdict(found: Mapping[str, Any]) -> str:
-    if found["best_update"] == 0:
+def _verdict(network: Network) -> str:
+    if network.best_update == 0:
         return "not lower: no update improved on the constant vector"
-    constant = found["differences"]["constant"]
-    if constant["p"] is None or constant["interval"] is None:
+    constant = network.differences["constant"]
+    if constant is None or constant.p is None or constant.interval is None:
         return "too few questions to say"
-    low, high = constant["interval"]
-    if high < 0 and constant["p"] < SIGNIFICANCE:
+    low, high = constant.interval
+    if high < 0 and constant.p < SIGNIFICANCE:
         return "lower"
-    if low > 0 and constant["p"] < SIGNIFICANCE:
+    if low > 0 and constant.p < SIGNIFICANCE:
         return "higher"
     return "not lower: no difference found"
 
 
-def _sentence(found: Mapping[str, Any]) -> str:
+def _sentence(network: Network) -> str:
     """Return in plain words whether training helped and, if it reads prompts, if they matter."""
-    verdict = _verdict(found)
-    helped = "did" if verdict == "lower" else "did not demonstrably"
-    loss = _UNITS[found["mode"]]
-    text = f"{found['learned']}: training {helped} lower the {loss} of the constant vector"
-    shuffled = found["differences"].get("shuffled")
+    helped = "did" if _verdict(network) == "lower" else "did not demonstrably"
+    loss = _LOSSES[network.mode]
+    text = f"{network.learned}: training {helped} lower the {loss} of the constant vector"
+    shuffled = network.differences.get("shuffled")
     if shuffled is None:
         return text + "."
-    shown = with_interval(shuffled["difference"], shuffled["interval"], _NATS, sign=True)
-    return f"{text}; against its vectors with shuffled prompts the difference is {shown}."
+    change = with_interval(shuffled.difference, shuffled.interval, "number", sign=True)
+    return f"{text}; against its vectors with shuffled prompts the difference is {change}."

@@ -3,61 +3,95 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from trimtab.reports.data.source import LoadLike, SpendLike, StageLike
+from trimtab.reports.data.content import Content
+from trimtab.reports.data.run import RunData
 from trimtab.reports.draw.format import DASH
 from trimtab.reports.draw.tables import Table
+from trimtab.reports.draw.values import Cell, Value
+from trimtab.reports.sections.base import NoConfig, Section, View
+
+if TYPE_CHECKING:
+    from trimtab.clients.budget import Account as Spend
+    from trimtab.runs.load import PhaseLoad as Usage
+    from trimtab.runs.stages import Stage
+
+__all__ = ["Making"]
+
+_LIBRARIES = ("python", "torch", "transformers")
 
 
-def speed_table(loads: Sequence[LoadLike]) -> Table:
-    """Return a row per phase and attempt, and which times are not to be quoted."""
-    rows = []
-    for load in loads:
-        where = DASH if load.device is None else f"{load.device}, {load.dtype}"
-        rows.append(
-            (
-                f"{load.phase}, attempt {load.attempt}" + ("" if load.finished else ", stopped"),
-                f"{load.rows:,}",
-                f"{load.seconds:,.1f}",
-                _number(load.tokens_per_second, ",.0f"),
-                where,
-                _number(load.threads, "d"),
-                _number(load.other_load, ".2f"),
-                _number(load.peak_memory_mib, ",.0f"),
-            )
+class MakingContent(Content):
+    """How many records there are on spending, phases and their load; never in a summary."""
+
+    spending: int
+    stages: int
+    usage: int
+
+
+class Making(Section[NoConfig, MakingContent]):
+    """The end of a report: nothing here is a function of the run's results."""
+
+    Config = NoConfig
+    part = "making"
+    order = 200
+    kept = False
+
+    def read(self, run: RunData) -> MakingContent | None:
+        """Return how many records there are; None without any."""
+        made = run.making
+        if not (made.spending or made.stages or made.usage):
+            return None
+        return MakingContent(
+            spending=len(made.spending), stages=len(made.stages), usage=len(made.usage)
         )
+
+    def tables(self, view: View[MakingContent]) -> Sequence[Table]:
+        """Return what was spent, code and machine of each phase, and its speed."""
+        made = view.run.making
+        tables = (spending_table(made.spending), stage_table(made.stages), usage_table(made.usage))
+        return [table for table in tables if table.rows]
+
+
+def usage_table(phases: Sequence[Usage]) -> Table:
+    """Return a row per phase and attempt, and which times are not to be quoted."""
+    rows = tuple(
+        (
+            f"{phase.phase}, attempt {phase.attempt}" + ("" if phase.finished else ", stopped"),
+            *(Value(phase.rows, form=",d"), Value(phase.seconds, form=",.1f")),
+            Value(phase.tokens_per_second, form=",.0f"),
+            DASH if phase.device is None else f"{phase.device}, {phase.dtype}",
+            *(Value(phase.threads, form="d"), Value(phase.other_load, form=".2f")),
+            Value(phase.peak_memory_mib, form=",.0f"),
+        )
+        for phase in phases
+    )
     columns = ("phase", "rows", "seconds", "tokens/s", "on", "threads", "other load, cores")
     note = (
         "Other load: cores that other processes kept busy on average. Peak memory: of the process, "
         "since its start. A phase that was killed has no row."
     )
-    disturbed = [f"{load.phase} (attempt {load.attempt})" for load in loads if load.disturbed]
+    disturbed = [f"{phase.phase} (attempt {phase.attempt})" for phase in phases if phase.disturbed]
     if disturbed:
         note += (
             f" Not to be quoted: the times of {', '.join(disturbed)}. Other processes were busy, "
             "and they may be several times those of a quiet machine."
         )
-    return Table("speed", "Speed and load", (*columns, "peak memory, MiB"), tuple(rows), note)
+    return Table("speed", "Speed and load", (*columns, "peak memory, MiB"), rows, note)
 
 
-def spending_table(accounts: Sequence[SpendLike]) -> Table:
+def spending_table(accounts: Sequence[Spend]) -> Table:
     """Return a row per judge that asked an API, and their sum."""
-    rows: list[tuple[str, ...]] = [
-        (
-            account.name,
-            f"{account.requests:,}",
-            f"{account.replies:,}",
-            f"{account.dollars:.4f}",
-            f"{account.unsure:.4f}",
-            _number(account.cap, ".2f"),
-        )
+    rows: list[tuple[Cell, ...]] = [
+        _spent(account.name, account.requests, account.replies, account.dollars, account.unsure,
+               account.cap)
         for account in accounts
-    ]
+    ]  # fmt: skip
     if len(accounts) > 1:
-        sums = (sum(a.requests for a in accounts), sum(a.replies for a in accounts))
-        dollars = (sum(a.dollars for a in accounts), sum(a.unsure for a in accounts))
-        counted = (f"{n:,}" for n in sums)
-        rows.append(("all", *counted, *(f"{n:.4f}" for n in dollars), DASH))
+        requests, replies = sum(a.requests for a in accounts), sum(a.replies for a in accounts)
+        dollars, unsure = sum(a.dollars for a in accounts), sum(a.unsure for a in accounts)
+        rows.append(_spent("all", requests, replies, dollars, unsure, None))
     columns = ("judge", "requests", "replies", "dollars", "of them unsure", "cap")
     note = (
         "Dollars: what the provider said it cost, else what its token counts cost. Unsure: of "
@@ -68,36 +102,39 @@ def spending_table(accounts: Sequence[SpendLike]) -> Table:
     return Table("spending", "Spent on APIs", columns, tuple(rows), note)
 
 
-def stage_table(stages: Sequence[StageLike]) -> Table:
+def _spent(
+    name: str, requests: int, replies: int, dollars: float, unsure: float, cap: float | None
+) -> tuple[Cell, ...]:
+    return (
+        name,
+        *(Value(requests, form=",d"), Value(replies, form=",d")),
+        *(Value(dollars, form=".4f"), Value(unsure, form=".4f"), Value(cap, form=".2f")),
+    )
+
+
+def stage_table(stages: Sequence[Stage]) -> Table:
     """Return a row per phase and state: its attempts, code, libraries and machine."""
-    rows = []
-    for stage in stages:
-        state = stage.state
-        code, packages = state["code"], state.get("packages", {})
-        machine = state.get("machine", {})
-        runs_on = [*machine.get("gpus", ()), *filter(None, [machine.get("cpu")])]
-        commit = code.get("commit")
-        rows.append(
-            (
-                stage.phase,
-                ", ".join(map(str, stage.attempts)) or "this one",
-                f"{code['version']}, source {code['source']}",
-                (commit[:12] + (" + changes" if code.get("dirty") else "")) if commit else DASH,
-                *(packages.get(name) or DASH for name in _LIBRARIES),
-                ", ".join(runs_on) or DASH,
-                _number(machine.get("threads"), "d"),
-            )
-        )
     columns = ("phase", "attempts", "trimtab", "commit", *_LIBRARIES, "machine", "threads")
     note = (
         "What each phase was done with; more is in `attempts/*/manifest.json`. Where phases differ "
         "in what may change results, the notes at the top say so."
     )
-    return Table("stages", "Code and environment", columns, tuple(rows), note)
+    rows = tuple(_stage(stage) for stage in stages)
+    return Table("stages", "Code and environment", columns, rows, note)
 
 
-_LIBRARIES = ("python", "torch", "transformers")
-
-
-def _number(value: float | None, form: str) -> str:
-    return DASH if value is None else format(value, form)
+def _stage(stage: Stage) -> tuple[Cell, ...]:
+    state: dict[str, Any] = stage.state
+    code, packages, machine = state["code"], state.get("packages", {}), state.get("machine", {})
+    runs_on = [*machine.get("gpus", ()), *filter(None, [machine.get("cpu")])]
+    commit = code.get("commit")
+    changes = " + changes" if code.get("dirty") else ""
+    return (
+        stage.phase,
+        ", ".join(map(str, stage.attempts)) or "this one",
+        f"{code['version']}, source {code['source']}",
+        f"{commit[:12]}{changes}" if commit else DASH,
+        *(packages.get(name) or DASH for name in _LIBRARIES),
+        ", ".join(runs_on) or DASH,
+        Value(machine.get("threads"), form="d"),
+    )

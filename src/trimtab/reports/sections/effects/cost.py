@@ -2,62 +2,70 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from trimtab.reports.draw.format import label, number, with_interval
+from trimtab.reports.data.numbers import (
+    Comparison,
+    MetricInfo,
+    MetricNumbers,
+    Numbers,
+    PerplexityRatio,
+)
+from trimtab.reports.draw.format import form_of, number, title, with_interval
 
 _LEAST_POINTS = 0.05
 _LEAST_RATIO = 1.1
 
 
-def broken(summary: dict[str, Any], condition: str) -> str:
+def cost(numbers: Numbers, condition: str, baseline: str) -> str:
     """Return the damage of ``condition`` against the baseline; "" if there is none to speak of.
 
     Told are shares that got worse by 5 points or more, a length that at least halved or doubled,
     and a perplexity that rose by a tenth or more; each with an interval that leaves out no change.
     """
-    said = []
-    for block in summary["measures"].values():
-        entry = block["conditions"].get(condition)
-        base = block["conditions"].get(summary["baseline"])
-        for metric in block["metrics"] if entry and base else ():
-            numbers = entry["metrics"][metric["id"]]
-            found = numbers.get("vs_baseline")
-            if metric["role"] == "damage" and found is not None:
-                said += _share(metric, found)
-                said += _length(metric, numbers, base["metrics"][metric["id"]], found)
-            said += _perplexity(numbers.get("perplexity_ratio"))
-    return f" At a cost: {', '.join(said)}." if said else ""
+    parts = []
+    for measure in numbers.measures.values():
+        for metric in measure.metrics:
+            steered = measure.numbers(condition, metric.id)
+            base = measure.numbers(baseline, metric.id)
+            if steered is None or base is None:
+                continue
+            if metric.role == "damage" and steered.vs_baseline is not None:
+                parts += _share(metric, steered.vs_baseline)
+                parts += _length(metric, steered, base, steered.vs_baseline)
+            parts += _perplexity(steered.perplexity_ratio)
+    return f" At a cost: {', '.join(parts)}." if parts else ""
 
 
-def _share(metric: dict[str, Any], found: dict[str, Any]) -> list[str]:
-    if metric["kind"] == "number" or metric["higher_is_better"] is None or not _clear(found):
+def _share(metric: MetricInfo, comparison: Comparison) -> list[str]:
+    if not metric.is_rate or metric.higher_is_better is None or not _clear(comparison):
         return []
-    worse = found["difference"] * (-1 if metric["higher_is_better"] else 1)
-    if worse < _LEAST_POINTS:
+    if -metric.upward * comparison.difference < _LEAST_POINTS:
         return []
-    shown = with_interval(found["difference"], found["interval"], metric, sign=True)
-    return [f"{label(metric).removesuffix(' %')} {shown} points"]
+    change = with_interval(comparison.difference, comparison.interval, form_of(metric), sign=True)
+    return [f"{title(metric)} {change} points"]
 
 
 def _length(
-    metric: dict[str, Any], numbers: dict[str, Any], base: dict[str, Any], found: dict[str, Any]
+    metric: MetricInfo, steered: MetricNumbers, base: MetricNumbers, comparison: Comparison
 ) -> list[str]:
-    now, before = numbers["mean"], base["mean"]
-    if metric["name"] != "words" or not _clear(found) or before / 2 < now < before * 2:
+    now, before = steered.mean, base.mean
+    if metric.name != "words" or not _clear(comparison) or now is None or before is None:
+        return []
+    if before / 2 < now < before * 2:
         return []
     return [f"{number(now, percent=False)} words for {number(before, percent=False)}"]
 
 
-def _perplexity(ratio: dict[str, Any] | None) -> list[str]:
-    if ratio is None or ratio["mean"] is None or ratio["mean"] < _LEAST_RATIO:
+def _perplexity(ratio: PerplexityRatio | None) -> list[str]:
+    if ratio is None or ratio.mean is None or ratio.mean < _LEAST_RATIO:
         return []
-    if ratio["interval"] is None or (low := ratio["interval"][0]) is None or low <= 1:
+    if ratio.interval is None or ratio.interval[0] is None or ratio.interval[0] <= 1:
         return []
-    shown = with_interval(ratio["mean"], ratio["interval"], {"kind": "number"})
-    return [f"perplexity {shown} times the baseline's"]
+    return [
+        f"perplexity {with_interval(ratio.mean, ratio.interval, 'number')} times the baseline's"
+    ]
 
 
-def _clear(found: dict[str, Any]) -> bool:
-    bounds = found["interval"]
+def _clear(comparison: Comparison) -> bool:
+    """Whether the interval leaves out no change."""
+    bounds = comparison.interval
     return bounds is not None and not bounds[0] <= 0 <= bounds[1]

@@ -1,0 +1,85 @@
+"""A run as sections see it: its records, and what they share, computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+from trimtab.core.spec import Plan
+from trimtab.reports.data.conditions import conditions
+from trimtab.reports.data.headline import Headline, best_treatment, headline_metric
+from trimtab.reports.data.measures import measured
+from trimtab.reports.data.numbers import Numbers
+from trimtab.reports.data.rows import Block, read_blocks
+from trimtab.reports.data.source import Making, RunSource
+
+
+class RunData:
+    """The records of a run with everything that several sections need.
+
+    What is expensive is computed when it is first asked for.
+
+    Attributes:
+        source: The records.
+        making: How they were made.
+    """
+
+    def __init__(self, source: RunSource, making: Making | None = None) -> None:
+        """Read nothing yet."""
+        self.source = source
+        self.making = making or Making()
+
+    @property
+    def plan(self) -> Plan:
+        """The plan that the run follows."""
+        return self.source.plan
+
+    @cached_property
+    def blocks(self) -> Sequence[Block]:
+        """The rows of each measure."""
+        return read_blocks(self.source)
+
+    @cached_property
+    def numbers(self) -> Numbers:
+        """What was measured, to the last bit."""
+        plan = self.plan
+        return measured(self.blocks, conditions(self.source), plan.baseline, plan.seed)
+
+    @cached_property
+    def shown(self) -> Numbers:
+        """What was measured, as ``summary.json`` holds it: what tables and figures show."""
+        return self.numbers.rounded()
+
+    @cached_property
+    def checked_judges(self) -> frozenset[str]:
+        """Keys of the judges whose verdicts in this run were checked against people."""
+        metrics = {
+            (metric.judge, metric.name): metric.kind for _, _, metric in self.numbers.metrics()
+        }
+        return frozenset(
+            str(check["judge"])
+            for check in self.source.judge_checks
+            if metrics.get((check["judge"], check["metric"])) == "binary"
+        )
+
+    @cached_property
+    def headline(self) -> Headline | None:
+        """The measure and metric that the report leads with."""
+        return headline_metric(self.numbers, _wanted_headline(self.plan), self.checked_judges)
+
+    @cached_property
+    def best(self) -> str | None:
+        """The treatment with the largest gain in the headline metric."""
+        return best_treatment(self.numbers, self.headline)
+
+    @property
+    def shown_splits(self) -> set[str]:
+        """The splits that results are quoted from: of a run with a test split, that one."""
+        splits = {measure.split for measure in self.numbers.measures.values()}
+        return {"test"} & splits or set(splits)
+
+
+def _wanted_headline(plan: Plan) -> str | None:
+    """Return the metric that the plan names; plans don't name one yet."""
+    name: str | None = getattr(plan, "headline", None)
+    return name

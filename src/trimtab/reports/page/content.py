@@ -1,0 +1,59 @@
+"""What stands on a page, whatever it is written as."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from trimtab.reports.draw.figures import Figure
+from trimtab.reports.draw.tables import Table
+from trimtab.reports.page.glossary import GLOSSARY
+from trimtab.reports.sections.base import Card
+
+if TYPE_CHECKING:
+    from trimtab.runs.gates import Gate as Check
+
+
+@dataclass(frozen=True)
+class Page:
+    """The parts of a report in reading order.
+
+    Attributes:
+        name: Name of the experiment.
+        recipe: Its recipe.
+        seed: Seed of the statistics.
+        models: The models whose answers these are.
+        finding: The run's main result, in sentences.
+        cards: The few numbers that a reader wants first.
+        checks: The honesty checks.
+        notices: Lines that stand below them.
+        results: Tables of results, those for machines among them.
+        methods: Tables of how numbers were made.
+        closing: Tables of how records were made.
+        figures: Figures that were drawn.
+        terms: Words of the sections that need explaining, each with its meaning.
+    """
+
+    name: str
+    recipe: str
+    seed: int
+    models: tuple[str, ...]
+    finding: str
+    cards: tuple[Card, ...] = ()
+    checks: tuple[Check, ...] = ()
+    notices: tuple[str, ...] = ()
+    results: tuple[Table, ...] = ()
+    methods: tuple[Table, ...] = ()
+    closing: tuple[Table, ...] = ()
+    figures: tuple[Figure, ...] = ()
+    terms: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def shown(self) -> list[Table]:
+        """The tables of results that a page shows, open or folded."""
+        return [table for table in self.results if table.display != "file" and table.rows]
+
+    @property
+    def glossary(self) -> tuple[tuple[str, str], ...]:
+        """Every word that needs explaining, with its meaning."""
+        return (*GLOSSARY, *self.terms)

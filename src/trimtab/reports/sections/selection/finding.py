@@ -1,0 +1,61 @@
+"""What choosing among candidates gained: cards, and in words."""
+
+from __future__ import annotations
+
+from trimtab.reports.data.statistics import significant
+from trimtab.reports.draw.format import number, with_interval
+from trimtab.reports.draw.values import changed, measured, write_cell
+from trimtab.reports.sections.base import Card
+from trimtab.reports.sections.selection.content import SelectionContent, Selector, SetNumbers
+from trimtab.reports.sections.selection.selectors import MAJORITY, ORACLE, RANDOM
+
+
+def selection_cards(candidates: SetNumbers) -> list[Card]:
+    """Return each accuracy and its difference to majority: what bounds rankings, and rankings."""
+    cards = []
+    for name in (RANDOM, MAJORITY, *candidates.selectors_by_ranking, ORACLE):
+        row = candidates.selector(name)
+        if row is not None:
+            against = write_cell(changed(row.vs_majority, "rate")).text
+            detail = f"Δ majority {against}" if against else f"n = {row.n}"
+            cards.append(Card(f"{name} %", measured(row.mean, row.interval, "rate"), detail))
+    return cards
+
+
+def selection_finding(content: SelectionContent) -> str | None:
+    """Return in words how each ranking does against majority; None without candidates."""
+    candidates = content.leading
+    if candidates is None:
+        return None
+    random, majority, oracle = (
+        f"{_percent(candidates.selector(name))} %" for name in (RANDOM, MAJORITY, ORACLE)
+    )
+    text = (
+        f"Of {candidates.candidates} candidates for each of {candidates.problems} problems, a "
+        f"random one is right on {random}, the majority's answer on {majority}, the oracle's on "
+        f"{oracle}."
+    )
+    for name in candidates.selectors_by_ranking:
+        if (row := candidates.selector(name)) is not None:
+            text += f" {_against_majority(row)}"
+    return text
+
+
+def _percent(row: Selector | None) -> str:
+    return number(None if row is None or row.mean is None else 100 * row.mean)
+
+
+def _against_majority(row: Selector) -> str:
+    comparison = row.vs_majority
+    share = f"{row.selector.capitalize()} is right on {_percent(row)} %"
+    if comparison is None:
+        return f"{share}."
+    change = with_interval(comparison.difference, comparison.interval, "rate", sign=True)
+    if significant(comparison):
+        verb = "beats" if comparison.difference > 0 else "is worse than"
+    else:
+        verb = "does not differ significantly from"
+    power = ""
+    if not significant(comparison) and comparison.mde is not None:
+        power = f"; {number(100 * comparison.mde)} would be found 4 times in 5"
+    return f"{share} and {verb} majority ({change} points, n = {comparison.n}{power})."

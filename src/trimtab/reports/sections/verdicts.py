@@ -1,0 +1,140 @@
+"""What may be claimed: a verdict for each treatment and effect metric."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from trimtab.reports.data.conditions import TREATMENT
+from trimtab.reports.data.content import Content
+from trimtab.reports.data.headline import effects
+from trimtab.reports.data.numbers import Comparison, Ends
+from trimtab.reports.data.run import RunData
+from trimtab.reports.data.statistics import SIGNIFICANCE, significant
+from trimtab.reports.draw.format import form_of, label, p_equals
+from trimtab.reports.draw.tables import Table
+from trimtab.reports.draw.values import Value, measured, probability
+from trimtab.reports.sections.base import NoConfig, Section, View
+
+__all__ = ["Verdicts"]
+
+
+class Verdict(Content):
+    """What may be said of one treatment in one metric.
+
+    Attributes:
+        condition: The treatment.
+        measure: The measure.
+        metric: Id of the metric.
+        verdict: In words.
+        n: Questions that are compared.
+        difference: Paired difference to the baseline.
+        interval: Ends of its interval.
+        p_holm: Corrected.
+        mde: True difference that this many pairs find in four runs of five.
+    """
+
+    condition: str
+    measure: str
+    metric: str
+    verdict: str
+    n: int
+    difference: float | None
+    interval: Ends | None
+    p_holm: float | None
+    mde: float | None
+
+
+class VerdictsContent(Content):
+    """A verdict per treatment and effect metric, in plan order."""
+
+    verdicts: tuple[Verdict, ...]
+
+
+class Verdicts(Section[NoConfig, VerdictsContent]):
+    """Every effect with its verdict and what this run could have found."""
+
+    Config = NoConfig
+    order = 50
+    terms = (
+        (
+            "detectable",
+            "The true difference that this many pairs find with 80 % power at p < 0.05, "
+            "uncorrected, read off the width of the interval.",
+        ),
+    )
+
+    def read(self, run: RunData) -> VerdictsContent | None:
+        """Return the verdicts; None without a treatment or an effect."""
+        numbers = run.numbers
+        verdicts = tuple(
+            _verdict(condition, name, metric.id, entries[condition].metrics[metric.id].vs_baseline,
+                     numbers.tests)
+            for condition in numbers.labels(TREATMENT)
+            for name, metric in effects(numbers)
+            for entries in [numbers.measures[name].conditions]
+            if condition in entries
+        )  # fmt: skip
+        return VerdictsContent(verdicts=verdicts) if verdicts else None
+
+    def tables(self, view: View[VerdictsContent]) -> Sequence[Table]:
+        """Return the verdicts, with the difference this run could have found beside each."""
+        rows = []
+        for verdict in view.content.verdicts:
+            metric = view.run.shown.measures[verdict.measure].metric(verdict.metric)
+            form = form_of(metric)
+            rows.append(
+                (
+                    verdict.condition,
+                    verdict.measure,
+                    label(metric),
+                    verdict.verdict,
+                    measured(verdict.difference, verdict.interval, form, signed=True),
+                    probability(verdict.p_holm),
+                    verdict.n,
+                    Value(verdict.mde, form=form),
+                )
+            )
+        columns = (
+            "condition", "measure", "metric", "verdict", "Δ to baseline", "p (Holm)", "n pairs",
+            "detectable",
+        )  # fmt: skip
+        note = (
+            "Detectable: the true difference that this many pairs find with 80 % power at "
+            "p < 0.05 before correction. Finding nothing says little about effects smaller than "
+            "that."
+        )
+        return [Table("verdicts", "Verdicts", columns, tuple(rows), note, display="folded")]
+
+
+def _verdict(
+    condition: str, measure: str, metric: str, comparison: Comparison | None, tests: int
+) -> Verdict:
+    return Verdict(
+        condition=condition,
+        measure=measure,
+        metric=metric,
+        verdict=_words(comparison, tests),
+        n=comparison.n if comparison else 0,
+        difference=comparison.difference if comparison else None,
+        interval=comparison.interval if comparison else None,
+        p_holm=comparison.p_holm if comparison else None,
+        mde=comparison.mde if comparison else None,
+    )
+
+
+def _words(comparison: Comparison | None, tests: int) -> str:
+    if comparison is None:
+        return "no data"
+    p = p_equals(comparison.p_holm, "Holm p")
+    if significant(comparison):
+        return f"{'higher' if comparison.difference > 0 else 'lower'} than baseline ({p})"
+    if comparison.interval is None:
+        same = comparison.wins == comparison.losses == 0
+        return "equal to baseline on every row" if same else "too little variation for an interval"
+    low, high = comparison.interval
+    if low <= 0 <= high:
+        return "no effect found (interval contains 0)"
+    # Flipping the signs of C clusters gives no p below 2^(1 - C).
+    hopeless = tests * 2.0 ** (1 - comparison.num_clusters) >= SIGNIFICANCE
+    few = f"; {comparison.num_clusters} clusters are too few for {tests} tests" if hopeless else ""
+    return f"not established (interval excludes 0, but {p}{few})"
