@@ -153,10 +153,16 @@ def _layers(info: Mapping[str, Any]) -> tuple[FittedLayer, ...]:
 
 def _layer(layer: int, fit: Mapping[str, Any]) -> FittedLayer:
     steered = fit.get("steerability")
-    bank = {"steerability": Steerability.pick(steered)} if steered else {}
-    plain = {k: v for k, v in fit.items() if k != "steerability"}
-    trust = Reliability.pick(fit.get("reliability", {}))
-    return FittedLayer.pick(plain, layer=layer, reliability=trust, **bank)
+    return FittedLayer(
+        layer=layer,
+        vector_norm=fit["vector_norm"],
+        residual_norm=fit["residual_norm"],
+        reliability=Reliability.pick(fit.get("reliability", {})),
+        sizes=tuple(BankSize.pick(size) for size in fit.get("sizes", ())),
+        curve=tuple(CurvePoint.pick(point) for point in fit.get("curve", ())),
+        questions_needed=fit.get("questions_needed"),
+        steerability=Steerability.pick(steered) if steered else None,
+    )
 
 
 def _choice(choice: Mapping[str, Any]) -> LayerChoice:
