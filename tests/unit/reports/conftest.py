@@ -6,7 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from trimtab.core.spec import Cell, Component, JudgePlan, Metric, ModelSpec, Plan
+from trimtab.core.plan import Cell, JudgePlan, Plan
+from trimtab.core.spec import Component, Metric, ModelSpec
 from trimtab.core.types import Choice, Completion, Message, Sample, SamplingParams, Score
 from trimtab.reports.page.summary import summarise
 

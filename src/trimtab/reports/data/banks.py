@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from trimtab.core.spec import Cell
+from trimtab.core.plan import Cell
 from trimtab.reports.data.numbers import Comparison, Condition, Ends, Estimate, VectorSpread
 from trimtab.reports.data.source import RunSource
 from trimtab.reports.data.statistics import CONFIDENCE, detectable, ends
 from trimtab.stats.crossed import Spread, crossed_interval, crossed_p_value, spread
 from trimtab.stats.intervals import Interval
 
-_PLACE = ("series", "dose", "layer", "size")
+_PLACE = ("series", "strength", "layer", "size")
 
 
 def pools_of_vectors(
@@ -45,10 +45,10 @@ def pools_of_vectors(
 
 def _share(run: RunSource, cell: Cell, size: float | str | None) -> float:
     """Return which part of the questions each vector was made from; 0 before the fit."""
-    info = run.artifact_info(cell.artifact) if cell.artifact else None
     shares = [
         float(entry["share"])
-        for layer in (info or {}).get("layers", {}).values()
+        for key in cell.artifacts.values()
+        for layer in (run.artifact_info(key) or {}).get("layers", {}).values()
         for entry in layer.get("sizes", ())
         if entry["asked"] == size
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from trimtab.core.spec import Cell
+from trimtab.core.plan import Cell
 from trimtab.reports.data.banks import pools_of_vectors
 from trimtab.reports.data.numbers import Condition
 from trimtab.reports.data.source import RunSource
@@ -16,7 +16,7 @@ VECTOR = "vector"
 """One of several vectors of a bank; what is tested is their pool, a treatment."""
 POOLED = "pooled"
 """Random vectors that differ in nothing but the draw."""
-_STRENGTH = "dose"
+_STRENGTH = "strength"
 
 
 def conditions(run: RunSource) -> tuple[Condition, ...]:
@@ -44,16 +44,7 @@ def group_of(cell: Cell) -> str:
         return VECTOR
     if cell.role != "control":
         return cell.role
-    control = _control(cell)
-    return control if control in (PROMPT, RANDOM) else CONTROL
-
-
-def _control(cell: Cell) -> str | None:
-    """Return what a control controls for."""
-    if cell.intervention.name == PROMPT:
-        return PROMPT
-    words = (cell.coordinates.get("series"), cell.intervention.name, cell.condition)
-    return RANDOM if any(RANDOM in str(word) for word in words) else None
+    return cell.control if cell.control in (PROMPT, RANDOM) else CONTROL
 
 
 def strength(condition: Condition) -> float | None:

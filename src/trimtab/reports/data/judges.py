@@ -1,4 +1,4 @@
-"""Judges of a run: what they score, and what their metrics are called."""
+"""What the metrics of a run's judges are called."""
 
 from __future__ import annotations
 
@@ -6,14 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from trimtab.core.spec import Cell, JudgePlan
-
-
-def applies(judge: JudgePlan, cell: Cell) -> bool:
-    """Whether ``judge`` scores the completions of ``cell``."""
-    return judge.output == cell.output and (
-        judge.measures is None or cell.measure in judge.measures
-    )
+from trimtab.core.plan import JudgePlan
 
 
 def judge_name(metric: str, judge: JudgePlan, peers: Sequence[JudgePlan]) -> str:

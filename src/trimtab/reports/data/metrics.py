@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from trimtab.core.spec import Cell, JudgePlan, Metric
+from trimtab.core.plan import Cell, JudgePlan
+from trimtab.core.spec import Metric
 from trimtab.core.types import Completion
-from trimtab.reports.data.judges import applies
 from trimtab.reports.data.source import RowKey
 
 TRUTH_INFO = "truth_info"
@@ -45,7 +45,7 @@ def metrics_of(cell: Cell, judges: Sequence[JudgePlan]) -> list[MetricRef]:
     given = [
         (judge, metric)
         for judge in judges
-        if judge.key not in members and applies(judge, cell)
+        if judge.key not in members and judge.scores(cell)
         for metric in judge.metrics
     ]
     names = [metric.name for _, metric in given]

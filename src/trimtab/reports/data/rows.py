@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from trimtab.core.spec import Cell
+from trimtab.core.plan import Cell
 from trimtab.core.types import Completion, Sample
 from trimtab.reports.data.metrics import MetricRef, derived_values, metrics_of
 from trimtab.reports.data.source import RowKey, RunSource

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 
-from trimtab.core.spec import Plan
+from trimtab.core.plan import Plan
 from trimtab.reports.data.conditions import conditions
 from trimtab.reports.data.headline import Headline, best_treatment, headline_metric
 from trimtab.reports.data.measures import measured
@@ -65,7 +65,7 @@ class RunData:
     @cached_property
     def headline(self) -> Headline | None:
         """The measure and metric that the report leads with."""
-        return headline_metric(self.numbers, _wanted_headline(self.plan), self.checked_judges)
+        return headline_metric(self.numbers, self.plan.headline, self.checked_judges)
 
     @cached_property
     def best(self) -> str | None:
@@ -77,9 +77,3 @@ class RunData:
         """The splits that results are quoted from: of a run with a test split, that one."""
         splits = {measure.split for measure in self.numbers.measures.values()}
         return {"test"} & splits or set(splits)
-
-
-def _wanted_headline(plan: Plan) -> str | None:
-    """Return the metric that the plan names; plans don't name one yet."""
-    name: str | None = getattr(plan, "headline", None)
-    return name

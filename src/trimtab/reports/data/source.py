@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
-from trimtab.core.spec import JudgePlan, Plan
+from trimtab.core.plan import JudgePlan, Plan
+from trimtab.core.report import Spend, Stage, Usage
 from trimtab.core.types import Completion, Sample, Score
-
-if TYPE_CHECKING:
-    from trimtab.clients.budget import Account as Spend
-    from trimtab.runs.load import PhaseLoad as Usage
-    from trimtab.runs.stages import Stage
 
 RowKey = tuple[str, str, int]  # cell, sample, index: as in Completion.key
 
@@ -47,7 +43,7 @@ class RunSource(Protocol):
         ...
 
     @property
-    def doses(self) -> Mapping[str, Mapping[str, float]]:
+    def strengths(self) -> Mapping[str, Mapping[str, float]]:
         """Each cell's strength as ``raw``, ``unit`` and ``relative``, by cell key."""
         ...
 

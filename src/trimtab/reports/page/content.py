@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from trimtab.core.report import Check
 from trimtab.reports.draw.figures import Figure
 from trimtab.reports.draw.tables import Table
 from trimtab.reports.page.glossary import GLOSSARY
 from trimtab.reports.sections.base import Card
-
-if TYPE_CHECKING:
-    from trimtab.runs.gates import Gate as Check
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from trimtab.core.spec import Component, Plan, Spec
+from trimtab.core.plan import Plan
+from trimtab.core.spec import Component, Spec
 from trimtab.reports.data.content import Content
 from trimtab.reports.data.run import RunData
 from trimtab.reports.data.source import Making, RunSource
@@ -129,8 +130,7 @@ def read_report(source: RunSource, making: Making | None = None) -> Report:
 
 def chosen_sections(plan: Plan) -> Sequence[Component]:
     """Return the sections that the plan names, in its order; every one if it names none."""
-    named: Sequence[Component] | None = getattr(plan, "sections", None)
-    return all_sections() if named is None else named
+    return all_sections() if plan.sections is None else plan.sections
 
 
 def summarise(source: RunSource) -> dict[str, Any]:

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from trimtab.core.report import Check
 from trimtab.reports.data.source import Making, RunSource
 from trimtab.reports.draw.tables import Table
 from trimtab.reports.page.content import Page
 from trimtab.reports.page.html import render_html
 from trimtab.reports.page.markdown import render_markdown
 from trimtab.reports.page.report import read_report, to_json
-
-if TYPE_CHECKING:
-    from trimtab.runs.gates import Gate as Check
 
 __all__ = ["Written", "write_report"]
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trimtab.reports.data.content import Content
+from trimtab.reports.data.fits import fitted_artifacts
 from trimtab.reports.data.numbers import Comparison
 from trimtab.reports.data.run import RunData
 from trimtab.reports.data.statistics import SIGNIFICANCE, compare, seed_for
@@ -79,17 +80,17 @@ class Learned(Section[NoConfig, LearnedContent]):
     def read(self, run: RunData) -> LearnedContent | None:
         """Return the networks that were fitted; None without any."""
         networks = []
-        for artifact in run.plan.artifacts:
-            info = (run.source.artifact_info(artifact.key) or {}).get("learned")
+        for fit, key in fitted_artifacts(run.plan):
+            info = (run.source.artifact_info(key) or {}).get("learned")
             if info is None:
                 continue
             treatments = [
                 cell.condition
                 for cell in run.plan.cells
-                if cell.artifact == artifact.key and cell.role == "treatment"
+                if key in cell.artifacts.values() and cell.role == "treatment"
             ]
-            name = ", ".join(dict.fromkeys(treatments)) or artifact.component.name
-            networks.append(_network(name, artifact.key, info, run.plan.seed))
+            name = ", ".join(dict.fromkeys(treatments)) or fit.component.name
+            networks.append(_network(name, key, info, run.plan.seed))
         return LearnedContent(networks=tuple(networks)) if networks else None
 
     def tables(self, view: View[LearnedContent]) -> Sequence[Table]:

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from trimtab.core.report import Spend, Stage, Usage
 from trimtab.reports.data.content import Content
 from trimtab.reports.data.run import RunData
 from trimtab.reports.draw.format import DASH
 from trimtab.reports.draw.tables import Table
 from trimtab.reports.draw.values import Cell, Value
 from trimtab.reports.sections.base import NoConfig, Section, View
-
-if TYPE_CHECKING:
-    from trimtab.clients.budget import Account as Spend
-    from trimtab.runs.load import PhaseLoad as Usage
-    from trimtab.runs.stages import Stage
 
 __all__ = ["Making"]
 

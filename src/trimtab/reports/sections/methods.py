@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from trimtab.core.spec import Cell, JudgePlan, Split
+from trimtab.core.plan import Cell, JudgePlan
+from trimtab.core.spec import Split
 from trimtab.reports.data.content import Content
 from trimtab.reports.data.numbers import Condition
 from trimtab.reports.data.run import RunData
@@ -117,7 +118,7 @@ def _conditions(run: RunData) -> tuple[ConditionMethod, ...]:
 
 
 def _strengths(run: RunData, cell: Cell | None) -> dict[str, float]:
-    known: Mapping[str, float] = {} if cell is None else run.source.doses.get(cell.key, {})
+    known: Mapping[str, float] = {} if cell is None else run.source.strengths.get(cell.key, {})
     return dict(known)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from trimtab.core.spec import JudgePlan
+from trimtab.core.plan import JudgePlan
 from trimtab.reports.data.content import Content
 from trimtab.reports.data.judges import judge_name
 from trimtab.reports.data.run import RunData
@@ -115,13 +115,16 @@ class Rerankers(Section[NoConfig, RerankersContent]):
 
     def read(self, run: RunData) -> RerankersContent | None:
         """Return one entry per fit; None for a run whose judges learned nothing."""
-        fitted = [judge for judge in run.source.judges() if judge.fit is not None]
+        fitted = [judge for judge in run.source.judges() if judge.artifacts]
+        keys = dict.fromkeys(key for judge in fitted for key in judge.artifacts.values())
         rerankers = []
-        for key in dict.fromkeys(judge.fit.key for judge in fitted if judge.fit is not None):
+        for key in keys:
             info = run.source.artifact_info(key)
-            if info is not None:
-                judge = next(j for j in fitted if j.fit is not None and j.fit.key == key)
-                rerankers.append(Reranker.pick(info, ranking=_name(judge, fitted), key=key))
+            # a judge may have learned something else than to rank candidates
+            if info is not None and "fit_pair_accuracy" in info:
+                judge = next(judge for judge in fitted if key in judge.artifacts.values())
+                name = _name(judge, fitted)
+                rerankers.append(Reranker.pick(info, ranking=name, key=key))
         return RerankersContent(rerankers=tuple(rerankers)) if rerankers else None
 
     def tables(self, view: View[RerankersContent]) -> Sequence[Table]:

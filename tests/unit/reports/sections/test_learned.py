@@ -5,7 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from trimtab.core.spec import ArtifactPlan, Component, ModelSpec
+from trimtab.core.plan import ArtifactPlan
+from trimtab.core.spec import Component, ModelSpec
 from trimtab.reports.draw.format import DASH, MINUS
 from trimtab.reports.sections.learned import learned_table, summarise_learned
 

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from trimtab.core.spec import ArtifactPlan, Component, ModelSpec
+from trimtab.core.plan import ArtifactPlan
+from trimtab.core.spec import Component, ModelSpec
 from trimtab.reports.draw.tables import all_tables, condition_table, vectors_table
 from trimtab.reports.page.summary import summarise
 from trimtab.reports.page.write import fit_tables, write_report

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 
-from trimtab.core.spec import Cell, JudgePlan
+from trimtab.core.plan import Cell, JudgePlan
 from trimtab.reports.data.content import Content
-from trimtab.reports.data.judges import applies
 from trimtab.reports.data.numbers import Ends
 from trimtab.reports.data.rows import Block
 from trimtab.reports.data.source import RowKey, RunSource
@@ -69,7 +68,7 @@ def agreements(run: RunSource, blocks: Iterable[Block]) -> list[Agreement]:
         by_metric: dict[str, list[JudgePlan]] = {}
         cells = [cell for condition in block.conditions.values() for cell in condition.cells]
         for judge in run.judges():
-            if judge.key in panels or not applies(judge, cells[0]):
+            if judge.key in panels or not judge.scores(cells[0]):
                 continue
             for metric in judge.metrics:
                 if metric.kind == "binary":

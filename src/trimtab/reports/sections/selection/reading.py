@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from trimtab.core.spec import Cell, JudgePlan
+from trimtab.core.plan import Cell, JudgePlan
 from trimtab.core.types import Completion, Sample, Score
 from trimtab.reports.data.judges import judge_name
 from trimtab.reports.data.metrics import MetricRef

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from trimtab.reports.data.content import Content
+from trimtab.reports.data.fits import artifact_names, fitted_artifacts
 from trimtab.reports.data.source import RunSource
 
 
@@ -112,36 +113,16 @@ class VectorsContent(Content):
 
 def read_vectors(run: RunSource) -> VectorsContent | None:
     """Return what is known of a run's fits; None for a run without vectors."""
-    names = fit_names(run)
+    names = artifact_names(run.plan)
     vectors = []
-    for artifact in run.plan.artifacts:
-        info = run.artifact_info(artifact.key) or {}
+    for _, key in fitted_artifacts(run.plan):
+        info = run.artifact_info(key) or {}
         layers, choice = _layers(info), info.get("layer_choice")
         if layers or choice is not None:
             more = {} if choice is None else {"layer_choice": _choice(choice)}
             fit = {k: v for k, v in info.items() if k not in ("layers", "layer_choice")}
-            place = {"name": names[artifact.key], "key": artifact.key}
-            vectors.append(FittedVector.pick(fit, layers=layers, **place, **more))
+            vectors.append(FittedVector.pick(fit, layers=layers, name=names[key], key=key, **more))
     return VectorsContent(vectors=tuple(vectors)) if vectors else None
-
-
-def fit_names(run: RunSource) -> dict[str, str]:
-    """Return what each fitted artifact is called, by key: its intervention.
-
-    Where an intervention was fitted on several tasks, the series that uses the fit is added.
-    """
-    fitted = [artifact.component.name for artifact in run.plan.artifacts]
-    names = {}
-    for artifact in run.plan.artifacts:
-        name = artifact.component.name
-        used = {
-            str(cell.coordinates.get("series", ""))
-            for cell in run.plan.cells
-            if cell.artifact == artifact.key and cell.intervention.name == name
-        }
-        several = fitted.count(name) > 1 and len(used) == 1
-        names[artifact.key] = f"{name}, {used.pop()}" if several else name
-    return names
 
 
 def _layers(info: Mapping[str, Any]) -> tuple[FittedLayer, ...]:
