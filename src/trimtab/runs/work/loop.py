@@ -71,6 +71,8 @@ def work(
         if ready:
             if len(busy) == len(ready):
                 _wait(busy)
+        elif "generate" not in kinds and any(_is_generated(w.run) for w in workers):
+            time.sleep(_POLL_S)
         elif not (kinds == KINDS and [w for w in workers if _extend(w, grow, failures)]):
             break
     for worker in workers:
@@ -82,8 +84,15 @@ def work(
 
 def _ready(run: Run, every: Sequence[Unit], kinds: Sequence[Kind]) -> list[Unit]:
     # where nothing generates, what is there now is all that a judge will get
-    state = State(run, partial="generate" not in kinds)
+    state = State(run, partial="generate" not in kinds and not _is_generated(run))
     return [unit for unit in every if state.is_ready(unit)]
+
+
+def _is_generated(run: Run) -> bool:
+    """Return whether another worker generates rows of ``run`` at this moment."""
+    state = State(run)
+    owed = (unit for unit in units(run, ("generate",)) if state.owed(unit))
+    return any(holder_of(run.dir, unit.name) is not None for unit in owed)
 
 
 def _by_loaded_model(
