@@ -1,7 +1,7 @@
 """The one door to a model: requests in, results out as they finish.
 
-Every row carries its own edits, strength, sampling parameters and random stream, so rows of many
-cells share batches. Texts, option scores and activations go through the same forward
+Every row carries its own edits, adapter, strength, sampling parameters and random stream, so rows
+of many cells share batches. Texts, option scores and activations go through the same forward
 (``forward.forward``), with the same absolute positions.
 """
 
@@ -13,10 +13,12 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 import torch
 
 from trimtab.core.errors import ConfigError
+from trimtab.engine.acts.adapters import check_adapters
 from trimtab.engine.acts.edits import check
 from trimtab.engine.acts.gates import check_gate, resolve
 from trimtab.engine.acts.prompted import check_source, resolve_vectors
@@ -35,6 +37,7 @@ from trimtab.engine.writing import decode
 from trimtab.engine.writing.dynamic import check_dynamic, write_dynamic
 from trimtab.engine.writing.stepping import why_not, write_static
 from trimtab.models.load import LoadedModel
+from trimtab.models.lowrank import Adapter
 
 _R = TypeVar("_R", bound=Result)
 
@@ -84,6 +87,7 @@ class Engine:
             _ACTIVATIONS: partial(capture, loaded),
         }
         self._workers = Workers(loaded, works)
+        self._fitting: WeakSet[Adapter] = WeakSet()
         if reason is not None:
             level = logging.DEBUG if loaded.device.type == "cpu" else logging.INFO
             _log.log(level, "Texts are written without recorded steps: %s.", reason)
@@ -122,7 +126,7 @@ class Engine:
         Raises:
             ConfigError: A prompt is empty, two keys are equal, or an edit or a read does not fit
                 the model.
-            ModelError: A single row does not fit into memory.
+            ModelError: An adapter does not fit the model, or a single row not into memory.
             NonFiniteError: Names the first layer, row and position that is NaN or infinite.
         """
         width: dict[Site, int] = {
@@ -142,6 +146,7 @@ class Engine:
                 if edit.source is not None:
                     check_source(edit.source, self.num_layers)
         check_dynamic(requests, self.num_layers, width)
+        check_adapters([r.adapter for r in requests], self.loaded.layout, self._fitting)
         plain, readings = resolve(requests, self._read)
         for request in resolve_vectors(plain, self._read):
             by_kind.setdefault(type(request.want), []).append(request)

@@ -14,6 +14,7 @@ from typing import Literal
 import torch
 
 from trimtab.core.types import FinishReason, GateReading, SamplingParams
+from trimtab.models.lowrank import Adapter
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,8 @@ class Options:
     Attributes:
         options: Token ids of each option.
         reference: Indices of the options on whose tokens KL(reference || this row) is measured.
-        reference_prompt: Prompt of the reference, which has no edits; None is the row's own.
+        reference_prompt: Prompt of the reference, which has neither edits nor adapter; None is the
+            row's own.
     """
 
     options: tuple[tuple[int, ...], ...]
@@ -216,12 +218,15 @@ class Request:
         prompt: Token ids, special tokens included.
         want: A text, option scores or activations.
         edits: This row's own edits.
+        adapter: This row's own low-rank change of the weights; gates and vectors that are made of
+            prompts read the model with it.
     """
 
     key: Hashable
     prompt: tuple[int, ...]
     want: Text | Options | Activations
     edits: tuple[Edit, ...] = field(default=())
+    adapter: Adapter | None = None
 
 
 @dataclass(frozen=True)

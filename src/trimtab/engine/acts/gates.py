@@ -4,7 +4,7 @@ Conditional activation steering, Lee et al. 2024, arXiv 2409.05907. One capture 
 prompts, without edits and no deeper than the deepest gate, turns gated edits into plain ones before
 anything is written or scored. So a decision depends on nothing but the prompt, and rows whose gate
 is closed are rows without edits. The released code decides within the steered pass, where edits of
-blocks below the gate's can move what it reads.
+blocks below the gate's can move what it reads. A row's adapter is part of the model that is read.
 
 Shapes: H hidden.
 """
@@ -28,8 +28,10 @@ from trimtab.engine.request import (
     Result,
     Similarity,
 )
+from trimtab.models.lowrank import Adapter
 
 Read = Callable[[Sequence[Request]], Iterator[Result]]
+_Reader = tuple[tuple[int, ...], Hashable]
 Readings = dict[Hashable, tuple[GateReading, ...]]
 
 
@@ -59,17 +61,25 @@ def resolve(requests: Sequence[Request], read: Read) -> tuple[list[Request], Rea
         requests: With or without gated edits.
         read: Runs ``Activations`` requests.
     """
-    gates: dict[tuple[tuple[int, ...], str], dict[int, Gate]] = {}
+    gates: dict[tuple[_Reader, str], dict[int, Gate]] = {}
+    adapters: dict[Hashable, Adapter | None] = {}
     for request in requests:
         for gate in _gates(request):
-            gates.setdefault((request.prompt, gate.read), {})[id(gate)] = gate
+            reader = _reader(request)
+            gates.setdefault((reader, gate.read), {})[id(gate)] = gate
+            adapters.setdefault(reader[1], request.adapter)
     if not gates:
         return list(requests), {}
     asked = [
-        Request(key, key[0], _want(key[0], key[1], list(found.values())))
-        for key, found in gates.items()
+        Request(
+            (reader, read_at),
+            reader[0],
+            _want(reader[0], read_at, list(found.values())),
+            adapter=adapters[reader[1]],
+        )
+        for (reader, read_at), found in gates.items()
     ]
-    readings: dict[tuple[tuple[int, ...], int], GateReading] = {}
+    readings: dict[tuple[_Reader, int], GateReading] = {}
     for result in read(asked):
         assert isinstance(result, ActivationsResult) and isinstance(result.key, tuple)
         found = gates[result.key]
@@ -82,12 +92,17 @@ def resolve(requests: Sequence[Request], read: Read) -> tuple[list[Request], Rea
     plain: dict[tuple[int, float], Edit] = {}
     resolved, of_row = [], {}
     for request in requests:
-        by_gate = {id(g): readings[request.prompt, id(g)] for g in _gates(request)}
+        by_gate = {id(g): readings[_reader(request), id(g)] for g in _gates(request)}
         if by_gate:
             of_row[request.key] = tuple(by_gate.values())
             request = replace(request, edits=_opened(request.edits, by_gate, plain))
         resolved.append(request)
     return resolved, of_row
+
+
+def _reader(request: Request) -> _Reader:
+    """Return what a gate's reading depends on: the prompt, and the adapter that reads it."""
+    return request.prompt, None if request.adapter is None else request.adapter.key
 
 
 def _gates(request: Request) -> list[Gate]:

@@ -2,14 +2,14 @@
 
 As with gates, one capture of the distinct prompts, without edits and no deeper than the deepest
 block that is read, turns such edits into plain ones. So a row's vector depends on nothing but a
-prompt, and stays what it is at every token.
+prompt and the row's adapter, and stays what it is at every token.
 
 Shapes: H hidden.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import replace
 
 import torch
@@ -23,6 +23,7 @@ from trimtab.engine.request import (
     Request,
     Result,
 )
+from trimtab.models.lowrank import Adapter
 
 Read = Callable[[Sequence[Request]], Iterator[Result]]
 States = dict[tuple[tuple[int, ...], int], torch.Tensor]
@@ -38,16 +39,22 @@ def check_source(source: FromPrompt, num_layers: int) -> None:
         raise ConfigError("A vector is made of a prompt without tokens.")
 
 
-def last_states(prompts: dict[tuple[int, ...], set[int]], read: Read) -> States:
+def last_states(
+    prompts: dict[tuple[int, ...], set[int]], read: Read, adapter: Adapter | None = None
+) -> States:
     """Return the states [H], float32, of prompts' last tokens, by (prompt, layer).
 
     Args:
         prompts: Token ids of each prompt, and the 0-based blocks to read.
         read: Runs ``Activations`` requests.
+        adapter: Reads the model with it.
     """
     asked = [
         Request(
-            tokens, tokens, Activations(tuple(sorted(layers)), (), len(tokens) - 1, len(tokens))
+            tokens,
+            tokens,
+            Activations(tuple(sorted(layers)), (), len(tokens) - 1, len(tokens)),
+            adapter=adapter,
         )
         for tokens, layers in prompts.items()
     ]
@@ -65,19 +72,28 @@ def resolve_vectors(requests: Sequence[Request], read: Read) -> list[Request]:
     Raises:
         NonFiniteError: A vector that was made of a prompt is not finite.
     """
-    prompts: dict[tuple[int, ...], set[int]] = {}
+    prompts: dict[Hashable, dict[tuple[int, ...], set[int]]] = {}
+    adapters: dict[Hashable, Adapter | None] = {}
     for request in requests:
         for edit in request.edits:
             if edit.source is not None:
-                prompts.setdefault(_prompt(edit.source, request), set()).add(edit.source.layer)
+                adapters.setdefault(_reader(request), request.adapter)
+                of_reader = prompts.setdefault(_reader(request), {})
+                of_reader.setdefault(_prompt(edit.source, request), set()).add(edit.source.layer)
     if not prompts:
         return list(requests)
-    states = last_states(prompts, read)
-    plain: dict[tuple[int, tuple[int, ...]], Edit] = {}
+    states = {key: last_states(some, read, adapters[key]) for key, some in prompts.items()}
+    plain: dict[tuple[int, tuple[int, ...], Hashable], Edit] = {}
     return [
-        replace(r, edits=tuple(_plain(edit, r, states, plain) for edit in r.edits))
+        replace(
+            r, edits=tuple(_plain(edit, r, states.get(_reader(r), {}), plain) for edit in r.edits)
+        )
         for r in requests
     ]
+
+
+def _reader(request: Request) -> Hashable:
+    return None if request.adapter is None else request.adapter.key
 
 
 def _prompt(source: FromPrompt, request: Request) -> tuple[int, ...]:
@@ -88,13 +104,13 @@ def _plain(
     edit: Edit,
     request: Request,
     states: States,
-    plain: dict[tuple[int, tuple[int, ...]], Edit],
+    plain: dict[tuple[int, tuple[int, ...], Hashable], Edit],
 ) -> Edit:
     """Return the edit with its vector; rows that agree on it get the same object, to share work."""
     if edit.source is None:
         return edit
     prompt = _prompt(edit.source, request)
-    key = (id(edit), prompt)
+    key = (id(edit), prompt, _reader(request))
     if key not in plain:
         vector_H = edit.source.vector_of(states[prompt, edit.source.layer]).detach()
         if vector_H.shape != edit.vector.shape or not torch.isfinite(vector_H).all():

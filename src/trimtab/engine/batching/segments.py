@@ -2,8 +2,8 @@
 
 A segment is a run of consecutive tokens of one row: its prompt, or an answer that follows it. Two
 rows need one computation of their segments in block l if they agree on the tokens, on what came
-before, and on the edits of blocks below l. So the prompt of a sweep is computed once up to the
-lowest edited block, and once per strength above it. No torch.
+before, and on the edits and adapters of blocks below l. So the prompt of a sweep is computed once
+up to the lowest edited block, and once per strength above it. No torch.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from trimtab.engine.request import Edit, Window
+from trimtab.models.lowrank import Adapter
 
 _END = 2**62
 _WORTH_SHARING = 16
 
 Act = tuple[int, Hashable]
-"""An edit as far as it acts on a segment: the first block that it changes, and the rest."""
+"""An edit or adapter as far as it acts on a segment: the first block it changes, and the rest."""
 
 
 @dataclass(frozen=True)
@@ -29,17 +30,24 @@ class Segment:
         start: Absolute position of the first.
         num_prompt: Tokens of the row's whole prompt: what the edits' positions refer to.
         edits: The row's edits.
+        adapter: The row's adapter.
     """
 
     tokens: tuple[int, ...]
     start: int
     num_prompt: int
     edits: tuple[Edit, ...] = ()
+    adapter: Adapter | None = None
 
     def acts(self) -> list[Act]:
-        """Return what tells this segment apart from one without edits."""
+        """Return what tells this segment apart from one without edits and adapter.
+
+        An adapter does so without a token, too: what comes before the segment depends on it.
+        """
         stop = self.start + len(self.tokens)
         found: list[Act] = []
+        if self.adapter is not None:
+            found.append((self.adapter.lowest, self.adapter.key))
         for edit in self.edits:
             first, last = span(edit, self.num_prompt)
             first, last = max(first, self.start), min(last, stop)

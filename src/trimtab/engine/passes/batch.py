@@ -10,6 +10,7 @@ from collections.abc import Hashable, Iterator, Sequence
 import numpy as np
 import torch
 
+from trimtab.engine.acts.adapters import AdapterTable, Additions, distinct
 from trimtab.engine.acts.edits import Deltas, EditTable
 from trimtab.engine.batching.segments import Segment, common_prefix
 from trimtab.engine.passes.attention import Part, Seen, by_parts
@@ -18,6 +19,7 @@ from trimtab.engine.passes.forward import forward
 from trimtab.engine.passes.passes import Pass, Past, Store
 from trimtab.engine.request import Request
 from trimtab.models.load import LoadedModel
+from trimtab.models.lowrank import Adapter
 
 _SHORT = 64
 """A common start up to this long is copied into every prompt: reading it apart would cost more."""
@@ -50,7 +52,7 @@ class DecodeBatch:
         self._loaded = loaded
         self._most_tokens = most_tokens
         num_layers = loaded.layout.num_layers
-        self._primer = Primer(loaded, requests)
+        self._primer = Primer(loaded, requests, most_tokens)
         self._inherit = 0 < self._primer.length <= _SHORT
         self._prompts = PrefixCache(num_layers, num_rows, loaded.layout.devices, roomy)
         self._own = SuffixCache(num_layers, num_rows, most_new, loaded.dtype)
@@ -65,15 +67,16 @@ class DecodeBatch:
         entering = set(rows)
         kept = [i for i, r in enumerate(self._requests) if r is not None and i not in entering]
         start = self._primer.length
-        segments = [Segment(r.prompt[start:-1], start, len(r.prompt), r.edits) for r in requests]
+        segments = [
+            Segment(r.prompt[start:-1], start, len(r.prompt), r.edits, r.adapter) for r in requests
+        ]
         for some in chunks(segments, self._most_tokens):
             mine = [rows[i] for i in some]
-            Pass(
-                self._loaded,
-                [segments[i] for i in some],
-                () if self._inherit else self._primer.pasts(len(some)),
-                Store(self._prompts, mine, kept, self._primer.cache if self._inherit else None),
-            ).run()
+            pasts = self._primer.pasts([requests[i].adapter for i in some])
+            lead = pasts[0] if self._inherit else None
+            store = Store(self._prompts, mine, kept, lead)
+            passed = () if self._inherit else pasts
+            Pass(self._loaded, [segments[i] for i in some], passed, store).run()
             kept += mine
         self._own.restart(rows, [len(r.prompt) - 1 for r in requests])
         self._compile()
@@ -99,6 +102,7 @@ class DecodeBatch:
             torch.from_numpy(position_B),
             by_parts(self._seen),
             deltas | (more or {}),
+            additions=self._additions,
         )
         self._own.advance()
         for key in [key for key in self._parts if key[1] is not None or key[0] == b"own"]:
@@ -114,6 +118,16 @@ class DecodeBatch:
         pairs = [_NO_EDIT if r is None else (r.edits, len(r.prompt)) for r in self._requests]
         self._edits = EditTable(pairs, self._loaded.layout.devices, self._loaded.dtype)
         self._row_B = np.arange(len(self._requests))
+        adapters = [None if r is None else r.adapter for r in self._requests]
+        self._primer_row_B = np.array(self._primer.rows(adapters))
+        self._additions = self._added_by(adapters)
+
+    def _added_by(self, adapters: Sequence[Adapter | None]) -> Additions:
+        """Return what the rows' adapters add at every step until rows change."""
+        if all(adapter is None for adapter in adapters):
+            return {}
+        table = AdapterTable(self._loaded.layout, adapters)
+        return table.additions(np.ones_like(self._row_B), range(self._loaded.layout.num_layers))
 
     def _seen(self, layer: int, key_BKD: torch.Tensor, value_BKD: torch.Tensor) -> Seen:
         window = self._loaded.layout.window_of(layer)
@@ -140,27 +154,46 @@ class DecodeBatch:
         """Yield the caches with something before the rows' own tokens, and each row's row there."""
         primer = None if self._inherit else self._primer.cache
         if primer is not None and not primer.is_empty(layer):
-            yield b"primer", primer, np.zeros_like(self._row_B)
+            yield b"primer", primer, self._primer_row_B
         if not self._prompts.is_empty(layer):
             yield b"prompts", self._prompts, self._row_B
 
 
 class Primer:
-    """What all prompts have in common (a few-shot preamble, a rubric), computed once."""
+    """What all prompts have in common (a few-shot preamble, a rubric), once for each adapter."""
 
-    def __init__(self, loaded: LoadedModel, requests: Sequence[Request]) -> None:
-        """Compute the common start of the requests' prompts, if it is worth it."""
+    def __init__(
+        self, loaded: LoadedModel, requests: Sequence[Request], most_tokens: int | None = None
+    ) -> None:
+        """Compute the common start of the requests' prompts, if it is worth it.
+
+        ``most_tokens`` are computed at a time; None is all.
+        """
         self.length = common_prefix([(r.prompt, r.edits) for r in requests])
         self.cache: PrefixCache | None = None
+        adapters: list[Adapter | None] = [*distinct(r.adapter for r in requests).values()]
+        if any(r.adapter is None for r in requests):
+            adapters.append(None)
+        self._row_of = {None if a is None else a.key: row for row, a in enumerate(adapters)}
         if self.length:
-            self.cache = PrefixCache(loaded.layout.num_layers, 1, loaded.layout.devices)
+            num_rows = len(adapters)
+            self.cache = PrefixCache(loaded.layout.num_layers, num_rows, loaded.layout.devices)
             prompt = requests[0].prompt
-            segment = Segment(prompt[: self.length], 0, len(prompt))
-            Pass(loaded, [segment], (), Store(self.cache, [0])).run()
+            segments = [Segment(prompt[: self.length], 0, len(prompt), (), a) for a in adapters]
+            done: list[int] = []
+            for some in chunks(segments, most_tokens or num_rows * self.length):
+                store = Store(self.cache, some, list(done))
+                Pass(loaded, [segments[i] for i in some], (), store).run()
+                done += some
 
-    def pasts(self, num_rows: int) -> tuple[Past, ...]:
-        """Return it as the past of ``num_rows`` segments."""
-        return () if self.cache is None else (Past(self.cache, [0] * num_rows),)
+    def rows(self, adapters: Sequence[Adapter | None]) -> list[int]:
+        """Return the row of the cache that holds it as computed with each of the adapters."""
+        nobody = self._row_of.get(None, 0)  # a row without a request reads any
+        return [nobody if a is None else self._row_of[a.key] for a in adapters]
+
+    def pasts(self, adapters: Sequence[Adapter | None]) -> tuple[Past, ...]:
+        """Return it as the past of segments with these adapters."""
+        return () if self.cache is None else (Past(self.cache, self.rows(adapters)),)
 
 
 def chunks(segments: Sequence[Segment], most_tokens: int) -> list[list[int]]:

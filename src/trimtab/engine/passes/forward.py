@@ -1,4 +1,4 @@
-"""One forward of packed tokens through the Hugging Face modules: the one place edits are applied.
+"""One forward of packed tokens through the Hugging Face modules, where edits and adapters act.
 
 Tokens of many rows stand one after the other in a batch of one, so nothing is padded. Between
 blocks the tokens may multiply: rows that were one so far part where an edit tells them apart.
@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from trimtab.engine.acts.adapters import Additions, hook_additions
 from trimtab.engine.acts.edits import Deltas, add
 from trimtab.engine.passes.attention import Attention, attending
 from trimtab.engine.request import Place
@@ -32,6 +33,7 @@ def forward(
     deltas: Deltas,
     expand: Mapping[int, torch.Tensor] | None = None,
     readers: Mapping[Place, Reader] | None = None,
+    additions: Additions | None = None,
 ) -> torch.Tensor:
     """Run tokens through the body; return final hidden states [T', H].
 
@@ -44,6 +46,7 @@ def forward(
         expand: For a block, which of the tokens so far are the tokens from that block on [T'];
             the number of blocks stands for what follows the last.
         readers: Readers of activations.
+        additions: What adapters add to linear layers.
     """
     layout = loaded.layout
     # blocks on other devices get what they are given moved there by accelerate's hooks
@@ -52,7 +55,7 @@ def forward(
     mask = dict.fromkeys(layout.layer_types, dummy) if layout.mask_as_dict else dummy
     with ExitStack() as stack:
         stack.enter_context(attending(loaded, attention))
-        stack.enter_context(_hooked(loaded, deltas, expand or {}, readers or {}))
+        stack.enter_context(_hooked(loaded, deltas, expand or {}, readers or {}, additions or {}))
         output = layout.text_model(
             input_ids=ids_T[None],
             attention_mask=mask,
@@ -69,8 +72,9 @@ def _hooked(
     deltas: Deltas,
     expand: Mapping[int, torch.Tensor],
     readers: Mapping[Place, Reader],
+    additions: Additions,
 ) -> Iterator[None]:
-    """Hook what happens after blocks, to their arguments and before their head mixers."""
+    """Hook what happens after blocks and layers, to arguments and before head mixers."""
     layout = loaded.layout
     handles: list[Any] = []
     try:
@@ -87,6 +91,7 @@ def _hooked(
                 hook = _before(deltas.get(place), readers.get(place))
                 handles.append(mixer.register_forward_pre_hook(hook))
         handles += _expand_arguments(layout.blocks, expand)
+        handles += hook_additions(additions)
         yield
     finally:
         for handle in handles:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,26 +14,22 @@ from trimtab.core.errors import NonFiniteError
 from trimtab.engine.batching.segments import Segment
 from trimtab.engine.passes.forward import Reader
 from trimtab.engine.passes.passes import Pass
-from trimtab.engine.request import DynamicStrength, Edit, Place
+from trimtab.engine.request import DynamicStrength, Place, Request
 from trimtab.models.load import LoadedModel
 
 
-def locate(
-    loaded: LoadedModel,
-    key: Hashable,
-    tokens: Sequence[int],
-    num_prompt: int,
-    edits: tuple[Edit, ...],
-) -> NonFiniteError:
+def locate(loaded: LoadedModel, request: Request, tokens: Sequence[int]) -> NonFiniteError:
     """Return the error that names the first layer, row and position where values are not finite.
 
-    Runs the row again on its own, block by block, with its edits and, if that fails, without them.
+    Runs the row again on its own, block by block, with its edits and adapter and, if that fails,
+    without them. ``tokens`` are the prompt and what followed.
     """
-    where = _first(loaded, tokens, num_prompt, edits)
+    edits, plain = request.edits, replace(request, edits=(), adapter=None)
+    where = _first(loaded, request, tokens)
     if where is None:
-        return _unlocated(key)
+        return _unlocated(request.key)
     name = where[0]
-    message, place = _found(key, tokens, num_prompt, where), _place(where)
+    message, place = _found(request, tokens, where), _place(where)
     bad = _bad_parameters(loaded, name)
     if bad:
         return NonFiniteError(
@@ -40,7 +37,7 @@ def locate(
             hint="The checkpoint is damaged: download or convert it again.",
             where=place,
         )
-    if edits and _first(loaded, tokens, num_prompt, ()) is None:
+    if edits and _first(loaded, replace(request, edits=()), tokens) is None:
         sizes = ", ".join(
             f"layer {e.layer}: |strength * vector| = {abs(e.strength) * e.vector.norm():.3g}"
             for e in edits
@@ -48,6 +45,12 @@ def locate(
         return NonFiniteError(
             f"{message} Without its edits ({sizes}) the row is finite.",
             hint="Lower the strength, or run in float32.",
+            where=place,
+        )
+    if request.adapter is not None and _first(loaded, plain, tokens) is None:
+        return NonFiniteError(
+            f"{message} Without its adapter{' and edits' * bool(edits)} the row is finite.",
+            hint="Train the adapter again at a lower learning rate, or run in float32.",
             where=place,
         )
     return NonFiniteError(
@@ -60,9 +63,8 @@ def locate(
 
 def locate_dynamic(
     loaded: LoadedModel,
-    key: Hashable,
+    request: Request,
     tokens: Sequence[int],
-    num_prompt: int,
     dynamic: DynamicStrength,
     strengths: Sequence[Sequence[float]],
 ) -> NonFiniteError:
@@ -73,14 +75,14 @@ def locate_dynamic(
 
     Args:
         loaded: The model.
-        key: The row's.
+        request: The row's.
         tokens: Prompt and what was written.
-        num_prompt: Tokens of the prompt.
         dynamic: The row's.
         strengths: For each property its strength at each step that was taken.
     """
-    if _first(loaded, tokens, num_prompt, ()) is not None:
-        return locate(loaded, key, tokens, num_prompt, ())
+    if _first(loaded, request, tokens) is not None:
+        return locate(loaded, request, tokens)
+    num_prompt = len(request.prompt)
     probes = [dynamic.probe] * (len(tokens) - num_prompt + 1)
     count = len(dynamic.properties)
     names = dynamic.names or [str(number) for number in range(count)]
@@ -98,22 +100,22 @@ def locate_dynamic(
     )
     tried.append((f"with its properties {largest}", tuple(e for some in together for e in some)))
     for what, edits in tried:
-        where = _first(loaded, tokens, num_prompt, edits)
+        where = _first(loaded, replace(request, edits=edits), tokens)
         if where is not None:
             size = max(abs(e.strength) * float(e.vector.double().norm()) for e in edits)
             return NonFiniteError(
-                f"{_found(key, tokens, num_prompt, where)} Unsteered the row is finite; this is "
+                f"{_found(request, tokens, where)} Unsteered the row is finite; this is "
                 f"{what}, where up to {size:.3g} is added at a place.",
                 hint="Lower `probe` and `most`, or run in float32.",
                 where=_place(where),
             )
-    return _unlocated(key)
+    return _unlocated(request.key)
 
 
-def _found(key: Hashable, tokens: Sequence[int], num_prompt: int, where: tuple[str, int]) -> str:
-    part = "prompt" if where[1] < num_prompt else "generated"
+def _found(request: Request, tokens: Sequence[int], where: tuple[str, int]) -> str:
+    part = "prompt" if where[1] < len(request.prompt) else "generated"
     return (
-        f"Non-finite values for row {key!r}: first at {_place(where)} ({part} part, "
+        f"Non-finite values for row {request.key!r}: first at {_place(where)} ({part} part, "
         f"{len(tokens)} tokens)."
     )
 
@@ -130,9 +132,7 @@ def _unlocated(key: Hashable) -> NonFiniteError:
     )
 
 
-def _first(
-    loaded: LoadedModel, tokens: Sequence[int], num_prompt: int, edits: tuple[Edit, ...]
-) -> tuple[str, int] | None:
+def _first(loaded: LoadedModel, request: Request, tokens: Sequence[int]) -> tuple[str, int] | None:
     """Return (module name, position) of the first non-finite output, embeddings included."""
     found: list[tuple[str, int]] = []
 
@@ -151,7 +151,9 @@ def _first(
     }
     try:
         with torch.no_grad():
-            Pass(loaded, [Segment(tuple(tokens), 0, num_prompt, edits)]).run(readers)
+            edits, adapter = request.edits, request.adapter
+            segment = Segment(tuple(tokens), 0, len(request.prompt), edits, adapter)
+            Pass(loaded, [segment]).run(readers)
     finally:
         handle.remove()
     return found[0] if found else None

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from trimtab.engine.acts.adapters import AdapterTable, Additions
 from trimtab.engine.acts.edits import Deltas, EditTable
 from trimtab.engine.batching.segments import Segment, Stage, stages
-from trimtab.engine.passes.attention import Part, Seen, by_parts
+from trimtab.engine.passes.attention import KeyValue, Part, Seen, by_parts
 from trimtab.engine.passes.cache import PrefixCache, group, hide
 from trimtab.engine.passes.forward import Reader, forward
 from trimtab.engine.request import Place
@@ -47,13 +48,14 @@ class Store:
         cache: The cache.
         rows: The row of the cache for each segment.
         kept: Rows of the cache whose keys and values must stay.
-        heritage: What comes before all segments, which they see and which is kept in front of each.
+        heritage: What comes before the segments, which they see and which is kept in front of each;
+            equally long for all.
     """
 
     cache: PrefixCache
     rows: Sequence[int]
     kept: Sequence[int] = ()
-    heritage: PrefixCache | None = None
+    heritage: Past | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,13 +127,17 @@ class Pass:
             self._deltas(),
             expand,
             readers,
+            self._additions(),
         )
         return Computed(hidden_TH, self.last.first_C[list(self.last.stage.class_of)].tolist())
 
     def _without_tokens(self) -> Computed:
         """Note in the store that there is nothing: no row has a token."""
         for layer in range(self.loaded.layout.num_layers if self._store else 0):
-            self._claim(layer, self._plans[int(self._stage_of_layer[layer]) - 1])
+            plan = self._plans[int(self._stage_of_layer[layer]) - 1]
+            slot_C, lead = self._claim(layer, plan), self._lead(layer, plan)
+            if lead is not None and self._store is not None:
+                self._store.cache.write(layer, slot_C, *lead)
         empty = torch.empty((0, self.loaded.layout.hidden_size), device=self.loaded.device)
         return Computed(empty, [0] * len(self.segments))
 
@@ -163,19 +169,44 @@ class Pass:
                     found[place] = delta
         return found
 
+    def _additions(self) -> Additions:
+        """Return what adapters add, by the tokens of the stage of each block."""
+        found: Additions = {}
+        if all(segment.adapter is None for segment in self.segments):
+            return found
+        ends = [plan.stage.first_layer for plan in self._plans[1:]]
+        ends.append(self.loaded.layout.num_layers)
+        for plan, end in zip(self._plans, ends, strict=True):
+            adapters = [self.segments[row].adapter for row in plan.stage.owners]
+            table = AdapterTable(self.loaded.layout, adapters)
+            found |= table.additions(plan.length_C, range(plan.stage.first_layer, end))
+        return found
+
+    def _lead(self, layer: int, plan: _StagePlan) -> KeyValue | None:
+        """Return what is kept in front of each class of segments, [C, K, S, D] each."""
+        heritage = self._store.heritage if self._store else None
+        if heritage is None:
+            return None
+        key, value = heritage.cache.view(layer)
+        if len(key) == 1:
+            shape = (len(plan.stage.owners), -1, -1, -1)
+            return key.expand(shape), value.expand(shape)
+        slots = heritage.slots(layer)
+        slot_C = torch.tensor([slots[row] for row in plan.stage.owners], device=key.device)
+        return key[slot_C], value[slot_C]
+
     def _parts(self, layer: int, key_TKD: torch.Tensor, value_TKD: torch.Tensor) -> Seen:
         index = int(self._stage_of_layer[layer]) - 1
         plan = self._plans[index]
         window = self.loaded.layout.window_of(layer)
         device = self.loaded.layout.devices[layer]
-        heritage = self._store.heritage.view(layer) if self._store and self._store.heritage else ()
-        own = plan.own(window, device, heritage[0].shape[2] if heritage else 0)
+        lead = self._lead(layer, plan)
+        own = plan.own(window, device, 0 if lead is None else lead[0].shape[2])
         key_CKSD, value_CKSD = own.gather(key_TKD), own.gather(value_TKD)
         key_CKSD, value_CKSD = key_CKSD.transpose(1, 2), value_CKSD.transpose(1, 2)
-        if heritage:
-            shape = (len(key_CKSD), -1, -1, -1)
-            key_CKSD = torch.cat([heritage[0].expand(shape), key_CKSD], dim=2)
-            value_CKSD = torch.cat([heritage[1].expand(shape), value_CKSD], dim=2)
+        if lead is not None:
+            key_CKSD = torch.cat([lead[0], key_CKSD], dim=2)
+            value_CKSD = torch.cat([lead[1], value_CKSD], dim=2)
         if self._store is not None:
             self._store.cache.write(layer, self._claim(layer, plan), key_CKSD, value_CKSD)
         seen: Seen = [(own, [(key_CKSD, value_CKSD)])]

@@ -49,8 +49,7 @@ def _capture_batch(
             # alone, so that no row is given up for a neighbour's infinities
             result = _read(loaded, [request], [want], limits).result(request.key, 0)
         if not is_finite(result) and not want.allow_nonfinite:
-            tokens = [*request.prompt, *want.continuation]
-            raise locate(loaded, request.key, tokens, len(request.prompt), request.edits)
+            raise locate(loaded, request, [*request.prompt, *want.continuation])
         yield result
 
 
@@ -86,11 +85,11 @@ def _read(
     reading = _Reading(loaded, wants)
     if len({request.prompt for request in requests}) == len(requests):
         pairs = zip(requests, wants, strict=True)
-        whole = [Segment((*r.prompt, *w.continuation), 0, len(r.prompt), r.edits) for r, w in pairs]
+        whole = [_segment(r, (*r.prompt, *w.continuation), 0) for r, w in pairs]
         reading.run(Pass(loaded, whole), range(len(requests)))
         return reading
     cache = PrefixCache(loaded.layout.num_layers, len(requests), loaded.layout.devices)
-    prompts = [Segment(r.prompt, 0, len(r.prompt), r.edits) for r in requests]
+    prompts = [_segment(r, r.prompt, 0) for r in requests]
     done: list[int] = []
     for some in chunks(prompts, limits.tokens):
         store = Store(cache, some, list(done))
@@ -98,11 +97,14 @@ def _read(
         done += some
     answered = [i for i, want in enumerate(wants) if want.continuation]
     answers = [
-        Segment(wants[i].continuation, len(r.prompt), len(r.prompt), r.edits)
-        for i, r in ((i, requests[i]) for i in answered)
+        _segment(requests[i], wants[i].continuation, len(requests[i].prompt)) for i in answered
     ]
     reading.run(Pass(loaded, answers, (Past(cache, answered),)), answered)
     return reading
+
+
+def _segment(request: Request, tokens: tuple[int, ...], start: int) -> Segment:
+    return Segment(tokens, start, len(request.prompt), request.edits, request.adapter)
 
 
 class _Reading:

@@ -3,7 +3,8 @@
 The same packed passes as scoring. Nothing below the lowest edited block depends on an edit, nor
 does what prompts leave in the cache if edits begin at their last token (``generated``,
 ``last_prompt``, ``after_prompt``): both are computed without gradients. The model's weights are
-frozen, so gradients end in the edits' vectors.
+frozen, so gradients end in the edits' vectors and in the factors of adapters. Where those are
+trained, every prompt is computed whole, with gradients.
 
 Shapes: N answer tokens, V vocabulary, K answers of a row.
 """
@@ -11,7 +12,7 @@ Shapes: N answer tokens, V vocabulary, K answers of a row.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,7 @@ from trimtab.engine.passes.head import Head
 from trimtab.engine.passes.passes import Pass, Past, Store
 from trimtab.engine.request import Edit, Options, Request
 from trimtab.models.load import LoadedModel
+from trimtab.models.lowrank import Adapter
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,17 +37,24 @@ class Answered:
         prompt: Token ids, special tokens included.
         answers: Token ids of each answer, none of them empty.
         edits: Plain edits of block outputs; their vectors may ask for gradients.
+        adapter: The row's adapter; its factors may ask for gradients.
     """
 
     prompt: tuple[int, ...]
     answers: tuple[tuple[int, ...], ...]
     edits: tuple[Edit, ...] = ()
+    adapter: Adapter | None = None
 
 
 def common_start(loaded: LoadedModel, rows: Sequence[Answered]) -> Primer:
-    """Return what the prompts of ``rows`` have in common, computed once, without gradients."""
+    """Return what the prompts of ``rows`` have in common, computed once, without gradients.
+
+    It is empty if an adapter is trained, on which all tokens depend.
+    """
+    if _trains(rows):
+        rows = rows[:1]  # a single prompt has nothing in common with others
     with torch.no_grad():
-        requests = [Request(None, r.prompt, Options(r.answers), r.edits) for r in rows]
+        requests = [Request(None, r.prompt, Options(r.answers), r.edits, r.adapter) for r in rows]
         return Primer(loaded, requests)
 
 
@@ -63,9 +72,9 @@ def answer_logprobs(
     """
     owners = [i for i, row in enumerate(rows) for _ in row.answers]
     answers = [answer for row in rows for answer in row.answers]
-    layers = [edit.layer for row in rows for edit in row.edits]
     computing, offsets = _pass(loaded, rows, owners, answers, primer)
-    with _frozen_below(loaded, min(layers, default=0)):
+    layers = [edit.layer for row in rows for edit in row.edits]
+    with nullcontext() if _trains(rows) else _frozen_below(loaded, min(layers, default=0)):
         computed = computing.run()
     places: list[int] = []
     for first, offset, answer in zip(computed.first_R, offsets, answers, strict=True):
@@ -86,24 +95,33 @@ def _pass(
     primer: Primer,
 ) -> tuple[Pass, list[int]]:
     """Return the pass over all answers, and which of each one's tokens chooses its first."""
-    start, pasts = primer.length, primer.pasts(len(owners))
+    assert not (primer.length and _trains(rows)), "a shared start has no gradients"
+    start, pasts = primer.length, primer.pasts([rows[i].adapter for i in owners])
     pairs = [(rows[i], answer) for i, answer in zip(owners, answers, strict=True)]
-    if any(span(e, len(r.prompt))[0] < len(r.prompt) - 1 for r in rows for e in r.edits):
+    early = any(span(e, len(r.prompt))[0] < len(r.prompt) - 1 for r in rows for e in r.edits)
+    if early or _trains(rows):
         whole = [
-            Segment((*r.prompt[start:], *answer[:-1]), start, len(r.prompt), r.edits)
+            Segment((*r.prompt[start:], *answer[:-1]), start, len(r.prompt), r.edits, r.adapter)
             for r, answer in pairs
         ]
         return Pass(loaded, whole, pasts), [len(r.prompt) - 1 - start for r, _ in pairs]
     cache = PrefixCache(loaded.layout.num_layers, len(rows), loaded.layout.devices)
-    prompts = [Segment(r.prompt[start:-1], start, len(r.prompt)) for r in rows]
+    prompts = [Segment(r.prompt[start:-1], start, len(r.prompt), adapter=r.adapter) for r in rows]
     with torch.no_grad():
         store = Store(cache, range(len(rows)))
-        Pass(loaded, prompts, primer.pasts(len(rows)), store).run()
+        Pass(loaded, prompts, primer.pasts([r.adapter for r in rows]), store).run()
     tails = [
-        Segment((r.prompt[-1], *answer[:-1]), len(r.prompt) - 1, len(r.prompt), r.edits)
+        Segment((r.prompt[-1], *answer[:-1]), len(r.prompt) - 1, len(r.prompt), r.edits, r.adapter)
         for r, answer in pairs
     ]
     return Pass(loaded, tails, (*pasts, Past(cache, owners))), [0] * len(pairs)
+
+
+def _trains(rows: Sequence[Answered]) -> bool:
+    """Whether gradients with respect to an adapter are asked for."""
+    if not torch.is_grad_enabled():
+        return False
+    return any(row.adapter is not None and row.adapter.requires_grad for row in rows)
 
 
 @contextmanager

@@ -28,11 +28,12 @@ from trimtab.engine.passes.nonfinite import locate
 from trimtab.engine.passes.passes import Pass, Past, Store
 from trimtab.engine.request import Edit, Options, OptionsResult, Request
 from trimtab.models.load import LoadedModel
+from trimtab.models.lowrank import Adapter
 
 
 @dataclass(frozen=True)
 class _Branch:
-    """A prompt, all of one option's tokens but the last, and edits, which compare by id.
+    """A prompt, all of one option's tokens but the last, edits and adapter, which compare by id.
 
     Requests share the branches they have in common: an unedited reference serves every strength.
     """
@@ -40,13 +41,18 @@ class _Branch:
     prompt: tuple[int, ...]
     tail: tuple[int, ...]
     edits: tuple[Edit, ...]
+    adapter: Adapter | None
+
+    def segment(self, start: int, tokens: tuple[int, ...]) -> Segment:
+        """Return some of its tokens, the first of which is at position ``start``."""
+        return Segment(tokens, start, len(self.prompt), self.edits, self.adapter)
 
 
 def score(
     loaded: LoadedModel, head: Head, requests: Sequence[Request], limits: Limits
 ) -> Iterator[OptionsResult]:
     """Yield the option scores of each request; raise NonFiniteError naming layer and position."""
-    primer = Primer(loaded, _unedited_twins(requests))
+    primer = Primer(loaded, _unedited_twins(requests), limits.tokens)
     for batch in _batches(requests, primer.length, limits.tokens):
         yield from _score_batch(loaded, head, batch, primer, limits)
 
@@ -104,8 +110,8 @@ def _unedited_twins(requests: Sequence[Request]) -> list[Request]:
     found = list(requests)
     for request in requests:
         want = _want(request)
-        if want.reference_prompt is not None:
-            found.append(Request(None, want.reference_prompt, want))
+        if want.reference_prompt is not None or (want.reference and request.adapter is not None):
+            found.append(Request(None, want.reference_prompt or request.prompt, want))
     return found
 
 
@@ -124,14 +130,17 @@ def _score_batch(
     for i, (request, want) in enumerate(zip(requests, wants, strict=True)):
         for option, logprob in zip(want.options, logprobs[i], strict=True):
             if not math.isfinite(logprob):
-                tokens = [*request.prompt, *option]
-                raise locate(loaded, request.key, tokens, len(request.prompt), request.edits)
+                raise locate(loaded, request, [*request.prompt, *option])
         yield OptionsResult(request.key, logprobs[i], _kl(head, needed, index, request, want))
 
 
 def _reference(request: Request, want: Options, j: int) -> _Branch:
-    """Return the branch that option ``j`` is compared with: no edits, and the reference prompt."""
-    return _Branch(want.reference_prompt or request.prompt, want.options[j][:-1], ())
+    """Return the branch that option ``j`` is compared with: the base and the reference prompt."""
+    return _Branch(want.reference_prompt or request.prompt, want.options[j][:-1], (), None)
+
+
+def _branch(request: Request, option: tuple[int, ...]) -> _Branch:
+    return _Branch(request.prompt, option[:-1], request.edits, request.adapter)
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,22 +167,21 @@ def _positions(
     """Compute the last prompt token and the tail of every branch, what prompts share once."""
     start = primer.length
     lengths = [1 + len(branch.tail) for branch in branches]
-    pasts = primer.pasts(len(branches))
+    pasts = primer.pasts([branch.adapter for branch in branches])
     stops = [prefix_of[branch.prompt] for branch in branches]
     if max(stops) > start:
         cache = PrefixCache(loaded.layout.num_layers, len(branches), loaded.layout.devices)
         shared = [
-            Segment(b.prompt[start:stop], start, len(b.prompt), b.edits)
-            for b, stop in zip(branches, stops, strict=True)
+            b.segment(start, b.prompt[start:stop]) for b, stop in zip(branches, stops, strict=True)
         ]
         done: list[int] = []
         for some in chunks(shared, limits.tokens):
-            mine = [shared[i] for i in some]
-            Pass(loaded, mine, primer.pasts(len(some)), Store(cache, some, list(done))).run()
+            mine, before = [shared[i] for i in some], [branches[i].adapter for i in some]
+            Pass(loaded, mine, primer.pasts(before), Store(cache, some, list(done))).run()
             done += some
         pasts = (*pasts, Past(cache, range(len(branches))))
     rest = [
-        Segment((*b.prompt[stop:], *b.tail), stop, len(b.prompt), b.edits)
+        b.segment(stop, (*b.prompt[stop:], *b.tail))
         for b, stop in zip(branches, stops, strict=True)
     ]
     computed = Pass(loaded, rest, pasts).run()
@@ -196,7 +204,7 @@ def _logprobs(
     tokens: list[int] = []
     for request, want in zip(requests, wants, strict=True):
         for option in want.options:
-            first = needed.first[index[_Branch(request.prompt, option[:-1], request.edits)]]
+            first = needed.first[index[_branch(request, option)]]
             places += range(first, first + len(option))
             tokens += option
     device = needed.hidden_TH.device
@@ -219,7 +227,7 @@ def _kl(
     """Return the mean divergence of the reference options, None for the others."""
     values: list[float | None] = [None] * len(want.options)
     for j in want.reference:
-        row = index[_Branch(request.prompt, want.options[j][:-1], request.edits)]
+        row = index[_branch(request, want.options[j])]
         reference = index[_reference(request, want, j)]
         same = row == reference
         values[j] = 0.0 if same else _divergence(head, needed.of(reference), needed.of(row))
@@ -238,7 +246,7 @@ def _branches(requests: Sequence[Request], wants: Sequence[Options]) -> dict[_Br
     index: dict[_Branch, int] = {}
     for request, want in zip(requests, wants, strict=True):
         for option in want.options:
-            index.setdefault(_Branch(request.prompt, option[:-1], request.edits), len(index))
+            index.setdefault(_branch(request, option), len(index))
         for j in want.reference:
             index.setdefault(_reference(request, want, j), len(index))
     return index

@@ -94,9 +94,7 @@ def queue_of(requests: Sequence[Request]) -> deque[Writing]:
 
 def located(loaded: LoadedModel, row: Writing) -> Exception:
     """Return the error that says where values stopped being finite."""
-    request = row.request
-    tokens = [*request.prompt, *row.tokens]
-    return locate(loaded, request.key, tokens, len(request.prompt), request.edits)
+    return locate(loaded, row.request, [*row.request.prompt, *row.tokens])
 
 
 def extend(loaded: LoadedModel, row: Writing, token: int, logprob: float) -> TextResult | None:

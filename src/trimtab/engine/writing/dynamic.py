@@ -129,12 +129,10 @@ class _DynamicBatch:
                 raise self._located(row)
 
     def _located(self, row: Writing) -> Exception:
-        prompt = row.request.prompt
         return locate_dynamic(
             self._loaded,
-            row.request.key,
-            [*prompt, *row.tokens],
-            len(prompt),
+            row.request,
+            [*row.request.prompt, *row.tokens],
             self._dynamic,
             self._of(row, len(self._strengths)),
         )

@@ -19,6 +19,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import torch
 
+from trimtab.engine.acts.adapters import Additions, StackedAdapters
 from trimtab.engine.acts.edits import Deltas
 from trimtab.engine.batching.scheduler import rung
 from trimtab.engine.passes.attention import Attention, KeyValue
@@ -30,6 +31,7 @@ from trimtab.engine.request import Place, Request, Text
 from trimtab.engine.writing.choosing import Chooser
 from trimtab.engine.writing.graphs import Runner
 from trimtab.models.load import LoadedModel
+from trimtab.models.lowrank import Adapter
 
 _SHORTEST = 64
 """The first rung of what rows wrote."""
@@ -95,6 +97,7 @@ class StaticBatch(DecodeBatch):
             for place, w in width.items()
         }
         self._added_from: dict[Place, object] = {}
+        self._stacked = StackedAdapters(loaded.layout, [r.adapter for r in requests], num_rows)
         self._tables: dict[Hashable, Shared] = {}
         self._reads: list[list[tuple[Shared, KeyValue]]] = []
         self._layout_key: Hashable = None
@@ -190,12 +193,20 @@ class StaticBatch(DecodeBatch):
             if now is not None:
                 added_BH[slice(None) if now[0] is None else now[0]] = now[1]
 
+    def _added_by(self, adapters: Sequence[Adapter | None]) -> Additions:
+        """Write down which adapter each row has, where a recorded step looks for it."""
+        self._stacked.fill(adapters)
+        return {}
+
     def _compute(self, num_own: int) -> None:
         """Run a step on the registers: what is recorded."""
         now = self._registers
         position_B = now.first_B + now.step_B
         attention = self._attention(position_B, num_own)
-        hidden_BH = forward(self._loaded, now.last_B, position_B, attention, self._added)
+        additions = self._stacked.additions()
+        hidden_BH = forward(
+            self._loaded, now.last_B, position_B, attention, self._added, additions=additions
+        )
         token_B, logprob_B = self._chooser.choose(hidden_BH, now.step_B)
         now.chosen_B2[:, 0], now.chosen_B2[:, 1] = token_B, logprob_B
         at_end_B = (token_B[:, None] == self._eos_E).any(dim=1) | (now.step_B + 1 >= now.most_B)
