@@ -5,11 +5,11 @@ import random
 from types import SimpleNamespace
 
 import pytest
+from trimtab.reports.page.summary import summarise
 
 from trimtab.core.plan import Cell, JudgePlan, Plan
 from trimtab.core.spec import Component, Metric, ModelSpec
 from trimtab.core.types import Choice, Completion, Message, Sample, SamplingParams, Score
-from trimtab.reports.page.summary import summarise
 
 MODEL = ModelSpec(id="bundled:smollm2-135m-instruct", dtype="float32", device="cpu")
 DOSES = (-0.6, -0.3, 0.3, 0.6, 0.9)

@@ -3,10 +3,10 @@
 import math
 
 import pytest
-
-from trimtab.core.types import Score
 from trimtab.reports.page.summary import summarise, to_json
 from trimtab.reports.sections.effects.verdicts import headline_metric
+
+from trimtab.core.types import Score
 
 
 def truth_info(run, condition):

@@ -5,6 +5,7 @@ import io
 
 import pytest
 import rich.console
+from trimtab.reports.page.summary import summarise
 
 from trimtab.reports.draw.format import DASH, MINUS, number, p_value, with_interval
 from trimtab.reports.draw.tables import (
@@ -15,7 +16,6 @@ from trimtab.reports.draw.tables import (
     numbers_table,
     verdict_table,
 )
-from trimtab.reports.page.summary import summarise
 
 RATE = {"kind": "binary", "id": "truth", "unit": ""}
 

@@ -3,7 +3,6 @@
 import csv
 
 import pytest
-
 from trimtab.reports.sections.behaviours.figure import behaviour_figure
 from trimtab.reports.sections.behaviours.table import (
     behaviour_cards,

@@ -6,9 +6,9 @@ import math
 import re
 
 import pytest
+from trimtab.reports.page.summary import summarise
 
 from trimtab.reports.draw import style
-from trimtab.reports.page.summary import summarise
 from trimtab.reports.sections.effects.figures import write_figures
 from trimtab.reports.sections.effects.panels import strength_points, tradeoff_points
 

@@ -1,9 +1,9 @@
 """What the judges are worth: agreement, corrections, panels; and the tables made of them."""
 
 import pytest
+from trimtab.reports.page.summary import summarise
 
 from trimtab.core.spec import Component
-from trimtab.reports.page.summary import summarise
 from trimtab.reports.page.write import write_report
 from trimtab.reports.sections.judging import tables
 from trimtab.stats.agreement import cohen_kappa

@@ -5,8 +5,8 @@ from trimtab.runs.stages import Stage
 
 from trimtab.clients.budget import Account
 from trimtab.reports.draw.format import DASH
-from trimtab.reports.sections.making import speed_table, spending_table, stage_table
 from trimtab.reports.page.write import write_report
+from trimtab.reports.sections.making import speed_table, spending_table, stage_table
 
 QUIET = PhaseLoad(
     attempt=1,

@@ -4,11 +4,11 @@ import math
 from types import SimpleNamespace
 
 import pytest
+from trimtab.reports.page.summary import summarise
 
 from trimtab.core.plan import ArtifactPlan
 from trimtab.core.spec import Component, ModelSpec
 from trimtab.reports.draw.tables import all_tables, condition_table, vectors_table
-from trimtab.reports.page.summary import summarise
 from trimtab.reports.page.write import fit_tables, write_report
 from trimtab.reports.sections.methods import artifact_table, bank_table, curve_table
 

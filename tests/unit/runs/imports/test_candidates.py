@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from trimtab.reports.page.summary import summarise, to_json
 
 from trimtab.core.errors import ConfigError
 from trimtab.core.spec import Component
 from trimtab.core.types import Completion
-from trimtab.reports.sections.selection.tables import selection_cards
-from trimtab.reports.page.summary import summarise, to_json
 from trimtab.reports.page.write import headline_tables
+from trimtab.reports.sections.selection.tables import selection_cards
 from trimtab.runs.imports.candidates import import_candidates
 from trimtab.runs.plan.judges import plan_judges
 from trimtab.runs.plan.reuse import take_over
