@@ -200,7 +200,7 @@ class Staged(Recipe[RecipeConfig]):
         labels = planner.add_judge(Component(name="odd_letters"))
         learns = LearnsFrom([cells["fit"]], [], labels, metric="odd")
         planner.add_judge(Component(name="usual_length"), learns_from=learns)
-        planner.report("effects", "lengths")
+        planner.report("effects", "damage", "lengths")
 
     def grow(self, run):
         """Add a strength that follows from the texts that are there."""

@@ -72,7 +72,7 @@ class Count:
         return self.part == 0
 
 
-Cell = str | int | Value | Count | None
+Cell = str | int | float | Value | Count | None
 """A cell; None is left empty because a number there would mean nothing."""
 
 
@@ -98,6 +98,8 @@ def write_cell(cell: Cell) -> Written:
         return Written("0" if cell.is_zero else f"{cell.part}/{cell.whole}")
     if isinstance(cell, str | int):
         return Written(str(cell))
+    if isinstance(cell, float):
+        return write_cell(Value(cell))
     if cell.mean is None:
         return Written(DASH)
     if cell.form == "p":

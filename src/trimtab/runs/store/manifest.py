@@ -61,7 +61,7 @@ def collect(inputs: Mapping[str, str] | None = None, threads: int | None = None)
         threads: Threads that models compute with, if they were chosen.
     """
     return {
-        "code": _code(Path(__file__).parent.parent),
+        "code": _code(Path(__file__).parents[2]),
         "packages": {"python": platform.python_version(), **_packages()},
         "machine": {**_machine(), "threads": threads},
         "environment": {k: os.environ[k] for k in _VARIABLES if k in os.environ},
@@ -82,7 +82,9 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         before, after = old.get(section, {}), new.get(section, {})
         for key in sorted({*before, *after}):
             a, b = before.get(key), after.get(key)
-            if a != b and (section, key) not in ignored:
+            # a plan that grew has inputs that it had not before
+            grown = section == "inputs" and (a is None or b is None)
+            if a != b and not grown and (section, key) not in ignored:
                 name = _NAMES.get((section, key), key)
                 lines.append(f"{name} {_show(a)} -> {_show(b)}")
     return lines
