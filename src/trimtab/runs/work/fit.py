@@ -40,13 +40,15 @@ def make_artifacts(run: Run, fit: FitPlan, pool: EnginePool) -> None:
 
 def write_strengths(run: Run) -> None:
     """Write each cell's strength in every unit, by cell key; cells without a vector have none."""
-    strengths = {}
+    known = run.strengths
+    found = {}
     for cell in run.plan.cells:
-        if cell.artifacts and all(run.has_artifact(key) for key in cell.artifacts.values()):
+        fitted = cell.artifacts and all(map(run.has_artifact, cell.artifacts.values()))
+        if fitted and cell.key not in known:
             acting = INTERVENTIONS.build(cell.intervention.name, cell.intervention.config)
-            strengths[cell.key] = acting.strengths(fitted_of(run, cell.artifacts))
-    if strengths != run.strengths:
-        write_json(run.dir / STRENGTHS, strengths)
+            found[cell.key] = acting.strengths(fitted_of(run, cell.artifacts))
+    if found:
+        write_json(run.dir / STRENGTHS, {**known, **found})
 
 
 def _provenance(fit: FitPlan, version: int, context: FitContext) -> dict[str, Any]:

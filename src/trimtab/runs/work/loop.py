@@ -56,7 +56,7 @@ def work(
         ready = [
             (worker, unit, every)
             for worker in workers
-            for every in [units(worker.run, kinds)]
+            for every in [worker.units(kinds)]
             for unit in _ready(worker.run, every, kinds)
             if (worker.run.dir, _owner(unit)) not in failures
         ]
@@ -130,6 +130,8 @@ def _attempt(
             if mine is None:
                 return False
             worker.execute(unit, pool, mine, every)
+            left = State(worker.run, partial=True).owed(unit)
+            assert not left, f"{unit.name} was done, and still owes {left[:3]}"
     except HeldError as error:
         _log.warning("%s", error)
     except (StoreError, KeyboardInterrupt):
@@ -161,7 +163,7 @@ def _wait(busy: Sequence[tuple[Worker, Unit]]) -> None:
 def _extend(worker: Worker, grow: Grow, failures: dict[tuple[Path, str], str]) -> bool:
     """Add the next fragment to the plan, or learn of one; return whether there is more to do."""
     run = worker.run
-    if any(folder == run.dir for folder, _ in failures) or _owes(run):
+    if any(folder == run.dir for folder, _ in failures) or _owes(worker):
         return False
     known = len(run.plan.fragments)
     with claim(run.dir, "grow") as mine:
@@ -179,9 +181,9 @@ def _extend(worker: Worker, grow: Grow, failures: dict[tuple[Path, str], str]) -
     return len(run.plan.fragments) > known
 
 
-def _owes(run: Run) -> bool:
-    state = State(run)
-    return any(state.owed(unit) for unit in units(run))
+def _owes(worker: Worker) -> bool:
+    state = State(worker.run)
+    return any(state.owed(unit) for unit in worker.units(KINDS))
 
 
 def _raise_failures(failures: dict[tuple[Path, str], str]) -> None:

@@ -18,7 +18,7 @@ from trimtab.runs.work.fit import make_artifacts, write_strengths
 from trimtab.runs.work.generate import Prepared, generate_window, prepare, stamped
 from trimtab.runs.work.score import PreparedJudge, prepare_judge, score_window
 from trimtab.runs.work.state import State, rows_of
-from trimtab.runs.work.units import FitUnit, ScoreUnit, Unit, WindowUnit
+from trimtab.runs.work.units import FitUnit, Kind, ScoreUnit, Unit, WindowUnit, units
 
 
 class Worker:
@@ -42,6 +42,15 @@ class Worker:
         self._judge: PreparedJudge | None = None
         self._phase: str | None = None
         self._waiting: str | None = None
+        self._units: tuple[object, list[Unit]] | None = None
+
+    def units(self, kinds: Sequence[Kind]) -> list[Unit]:
+        """Return every unit of ``kinds``; made anew only where plan or judges have grown."""
+        judges = tuple(judge.key for judge in self.run.judges())
+        known = (len(self.run.plan.fragments), judges, tuple(kinds))
+        if self._units is None or self._units[0] != known:
+            self._units = (known, units(self.run, kinds))
+        return self._units[1]
 
     def execute(self, unit: Unit, pool: EnginePool, claim: Claim, units: Sequence[Unit]) -> None:
         """Do what ``unit`` owes; each row is on the disk as it is done.
