@@ -197,7 +197,7 @@ def test_killed_while_sampling_fitting_and_ranking_gives_the_undisturbed_result(
     moments = sorted([0, *(rng.randint(1, total) for _ in range(_NUM_KILLS - 1))])
     kills = 0
     for moment in moments:
-        made = (run / "plan.json").is_file()
+        made = (run / "plan" / "0000.json").is_file()
         argv = ["resume", str(run)] if made else ["run", str(reranked), "--out", str(run)]
         kills += Command(argv, logs).kill_when(lambda moment=moment: num_records(run) >= moment)
     assert kills >= _NUM_KILLS - 5, "too few kills hit a running process to show anything"

@@ -31,7 +31,7 @@ def test_killed_twenty_times_gives_the_undisturbed_result(
     moments = sorted([0, *(rng.randint(1, total) for _ in range(_NUM_KILLS - 1))])
     kills = 0
     for moment in moments:
-        made = (run / "plan.json").is_file()
+        made = (run / "plan" / "0000.json").is_file()
         argv = ["resume", str(run)] if made else ["run", str(config), "--out", str(run)]
         command = Command(argv, logs)
         kills += command.kill_when(lambda moment=moment: num_records(run) >= moment)

@@ -23,7 +23,7 @@ def num_records(run: Path) -> int:
     files = [*run.glob("completions/*/*.jsonl"), *run.glob("scores/*/*/*.jsonl")]
     lines = sum(path.read_bytes().count(b"\n") for path in files)
     made = [path for path in run.glob("artifacts/**/*") if path.is_file()]
-    return lines + len([*made, *run.glob("plan.json")])
+    return lines + len([*made, *run.glob("plan/0*.json")])
 
 
 def fitted(run: Path) -> dict[str, bytes]:

@@ -41,4 +41,6 @@ def take_over(plan: Plan, old: Run) -> tuple[Plan, dict[str, list[Completion]]]:
             f"samples, intervention, sampling and seed.",
             hint="Change nothing but the number of candidates, or leave out --reuse.",
         )
-    return plan.model_copy(update={"cells": tuple(cells)}), rows
+    (fragment,) = plan.fragments
+    marked = fragment.model_copy(update={"cells": tuple(cells)})
+    return plan.model_copy(update={"fragments": (marked,)}), rows
