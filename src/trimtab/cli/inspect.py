@@ -24,9 +24,11 @@ from trimtab.models.cache import cache_dir
 from trimtab.models.load import guess_device
 from trimtab.models.memory import USUAL_ROWS, USUAL_TOKENS, ModelCard, estimate_bytes
 from trimtab.recipes.base import RECIPES
+from trimtab.reports.sections.base import SECTIONS
 from trimtab.runs.store.run import Run
 from trimtab.runs.work import checks
 from trimtab.runs.work.score import cells_of, owed
+from trimtab.runs.work.standing import standing
 from trimtab.tasks.base import TASKS
 
 _FOLDERS: dict[str, Folder[Any]] = {
@@ -34,6 +36,7 @@ _FOLDERS: dict[str, Folder[Any]] = {
     "tasks": TASKS,
     "interventions": INTERVENTIONS,
     "judges": JUDGES,
+    "sections": SECTIONS,
 }
 
 
@@ -54,8 +57,8 @@ def status(run_dir: Path) -> None:
         table.add_row(f"score {judge.key}", str(done), str(owed(run, judge)))
     console = Console()
     console.print(table)
-    for line in spending(run):
-        console.print(line, highlight=False)
+    for line in [*standing(run), *spending(run)]:
+        console.print(line, highlight=False, markup=False)
     for gate in checks.read(run):
         line = f"{gate.status}: {gate.name}: {gate.detail}"
         console.print(line, highlight=False, markup=False)

@@ -135,7 +135,7 @@ def report(run_dir: RunDir) -> None:
 
 @app.command()
 def status(run_dir: RunDir) -> None:
-    """Show what is done and what is owed, per phase."""
+    """Show what is done and what is owed, who works on it, and what waits for what."""
     from trimtab.cli import inspect
 
     inspect.status(run_dir)
@@ -144,7 +144,7 @@ def status(run_dir: RunDir) -> None:
 @app.command("list")
 def list_members(
     what: Annotated[
-        str, typer.Argument(help="recipes, tasks, interventions, judges or models")
+        str, typer.Argument(help="recipes, tasks, interventions, judges, sections or models")
     ] = "recipes",
 ) -> None:
     """List what a name in YAML may be, with the file behind it."""

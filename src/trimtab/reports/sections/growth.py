@@ -33,7 +33,7 @@ class Growth(Section[NoConfig, GrowthContent]):
 
     Config = NoConfig
     part = "methods"
-    order = 205
+    order = 106
 
     def read(self, run: RunData) -> GrowthContent | None:
         """Return the fragments; None where there is one only."""
