@@ -14,6 +14,7 @@ from trimtab.reports.page.content import Page
 from trimtab.reports.page.html import render_html
 from trimtab.reports.page.markdown import render_markdown
 from trimtab.reports.page.report import read_report, to_json
+from trimtab.reports.sections.base import PARTS
 
 __all__ = ["Written", "write_report"]
 
@@ -59,7 +60,7 @@ def write_report(
     for name in ("tables", "figures"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     files = [_write(out_dir / "summary.json", to_json(summary))]
-    results, methods, closing = (report.tables(p) for p in ("results", "methods", "making"))
+    results, methods, closing = map(report.tables, PARTS)
     for table in (*results, *methods, *closing):
         files.append(_write(folder / "tables" / f"{table.stem}.csv", table.to_csv()))
     figures = report.figures()

@@ -24,6 +24,7 @@ from trimtab.reports.draw.values import Cell
 C = TypeVar("C", bound=Spec)
 M = TypeVar("M", bound=Content)
 Part = Literal["results", "methods", "making"]
+PARTS: tuple[Part, ...] = ("results", "methods", "making")
 
 
 @dataclass(frozen=True)
