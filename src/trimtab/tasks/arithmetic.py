@@ -15,7 +15,7 @@ from pydantic import Field, field_validator
 
 from trimtab.core.errors import ConfigError
 from trimtab.core.keys import content_key, derive_seed
-from trimtab.core.spec import Spec, Split
+from trimtab.core.spec import Component, Spec, Split
 from trimtab.core.types import Message, Sample, SamplingParams
 from trimtab.datasets.problems import Pool, Problem
 from trimtab.datasets.splits import Fractions, spread
@@ -119,6 +119,10 @@ class Arithmetic(Task[_Config]):
             )
             for problem in sorted(spread(usable, config.limit), key=lambda item: item.id)
         ]
+
+    def judges(self) -> tuple[Component, ...]:
+        """Return ``number``, which reads the answer as chat models write it."""
+        return (Component(name="number"),)
 
     def sampling(self) -> SamplingParams:
         """Greedy; a raw answer ends where the next question would begin."""

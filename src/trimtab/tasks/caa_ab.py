@@ -18,7 +18,7 @@ from typing import Literal, TypeVar
 from pydantic import Field, JsonValue
 
 from trimtab.core.errors import ConfigError, DataError
-from trimtab.core.spec import Spec, Split
+from trimtab.core.spec import Component, Spec, Split
 from trimtab.core.types import Choice, ContrastPair, Message, Sample, SamplingParams
 from trimtab.datasets.ab import ABQuestion, Asked, read_ab, read_asked
 from trimtab.datasets.files import DATA
@@ -128,6 +128,18 @@ class CaaAB(Task[_Config]):
             for item in self.questions(split)
             for order, asked in self._orders(item)
         ]
+
+    def judges(self) -> tuple[Component, ...]:
+        """Return ``choice`` in the form of the rows; none for open answers, which have no target.
+
+        A right answer is the letter of the option that shows the behaviour or, where the rows say
+        so, of the one that is right.
+        """
+        if self.config.form == "open_ended":
+            return ()
+        rows = self._test if self._path.is_dir() else self._file
+        form = "side_effect" if any(row.side_effect for row in rows) else "behaviour"
+        return (Component(name="choice", config={"form": form}),)
 
     def sampling(self) -> SamplingParams | None:
         """Greedy, as published; None for letters."""

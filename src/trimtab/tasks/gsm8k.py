@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 from pydantic import Field
 
 from trimtab.core.keys import content_key
-from trimtab.core.spec import Spec, Split
+from trimtab.core.spec import Component, Spec, Split
 from trimtab.core.types import Message, Sample, SamplingParams
 from trimtab.datasets.problems import Pool, Problem, read_pool
 from trimtab.datasets.splits import Fractions, spread
@@ -94,6 +94,10 @@ class GSM8K(Task[_Config]):
             )
             for problem in self.problems(split)
         ]
+
+    def judges(self) -> tuple[Component, ...]:
+        """Return ``number``, which reads the answer as chat models write it."""
+        return (Component(name="number"),)
 
     def sampling(self) -> SamplingParams:
         """Greedy; a raw answer ends where the next question would begin."""

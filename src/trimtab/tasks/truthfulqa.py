@@ -15,7 +15,7 @@ from pydantic import Field, JsonValue, ValidationInfo, field_validator
 
 from trimtab.core.errors import ConfigError, DataError
 from trimtab.core.keys import content_key
-from trimtab.core.spec import Spec, Split
+from trimtab.core.spec import Component, Spec, Split
 from trimtab.core.types import Choice, ContrastPair, Message, Sample, SamplingParams
 from trimtab.datasets.primers import Preset, primer
 from trimtab.datasets.questions import Question, data_key
@@ -139,6 +139,21 @@ class TruthfulQA(Task[_Config]):
             for item in self.questions(split)
             for k, (right, wrong) in enumerate(_pairs(item, self.config.max_pairs_per_question))
         ]
+
+    def judges(self) -> tuple[Component, ...]:
+        """Return ``choice`` for options; for free answers ``exact``, and ``semantic`` beside it.
+
+        Only ``exact`` gives every published right answer 1 and every wrong one 0. It takes nothing
+        but their words, so as a reward it is sparse and its mean is a lower bound. ``semantic``
+        reads paraphrases; its first metric is a difference of similarities, never just 1.
+        """
+        if self.config.form == "generation":
+            return Component(name="exact"), Component(name="semantic")
+        if self.config.form == "two_option":
+            return (Component(name="choice", config={"form": "two_option"}),)
+        known = {name for item in self._all for name in item.option_sets()}
+        sets = [name for name in ("mc1", "mc2", "binary") if name in known]
+        return (Component(name="choice", config={"form": "options", "sets": sets}),)
 
     def sampling(self) -> SamplingParams | None:
         """Greedy; a plain answer ends at a blank line or the next ``Q:``, as published."""
