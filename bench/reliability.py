@@ -53,7 +53,7 @@ def main() -> None:
     engine = Engine(load_model(resolve(ModelSpec(id=args.model, device="cpu"))))
     for name in args.sets:
         pairs = truthfulqa(args.pairs) if name == "truthfulqa" else caa(name, args.pairs)
-        context = FitContext(engine, pairs, args.rendering, seed=0)
+        context = FitContext.of_pairs(engine, pairs, args.rendering, seed=0)
         read = "answer_mean" if name == "truthfulqa" else "letter"
         with read_pairs(context, pairs, tuple(sorted(args.layers)), read) as rows:
             for layer in rows.layers:

@@ -4,8 +4,9 @@ from trimtab.core.spec import ModelSpec
 from trimtab.core.types import ContrastPair, Message, SamplingParams
 from trimtab.engine.engine import Engine
 from trimtab.engine.request import Request, Text, TextResult
-from trimtab.interventions.base import INTERVENTIONS, FitContext
+from trimtab.interventions.base import INTERVENTIONS
 from trimtab.models.load import load_model, resolve
+from trimtab.steering.fitted import FitContext
 
 ANSWERS = {
     "How was your day?": ("Wonderful, I loved every minute!", "Awful, I hated every minute."),
@@ -28,12 +29,14 @@ def main() -> None:
         for q, (good, bad) in ANSWERS.items()
     ]
     prompt = tuple(engine.renderer.prompt(ask("Tell me about the city of Oslo."), "chat"))
-    fitted = INTERVENTIONS.build("caa", {"layer": 15}).fit(FitContext(engine, pairs, "chat", 0))
+    context = FitContext.of_pairs(engine, pairs, "chat", seed=0)
+    fitted = INTERVENTIONS.build("caa", {"layer": 15}).fit(context)
     requests = []
     for strength in (-0.4, 0.0, 0.4):
         caa = INTERVENTIONS.build("caa", {"layer": 15, "strength": strength, "unit": "relative"})
         want = Text(SamplingParams(max_tokens=30))
-        requests.append(Request(strength, prompt, want, caa.edits(fitted)))
+        edits = caa.treat({"vector": fitted}).edits
+        requests.append(Request(strength, prompt, want, edits))
     # all three strengths share one batch, and the prompt is computed once
     for result in engine.run(requests):
         assert isinstance(result, TextResult)

@@ -78,7 +78,7 @@ def test_a_vector_is_read_at_the_token_of_the_letter(engine, rendering) -> None:
     pairs = task.pairs("fit")
     assert len(pairs) == 8
     caa = INTERVENTIONS.build("caa", {"layer": layer, "read": "letter"})
-    fitted = caa.fit(FitContext(engine, pairs, rendering, seed=0))
+    fitted = caa.fit(FitContext.of_pairs(engine, pairs, rendering, seed=0))
     seen: list[torch.Tensor] = []
 
     def keep(_module, _inputs, output) -> None:

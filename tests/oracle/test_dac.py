@@ -17,7 +17,7 @@ from trimtab.engine.request import DynamicStrength, Edit, Request, Text, TextRes
 from trimtab.interventions.base import INTERVENTIONS
 from trimtab.models.load import LoadedModel, load_model, resolve
 from trimtab.models.tiny import save_tiny
-from trimtab.steering.fitted import FitContext
+from trimtab.steering.fitted import FitContext, FitData
 
 STEPS, NEW = 6, 10
 
@@ -155,7 +155,7 @@ def test_a_largest_strength_of_zero_is_the_baseline(loaded) -> None:
     assert silent.tokens == plain.tokens and set(silent.strengths[0]) == {0.0}
 
 
-def test_compositions_that_do_not_fit_are_refused(loaded) -> None:
+def test_dynamic_strengths_that_do_not_fit_are_refused(loaded) -> None:
     sampling, layout = SamplingParams(max_tokens=2), loaded.layout
     good = DynamicStrength(properties(loaded, 1, "residual"))
     wide = DynamicStrength(({(0, "residual"): torch.ones(1, layout.hidden_size + 1)},))
@@ -215,10 +215,10 @@ def test_a_fit_gives_what_its_preset_adds(loaded, preset: str) -> None:
         config["layer"] = 2
     dac = INTERVENTIONS.build("dac", config)
     engine = Engine(loaded)
-    fitted = dac.fit(FitContext(engine, PAIRS, "chat", 0))
-    again = dac.fit(FitContext(engine, PAIRS, "chat", 0))
+    fitted = dac.fit(FitContext.of_pairs(engine, PAIRS, "chat", 0))
+    again = dac.fit(FitContext.of_pairs(engine, PAIRS, "chat", 0))
     assert all(torch.equal(t, again.tensors[name]) for name, t in fitted.tensors.items())
-    dynamic = dac.dynamic(fitted)
+    dynamic = dac.treat({"vector": fitted}).dynamic
     (steps,) = dynamic.properties
     if preset == "wisent":
         assert list(steps) == [(2, "residual")] and dynamic.constant
@@ -231,7 +231,9 @@ def test_a_fit_gives_what_its_preset_adds(loaded, preset: str) -> None:
 
 def test_per_step_differences_equal_full_forwards(loaded) -> None:
     config = {"source": "answers", "steps": 4}
-    fitted = INTERVENTIONS.build("dac", config).fit(FitContext(Engine(loaded), PAIRS, "chat", 0))
+    fitted = INTERVENTIONS.build("dac", config).fit(
+        FitContext.of_pairs(Engine(loaded), PAIRS, "chat", 0)
+    )
     layer = 1
     rows: dict[bool, list[list[torch.Tensor]]] = {True: [], False: []}
     for pair in PAIRS:
@@ -270,8 +272,9 @@ def test_per_step_differences_equal_full_forwards(loaded) -> None:
 )
 def test_pairs_that_make_no_examples_are_refused(config, count, rendering, words) -> None:
     dac = INTERVENTIONS.build("dac", config)
+    data = FitData(PAIRS[:count], "fit", rendering)
     if words is None:
-        dac.check_pairs(PAIRS[:count], rendering)
+        dac.check_input(data)
     else:
         with pytest.raises(DataError, match=words):
-            dac.check_pairs(PAIRS[:count], rendering)
+            dac.check_input(data)

@@ -15,7 +15,7 @@ from trimtab.interventions.base import INTERVENTIONS
 from trimtab.interventions.condition import best_cut
 from trimtab.models.load import LoadedModel, load_model, resolve
 from trimtab.models.tiny import save_tiny
-from trimtab.steering.fitted import FitContext, LabelledPrompt
+from trimtab.steering.fitted import FitContext, FitData, of_engine
 from trimtab.steering.gated import gated
 
 NEW = 5
@@ -159,25 +159,29 @@ def test_the_best_cut_is_the_best_of_all() -> None:
 
 def test_a_fitted_condition_tells_its_prompts_apart(loaded) -> None:
     kinds = {True: "What is {} plus {}?", False: "the rain on day {} fell over {} hills and"}
-    labelled = [
-        LabelledPrompt(
-            Sample(id=f"{i}", messages=(Message(role="user", content=text.format(i, i + 3)),)),
-            "verbatim",
+    data = {
+        f"{holds}_{split}": FitData(
+            [
+                Sample(id=f"{i}", messages=(Message(role="user", content=text.format(i, i + 3)),))
+                for i in numbers
+            ],
             split,
-            holds,
+            "verbatim",
+            "holds" if holds else "fails",
         )
         for holds, text in kinds.items()
         for split, numbers in (("fit", range(8)), ("select", range(8, 14)))
-        for i in numbers
-    ]
+    }
     tasks = {"open_on": {"name": "sums"}, "closed_on": {"name": "prose"}}
     condition = INTERVENTIONS.build("condition", tasks)
     engine = Engine(loaded)
-    fitted = condition.fit(FitContext(engine, [], "verbatim", 0, labelled))
+    fitted = condition.fit(FitContext(of_engine(engine), 0, data))
     assert fitted.info["f1"] == 1.0 and fitted.tensors["gate.direction"].norm() == pytest.approx(1)
     config = {"layer": 1, "strength": 1.0, "gate": tasks}
     caa = INTERVENTIONS.build("caa", config)
-    edits = gated((Edit(1, torch.ones(loaded.layout.hidden_size), 1.0),), caa.config, fitted)
+    edits = gated(
+        (Edit(1, torch.ones(loaded.layout.hidden_size), 1.0),), caa.config, {"gate": fitted}
+    )
     for holds, text in kinds.items():
         prompt = engine.renderer.prompt(
             (Message(role="user", content=text.format(40, 41)),), "verbatim"

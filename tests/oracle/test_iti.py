@@ -15,7 +15,7 @@ from trimtab.interventions.base import INTERVENTIONS
 from trimtab.interventions.iti import probe_accuracy
 from trimtab.models.load import LoadedModel, load_model, resolve
 from trimtab.models.tiny import save_tiny
-from trimtab.steering.fitted import FitContext
+from trimtab.steering.fitted import FitContext, FitData
 
 PAIRS = [
     ContrastPair(
@@ -55,7 +55,7 @@ def test_shifts_and_edits_equal_the_slow_way(loaded) -> None:
     engine = Engine(loaded)
     config = {"heads": 3, "strength": 7.0}
     iti = INTERVENTIONS.build("iti", config)
-    fitted = iti.fit(FitContext(engine, PAIRS, "plain", 0))
+    fitted = iti.fit(FitContext.of_pairs(engine, PAIRS, "plain", 0))
     states: dict[bool, list[torch.Tensor]] = {True: [], False: []}
     for pair in PAIRS:
         prompt, answers = loaded.renderer.with_answers(
@@ -106,7 +106,7 @@ def test_shifts_and_edits_equal_the_slow_way(loaded) -> None:
     expected = expected.gather(1, torch.tensor(answer)[:, None]).sum()
     requests = [
         Request(name, tuple(prompt), Options((tuple(answer),)), edits)
-        for name, edits in {"moved": iti.edits(fitted), "still": ()}.items()
+        for name, edits in {"moved": iti.treat({"vector": fitted}).edits, "still": ()}.items()
     ]
     found = {r.key: r.logprobs[0] for r in engine.run(requests) if isinstance(r, OptionsResult)}
     assert found["moved"] == pytest.approx(float(expected), abs=1e-3)
@@ -114,9 +114,11 @@ def test_shifts_and_edits_equal_the_slow_way(loaded) -> None:
 
 
 def test_random_directions_are_as_long_in_the_same_heads(loaded) -> None:
-    fitted = INTERVENTIONS.build("iti", {}).fit(FitContext(Engine(loaded), PAIRS, "plain", 0))
+    fitted = INTERVENTIONS.build("iti", {}).fit(
+        FitContext.of_pairs(Engine(loaded), PAIRS, "plain", 0)
+    )
     made = [
-        INTERVENTIONS.build("iti", {"heads": 3, "draw": draw}).edits(fitted)
+        INTERVENTIONS.build("iti", {"heads": 3, "draw": draw}).treat({"vector": fitted}).edits
         for draw in (None, 0, 0, 1)
     ]
     heads = fitted.info["num_heads"]
@@ -126,9 +128,9 @@ def test_random_directions_are_as_long_in_the_same_heads(loaded) -> None:
     assert all(torch.equal(a.vector, b.vector) for a, b in zip(made[1], made[2], strict=True))
     assert not torch.equal(made[1][0].vector, made[3][0].vector)
     with pytest.raises(ConfigError, match="heads = 999"):
-        INTERVENTIONS.build("iti", {"heads": 999}).edits(fitted)
+        INTERVENTIONS.build("iti", {"heads": 999}).treat({"vector": fitted})
     with pytest.raises(DataError, match="at least 3 questions"):
-        INTERVENTIONS.build("iti", {}).check_pairs(PAIRS[:4], "plain")
+        INTERVENTIONS.build("iti", {}).check_input(FitData(PAIRS[:4], "fit", "plain"))
 
 
 @pytest.mark.parametrize("spread", [0.3, 2.0, 30.0])

@@ -73,7 +73,7 @@ def learned(loaded: LoadedModel, **config):
     data = {"mode": "mc", "input": "prompt", "layer": LAYER, "strength": 0.6, "vectors": 4}
     mlp = INTERVENTIONS.build("mlp", {**data, "size": 4, "training": training, **config})
     select = pairs(20, 28)
-    return mlp, mlp.fit(FitContext(Engine(loaded), pairs(0, 20), "chat", 1, select=select))
+    return mlp, mlp.fit(FitContext.of_pairs(Engine(loaded), pairs(0, 20), "chat", 1, select=select))
 
 
 def slow_vector(fitted, state_H: torch.Tensor) -> torch.Tensor:
@@ -89,7 +89,7 @@ def slow_vector(fitted, state_H: torch.Tensor) -> torch.Tensor:
 
 def test_each_row_has_the_vector_of_its_own_prompt(loaded) -> None:
     mlp, fitted = learned(loaded)
-    (edit,) = mlp.edits(fitted)
+    (edit,) = mlp.treat({"vector": fitted}).edits
     wants = {"text": Text(SamplingParams(max_tokens=NEW)), "options": Options(((5, 6), (7,)), (0,))}
     requests = [
         Request((kind, i), prompt, want, (edit,))
@@ -117,7 +117,7 @@ def test_each_row_has_the_vector_of_its_own_prompt(loaded) -> None:
 
 def test_another_rows_prompt_can_decide_and_a_gate_may_stand_before(loaded) -> None:
     mlp, fitted = learned(loaded)
-    (edit,) = mlp.edits(fitted)
+    (edit,) = mlp.treat({"vector": fitted}).edits
     one, other = prompts()[2:4]
     swapped = Edit(
         LAYER, edit.vector, edit.strength, source=FromPrompt(LAYER, edit.source.vector_of, other)
@@ -153,14 +153,14 @@ def test_another_rows_prompt_can_decide_and_a_gate_may_stand_before(loaded) -> N
 
 def test_a_learned_constant_vector_is_a_plain_edit(loaded) -> None:
     mlp, fitted = learned(loaded, input="vector", mode="gen")
-    (edit,) = mlp.edits(fitted)
+    (edit,) = mlp.treat({"vector": fitted}).edits
     assert edit.source is None
     given_H = fitted.tensors[f"l{LAYER}.direction"]
     assert edit.vector.norm() == pytest.approx(float(given_H.norm()), rel=1e-5)
     residual = float(fitted.tensors[f"l{LAYER}.residual_norm"])
     assert edit.strength * float(edit.vector.norm()) == pytest.approx(0.6 * residual, rel=1e-5)
     caa = INTERVENTIONS.build("caa", {"layer": LAYER, "strength": 0.6})
-    constant = caa.fit(FitContext(Engine(loaded), pairs(0, 20), "chat", 1))
+    constant = caa.fit(FitContext.of_pairs(Engine(loaded), pairs(0, 20), "chat", 1))
     torch.testing.assert_close(given_H, constant.tensors[f"l{LAYER}.direction"])
 
 

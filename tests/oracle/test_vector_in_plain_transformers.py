@@ -92,9 +92,9 @@ def test_same_logits_and_tokens(loaded: LoadedModel, where: str) -> None:
     layer = loaded.layout.num_layers // 2
     config = {"layer": layer, "strength": 0.6, "unit": "relative", "positions": where}
     caa = INTERVENTIONS.build("caa", config)
-    fitted = caa.fit(FitContext(engine, PAIRS, rendering, 0))
-    edits = caa.edits(fitted)
-    added = caa.strengths(fitted)["raw"] * fitted.tensors[f"l{layer}.direction"]
+    fitted = caa.fit(FitContext.of_pairs(engine, PAIRS, rendering, 0))
+    edits = caa.treat({"vector": fitted}).edits
+    added = caa.strengths({"vector": fitted})["raw"] * fitted.tensors[f"l{layer}.direction"]
     prompts = [
         engine.renderer.prompt((Message(role="user", content=q),), rendering) for q in QUESTIONS
     ]

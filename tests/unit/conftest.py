@@ -83,6 +83,6 @@ def make_pairs() -> Callable[..., list[ContrastPair]]:
 @pytest.fixture
 def context(tiny_engine: Engine, make_pairs, tmp_path: Path) -> FitContext:
     select = make_pairs(8, start=100)
-    return FitContext(
+    return FitContext.of_pairs(
         tiny_engine, make_pairs(24), "chat", 5, select=select, folder=tmp_path / "artifact"
     )

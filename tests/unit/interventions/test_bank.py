@@ -1,13 +1,11 @@
 """Banks: vectors are what their subsets say, refused pairs are counted, cells share one bank."""
 
-import dataclasses
-
 import pytest
 import torch
+from other_pairs import on_pairs
 from safetensors.torch import load_file
 
 from trimtab.core.errors import ConfigError, DataError, NonFiniteError
-from trimtab.core.types import ContrastPair
 from trimtab.interventions.bank import slope, subsets
 from trimtab.interventions.base import INTERVENTIONS
 from trimtab.steering.estimators import by_question, direction
@@ -104,17 +102,17 @@ def test_steerability_is_the_slope_of_the_answers_log_odds(context, fitted) -> N
 
 def test_one_bank_serves_every_vector_strength_and_position() -> None:
     parts = [
-        INTERVENTIONS.build("bank", {**BANK, **more}).fitted_by()
+        INTERVENTIONS.build("bank", {**BANK, **more}).needs()["vector"]
         for more in ({}, {"size": 3, "vector": 2, "strength": -0.4, "positions": "all"})
     ]
     assert parts[0] == parts[1]
-    other = INTERVENTIONS.build("bank", {**BANK, "sizes": [3, 4]}).fitted_by()
+    other = INTERVENTIONS.build("bank", {**BANK, "sizes": [3, 4]}).needs()["vector"]
     assert other != parts[0]
 
 
 def test_cells_add_the_vector_they_name(fitted) -> None:
     bank = INTERVENTIONS.build("bank", {**BANK, "size": 3, "vector": 2, "strength": 0.5})
-    (edit,) = bank.edits(fitted)
+    (edit,) = bank.treat({"vector": fitted}).edits
     assert torch.equal(edit.vector, fitted.tensors["l1.bank.3"][2])
     length = float((edit.strength * edit.vector).norm())
     assert length == pytest.approx(0.5 * float(fitted.tensors["l1.residual_norm"]), rel=1e-5)
@@ -127,7 +125,7 @@ def test_pairs_that_are_not_finite_are_refused_or_counted(context: FitContext) -
     weight = context.engine.loaded.model.get_input_embeddings().weight
     first, *others = context.pairs
     bad = first.model_copy(update={"negative": "No ~"})
-    broken = dataclasses.replace(context, pairs=[bad, *others])
+    broken = on_pairs(context, [bad, *others], folder=context.folder)
     token = context.engine.renderer.with_answers(bad.messages, ["~"], "chat")[1][0][-1]
     kept = weight.data[token].clone()
     weight.data[token] = float("nan")
@@ -139,7 +137,7 @@ def test_pairs_that_are_not_finite_are_refused_or_counted(context: FitContext) -
         weight.data[token] = kept
     assert found.info["num_dropped"] == 1 and found.info["dropped"] == ["p0"]
     assert found.info["num_pairs"] == 23
-    whole = dataclasses.replace(context, pairs=others, folder=None)
+    whole = on_pairs(context, others)
     expected = INTERVENTIONS.build("bank", BANK).fit(whole)
     for name, tensor in expected.tensors.items():
         torch.testing.assert_close(found.tensors[name], tensor)
@@ -153,8 +151,8 @@ def test_a_whole_capture_is_used_again_and_one_of_other_pairs_is_not(context) ->
     again = bank.fit(context)
     assert path.stat().st_mtime_ns == stamp
     assert all(torch.equal(again.tensors[k], v) for k, v in first.tensors.items())
-    bank.fit(dataclasses.replace(context, pairs=context.pairs[:-2]))
+    bank.fit(on_pairs(context, context.pairs[:-2], folder=context.folder))
     assert path.stat().st_mtime_ns != stamp
     assert [p.name for p in context.folder.iterdir()] == ["activations.safetensors"]
     with pytest.raises(DataError, match="at least 2"):
-        bank.fit(dataclasses.replace(context, pairs=list[ContrastPair](context.pairs[:1])))
+        bank.fit(on_pairs(context, context.pairs[:1]))

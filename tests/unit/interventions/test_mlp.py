@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from other_pairs import on_pairs
 
 from trimtab.core.errors import ConfigError, DataError, NonFiniteError
 from trimtab.interventions.base import INTERVENTIONS
+from trimtab.steering.fitted import FitData
 from trimtab.steering.partners import partners
 
 BASE = {"mode": "mc", "layer": 1, "strength": 0.5}
@@ -38,21 +40,22 @@ def test_mistakes_are_refused_before_anything_is_loaded(changes, words) -> None:
 
 def test_pairs_with_an_empty_answer_are_refused_when_planning(make_pairs) -> None:
     pairs = make_pairs(4)
-    build().check_pairs(pairs, "chat")
+    build().check_input(FitData(pairs, "fit", "chat"))
+    bad = pairs[0].model_copy(update={"positive": " "})
     with pytest.raises(DataError, match="empty answer"):
-        build().check_pairs([*pairs, pairs[0].model_copy(update={"positive": " "})], "chat")
+        build().check_input(FitData([*pairs, bad], "fit", "chat"))
 
 
 def test_a_network_is_shared_by_all_strengths_it_is_applied_at() -> None:
-    trained = build(trained_at=0.5).fitted_by()
-    assert build().fitted_by() == trained
-    assert build(strength=-2.0, trained_at=0.5).fitted_by() == trained
-    assert build(strength=0.0, trained_at=0.5, input="vector").fitted_by() == trained
-    assert build(strength=0.4).fitted_by() != trained
-    reads = build(input="prompt").fitted_by()
-    assert reads != trained and build(input="prompt", shuffled=True).fitted_by() == reads
+    trained = build(trained_at=0.5).needs()["vector"]
+    assert build().needs()["vector"] == trained
+    assert build(strength=-2.0, trained_at=0.5).needs()["vector"] == trained
+    assert build(strength=0.0, trained_at=0.5, input="vector").needs()["vector"] == trained
+    assert build(strength=0.4).needs()["vector"] != trained
+    reads = build(input="prompt").needs()["vector"]
+    assert reads != trained and build(input="prompt", shuffled=True).needs()["vector"] == reads
     # what a fit is named by builds the intervention that fits it
-    assert INTERVENTIONS.build("mlp", trained.config).fitted_by() == trained
+    assert INTERVENTIONS.build("mlp", trained.component.config).needs()["vector"] == trained
 
 
 def test_controls_are_the_constant_a_random_and_shuffled_prompts() -> None:
@@ -62,12 +65,14 @@ def test_controls_are_the_constant_a_random_and_shuffled_prompts() -> None:
     told = (caa.layer, caa.strength, caa.unit, caa.positions, caa.read)
     assert told == (1, 0.5, "unit", "after_prompt", "last")
     random = INTERVENTIONS.build("random", found["random"].config)
-    assert random.fitted_by() == INTERVENTIONS.build("caa", caa.model_dump()).fitted_by()
+    assert (
+        random.needs()["vector"] == INTERVENTIONS.build("caa", caa.model_dump()).needs()["vector"]
+    )
     assert (random.config.strength, random.config.positions) == (0.5, "after_prompt")
     reads = build(input="prompt")
     shuffled = INTERVENTIONS.build("mlp", reads.controls()["shuffled prompts"].config)
-    assert shuffled.swaps_prompts() and not reads.swaps_prompts()
-    assert shuffled.fitted_by() == reads.fitted_by() and shuffled.controls() == {}
+    assert shuffled.config.shuffled and not reads.config.shuffled
+    assert shuffled.needs()["vector"] == reads.needs()["vector"] and shuffled.controls() == {}
 
 
 @pytest.mark.parametrize("kind", ["vector", "prompt"])
@@ -88,8 +93,11 @@ def test_every_select_question_is_measured_with_each_control(context, kind, mode
     assert looks[0] == pytest.approx(means["constant"], rel=1e-5)
     assert looks[found["best_update"]] == pytest.approx(means["learned"], rel=1e-5)
     assert means["learned"] <= means["constant"] + 1e-5, "the best weights are kept"
-    (edit,) = mlp.edits(fitted)
+    (edit,) = mlp.treat({"vector": fitted}).edits
     assert edit.layer == 1 and (edit.source is None) == (kind == "vector")
+    if kind == "prompt":
+        (swapped,) = build(mode=mode, input=kind, shuffled=True).treat({"vector": fitted}).edits
+        assert swapped.source.of_partner and not edit.source.of_partner
     assert (context.folder / "training" / "steps.jsonl").is_file()
 
 
@@ -109,14 +117,14 @@ def test_the_automatic_layer_and_raw_strengths_are_learned_at(context) -> None:
     mlp = build(layer="auto", unit="raw", strength=3.0, training={**TRAINING, "steps": 2})
     fitted = mlp.fit(context)
     chosen = fitted.info["layer_choice"]["chosen"]
-    (edit,) = mlp.edits(fitted)
+    (edit,) = mlp.treat({"vector": fitted}).edits
     assert edit.layer == chosen and edit.strength == pytest.approx(3.0)
     assert list(fitted.info["layers"]) == [str(chosen)]
 
 
 def test_a_fit_without_select_pairs_or_with_infinite_losses_says_so(context, tmp_path) -> None:
     with pytest.raises(DataError, match="select split"):
-        build(training=TRAINING).fit(replace(context, select=()))
+        build(training=TRAINING).fit(on_pairs(context, select=()))
     wild = build(training={**TRAINING, "learning_rate": 1e30, "warmup": 0.0})
     with pytest.raises(NonFiniteError, match=r"Update 1 "):
         wild.fit(replace(context, folder=tmp_path / "wild"))

@@ -45,7 +45,7 @@ def test_acts_at_the_same_block_after_any_round_trip(
     export(bring_in(tmp_path / "out", name), "native", tmp_path / "back")
     config = {"file": str(tmp_path / "back"), "unit": "raw", "strength": 2, "positions": "all"}
     acting = INTERVENTIONS.build("vector", config)
-    found = logprobs(tiny_engine, acting.edits(acting.fit(context)))
+    found = logprobs(tiny_engine, acting.treat({"vector": acting.fit(context)}).edits)
     places = [
         logprobs(tiny_engine, (Edit(b, vectors.directions[block], 2.0, "all"),)) for b in range(L)
     ]
@@ -58,8 +58,10 @@ def test_strength_is_that_of_each_block_and_agrees_with_caa(context, path, unit)
     config = {"file": str(path), "strength": -0.5, "unit": unit}
     both = INTERVENTIONS.build("vector", config)
     fitted = both.fit(context)
-    edits = both.edits(fitted)
-    assert [edit.layer for edit in edits] == [1, 2] and both.strengths(fitted) == {unit: -0.5}
+    edits = both.treat({"vector": fitted}).edits
+    assert [edit.layer for edit in edits] == [1, 2] and both.strengths({"vector": fitted}) == {
+        unit: -0.5
+    }
     caa = INTERVENTIONS.build("caa", {"layer": 1, "layers": [1, 2]}).fit(context)
     for edit in edits:
         norm = caa.tensors[f"l{edit.layer}.residual_norm"]
@@ -67,29 +69,32 @@ def test_strength_is_that_of_each_block_and_agrees_with_caa(context, path, unit)
         length = {"raw": 0.5 * edit.vector.norm(), "unit": torch.tensor(0.5), "relative": norm / 2}
         torch.testing.assert_close(abs(edit.strength) * edit.vector.norm(), length[unit])
     one = INTERVENTIONS.build("vector", {**config, "layers": [2]})
-    assert [edit.layer for edit in one.edits(fitted)] == [2]
-    assert one.strengths(fitted)[unit] == pytest.approx(-0.5) and len(one.strengths(fitted)) == 3
+    assert [edit.layer for edit in one.treat({"vector": fitted}).edits] == [2]
+    assert (
+        one.strengths({"vector": fitted})[unit] == pytest.approx(-0.5)
+        and len(one.strengths({"vector": fitted})) == 3
+    )
 
 
 def test_the_content_determines_the_fit_and_the_random_control_shares_it(path, tmp_path) -> None:
     config = {"file": str(path), "strength": 0.3, "layers": [2]}
-    first = INTERVENTIONS.build("vector", config).fitted_by()
-    assert first == INTERVENTIONS.build("vector", {**config, "strength": -1}).fitted_by()
+    first = INTERVENTIONS.build("vector", config).needs()["vector"]
+    assert first == INTERVENTIONS.build("vector", {**config, "strength": -1}).needs()["vector"]
     like = {"name": "vector", **config}
     random = INTERVENTIONS.build("random", {"layer": 2, "strength": 0.3, "like": like})
-    assert random.fitted_by() == first
+    assert random.needs()["vector"] == first
     vectors = bring_in(path, "native")
     export(replace(vectors, about={**vectors.about, "x": 1}), "native", path)
-    assert INTERVENTIONS.build("vector", config).fitted_by() != first
+    assert INTERVENTIONS.build("vector", config).needs()["vector"] != first
 
 
 def test_files_that_changed_or_are_of_another_model_are_refused(
     tiny_engine, context, path, tmp_path
 ) -> None:
-    component = INTERVENTIONS.build("vector", {"file": str(path)}).fitted_by()
+    need = INTERVENTIONS.build("vector", {"file": str(path)}).needs()["vector"]
     export(drawn(tiny_engine, 1, 2, 3), "native", path)
     with pytest.raises(DataError, match="planned with"):
-        INTERVENTIONS.build("vector", component.config).fit(context)
+        INTERVENTIONS.build("vector", need.component.config).fit(context)
     export(drawn(tiny_engine, 1, num_layers=L + 1), "native", path)
     with pytest.raises(DataError, match="5 blocks, and this one has 4"):
         INTERVENTIONS.build("vector", {"file": str(path)}).fit(context)
@@ -100,8 +105,8 @@ def test_files_that_changed_or_are_of_another_model_are_refused(
 
 def test_what_is_not_in_the_file_is_named_without_a_model(path, tmp_path) -> None:
     with pytest.raises(ConfigError, match=r"layer 3; it holds those of \[1, 2\]"):
-        INTERVENTIONS.build("vector", {"file": str(path), "layers": [3]}).fitted_by()
+        INTERVENTIONS.build("vector", {"file": str(path), "layers": [3]}).needs()["vector"]
     with pytest.raises(DataError, match="does not exist"):
-        INTERVENTIONS.build("vector", {"file": str(tmp_path / "no")}).fitted_by()
+        INTERVENTIONS.build("vector", {"file": str(tmp_path / "no")}).needs()["vector"]
     with pytest.raises(ConfigError, match="named twice"):
         INTERVENTIONS.build("vector", {"file": str(path), "layers": [1, 1]})

@@ -1,4 +1,4 @@
-"""CAA and its random control: fitted as defined, dosed as said."""
+"""CAA and its random control: fitted as defined, as strong as said."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -43,7 +43,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Callable[[TinyLayout], E
 
 def fit(engine: Engine, **config) -> Fitted:
     caa = INTERVENTIONS.build("caa", {"layer": 1, "layers": [0, 1, 2], **config})
-    return caa.fit(FitContext(engine, PAIRS, "chat", seed=0))
+    return caa.fit(FitContext.of_pairs(engine, PAIRS, "chat", seed=0))
 
 
 @pytest.mark.parametrize("layout", ["llama", "gemma3"])
@@ -72,12 +72,12 @@ def test_directions_are_mean_differences_of_hidden_states(engine, layout, read) 
 
 
 @pytest.mark.parametrize("unit", ["raw", "unit", "relative"])
-def test_doses_agree_in_all_units_and_with_the_edit(engine, unit) -> None:
+def test_strengths_agree_in_all_units_and_with_the_edit(engine, unit) -> None:
     fitted = fit(engine("llama"))
     steer = INTERVENTIONS.build("caa", {"layer": 1, "strength": -0.5, "unit": unit})
-    strengths = steer.strengths(fitted)
+    strengths = steer.strengths({"vector": fitted})
     assert strengths[unit] == pytest.approx(-0.5)
-    (edit,) = steer.edits(fitted)
+    (edit,) = steer.treat({"vector": fitted}).edits
     added = edit.strength * edit.vector
     assert float(added.norm()) == pytest.approx(abs(strengths["unit"]), rel=1e-5)
     residual = float(fitted.tensors["l1.residual_norm"])
@@ -88,9 +88,11 @@ def test_random_control_has_the_same_length_and_another_direction(engine) -> Non
     fitted = fit(engine("llama"))
     where = {"layer": 1, "strength": 0.7}
     like = {"name": "caa", "config": {**where, "layers": [0, 1, 2]}}
-    (steered,) = INTERVENTIONS.build("caa", where).edits(fitted)
+    (steered,) = INTERVENTIONS.build("caa", where).treat({"vector": fitted}).edits
     draws = [
-        INTERVENTIONS.build("random", {**where, "like": like, "draw": draw}).edits(fitted)[0]
+        INTERVENTIONS.build("random", {**where, "like": like, "draw": draw})
+        .treat({"vector": fitted})
+        .edits[0]
         for draw in (0, 0, 1)
     ]
     for draw in draws:
@@ -105,21 +107,21 @@ def test_random_shares_the_artifact_of_what_it_is_like() -> None:
     caa = {"layer": 1, "layers": [0, 1], "strength": 0.3}
     like = {"name": "caa", "config": caa}
     random = INTERVENTIONS.build("random", {"layer": 1, "strength": 2.0, "like": like})
-    assert random.fitted_by() == INTERVENTIONS.build("caa", caa).fitted_by()
+    assert random.needs()["vector"] == INTERVENTIONS.build("caa", caa).needs()["vector"]
     other = INTERVENTIONS.build("caa", {**caa, "strength": -1.0, "positions": "all"})
-    assert other.fitted_by() == random.fitted_by()
+    assert other.needs()["vector"] == random.needs()["vector"]
 
 
 def test_a_layer_that_was_not_fitted_and_a_zero_vector_are_named(engine) -> None:
     fitted = fit(engine("llama"))
     with pytest.raises(ConfigError, match=r"\[0, 1, 2\], not 3"):
-        INTERVENTIONS.build("caa", {"layer": 3}).edits(fitted)
+        INTERVENTIONS.build("caa", {"layer": 3}).treat({"vector": fitted})
     flat = Fitted({"l1.direction": torch.zeros(4), "l1.residual_norm": torch.tensor(1.0)}, {})
     with pytest.raises(ConfigError, match="is zero"):
-        INTERVENTIONS.build("caa", {"layer": 1}).edits(flat)
+        INTERVENTIONS.build("caa", {"layer": 1}).treat({"vector": flat})
     caa = INTERVENTIONS.build("caa", {"layer": 1})
     with pytest.raises(DataError, match="at least 2"):
-        caa.fit(FitContext(engine("llama"), PAIRS[:1], "chat", 0))
+        caa.fit(FitContext.of_pairs(engine("llama"), PAIRS[:1], "chat", 0))
 
 
 @pytest.mark.parametrize("strength", ["abc", "nan", float("inf")])
@@ -129,8 +131,8 @@ def test_a_strength_that_is_no_number_is_refused(strength) -> None:
 
 
 def test_prompt_goes_in_front_of_a_system_turn() -> None:
-    prompt = INTERVENTIONS.build("prompt", {"system": "Be brief."})
+    asked = INTERVENTIONS.build("prompt", {"system": "Be brief."}).treat({}).prompt
     question = Message(role="user", content="Why?")
-    assert [m.content for m in prompt.prompt((question,))] == ["Be brief.", "Why?"]
-    said = prompt.prompt((Message(role="system", content="You are X."), question))
+    assert [m.content for m in asked((question,))] == ["Be brief.", "Why?"]
+    said = asked((Message(role="system", content="You are X."), question))
     assert [m.content for m in said] == ["Be brief.\n\nYou are X.", "Why?"]

@@ -59,13 +59,13 @@ def test_ablations_share_a_fit_and_have_metrics_of_their_own() -> None:
     plain = JUDGES.build("energy", {"kind": "head"})
     blind = JUDGES.build("energy", {"kind": "head", "ablation": "question_removed"})
     other = JUDGES.build("energy", {"kind": "head", "loss": "listwise"})
-    assert plain.fit_config == blind.fit_config != other.fit_config
+    assert plain.needs() == blind.needs() != other.needs()
     assert [j.metrics[0].name for j in (plain, blind)] == ["energy", "energy_question_removed"]
     assert plain.on_model and not JUDGES.build("energy", {}).on_model
 
 
 def test_a_trained_model_that_is_not_there_is_named(tmp_path) -> None:
     judge = JUDGES.build("energy", {"trained": str(tmp_path)})
-    assert judge.fit_config is None
+    assert judge.needs() == {}
     with pytest.raises(ConfigError, match=r"holds no model\.safetensors"):
         judge.fingerprint  # noqa: B018

@@ -1,9 +1,8 @@
 """The choice of a layer: scores as defined, on the select split, and the reason is told."""
 
-import dataclasses
-
 import pytest
 import torch
+from other_pairs import on_pairs
 
 from trimtab.core.errors import ConfigError
 from trimtab.interventions.base import INTERVENTIONS
@@ -77,19 +76,24 @@ def test_other_select_pairs_may_choose_otherwise_but_fit_the_same_vectors(contex
         f"l{chosen}.residual_norm",
     }
     plain = INTERVENTIONS.build("caa", {"layer": chosen, "layers": [0, 2]}).fit(
-        dataclasses.replace(context, select=())
+        on_pairs(context, select=())
     )
     name = f"l{chosen}.direction"
     assert torch.equal(plain.tensors[name], fitted.tensors[name])
-    (edit,) = caa.edits(fitted)
+    (edit,) = caa.treat({"vector": fitted}).edits
     assert edit.layer == chosen
     random = INTERVENTIONS.build("random", {**AUTO, "like": {"name": "caa", **AUTO}})
-    assert random.edits(fitted)[0].layer == chosen
+    assert random.treat({"vector": fitted}).edits[0].layer == chosen
     with pytest.raises(ConfigError, match="without a choice"):
-        caa.edits(plain)
+        caa.treat({"vector": plain})
 
 
 def test_only_a_choice_asks_for_the_select_split() -> None:
-    assert INTERVENTIONS.build("caa", AUTO).selects()
-    assert not INTERVENTIONS.build("caa", {"layer": 3}).selects()
-    assert not INTERVENTIONS.build("bank", {"layer": 3, "steerability_on": None}).selects()
+    def splits(name: str, **config: object) -> set[str]:
+        (need,) = INTERVENTIONS.build(name, config).needs().values()
+        return {part.split for part in need.inputs.values()}
+
+    assert splits("caa", **AUTO) == {"fit", "select"}
+    assert splits("caa", layer=3) == {"fit"}
+    assert splits("bank", layer=3, steerability_on=None) == {"fit"}
+    assert splits("bank", layer=3) == {"fit", "select"}

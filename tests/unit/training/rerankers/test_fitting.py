@@ -18,7 +18,6 @@ from trimtab.training.rerankers.corrupt import corrupted
 from trimtab.training.rerankers.energies import Ablated
 from trimtab.training.rerankers.fitting import (
     Data,
-    ModelAccess,
     fit_energy,
     load_energy,
     refuse_fitted_on,
