@@ -131,8 +131,8 @@ def test_a_strength_that_is_no_number_is_refused(strength) -> None:
 
 
 def test_prompt_goes_in_front_of_a_system_turn() -> None:
-    asked = INTERVENTIONS.build("prompt", {"system": "Be brief."}).treat({}).prompt
+    prompt_of = INTERVENTIONS.build("prompt", {"system": "Be brief."}).treat({}).prompt
     question = Message(role="user", content="Why?")
-    assert [m.content for m in asked((question,))] == ["Be brief.", "Why?"]
-    said = asked((Message(role="system", content="You are X."), question))
-    assert [m.content for m in said] == ["Be brief.\n\nYou are X.", "Why?"]
+    assert [m.content for m in prompt_of((question,))] == ["Be brief.", "Why?"]
+    merged = prompt_of((Message(role="system", content="You are X."), question))
+    assert [m.content for m in merged] == ["Be brief.\n\nYou are X.", "Why?"]
