@@ -1,12 +1,15 @@
 """Adapters in a mixed batch are what peft alone makes of them: texts, options, states, gradients.
 
 The reference is a plain transformers model into which peft loads the folders, and ordinary forward
-hooks for the edits; every row is computed alone, from its first token, without a cache.
+hooks for the edits; every row is computed alone, from its first token, without a cache. Tiny models
+are compared in float32. Real ones write their texts in float32, and are compared in float64: in
+float32 Gemma's base alone, without any adapter, differs from itself by 1e-4 between two kernels.
 """
 
+import copy
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -17,10 +20,11 @@ from transformers import AutoModelForCausalLM
 from trimtab.core.errors import ModelError
 from trimtab.core.spec import ModelSpec
 from trimtab.core.types import SamplingParams
+from trimtab.engine.batching.segments import span
 from trimtab.engine.engine import Engine
-from trimtab.engine.gradients import Answered, answer_logprobs, common_start
+from trimtab.engine.reading.gradients import Answered, answer_logprobs, common_start
 from trimtab.engine.request import Activations, Edit, Options, Request, Text
-from trimtab.engine.segments import span
+from trimtab.models.layout import find_layout
 from trimtab.models.load import LoadedModel, load_model, model_dir, resolve
 from trimtab.models.lora import read_adapter
 from trimtab.models.lowrank import Adapter, LowRank
@@ -61,6 +65,11 @@ class Case:
     loaded: LoadedModel
     adapters: dict[str, Adapter]
     reference: "peft.PeftModel"
+
+    @property
+    def is_real(self) -> bool:
+        """Whether this is no tiny random model."""
+        return self.loaded.resolved.spec.id.startswith("bundled")
 
     @contextmanager
     def reading(self, name: str | None, edits=(), num_prompt=0, vectors=None) -> Iterator:
@@ -123,6 +132,22 @@ def case(request: pytest.FixtureRequest, tmp_path_factory) -> Case:
     return Case(loaded, adapters, reference.eval())
 
 
+@pytest.fixture(scope="module")
+def exact(case: Case) -> Case:
+    """Return the case, with a real model in float64."""
+    if not case.is_real:
+        return case
+    model = copy.deepcopy(case.loaded.model).double()
+    loaded = replace(case.loaded, model=model, layout=find_layout(model), dtype=torch.float64)
+    adapters = {
+        name: Adapter(
+            {n: LowRank(f.down.double(), f.up.double(), f.scaling) for n, f in a.factors.items()}
+        )
+        for name, a in case.adapters.items()
+    }
+    return Case(loaded, adapters, copy.deepcopy(case.reference).double())
+
+
 def plain(loaded: LoadedModel) -> AutoModelForCausalLM:
     folder = model_dir(loaded.resolved.spec)
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
@@ -152,10 +177,10 @@ def rows_of(case: Case) -> list[Row]:
     layout = case.loaded.layout
     generator = torch.Generator().manual_seed(5)
     norm = 3.0 * layout.hidden_size**0.5
-    if case.loaded.resolved.spec.id.startswith("bundled"):
-        norm *= 3
+    norm *= 3 if case.is_real else 1
     v = torch.nn.functional.normalize(torch.randn(layout.hidden_size, generator=generator), dim=0)
     heads = 0.1 * torch.randn(layout.head_width, generator=generator)
+    v, heads = v.to(case.loaded.dtype), heads.to(case.loaded.dtype)
     edits = [
         (),
         (Edit(1, v, 0.1 * norm, "generated"),),
@@ -167,7 +192,8 @@ def rows_of(case: Case) -> list[Row]:
         Row(name, prompts[(i + j) % 2], some)
         for i, name in enumerate((None, "first", "second"))
         for j, some in enumerate(edits)
-        for _ in range(2 if not some else 1)
+        for _ in range(2 if not some and not case.is_real else 1)
+        if not (case.is_real and i == j)  # a real model takes its time
     ]
 
 
@@ -179,16 +205,21 @@ def requests_of(case: Case, rows: list[Row], want) -> list[Request]:
 
 
 @torch.no_grad()
-def logprobs(case: Case, row: Row, tokens: tuple[int, ...]) -> torch.Tensor:
-    """Return log-probabilities [T, V] after each token of a row."""
+def logprobs(case: Case, row: Row, after: tuple[int, ...]) -> torch.Tensor:
+    """Return log-probabilities [T, V] of each token ``after`` a row's prompt."""
     with case.reading(row.adapter, row.edits, len(row.prompt)) as model:
-        return model(torch.tensor([tokens])).logits[0].log_softmax(-1)
+        return _logits(model, row.prompt, after).log_softmax(-1)
 
 
-def assert_close(ours: torch.Tensor, theirs: torch.Tensor, what: object) -> None:
-    """Compare to 1e-5 of the largest number."""
+def _logits(model, prompt: tuple[int, ...], after: tuple[int, ...]) -> torch.Tensor:
+    tokens = torch.tensor([(*prompt, *after[:-1])])
+    return model(tokens, logits_to_keep=len(after)).logits[0]
+
+
+def assert_close(ours: torch.Tensor, theirs: torch.Tensor, what: object, times: int = 1) -> None:
+    """Compare to 1e-5 of the largest number, or of 1, so many times."""
     scale = max(1.0, float(theirs.abs().max()))
-    assert float((ours - theirs).abs().max()) < TOLERANCE * scale, what
+    assert float((ours - theirs).abs().max()) < times * TOLERANCE * scale, what
 
 
 def test_texts(case: Case) -> None:
@@ -200,45 +231,42 @@ def test_texts(case: Case) -> None:
     assert len({texts[i].tokens for i in range(len(rows))}) > 3
     for i, row in enumerate(rows):
         written = texts[i].tokens
-        logprob_TV = logprobs(case, row, (*row.prompt, *written))[len(row.prompt) - 1 : -1]
+        logprob_TV = logprobs(case, row, written)
         assert tuple(logprob_TV.argmax(-1).tolist()) == written, row
         expected = logprob_TV.max(-1).values.sum()
-        assert_close(torch.tensor(texts[i].logprob), expected, row)
+        assert_close(torch.tensor(texts[i].logprob), expected, row, 100 if case.is_real else 1)
         if row.adapter:
             base = Row(None, row.prompt, row.edits)
-            without = logprobs(case, base, (*row.prompt, *written))[len(row.prompt) - 1 : -1]
+            without = logprobs(case, base, written)
             others = without.gather(1, torch.tensor(written)[:, None]).sum()
             assert abs(float(others - expected)) > 0.01, "the adapter changes nothing"
 
 
-def test_options_and_divergence_from_the_base(case: Case) -> None:
-    rows = rows_of(case)
-    for result in Engine(case.loaded).run(requests_of(case, rows, Options(OPTIONS, (0,)))):
+def test_options_and_divergence_from_the_base(exact: Case) -> None:
+    rows = rows_of(exact)
+    for result in Engine(exact.loaded).run(requests_of(exact, rows, Options(OPTIONS, (0,)))):
         row = rows[result.key]
-        first = len(row.prompt) - 1
         for option, logprob in zip(OPTIONS, result.logprobs, strict=True):
-            logprob_TV = logprobs(case, row, (*row.prompt, *option))[first:-1]
-            expected = logprob_TV.gather(1, torch.tensor(option)[:, None]).sum()
+            expected = logprobs(exact, row, option).gather(1, torch.tensor(option)[:, None]).sum()
             assert_close(torch.tensor(logprob), expected, row)
-        tokens = (*row.prompt, *OPTIONS[0])
-        q = logprobs(case, row, tokens)[first:-1]
-        p = logprobs(case, Row(None, row.prompt, ()), tokens)[first:-1]
+        q = logprobs(exact, row, OPTIONS[0])
+        p = logprobs(exact, Row(None, row.prompt, ()), OPTIONS[0])
         kl = (p.exp() * (p - q)).sum(-1).mean()
         assert_close(torch.tensor(result.kl[0]), kl, row)
         assert (result.kl[0] > 1e-3) == bool(row.adapter or row.edits)
 
 
-def test_states(case: Case) -> None:
-    rows = rows_of(case)
-    layers = (0, 2, case.loaded.layout.num_layers - 1)
-    for result in Engine(case.loaded).run(
+def test_states(exact: Case) -> None:
+    rows = rows_of(exact)
+    layers = (0, 2, exact.loaded.layout.num_layers - 1)
+    for result in Engine(exact.loaded).run(
         [
             Request(
                 i,
                 row.prompt,
                 Activations(layers, (7, 8), len(row.prompt) - 2, len(row.prompt) + 2, each=True),
                 row.edits,
-                case.adapters.get(row.adapter),
+                exact.adapters.get(row.adapter),
             )
             for i, row in enumerate(rows)
         ]
@@ -246,8 +274,8 @@ def test_states(case: Case) -> None:
         row = rows[result.key]
         seen: list[torch.Tensor] = []
         note = partial(_note, seen)
-        with case.reading(row.adapter, row.edits, len(row.prompt)) as model, torch.no_grad():
-            base, names = model.base_model.model, case.loaded.layout.block_names
+        with exact.reading(row.adapter, row.edits, len(row.prompt)) as model, torch.no_grad():
+            base, names = model.base_model.model, exact.loaded.layout.block_names
             blocks = [base.get_submodule(names[layer]) for layer in layers]
             handles = [block.register_forward_hook(note) for block in blocks]
             model(torch.tensor([(*row.prompt, 7, 8)]))
@@ -261,10 +289,10 @@ def _note(seen: list[torch.Tensor], _module, _args, output) -> None:
     seen.append(output[0] if isinstance(output, tuple) else output)
 
 
-def test_gradients_of_factors_and_edits(case: Case) -> None:
+def test_gradients_of_factors_and_edits(exact: Case) -> None:
     """Rows of two trained adapters, of none and of edits are one batch of one loss."""
-    rows = [row for row in rows_of(case) if row.adapter or row.edits]
-    trained = {name: _trained(adapter) for name, adapter in case.adapters.items()}
+    rows = [row for row in rows_of(exact) if row.adapter or row.edits]
+    trained = {name: _trained(adapter) for name, adapter in exact.adapters.items()}
     vectors = [[e.vector.clone().requires_grad_() for e in row.edits] for row in rows]
     answered = [
         Answered(
@@ -278,28 +306,27 @@ def test_gradients_of_factors_and_edits(case: Case) -> None:
         )
         for row, some in zip(rows, vectors, strict=True)
     ]
-    engine = Engine(case.loaded)
-    primer = common_start(case.loaded, answered)
-    ours = torch.cat(answer_logprobs(case.loaded, engine.head, answered, primer))
+    engine = Engine(exact.loaded)
+    primer = common_start(exact.loaded, answered)
+    ours = torch.cat(answer_logprobs(exact.loaded, engine.head, answered, primer))
     weights = torch.linspace(-1, 1, len(ours)) / len(ours)
     (weights * ours).sum().backward()
 
     other = [[e.vector.clone().requires_grad_() for e in row.edits] for row in rows]
-    for name, parameter in case.reference.named_parameters():
+    for name, parameter in exact.reference.named_parameters():
         parameter.requires_grad_("lora_" in name)
         parameter.grad = None
     at = 0
     for row, some in zip(rows, other, strict=True):
         for option in OPTIONS:
-            tokens = torch.tensor([(*row.prompt, *option)])
-            with case.reading(row.adapter, row.edits, len(row.prompt), some) as model:
-                _require_all(case.reference)
-                logprob_TV = model(tokens).logits[0, len(row.prompt) - 1 : -1].log_softmax(-1)
+            with exact.reading(row.adapter, row.edits, len(row.prompt), some) as model:
+                _require_all(exact.reference)
+                logprob_TV = _logits(model, row.prompt, option).log_softmax(-1)
                 total = logprob_TV.gather(1, torch.tensor(option)[:, None]).sum()
                 assert_close(ours[at].detach(), total.detach(), row)
                 (weights[at] * total).backward()
             at += 1
-    theirs = dict(case.reference.named_parameters())
+    theirs = dict(exact.reference.named_parameters())
     for name, adapter in trained.items():
         for layer, factor in adapter.factors.items():
             for side, tensor in (("A", factor.down), ("B", factor.up)):

@@ -18,6 +18,7 @@ from trimtab.steering.fitted import FitContext, FitData, Fitted
 
 if TYPE_CHECKING:
     from trimtab.engine.request import DynamicStrength, Edit
+    from trimtab.models.lowrank import Adapter
 
 C = TypeVar("C", bound=Spec)
 Messages = tuple[Message, ...]
@@ -36,11 +37,13 @@ class Treatment:
         prompt: Returns what the model is asked instead of a sample's messages. Judges never see it.
         edits: What is added to activations.
         dynamic: Steering with a strength of its own at each token, in the place of edits.
+        adapter: A low-rank change of the weights.
     """
 
     prompt: Callable[[Messages], Messages] = unchanged
     edits: tuple[Edit, ...] = ()
     dynamic: DynamicStrength | None = None
+    adapter: Adapter | None = None
 
 
 @runtime_checkable

@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trimtab.core._files import dumps, make_dir, read_bytes, replace_file
 from trimtab.core.errors import ModelError
+from trimtab.core.files import dumps, make_dir, read_bytes, replace_file
 from trimtab.core.keys import content_key, file_sha256
 from trimtab.core.lazy import lazy
-from trimtab.models._files import read_json
+from trimtab.models.files import read_json
 from trimtab.models.lowrank import Adapter, LowRank, check_base, linear_layers, place_of
 
 if TYPE_CHECKING:

@@ -79,6 +79,8 @@ def _added(run: Run, cell: Cell) -> Vectors:
     treatment = acting.treat(fitted)
     if treatment.dynamic is not None:
         raise DataError(f"{where} chooses its strength at each token, so it is no vector.")
+    if treatment.adapter is not None:
+        raise DataError(f"{where} changes the weights, so it is no vector.")
     edits, made = treatment.edits, fitted["vector"]
     heads = next((edit for edit in edits if edit.site != "residual"), None)
     if heads is not None:

@@ -104,7 +104,7 @@ def _request(row: Prepared, sample: Sample, key: RowKey) -> rq.Request:
         reference = tuple(i for i, c in enumerate(sample.choices) if c.reference)
         plain = renderer.prompt(sample.messages, rendering, sample.preamble)
         want = rq.Options(tuple(tuple(answer) for answer in answers), reference, tuple(plain))
-    return rq.Request(key, tuple(prompt), want, _edits(row, sample))
+    return rq.Request(key, tuple(prompt), want, _edits(row, sample), row.treatment.adapter)
 
 
 def _edits(row: Prepared, sample: Sample) -> tuple[rq.Edit, ...]:
