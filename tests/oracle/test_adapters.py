@@ -24,7 +24,6 @@ from trimtab.engine.batching.segments import span
 from trimtab.engine.engine import Engine
 from trimtab.engine.reading.gradients import Answered, answer_logprobs, common_start
 from trimtab.engine.request import Activations, Edit, Options, Request, Text
-from trimtab.models.layout import find_layout
 from trimtab.models.load import LoadedModel, load_model, model_dir, resolve
 from trimtab.models.lora import read_adapter
 from trimtab.models.lowrank import Adapter, LowRank
@@ -137,8 +136,9 @@ def exact(case: Case) -> Case:
     """Return the case, with a real model in float64."""
     if not case.is_real:
         return case
-    model = copy.deepcopy(case.loaded.model).double()
-    loaded = replace(case.loaded, model=model, layout=find_layout(model), dtype=torch.float64)
+    single = load_model(case.loaded.resolved)
+    single.model.double()
+    loaded = replace(single, dtype=torch.float64)
     adapters = {
         name: Adapter(
             {n: LowRank(f.down.double(), f.up.double(), f.scaling) for n, f in a.factors.items()}

@@ -99,7 +99,8 @@ def _read(
     answers = [
         _segment(requests[i], wants[i].continuation, len(requests[i].prompt)) for i in answered
     ]
-    reading.run(Pass(loaded, answers, (Past(cache, answered),)), answered)
+    if answered:
+        reading.run(Pass(loaded, answers, (Past(cache, answered),)), answered)
     return reading
 
 
