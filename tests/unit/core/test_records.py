@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimtab.core.errors import NonFiniteError, StoreError
+from trimtab.core.errors import HeldError, NonFiniteError, StoreError
 from trimtab.core.records import (
     SegmentWriter,
     read_json,
@@ -179,6 +179,23 @@ def test_non_finite_numbers_are_refused_before_anything_is_written(tmp_path: Pat
     with pytest.raises(NonFiniteError, match=r"rates\.0\.low"):
         write_json(tmp_path / "a.json", {"rates": [{"low": float("nan")}]})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_writer_that_its_fence_stops_writes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "s.jsonl"
+
+    def lost() -> None:
+        raise HeldError("lost")
+
+    with SegmentWriter(path) as writer:
+        with pytest.raises(HeldError):
+            writer.append([score(0)], lost)
+        assert not path.exists()
+        writer.append([score(0)], lambda: None)
+        before = path.read_bytes()
+        with pytest.raises(HeldError):
+            writer.append([score(1)], lost)
+        assert path.read_bytes() == before
 
 
 def test_short_writes_are_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

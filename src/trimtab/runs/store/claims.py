@@ -1,194 +1,306 @@
-"""Keeps two workers from the same unit of work, on network file systems too.
+"""Claims keep workers, on one machine or many, from the same unit of work.
 
-A claim is a file ``claims/<unit>.<epoch>.json`` that names its holder and that one worker alone can
-make. That a holder is dead is found out at once on its own machine, and after ``ttl`` seconds
-without a heartbeat from another one; the unit is then claimed with the next epoch. The epoch is the
-fence: a holder that was only asleep sees the next one and writes nothing more. Nothing is locked,
-and ages are read off the file system's own clock, so clocks of machines need not agree.
+The claims of a unit are files ``claims/<unit>/0001.jsonl``, ``0002.jsonl``, ..., one for each
+holder it has had; the number is the epoch. A file is made exclusively, which decides every race on
+every file system, NFS among them; none is ever removed or written again under its name, so a late
+taker can't take an epoch twice. Its first line names the holder, and a second line ends the claim:
+the holder gave it back, or another took it over. A holder touches its file now and then; that it is
+dead is known at once on its own machine, and elsewhere when the file has not been touched for the
+time to live. Both times are the file system's: clocks of machines are not compared.
+
+A holder that slept and lost its claim finds the second line when it asks, before each append. What
+it may have written in between does no harm: each worker writes files of its own, and rows of equal
+keys are equal.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
-import secrets
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from trimtab.core.errors import HeldError, StoreError
-from trimtab.core.files import make_dir
-from trimtab.core.records import create_json, read_json, write_json
+from trimtab.core.files import write_all
 from trimtab.runs.store.create import file_stem
 from trimtab.runs.store.processes import Process
 
-CLAIMS = "claims"
 TTL_S = 120.0
+"""How long a claim stands without a heartbeat; must be the same for all workers of a run."""
+
+_NAMELESS_S = 10.0
+"""How long one stands that names nobody: its holder died between making and writing the file."""
+
+_BEATS_PER_TTL = 4
+_RELEASED = b'{"released":true}\n'
+_TAKEN = b'{"taken_over":true}\n'
+
 _log = logging.getLogger(__name__)
 
 
 class Holder(BaseModel):
-    """What a claim file says.
+    """The first line of a claim file.
 
     Attributes:
         process: Who holds it.
-        epoch: Counts the holders of this unit, from 1.
-        since: When it was claimed, in seconds since the epoch of the holder's clock.
-        released: Whether the holder gave it back.
+        since: When it was claimed, seconds since the epoch by the holder's clock, for people.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     process: Process
-    epoch: int
     since: float
-    released: bool = False
+
+    def __str__(self) -> str:
+        since = datetime.fromtimestamp(self.since, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        return f"process {self.process.pid} on {self.process.host} since {since}"
 
 
 class Claim:
-    """One unit that this process holds; made by ``claim``."""
+    """One unit of work, held by this process until ``claim`` ends.
 
-    def __init__(self, folder: Path, unit: str, epoch: int, ttl: float) -> None:
-        """Take what was written to the claim file."""
-        self.unit, self.epoch = unit, epoch
-        self._folder, self._ttl = folder, ttl
-        self._path = _file(folder, unit, epoch)
-        self._next = _file(folder, unit, epoch + 1)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name=f"claim-{unit}", daemon=True)
-        self._thread.start()
+    Attributes:
+        unit: Its name.
+        epoch: How many holders the unit has had, this one included.
+        path: The file.
+    """
+
+    def __init__(self, unit: str, epoch: int, path: Path, line: bytes) -> None:
+        """Take what ``claim`` made, with the line that it wrote to the file."""
+        self.unit = unit
+        self.epoch = epoch
+        self.path = path
+        self._line = line
 
     def check(self) -> None:
-        """Raise HeldError if another worker took the unit over; costs one look at a file's name."""
-        if self._next.exists():
-            holder = _read(self._next)
+        """Raise HeldError if another worker took the unit over; to be asked at each append.
+
+        Opening the file makes NFS ask the server, where looking for a newer one would not.
+
+        Raises:
+            HeldError: The claim was taken over, or somebody removed it.
+            StoreError: It can't be read.
+        """
+        data = _read(self.path)
+        if data == self._line and not _path(self.path.parent, self.epoch + 1).exists():
+            return
+        if data is None:
             raise HeldError(
-                f"{self.unit!r} was taken over by {_told(holder)}: this process gave no sign of "
-                f"life for {self._ttl:g} s.",
-                hint="What it wrote before counts; the other process goes on.",
-            )
-        if not self._path.exists():
-            raise HeldError(
-                f"The claim {self._path} is gone.",
+                f"The claim {self.path} is gone.",
                 hint="Somebody removed it or the run; resume the run if it is still there.",
             )
-
-    def release(self) -> None:
-        """Give the unit back; one that can't be given back (full disk) is taken over in time."""
-        self._stop.set()
-        self._thread.join()
-        with contextlib.suppress(StoreError):
-            holder = _read(self._path)
-            if holder is not None and not self._next.exists():
-                write_json(self._path, holder.model_copy(update={"released": True}))
-
-    def _beat(self) -> None:
-        while not self._stop.wait(self._ttl / 4):
-            try:
-                os.utime(self._path)  # the file system's clock, not ours
-            except OSError as error:
-                _log.warning("The claim %r got no heartbeat: %s", self.unit, error)
+        holder = holder_of(self.path.parents[2], self.unit)
+        raise HeldError(
+            f"{self.unit} was taken over, because this process gave no sign of life for too long; "
+            f"it is {holder or 'done, or free again'}.",
+            hint="What it wrote before counts; nothing is lost.",
+        )
 
 
 @contextmanager
 def claim(run_dir: Path, unit: str, *, ttl: float = TTL_S) -> Iterator[Claim | None]:
-    """Hold ``unit`` while the block runs; None if another worker holds it.
+    """Hold a unit of work while the ``with`` block runs; give None where another worker holds it.
 
     Args:
         run_dir: The run.
-        unit: What is claimed; names the file.
-        ttl: Seconds without a heartbeat after which a holder on another machine counts as dead;
-            must be the same for all workers.
+        unit: Name of the unit; it becomes the name of a folder.
+        ttl: Seconds without a heartbeat after which others may take it over.
 
     Raises:
-        StoreError: The run directory can't be written.
+        StoreError: The run directory can't be read or written.
     """
-    mine = _take(run_dir / CLAIMS, file_stem(unit), ttl)
+    folder = run_dir / "claims" / file_stem(unit)
+    mine = _take(folder, unit, ttl)
+    if mine is None:
+        yield None
+        return
+    end = threading.Event()
+    heart = threading.Thread(
+        target=_beat, args=(mine.path, ttl, end), name=f"claim-{unit}", daemon=True
+    )
+    heart.start()
     try:
         yield mine
     finally:
-        if mine is not None:
-            mine.release()
+        end.set()
+        heart.join()
+        # One that can't be given back (full disk) expires.
+        with suppress(OSError):
+            _append(mine.path, _RELEASED)
 
 
-def holder_of(run_dir: Path, unit: str, *, ttl: float = TTL_S) -> str | None:
-    """Return who holds ``unit`` and since when, in a few words; None if nobody does."""
-    folder = run_dir / CLAIMS
-    epoch = _last_epoch(folder, file_stem(unit))
-    if epoch == 0 or not _is_held(folder, file_stem(unit), epoch, ttl):
+def holder_of(run_dir: Path, unit: str) -> str | None:
+    """Return who holds a unit and since when, in one line; None if it is free."""
+    folder = run_dir / "claims" / file_stem(unit)
+    epoch = _newest(folder)
+    if epoch == 0:
         return None
-    return f"held by {_told(_read(_file(folder, file_stem(unit), epoch)))}"
+    last = _State.read(_path(folder, epoch))
+    if last.ended:
+        return None
+    told = f"held by {last.holder or f'a process that {_path(folder, epoch)} does not name'}"
+    if last.is_dead:
+        return f"{told}, which ended; whoever is next takes it over"
+    # on a disk that can't be written nothing tells how late it is
+    with suppress(OSError):
+        if _file_clock(folder.parent) - last.touched > TTL_S / 2:
+            return f"{told}, which gives no sign of life"
+    return told
+
+
+@dataclass(frozen=True)
+class _State:
+    """What a claim file says.
+
+    Attributes:
+        holder: Whose it is; None if it does not say.
+        ended: Whether it was given back or taken over.
+        touched: Its heartbeat, seconds of the file system's clock.
+    """
+
+    holder: Holder | None
+    ended: bool
+    touched: float
+
+    @classmethod
+    def read(cls, path: Path) -> _State:
+        """Read a file; one that somebody removed meanwhile has ended."""
+        try:
+            # A file that is opened is asked for on the server; a mere stat may be old.
+            with path.open("rb") as file:
+                data, touched = file.read(), os.fstat(file.fileno()).st_mtime
+        except FileNotFoundError:
+            return cls(None, True, 0.0)
+        except OSError as error:
+            raise _unusable(path, error) from error
+        line, _, rest = data.partition(b"\n")
+        try:
+            return cls(Holder.model_validate_json(line), b"\n" in rest, touched)
+        except ValidationError:  # empty or torn: never whole, or written by another version
+            return cls(None, b"\n" in rest, touched)
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether its holder is seen to have ended; one of another machine can't be seen."""
+        return self.holder is not None and self.holder.process.is_alive() is False
+
+    def stands(self, folder: Path, ttl: float) -> bool:
+        """Return whether its holder may still be at work; ``folder`` is where a clock may lie."""
+        if self.ended or self.is_dead:
+            return False
+        # a time of the future is no sign of life either: that clock was set back
+        silence = abs(_file_clock(folder) - self.touched)
+        return silence < (ttl if self.holder is not None else min(ttl, _NAMELESS_S))
 
 
 def _take(folder: Path, unit: str, ttl: float) -> Claim | None:
-    make_dir(folder)
-    last = _last_epoch(folder, unit)
-    if last and _is_held(folder, unit, last, ttl):
-        return None
-    before = _read(_file(folder, unit, last)) if last else None
-    me = Process.current()
-    holder = Holder(process=me, epoch=last + 1, since=datetime.now(UTC).timestamp())
-    if not create_json(_file(folder, unit, last + 1), holder):
-        return None
-    if before is not None and not before.released:
-        _log.warning("Took over %r: %s ended without giving it back.", unit, _told(before))
-    return Claim(folder, unit, last + 1, ttl)
-
-
-def _is_held(folder: Path, unit: str, epoch: int, ttl: float) -> bool:
-    """Return whether the holder of an epoch may still be at work."""
-    path = _file(folder, unit, epoch)
-    holder = _read(path)
-    if holder is not None:
-        if holder.released:
-            return False
-        alive = holder.process.is_alive()
-        if alive is not None:
-            return alive
-    return _age(path) < ttl
-
-
-def _age(path: Path) -> float:
-    """Return the seconds since ``path`` was changed, both read off its file system's clock."""
-    clock = path.with_name(f".clock-{secrets.token_hex(8)}")
+    """Make the unit's next claim; return None if the last one stands, or another was faster."""
     try:
-        clock.touch()
-        return clock.stat().st_mtime - path.stat().st_mtime
-    except FileNotFoundError:
-        return float("inf")
+        folder.mkdir(parents=True, exist_ok=True)
+        last = _newest(folder)
+        before = _State.read(_path(folder, last)) if last else None
+        if before is not None and before.stands(folder.parent, ttl):
+            return None
+        path, line = _path(folder, last + 1), _line()
+        if not _create(path, line):
+            return None
+        if before is not None and not before.ended:
+            # best effort: the next file says the same, and this one may belong to another user
+            with suppress(OSError):
+                _append(_path(folder, last), b"\n" + _TAKEN if before.holder is None else _TAKEN)
+            _log.warning(
+                "Took over %s of %s: %s ended without giving it back.",
+                unit,
+                folder.parents[1],
+                before.holder or "its holder",
+            )
     except OSError as error:
-        raise StoreError(f"{clock} can't be written: {error.strerror or error}.") from error
-    finally:
-        with contextlib.suppress(OSError):
-            clock.unlink()
+        raise _unusable(folder, error) from error
+    return Claim(unit, last + 1, path, line)
 
 
-def _file(folder: Path, unit: str, epoch: int) -> Path:
-    return folder / f"{unit}.{epoch:06d}.json"
+def _beat(path: Path, ttl: float, end: threading.Event) -> None:
+    while not end.wait(ttl / _BEATS_PER_TTL):
+        try:
+            os.utime(path)  # without times: the server's clock, not this machine's
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            _log.warning("The claim %s got no heartbeat: %s", path, error)
 
 
-def _last_epoch(folder: Path, unit: str) -> int:
-    epoch = 0
-    while _file(folder, unit, epoch + 1).exists():
-        epoch += 1
-    return epoch
-
-
-def _read(path: Path) -> Holder | None:
-    """Return what a claim file says; None if it is gone or says nothing that can be read."""
+def _file_clock(folder: Path) -> float:
+    """Return the time by the clock of the file system, which sets the times of heartbeats, too."""
+    fd = os.open(folder / ".clock", os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        return Holder.model_validate(read_json(path))
-    except (StoreError, ValidationError):
+        os.utime(fd)
+        return os.fstat(fd).st_mtime
+    finally:
+        os.close(fd)
+
+
+def _newest(folder: Path) -> int:
+    """Return the epoch of the last claim, 0 before the first."""
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return 0
+    epochs = [name.removesuffix(".jsonl") for name in names]
+    return max((int(epoch) for epoch in epochs if epoch.isdigit()), default=0)
+
+
+def _path(folder: Path, epoch: int) -> Path:
+    return folder / f"{epoch:04d}.jsonl"
+
+
+def _line() -> bytes:
+    holder = Holder(process=Process.current(), since=time.time())
+    return holder.model_dump_json().encode() + b"\n"
+
+
+def _create(path: Path, line: bytes) -> bool:
+    """Make a claim file; return False if there is one.
+
+    Neither file nor name is synced: a claim need not outlive its machine.
+    """
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    except FileExistsError:
+        return False
+    try:
+        write_all(fd, line)
+    finally:
+        os.close(fd)
+    return True
+
+
+def _append(path: Path, line: bytes) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_APPEND)
+    try:
+        write_all(fd, line)
+    finally:
+        os.close(fd)
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
         return None
+    except OSError as error:
+        raise _unusable(path, error) from error
 
 
-def _told(holder: Holder | None) -> str:
-    if holder is None:
-        return "a process that can't be read"
-    since = datetime.fromtimestamp(holder.since, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    return f"process {holder.process.pid} on {holder.process.host} since {since}"
+def _unusable(path: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"{path} can't be used: {error.strerror or error}.",
+        hint="The run directory must be writable by every worker: free space, or change its "
+        "permissions, then resume the run.",
+    )

@@ -15,6 +15,7 @@ class Process(BaseModel):
     Attributes:
         pid: Process id.
         host: Name of its machine.
+        machine: What tells machines of one name apart, where the system has such a thing.
         boot: What tells one boot of that machine from another, where the system has such a thing.
         namespace: In which process ids count (containers have their own).
         start: When the process began, in the kernel's ticks; tells it from a later one of that id.
@@ -24,6 +25,7 @@ class Process(BaseModel):
 
     pid: int
     host: str
+    machine: str | None
     boot: str | None
     namespace: str | None
     start: int | None
@@ -34,6 +36,7 @@ class Process(BaseModel):
         return cls(
             pid=os.getpid(),
             host=socket.gethostname(),
+            machine=_line("/etc/machine-id"),
             boot=_boot(),
             namespace=_namespace(),
             start=_stat(os.getpid())[1],
@@ -41,7 +44,7 @@ class Process(BaseModel):
 
     def is_alive(self) -> bool | None:
         """Return whether it lives; None where that can't be seen from here."""
-        if self.host != socket.gethostname():
+        if (self.host, self.machine) != (socket.gethostname(), _line("/etc/machine-id")):
             return None
         if self.boot != _boot():
             return False
@@ -63,9 +66,8 @@ def _is_running(pid: int, start: int | None) -> bool:
 
 def _stat(pid: int) -> tuple[str | None, int | None]:
     """Return a process's state letter and its start in clock ticks after boot, None if unknown."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
+    stat = _line(f"/proc/{pid}/stat")
+    if stat is None:
         return None, None
     # The name, in parentheses, may itself hold spaces and parentheses.
     fields = stat.rpartition(")")[2].split()
@@ -73,14 +75,19 @@ def _stat(pid: int) -> tuple[str | None, int | None]:
 
 
 def _boot() -> str | None:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return None
+    return _line("/proc/sys/kernel/random/boot_id")
 
 
 def _namespace() -> str | None:
     try:
         return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return None
+
+
+def _line(path: str) -> str | None:
+    """Return a file of one line without its end; None if this system has no such file."""
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         return None

@@ -1,5 +1,7 @@
-"""One holder at a time, whatever happens to the others."""
+"""One holder at a time, whatever happens to the others and to their clocks."""
 
+import errno
+import json
 import os
 import signal
 import socket
@@ -13,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from trimtab.core.errors import HeldError, StoreError
-from trimtab.core.records import read_json, write_json
-from trimtab.runs.store.claims import Lease
+from trimtab.core.records import SegmentWriter
+from trimtab.core.types import Score
+from trimtab.runs.store.claims import Claim, claim, holder_of
 
 Start = Callable[..., subprocess.Popen[str]]
 
@@ -22,20 +25,20 @@ linux = pytest.mark.skipif(
     sys.platform != "linux", reason="only Linux tells zombies and reused process ids apart"
 )
 
-# Takes the lease at each line it reads, says how it went, and gives it back at the next line.
+# Claims the unit at each line it reads, says how it went, and gives it back at the next line.
 CONTENDER = """
     import sys
     from pathlib import Path
-    from trimtab.core.errors import HeldError
-    from trimtab.runs.store.claims import Lease
+    from trimtab.runs.store.claims import claim
     print("ready", flush=True)
     while sys.stdin.readline():
-        try:
-            with Lease(Path(sys.argv[1]), "part") as lease:
-                print("held", lease.epoch, flush=True)
-                sys.stdin.readline()
-        except HeldError as error:
-            print("refused", error, flush=True)
+        with claim(Path(sys.argv[1]), "part") as mine:
+            if mine is None:
+                print("busy", flush=True)
+                continue
+            print("held", mine.epoch, flush=True)
+            sys.stdin.readline()
+        print("released", flush=True)
 """
 
 
@@ -50,17 +53,26 @@ def hear(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline().strip()
 
 
-def change(lease: Lease, **fields: object) -> None:
-    write_json(lease.path, {**read_json(lease.path), **fields})
+def take(run_dir: Path, unit: str = "part", **options: float) -> int | None:
+    """Claim a unit and give it back; return the epoch, None if it is busy."""
+    with claim(run_dir, unit, **options) as mine:
+        return None if mine is None else mine.epoch
 
 
-def abandon(run_dir: Path, **fields: object) -> Lease:
-    """Leave a lease as a holder would that is gone, then change it."""
-    lease = Lease(run_dir, "part")
-    with lease:
-        pass
-    change(lease, **{"released": False, **fields})
-    return lease
+def abandon(run_dir: Path, age: float = 0.0, **fields: object) -> Path:
+    """Leave a claim whose holder says no more since ``age`` seconds, with some fields changed."""
+    with claim(run_dir, "part") as mine:
+        assert mine is not None
+    holder = json.loads(mine.path.read_text().split("\n")[0])
+    holder["process"] |= fields
+    mine.path.write_text(json.dumps(holder) + "\n")
+    return aged(mine.path, age)
+
+
+def aged(path: Path, age: float) -> Path:
+    now = time.time()
+    os.utime(path, (now - age, now - age))
+    return path
 
 
 @linux
@@ -73,108 +85,259 @@ def test_exactly_one_of_several_processes_wins_even_when_winners_are_killed(
         for process in contenders:
             tell(process)
         answers = [hear(process) for process in contenders]
-        winners = [p for p, a in zip(contenders, answers, strict=True) if a == f"held {race}"]
-        assert len(winners) == 1, answers
-        assert sum(f"process {winners[0].pid}" in answer for answer in answers) == 3
+        assert sorted(answers) == ["busy"] * 3 + [f"held {race}"]
+        (winner,) = [p for p, a in zip(contenders, answers, strict=True) if a != "busy"]
+        assert f"process {winner.pid} on" in str(holder_of(tmp_path, "part"))
         if race % 3 == 0:
             # Not waited for, so it stays a zombie: its id exists, but nobody works there.
-            winners[0].send_signal(signal.SIGKILL)
-            while Path(f"/proc/{winners[0].pid}/stat").read_text().split()[2] != "Z":
+            winner.send_signal(signal.SIGKILL)
+            while Path(f"/proc/{winner.pid}/stat").read_text().split()[2] != "Z":
                 time.sleep(0.001)
-            contenders.remove(winners[0])
+            assert "which ended" in str(holder_of(tmp_path, "part"))
+            contenders.remove(winner)
             contenders.append(start(CONTENDER, tmp_path))
             assert hear(contenders[-1]) == "ready"
         else:
-            tell(winners[0])
-            # Its next turn must find the lease given back, so wait until it has been.
-            while not read_json(tmp_path / "leases" / "part.json")["released"]:
-                time.sleep(0.001)
+            tell(winner)
+            assert hear(winner) == "released"
 
 
-def test_a_held_lease_says_by_whom_since_when_and_what_to_do(tmp_path: Path) -> None:
-    with Lease(tmp_path, "generate") as lease, Lease(tmp_path, "score"):
-        with pytest.raises(HeldError) as caught, Lease(tmp_path, "generate"):
-            pass
-        message = str(caught.value)
-        for part in ("generate", f"process {os.getpid()}", socket.gethostname(), "since 2", "stop"):
-            assert part in message
-        lease.check()
+HAMMER = """
+    import os, sys
+    from pathlib import Path
+    from trimtab.runs.store.claims import claim
+    folder, rounds = Path(sys.argv[1]), int(sys.argv[2])
+    wins = losses = 0
+    while wins < rounds:
+        with claim(folder, f"part-{wins % 3}") as mine:
+            if mine is None:
+                losses += 1
+                continue
+            # making a folder succeeds for one process only
+            os.mkdir(folder / f"held-{wins % 3}")
+            mine.check()
+            os.rmdir(folder / f"held-{wins % 3}")
+        wins += 1
+    print(wins, losses)
+"""
 
 
-def test_a_lease_is_given_back_on_return_and_on_error(tmp_path: Path) -> None:
-    with Lease(tmp_path, "part") as lease:
-        assert lease.epoch == 1
-    with pytest.raises(ZeroDivisionError), Lease(tmp_path, "part") as lease:
-        assert lease.epoch == 2
+def test_two_processes_that_hammer_claims_never_overlap(tmp_path: Path, start: Start) -> None:
+    hammers = [start(HAMMER, tmp_path, 200) for _ in range(2)]
+    heard = [hear(process) for process in hammers]
+    assert [line.split()[0] for line in heard] == ["200", "200"]
+    assert sum(len(os.listdir(tmp_path / "claims" / f"part-{n}")) for n in range(3)) == 400
+
+
+def test_a_busy_unit_is_none_and_says_who_holds_it_and_since_when(tmp_path: Path) -> None:
+    assert holder_of(tmp_path, "generate") is None
+    with claim(tmp_path, "generate") as mine, claim(tmp_path, "score") as other:
+        assert mine is not None and other is not None
+        assert take(tmp_path, "generate") is None
+        told = str(holder_of(tmp_path, "generate"))
+        for part in (f"held by process {os.getpid()}", socket.gethostname(), "since 2", "UTC"):
+            assert part in told
+        assert "\n" not in told
+        mine.check()
+    assert holder_of(tmp_path, "generate") is None
+
+
+def test_a_claim_is_given_back_on_return_and_on_error(tmp_path: Path) -> None:
+    assert take(tmp_path) == 1
+    with pytest.raises(ZeroDivisionError), claim(tmp_path, "part") as mine:
+        assert mine is not None and mine.epoch == 2
         raise ZeroDivisionError
-    with Lease(tmp_path, "part") as lease:
-        assert lease.epoch == 3
-    assert not [t for t in threading.enumerate() if t.name.startswith("lease-")]
+    assert take(tmp_path) == 3
+    assert not [t for t in threading.enumerate() if t.name.startswith("claim-")]
 
 
 @linux
-def test_stale_leases_are_taken_over_and_live_ones_are_not(tmp_path: Path) -> None:
-    now = time.time()
+def test_dead_and_silent_holders_are_replaced_and_others_are_not(tmp_path: Path) -> None:
     dead = subprocess.Popen(["true"])
     dead.wait()
-    stale = [
+    replaced: list[dict] = [
         {"pid": dead.pid},
         {"start": 1},  # the id was given to a later process
         {"boot": "another"},
-        {"host": "elsewhere", "heartbeat": now - 121},
-        {"namespace": "pid:[1]", "heartbeat": now - 121},  # another container on this machine
+        {"host": "elsewhere", "age": 121},
+        {"machine": "of the same name", "boot": "another", "age": 121},
+        {"namespace": "pid:[1]", "age": 121},  # another container on this machine
+        {"age": 121},  # it lives, but sleeps
+        {"host": "elsewhere", "age": -121},  # the file system's clock was set back
     ]
-    live: list[dict[str, object]] = [
+    kept: list[dict] = [
         {},
-        {"heartbeat": now - 1e6},  # alive on this machine, however slow
         {"start": None},
         {"pid": 1, "start": None},
-        {"host": "elsewhere", "heartbeat": now - 60},
+        {"age": 60},
+        {"host": "elsewhere", "age": 60},
         {"host": "elsewhere", "boot": "another", "pid": dead.pid},
+        {"machine": "of the same name", "boot": "another"},
         {"namespace": "pid:[1]", "pid": dead.pid},
     ]
-    for n, fields in enumerate(stale):
-        abandon(tmp_path / f"stale-{n}", **fields)
-        with Lease(tmp_path / f"stale-{n}", "part") as lease:
-            assert lease.epoch == 2
-    for n, fields in enumerate(live):
-        abandon(tmp_path / f"live-{n}", **fields)
-        with pytest.raises(HeldError), Lease(tmp_path / f"live-{n}", "part"):
-            pass
+    for n, fields in enumerate(replaced):
+        abandon(tmp_path / f"replaced-{n}", **fields)
+        assert take(tmp_path / f"replaced-{n}") == 2, fields
+    for n, fields in enumerate(kept):
+        abandon(tmp_path / f"kept-{n}", **fields)
+        assert take(tmp_path / f"kept-{n}") is None, fields
 
 
-def test_a_holder_that_was_asleep_learns_that_it_lost_and_leaves_the_new_one_alone(
-    tmp_path: Path,
+@pytest.mark.parametrize("content", [b"", b'{"process":{"pid":1', b"\0" * 300, b'{"colour":1}\n'])
+def test_a_claim_that_names_nobody_stands_for_a_moment_only(tmp_path: Path, content: bytes) -> None:
+    path = abandon(tmp_path)
+    path.write_bytes(content)
+    assert take(tmp_path) is None
+    assert "does not name" in str(holder_of(tmp_path, "part"))
+    aged(path, 11)
+    assert take(tmp_path) == 2
+    # even one whose maker goes on learns that it lost
+    with pytest.raises(HeldError):
+        Claim("part", 1, path, content).check()
+
+
+def row(sample: str) -> Score:
+    return Score(cell="c", sample_id=sample, judge="j", values={"x": 1.0})
+
+
+def test_a_holder_that_slept_writes_no_more_and_leaves_the_new_one_alone(tmp_path: Path) -> None:
+    with claim(tmp_path, "part") as sleeper, SegmentWriter(tmp_path / "rows.jsonl") as writer:
+        assert sleeper is not None
+        writer.append([row("a")], sleeper.check)
+        aged(sleeper.path, 121)
+        sleeper.check()  # nobody took it
+        with claim(tmp_path, "part") as taker:
+            assert taker is not None and taker.epoch == 2
+            with pytest.raises(HeldError, match=r"was taken over.* it is held by process"):
+                writer.append([row("b")], sleeper.check)
+            taker.check()
+        with pytest.raises(HeldError, match="is done, or free again"):
+            sleeper.check()
+    assert (tmp_path / "rows.jsonl").read_bytes().count(b"\n") == 1
+    # the sleeper gave back what was its own no more; nobody's claim suffered
+    with claim(tmp_path, "part") as third:
+        assert third is not None and third.epoch == 3
+        third.path.unlink()
+        with pytest.raises(HeldError, match="is gone"):
+            third.check()
+
+
+SLEEPER = """
+    import sys
+    from pathlib import Path
+    from trimtab.core.errors import HeldError
+    from trimtab.core.records import SegmentWriter
+    from trimtab.core.types import Score
+    from trimtab.runs.store.claims import claim
+    folder, writer = Path(sys.argv[1]), SegmentWriter(Path(sys.argv[1]) / "rows.jsonl")
+    try:
+        with claim(folder, "part", ttl=0.5) as mine:
+            for n in range(10_000):
+                row = Score(cell="c", sample_id=str(n), judge="j", values={"x": 1.0})
+                writer.append([row], mine.check)
+                print(n, flush=True)
+                sys.stdin.readline()
+    except HeldError:
+        print("lost", flush=True)
+"""
+
+
+@linux
+def test_a_process_that_was_stopped_longer_than_a_claim_lives_is_refused(
+    tmp_path: Path, start: Start
 ) -> None:
-    with Lease(tmp_path, "part") as sleeper:
-        change(sleeper, host="elsewhere", heartbeat=0.0)
-        with Lease(tmp_path, "part") as taker:
-            assert taker.epoch == 2
-            with pytest.raises(HeldError, match="is held by"):
-                sleeper.check()
-            taker.check()
-            sleeper.__exit__()
-            taker.check()
-            assert read_json(taker.path)["released"] is False
-    (tmp_path / "leases" / "part.json").unlink()
-    with pytest.raises(HeldError, match="is gone"):
-        sleeper.check()
+    sleeper = start(SLEEPER, tmp_path)
+    assert hear(sleeper) == "0"
+    assert take(tmp_path, ttl=0.5) is None
+    sleeper.send_signal(signal.SIGSTOP)
+    deadline = time.monotonic() + 30
+    while take(tmp_path, ttl=0.5) is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    tell(sleeper)
+    sleeper.send_signal(signal.SIGCONT)
+    assert hear(sleeper) == "lost"
+    assert (tmp_path / "rows.jsonl").read_bytes().count(b"\n") == 1
 
 
-def test_the_heart_beats_until_the_lease_ends(tmp_path: Path) -> None:
-    with Lease(tmp_path, "part", ttl=0.04) as lease:
-        first = read_json(lease.path)["heartbeat"]
+# Another machine, whose clock goes wrong by so many seconds.
+ELSEWHERE = """
+    import socket, sys, time
+    from pathlib import Path
+    from trimtab.runs.store.claims import claim
+    right = time.time
+    socket.gethostname = lambda: "elsewhere"
+    time.time = lambda: right() + float(sys.argv[2])
+    with claim(Path(sys.argv[1]), "part", ttl=2.0) as mine:
+        print("busy" if mine is None else "held", flush=True)
+        sys.stdin.readline()
+"""
+
+
+@pytest.mark.parametrize("skew", [-86400.0, 86400.0])
+def test_clocks_of_machines_need_not_agree(tmp_path: Path, start: Start, skew: float) -> None:
+    with claim(tmp_path, "part", ttl=2.0) as mine:
+        assert mine is not None
+        assert hear(start(ELSEWHERE, tmp_path, skew)) == "busy"
+        mine.check()
+    other = start(ELSEWHERE, tmp_path, skew)
+    assert hear(other) == "held"
+    assert take(tmp_path, ttl=2.0) is None
+    other.kill()
+    deadline = time.monotonic() + 30
+    assert take(tmp_path, ttl=2.0) is None, "from here nobody sees that it ended"
+    while take(tmp_path, ttl=2.0) is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("skew", [-86400.0, 86400.0])
+def test_nor_need_the_clock_of_the_file_system(tmp_path: Path, monkeypatch, skew: float) -> None:
+    fstat = os.fstat
+
+    def skewed(fd):
+        real = fstat(fd)
+        # whole seconds: what matters here is a day
+        return os.stat_result([*real[:8], real.st_mtime + skew, real.st_ctime])
+
+    monkeypatch.setattr(os, "fstat", skewed)
+    abandon(tmp_path / "silent", age=121, host="elsewhere")
+    assert take(tmp_path / "silent") == 2
+    abandon(tmp_path / "alive", age=60, host="elsewhere")
+    assert take(tmp_path / "alive") is None
+
+
+def test_the_heart_beats_until_the_claim_ends(tmp_path: Path) -> None:
+    with claim(tmp_path, "part", ttl=0.04) as mine:
+        assert mine is not None
+        first = mine.path.stat().st_mtime_ns
         limit = time.monotonic() + 30
-        while read_json(lease.path)["heartbeat"] == first:
+        while mine.path.stat().st_mtime_ns == first:
             assert time.monotonic() < limit
             time.sleep(0.005)
-        lease.check()
-    last = read_json(lease.path)
+        mine.check()
+    last = mine.path.stat().st_mtime_ns
     time.sleep(0.05)
-    assert read_json(lease.path) == last
+    assert mine.path.stat().st_mtime_ns == last
 
 
-def test_a_lease_file_of_another_version_is_an_error_not_a_free_lease(tmp_path: Path) -> None:
-    lease = abandon(tmp_path, colour="blue")
-    with pytest.raises(StoreError, match="no lease of this version"), lease:
+def test_a_disk_that_can_not_be_written_is_an_error_and_no_busy_unit(
+    tmp_path: Path, monkeypatch
+) -> None:
+    abandon(tmp_path)
+    refused = os.open
+
+    def read_only(path, flags, *args, **kwargs):
+        if flags & (os.O_WRONLY | os.O_RDWR):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+        return refused(path, flags, *args, **kwargs)
+
+    monkeypatch.setattr(os, "open", read_only)
+    with pytest.raises(StoreError, match="Read-only file system"), claim(tmp_path, "other"):
+        pass
+    with pytest.raises(StoreError, match="Read-only file system"), claim(tmp_path, "part"):
+        pass
+    assert f"held by process {os.getpid()}" in str(holder_of(tmp_path, "part"))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="can't be used"), claim(tmp_path / "file", "part"):
         pass
