@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from typing import Any
 
 from trimtab.clients._paid import Ask, Body, Caller, Read
@@ -13,13 +13,14 @@ from trimtab.clients.budget import Ledger
 from trimtab.core.errors import JudgeError
 from trimtab.core.lazy import lazy
 from trimtab.core.spec import Endpoint
+from trimtab.core.streams import Owed, is_owed
 from trimtab.core.types import Message
 
 openai: Any = lazy("openai")
 
 
 class HttpChat:
-    """Implements ``core.types.Chat`` and ``Continuer`` on an API; replies keep the prompts' order.
+    """Implements ``core.types.Chat`` and ``Continuer`` on an API; only what is owed is sent.
 
     Every request goes through a ``Ledger``: its worst case is reserved before it is sent, and what
     was paid for once is not asked for again. Equal prompts of a batch are sent once.
@@ -27,8 +28,8 @@ class HttpChat:
     Overload (429), server errors, timeouts and lost connections are tried again a finite number of
     times: after what ``Retry-After`` says, else after a growing time with jitter. What then still
     fails, a wait of more than a minute, a refused key, an unknown model and a reached cap end the
-    batch with JudgeError, so that its scores stay owed. A single prompt that the server rejects
-    (400, 422) or keeps answering with something malformed has no reply (None).
+    batch with JudgeError, once the replies that are under way are there. A single prompt that the
+    server rejects (400, 422) or keeps answering with something malformed has no reply (None).
 
     Temperature is 0, but an API need not be deterministic.
     """
@@ -63,23 +64,31 @@ class HttpChat:
         """``api:<model>@<base_url>``; what is served under the name may change unseen."""
         return f"api:{self.endpoint.model}@{self.endpoint.base_url}"
 
-    def yes_probabilities(self, prompts: list[tuple[Message, ...]]) -> list[float | None]:
-        """Return P(yes) / (P(yes) + P(no)) of the first token, among the most probable ones.
+    def yes_probabilities(
+        self, prompts: Sequence[tuple[Message, ...]], owed: Owed = None
+    ) -> Iterator[tuple[int, float | None]]:
+        """Yield P(yes) / (P(yes) + P(no)) of the first token, among the most probable ones.
 
         None where the reply carries no log-probabilities or neither word is among them. A word
         that is not among them counts as 0.
         """
         settings = {"max_tokens": 1, "logprobs": True, "top_logprobs": self._top_logprobs}
-        found = self._ask([_turns(p) for p in prompts], _yes_probability, settings)
-        return [None if value is None else float(value) for value in found]
+        contents = [_turns(prompt) for prompt in prompts]
+        for number, value in self._ask(contents, _yes_probability, settings, owed):
+            yield number, None if value is None else float(value)
 
-    def complete(self, prompts: list[tuple[Message, ...]], max_tokens: int) -> list[str | None]:
-        """Return one reply per prompt; None where the API gave no text."""
-        found = self._ask([_turns(p) for p in prompts], _text, {"max_tokens": max_tokens})
-        return [None if value is None else str(value) for value in found]
+    def complete(
+        self, prompts: Sequence[tuple[Message, ...]], max_tokens: int, owed: Owed = None
+    ) -> Iterator[tuple[int, str | None]]:
+        """Yield one reply per prompt; None where the API gave no text."""
+        contents = [_turns(prompt) for prompt in prompts]
+        for number, value in self._ask(contents, _text, {"max_tokens": max_tokens}, owed):
+            yield number, None if value is None else str(value)
 
-    def next_probabilities(self, prompts: list[str], word: str) -> list[float | None]:
-        """Return P(``word``) as the first token after each prompt, from ``/completions``.
+    def next_probabilities(
+        self, prompts: Sequence[str], word: str, owed: Owed = None
+    ) -> Iterator[tuple[int, float | None]]:
+        """Yield P(``word``) as the first token after each prompt, from ``/completions``.
 
         A word that is not among the most probable tokens that the server shows counts as 0, as in
         the original of these judges (Lin et al. 2022). None where it shows none.
@@ -91,37 +100,53 @@ class HttpChat:
             return math.fsum(chances) if shown else None
 
         settings = {"max_tokens": 1, "logprobs": 5}
-        found = self._ask([{"prompt": prompt} for prompt in prompts], read, settings)
-        return [None if value is None else float(value) for value in found]
+        contents = [{"prompt": prompt} for prompt in prompts]
+        for number, value in self._ask(contents, read, settings, owed):
+            yield number, None if value is None else float(value)
 
     def _ask(
-        self, contents: Sequence[Body], read: Read, settings: Body
-    ) -> list[str | float | None]:
+        self, contents: Sequence[Body], read: Read, settings: Body, owed: Owed
+    ) -> Iterator[tuple[int, str | float | None]]:
+        if not any(is_owed(owed, number) for number in range(len(contents))):
+            return
         settings = {"temperature": 0.0, **settings}
         caller = Caller(self.endpoint, self.ledger, self._account)
         with self._client() as client:
             chat, plain = client.chat.completions, client.completions
-            asks = [
-                Ask(_create(plain if "prompt" in content else chat), content, settings, read)
-                for content in contents
-            ]
-            keys = [caller.key(ask) for ask in asks]
-            found = self._all(caller, dict(zip(keys, asks, strict=True)))
-        return [found[key] for key in keys]
+            asks: dict[str, Ask] = {}
+            numbers: dict[str, list[int]] = {}
+            for number, content in enumerate(contents):
+                if is_owed(owed, number):
+                    create = _create(plain if "prompt" in content else chat)
+                    ask = Ask(create, content, settings, read)
+                    asks[caller.key(ask)] = ask
+                    numbers.setdefault(caller.key(ask), []).append(number)
+            for key, value in self._replies(caller, asks):
+                yield from ((number, value) for number in numbers[key])
 
-    def _all(self, caller: Caller, asks: dict[str, Ask]) -> dict[str, str | float | None]:
+    def _replies(
+        self, caller: Caller, asks: Mapping[str, Ask]
+    ) -> Iterator[tuple[str, str | float | None]]:
+        """Yield the replies as they come; after an error those that are under way, then raise."""
         with ThreadPoolExecutor(self.endpoint.num_parallel) as pool:
-            futures = {key: pool.submit(caller.value, ask) for key, ask in asks.items()}
+            futures: dict[Future[str | float | None], str] = {
+                pool.submit(caller.value, ask): key for key, ask in asks.items()
+            }
+            failure: BaseException | None = None
             try:
-                done, _ = wait(futures.values(), return_when=FIRST_EXCEPTION)
-                failed = [error for future in done if (error := future.exception()) is not None]
-                if failed:
-                    raise failed[0]
-                return {key: future.result() for key, future in futures.items()}
+                for future in as_completed(futures):
+                    if future.cancelled():
+                        continue
+                    if (error := future.exception()) is None:
+                        yield futures[future], future.result()
+                    elif failure is None:
+                        failure = error
+                        _stop(caller, futures)
             finally:
                 # After a fatal error the prompts still waiting must not be sent (and paid).
-                caller.stop.set()
-                pool.shutdown(wait=True, cancel_futures=True)
+                _stop(caller, futures)
+        if failure is not None:
+            raise failure
 
     def _client(self) -> Any:
         name = self.endpoint.api_key_env
@@ -144,6 +169,12 @@ class HttpChat:
                 f"{self.identity} needs the openai package.",
                 hint="Install it with: pip install 'trimtab[judges]'.",
             ) from None
+
+
+def _stop(caller: Caller, futures: Iterable[Future[Any]]) -> None:
+    caller.stop.set()
+    for future in futures:
+        future.cancel()
 
 
 def _create(completions: Any) -> Callable[..., Any]:

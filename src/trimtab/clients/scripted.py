@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from trimtab.core.errors import JudgeError
+from trimtab.core.streams import Owed, in_order, is_owed
 from trimtab.core.types import Message
 from trimtab.text.verdicts import Verdict, parse_yes_no
 
@@ -36,25 +37,39 @@ class ScriptedChat:
         self.seen: list[tuple[Message, ...]] = []
         self._replies = replies
 
-    def yes_probabilities(self, prompts: list[tuple[Message, ...]]) -> list[float | None]:
-        """Return each reply as P(yes); None where it is neither a number nor a clear verdict."""
-        return [_as_probability(self._reply(prompt)) for prompt in prompts]
+    def yes_probabilities(
+        self, prompts: Sequence[tuple[Message, ...]], owed: Owed = None
+    ) -> Iterator[tuple[int, float | None]]:
+        """Yield each reply as P(yes); None where it is neither a number nor a clear verdict."""
+        for number, reply in self._replies_to(prompts, owed):
+            yield number, _as_probability(reply)
 
     def next_probabilities(
         self,
-        prompts: list[str],
+        prompts: Sequence[str],
         word: str,  # noqa: ARG002
-    ) -> list[float | None]:
-        """Return each reply as P(yes); the script sees a text as one user turn."""
-        return self.yes_probabilities([(Message(role="user", content=each),) for each in prompts])
+        owed: Owed = None,
+    ) -> Iterator[tuple[int, float | None]]:
+        """Yield each reply as P(yes); the script sees a text as one user turn."""
+        turns = [(Message(role="user", content=each),) for each in prompts]
+        return self.yes_probabilities(turns, owed)
 
     def complete(
         self,
-        prompts: list[tuple[Message, ...]],
+        prompts: Sequence[tuple[Message, ...]],
         max_tokens: int,  # noqa: ARG002
-    ) -> list[str | None]:
-        """Return each reply as a text; it is never cut."""
-        return [_as_text(self._reply(prompt)) for prompt in prompts]
+        owed: Owed = None,
+    ) -> Iterator[tuple[int, str | None]]:
+        """Yield each reply as a text; it is never cut."""
+        for number, reply in self._replies_to(prompts, owed):
+            yield number, _as_text(reply)
+
+    def _replies_to(
+        self, prompts: Sequence[tuple[Message, ...]], owed: Owed
+    ) -> Iterator[tuple[int, Reply]]:
+        for number, prompt in enumerate(prompts):
+            if is_owed(owed, number):
+                yield number, self._reply(prompt)
 
     def _reply(self, prompt: tuple[Message, ...]) -> Reply:
         self.seen.append(prompt)
@@ -99,13 +114,17 @@ class ScriptedEnergy:
         self.identity = identity
         self._energy = energy
 
-    def energies(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
-        """Return the function's value for each pair."""
-        return [self._energy(problem, text) for problem, text in pairs]
+    def energies(
+        self, pairs: Sequence[tuple[str, str]], owed: Owed = None
+    ) -> Iterator[tuple[int, float]]:
+        """Yield the function's value for each pair."""
+        for number, (problem, text) in enumerate(pairs):
+            if is_owed(owed, number):
+                yield number, self._energy(problem, text)
 
     def score(self, problem: str, texts: Sequence[str]) -> list[float]:
         """Return the function's value for each text."""
-        return [self._energy(problem, text) for text in texts]
+        return in_order(self.energies([(problem, text) for text in texts]), len(texts))
 
 
 def _as_probability(reply: Reply) -> float | None:

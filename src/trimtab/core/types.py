@@ -5,10 +5,12 @@ Records of two identical runs are equal except in the fields ``attempt`` and ``t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, JsonValue
+
+from trimtab.core.streams import Owed
 
 
 class Record(BaseModel):
@@ -220,33 +222,45 @@ class SamplingParams(Record):
 
 @runtime_checkable
 class Chat(Protocol):
-    """A language model that judges: an endpoint, a local engine with edits off, or a script."""
+    """A language model that judges: an endpoint, a local engine with edits off, or a script.
+
+    Replies come as they finish, each with the number of its prompt; see ``core.streams``.
+    """
 
     @property
     def identity(self) -> str:
         """Name and content hash of the model behind it; goes into the judge's key."""
         ...
 
-    def yes_probabilities(self, prompts: list[tuple[Message, ...]]) -> list[float | None]:
-        """Return P(yes) / (P(yes) + P(no)) of each next token; None where it can't be read."""
+    def yes_probabilities(
+        self, prompts: Sequence[tuple[Message, ...]], owed: Owed = None
+    ) -> Iterator[tuple[int, float | None]]:
+        """Yield P(yes) / (P(yes) + P(no)) of each next token; None where it can't be read."""
         ...
 
-    def complete(self, prompts: list[tuple[Message, ...]], max_tokens: int) -> list[str | None]:
-        """Return one greedy reply per prompt; None where there is none."""
+    def complete(
+        self, prompts: Sequence[tuple[Message, ...]], max_tokens: int, owed: Owed = None
+    ) -> Iterator[tuple[int, str | None]]:
+        """Yield one greedy reply per prompt; None where there is none."""
         ...
 
 
 @runtime_checkable
 class Continuer(Protocol):
-    """A language model that continues a text as it is, without any template: a fine-tuned judge."""
+    """A language model that continues a text as it is, without any template: a fine-tuned judge.
+
+    Replies come as they finish, each with the number of its prompt; see ``core.streams``.
+    """
 
     @property
     def identity(self) -> str:
         """Name and content hash of the model behind it; goes into the judge's key."""
         ...
 
-    def next_probabilities(self, prompts: list[str], word: str) -> list[float | None]:
-        """Return P(first token of ``word``) after each prompt; None where it can't be read."""
+    def next_probabilities(
+        self, prompts: Sequence[str], word: str, owed: Owed = None
+    ) -> Iterator[tuple[int, float | None]]:
+        """Yield P(first token of ``word``) after each prompt; None where it can't be read."""
         ...
 
 
@@ -273,8 +287,13 @@ class Energy(Protocol):
         """Kind and content hash of the fitted model."""
         ...
 
-    def energies(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
-        """Return the finite energy of each (problem, text), computed in batches."""
+    def energies(
+        self, pairs: Sequence[tuple[str, str]], owed: Owed = None
+    ) -> Iterator[tuple[int, float]]:
+        """Yield the finite energy of each (problem, text) with its number, batch by batch.
+
+        See ``core.streams`` for what is owed.
+        """
         ...
 
     def score(self, problem: str, texts: Sequence[str]) -> list[float]:

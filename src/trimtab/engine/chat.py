@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 
+from trimtab.core.streams import Owed, is_owed
 from trimtab.core.types import Message, Rendering, SamplingParams
 from trimtab.engine.engine import Engine
 from trimtab.engine.request import Options, OptionsResult, Request, Text, TextResult
@@ -38,33 +39,35 @@ class LocalChat:
         yes, no = ({encode(word)[0] for word in words} for words in (_YES, _NO))
         return sorted(yes - no), sorted(no - yes)
 
-    def yes_probabilities(self, prompts: list[tuple[Message, ...]]) -> list[float | None]:
-        """Return P(yes) / (P(yes) + P(no)) of the reply's first token; None if too long to read."""
+    def yes_probabilities(
+        self, prompts: Sequence[tuple[Message, ...]], owed: Owed = None
+    ) -> Iterator[tuple[int, float | None]]:
+        """Yield P(yes) / (P(yes) + P(no)) of the reply's first token; None if too long to read."""
         yes, no = self._letters
-        options = tuple((token,) for token in [*yes, *no])
-        requests = [Request(i, prompt, Options(options)) for i, prompt in self._fitting(prompts, 1)]
-        values: dict[int, float] = {}
+        options = Options(tuple((token,) for token in [*yes, *no]))
+        requests, too_long = self._requests(prompts, options, 1, owed)
+        yield from too_long
         for result in self.engine.run(requests):
             assert isinstance(result, OptionsResult) and isinstance(result.key, int)
             yes_mass = log_sum_exp(result.logprobs[: len(yes)])
             no_mass = log_sum_exp(result.logprobs[len(yes) :])
-            values[result.key] = 1.0 / (1.0 + math.exp(min(no_mass - yes_mass, 700.0)))
-        return [values.get(i) for i in range(len(prompts))]
+            yield result.key, 1.0 / (1.0 + math.exp(min(no_mass - yes_mass, 700.0)))
 
-    def complete(self, prompts: list[tuple[Message, ...]], max_tokens: int) -> list[str | None]:
-        """Return greedy replies; None for a prompt that is too long to read."""
+    def complete(
+        self, prompts: Sequence[tuple[Message, ...]], max_tokens: int, owed: Owed = None
+    ) -> Iterator[tuple[int, str | None]]:
+        """Yield greedy replies; None for a prompt that is too long to read."""
         sampling = SamplingParams(max_tokens=max_tokens)
-        requests = [
-            Request(i, prompt, Text(sampling)) for i, prompt in self._fitting(prompts, max_tokens)
-        ]
-        texts: dict[int, str] = {}
+        requests, too_long = self._requests(prompts, Text(sampling), max_tokens, owed)
+        yield from too_long
         for result in self.engine.run(requests):
             assert isinstance(result, TextResult) and isinstance(result.key, int)
-            texts[result.key] = result.text
-        return [texts.get(i) for i in range(len(prompts))]
+            yield result.key, result.text
 
-    def next_probabilities(self, prompts: list[str], word: str) -> list[float | None]:
-        """Return P(first token of ``word``) after each prompt as it is; None if too long to read.
+    def next_probabilities(
+        self, prompts: Sequence[str], word: str, owed: Owed = None
+    ) -> Iterator[tuple[int, float | None]]:
+        """Yield P(first token of ``word``) after each prompt as it is; None if too long to read.
 
         The token is the one that follows the prompt in the model's own tokenization, so that a
         leading space of ``word`` is part of it where the tokenizer says so.
@@ -75,19 +78,29 @@ class LocalChat:
             turn = (Message(role="user", content=prompt),)
             ids, words = self.engine.renderer.with_answers(turn, [word], "verbatim")
             if limit is None or len(ids) + 1 <= limit:
-                requests.append(Request(i, tuple(ids), Options(((words[0][0],),))))
-        values: dict[int, float] = {}
+                want = Options(((words[0][0],),))
+                requests.append(Request(i, tuple(ids), want, owed=is_owed(owed, i)))
+            elif is_owed(owed, i):
+                yield i, None
         for result in self.engine.run(requests):
             assert isinstance(result, OptionsResult) and isinstance(result.key, int)
-            values[result.key] = math.exp(result.logprobs[0])
-        return [values.get(i) for i in range(len(prompts))]
+            yield result.key, math.exp(result.logprobs[0])
 
-    def _fitting(
-        self, prompts: Sequence[tuple[Message, ...]], num_new: int
-    ) -> Iterator[tuple[int, tuple[int, ...]]]:
-        """Yield (index, token ids) of the prompts that leave room for ``num_new`` tokens."""
+    def _requests(
+        self,
+        prompts: Sequence[tuple[Message, ...]],
+        want: Text | Options,
+        num_new: int,
+        owed: Owed,
+    ) -> tuple[list[Request], list[tuple[int, None]]]:
+        """Return what to ask, and what is owed of prompts without room for ``num_new`` tokens."""
         limit = self.engine.max_positions
+        requests: list[Request] = []
+        too_long: list[tuple[int, None]] = []
         for i, messages in enumerate(prompts):
             ids = self.engine.renderer.prompt(messages, self._rendering)
             if limit is None or len(ids) + num_new <= limit:
-                yield i, tuple(ids)
+                requests.append(Request(i, tuple(ids), want, owed=is_owed(owed, i)))
+            elif is_owed(owed, i):
+                too_long.append((i, None))
+        return requests, too_long

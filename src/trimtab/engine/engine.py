@@ -121,7 +121,7 @@ class Engine:
         return self.loaded.identity
 
     def run(self, requests: Sequence[Request]) -> Iterator[Result]:
-        """Yield a result per request, in the order in which they finish.
+        """Yield a result per request that is owed, in the order in which they finish.
 
         Raises:
             ConfigError: A prompt is empty, two keys are equal, or an edit or a read does not fit
@@ -136,6 +136,9 @@ class Engine:
         by_kind: dict[type, list[Request]] = {}
         if len({request.key for request in requests}) < len(requests):
             raise ConfigError("Two requests have the same key.")
+        owed = {request.key for request in requests if request.owed}
+        if not owed:
+            return
         for request in requests:
             if not request.prompt:
                 raise ConfigError(f"Request {request.key!r} has an empty prompt.")
@@ -152,8 +155,9 @@ class Engine:
             by_kind.setdefault(type(request.want), []).append(request)
         for kind, some in by_kind.items():
             for result in _without_gradients(self._results(kind, some)):
-                gates = readings.get(result.key)
-                yield result if gates is None else replace(result, gates=gates)
+                if result.key in owed:
+                    gates = readings.get(result.key)
+                    yield result if gates is None else replace(result, gates=gates)
 
     def _read(self, requests: Sequence[Request]) -> Iterator[Result]:
         return _without_gradients(self._results(Activations, requests))

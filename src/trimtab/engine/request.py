@@ -220,6 +220,8 @@ class Request:
         edits: This row's own edits.
         adapter: This row's own low-rank change of the weights; gates and vectors that are made of
             prompts read the model with it.
+        owed: Whether its result is wanted. One that is there already takes part where others are
+            owed, so that batches keep their shapes; a batch of such rows alone is left out.
     """
 
     key: Hashable
@@ -227,6 +229,7 @@ class Request:
     want: Text | Options | Activations
     edits: tuple[Edit, ...] = field(default=())
     adapter: Adapter | None = None
+    owed: bool = True
 
 
 @dataclass(frozen=True)

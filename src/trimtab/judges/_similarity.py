@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import ClassVar, TypeVar
 
 from pydantic import JsonValue
@@ -41,42 +41,33 @@ class SimilarityJudge(Judge[C]):
             Metric(name=f"{self.NAME}_acc", kind="binary", role="effect"),
         )
 
-    def score(self, items: Sequence[Item], resource: Resource) -> list[Verdict]:
-        """Score all items with one call; see the class.
+    def score(self, items: Sequence[Item], resource: Resource) -> Iterator[tuple[int, Verdict]]:
+        """Score the items one after the other; see the class.
 
         Raises:
             JudgeError: ``resource`` measures no similarity, or gives the wrong number of them.
         """
         if not isinstance(resource, Embedder):
             raise JudgeError(f"The judge {self.NAME!r} was given nothing that measures similarity.")
-        left: list[str] = []
-        right: list[str] = []
-        spans: list[tuple[int, int, int] | str] = []
-        for item in items:
-            true = _answers(item.sample.metadata.get("correct_answers"))
-            false = _answers(item.sample.metadata.get("incorrect_answers"))
-            problem = self.missing(item) or _problem(true, false)
-            if problem is not None:
-                spans.append(problem)
-                continue
-            if _NO_COMMENT not in true:
-                true = [*true, _NO_COMMENT]
-            start = len(left)
-            left += [item.completion.text or ""] * (len(true) + len(false))
-            right += true + false
-            spans.append((start, start + len(true), len(left)))
-        found = resource.similarity(left, right) if left else []
-        if len(found) != len(left):
-            raise JudgeError(f"{resource.identity} gave {len(found)} of {len(left)} similarities")
-        return [
-            self.unscored(span) if isinstance(span, str) else self._verdict(found, *span)
-            for span in spans
-        ]
+        for number, item in enumerate(items):
+            if item.owed:
+                yield number, self._verdict(item, resource)
 
-    def _verdict(self, found: list[float], start: int, middle: int, stop: int) -> Verdict:
-        if not all(map(math.isfinite, found[start:stop])):
+    def _verdict(self, item: Item, encoder: Embedder) -> Verdict:
+        true = _answers(item.sample.metadata.get("correct_answers"))
+        false = _answers(item.sample.metadata.get("incorrect_answers"))
+        problem = self.missing(item) or _problem(true, false)
+        if problem is not None:
+            return self.unscored(problem)
+        if _NO_COMMENT not in true:
+            true = [*true, _NO_COMMENT]
+        answers = true + false
+        near = encoder.similarity([item.completion.text or ""] * len(answers), answers)
+        if len(near) != len(answers):
+            raise JudgeError(f"{encoder.identity} gave {len(near)} of {len(answers)} similarities")
+        if not all(map(math.isfinite, near)):
             return self.unscored("a similarity is not finite")
-        difference = max(found[start:middle]) - max(found[middle:stop])
+        difference = max(near[: len(true)]) - max(near[len(true) :])
         return Verdict({self.NAME: difference, f"{self.NAME}_acc": float(difference > 0)})
 
 

@@ -7,7 +7,7 @@ trigger or a persona can't reach it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeVar
@@ -16,6 +16,7 @@ from trimtab.core.folder import Folder
 from trimtab.core.lazy import lazy
 from trimtab.core.needs import Need
 from trimtab.core.spec import Component, Endpoint, Metric, ModelSpec, Output, Spec
+from trimtab.core.streams import in_order
 from trimtab.core.types import Chat, Completion, Continuer, Embedder, Energy, Sample
 from trimtab.models.load import ResolvedModel
 from trimtab.steering.fitted import FitContext, Fitted, ModelAccess
@@ -39,11 +40,14 @@ class Item:
         sample: The question, as the task has it.
         completion: The answer.
         votes: For a panel, the values that each of its members gave.
+        owed: Whether its verdict is wanted. Where it is there already, a judge may need the item
+            only to compute the others in the batches of an undisturbed run.
     """
 
     sample: Sample
     completion: Completion
     votes: tuple[Mapping[str, float | None], ...] = ()
+    owed: bool = True
 
 
 @dataclass(frozen=True)
@@ -144,8 +148,19 @@ class Judge(ABC, Generic[C]):
         return {}
 
     @abstractmethod
-    def score(self, items: Sequence[Item], resource: Resource) -> list[Verdict]:
-        """Return one verdict per item, in order; an item without an answer is unscored."""
+    def score(self, items: Sequence[Item], resource: Resource) -> Iterator[tuple[int, Verdict]]:
+        """Yield the verdict of each owed item with the item's number, as soon as it is known.
+
+        The order is free. An item without an answer is unscored.
+        """
+
+    def verdicts(self, items: Sequence[Item], resource: Resource) -> list[Verdict]:
+        """Return one verdict per item, in order; all of them are owed.
+
+        Raises:
+            JudgeError: The judge gave no verdict on an item.
+        """
+        return in_order(self.score(items, resource), len(items))
 
     def missing(self, item: Item) -> str | None:
         """Return why ``item`` has no answer of this judge's output kind; None if it has one."""
@@ -164,13 +179,12 @@ class Judge(ABC, Generic[C]):
 class ItemJudge(Judge[C]):
     """A judge that needs no model and looks at one item at a time."""
 
-    def score(self, items: Sequence[Item], resource: Resource) -> list[Verdict]:
-        """Return ``verdict`` of each item; one without an answer is unscored."""
-        return [self._score_one(item) for item in items]
-
-    def _score_one(self, item: Item) -> Verdict:
-        missing = self.missing(item)
-        return self.verdict(item) if missing is None else self.unscored(missing)
+    def score(self, items: Sequence[Item], resource: Resource) -> Iterator[tuple[int, Verdict]]:
+        """Yield ``verdict`` of each owed item; one without an answer is unscored."""
+        for number, item in enumerate(items):
+            if item.owed:
+                missing = self.missing(item)
+                yield number, self.verdict(item) if missing is None else self.unscored(missing)
 
     @abstractmethod
     def verdict(self, item: Item) -> Verdict:

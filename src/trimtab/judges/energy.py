@@ -6,7 +6,7 @@ in ``training.rerankers``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -126,28 +126,23 @@ class EnergyJudge(Judge[EnergyConfig]):
             )
         return {"model": file_sha256(path)}
 
-    def score(self, items: Sequence[Item], resource: Resource) -> list[Verdict]:
+    def score(self, items: Sequence[Item], resource: Resource) -> Iterator[tuple[int, Verdict]]:
         """Score all items in batches; one without a text is unscored.
 
         Raises:
-            JudgeError: ``resource`` is no energy model, or gives the wrong number of energies.
+            JudgeError: ``resource`` is no energy model.
         """
         if not isinstance(resource, Energy):
             raise JudgeError("The judge 'energy' was given no energy model.")
-        missing = [self.missing(item) for item in items]
         # What a model was sure of, it was sure of after the whole prompt.
         problem = asked_of if self.config.kind == "uncertainty" else problem_of
-        asked = [
-            (problem(item.sample), item.completion.text or "")
-            for item, error in zip(items, missing, strict=True)
-            if error is None
-        ]
-        values = resource.energies(asked) if asked else []
-        if len(values) != len(asked):
-            raise JudgeError(f"{resource.identity} gave {len(values)} of {len(asked)} energies.")
-        left = iter(values)
+        numbers: list[int] = []
+        for number, item in enumerate(items):
+            if (missing := self.missing(item)) is None:
+                numbers.append(number)
+            elif item.owed:
+                yield number, self.unscored(missing)
+        pairs = [(problem(items[n].sample), items[n].completion.text or "") for n in numbers]
         (metric,) = self.metrics
-        return [
-            Verdict({metric.name: next(left)}) if error is None else self.unscored(error)
-            for error in missing
-        ]
+        for i, value in resource.energies(pairs, [items[n].owed for n in numbers]):
+            yield numbers[i], Verdict({metric.name: value})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Self
 
 from pydantic import Field, field_validator, model_validator
@@ -80,13 +80,11 @@ class Panel(Judge[PanelConfig]):
         """Those who vote."""
         return self.config.judges
 
-    def score(
-        self,
-        items: Sequence[Item],
-        resource: Resource,
-    ) -> list[Verdict]:
+    def score(self, items: Sequence[Item], resource: Resource) -> Iterator[tuple[int, Verdict]]:
         """Count the votes on each item."""
-        return [self._count(item) for item in items]
+        for number, item in enumerate(items):
+            if item.owed:
+                yield number, self._count(item)
 
     def _count(self, item: Item) -> Verdict:
         missing = self.missing(item)

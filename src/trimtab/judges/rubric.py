@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -209,22 +209,20 @@ class Rubric(Judge[RubricConfig]):
         """
         return _fill(self._file.item, _item_values(item, quote=str.strip))
 
-    def score(self, items: Sequence[Item], resource: Resource) -> list[Verdict]:
-        """Ask about all items that have an answer at once.
+    def score(self, items: Sequence[Item], resource: Resource) -> Iterator[tuple[int, Verdict]]:
+        """Ask about all items that have an answer at once, and pass on each reply as it comes.
 
         Raises:
-            JudgeError: ``resource`` is not the kind of model that the rubric needs, or gives the
-                wrong number of replies.
+            JudgeError: ``resource`` is not the kind of model that the rubric needs.
         """
-        problems = [self._problem(item) for item in items]
-        asked = [i for i, problem in zip(items, problems, strict=True) if problem is None]
-        given = self._ask(resource, asked)
-        if len(given) != len(asked):
-            raise JudgeError(
-                f"The judge's model gave {len(given)} replies to {len(asked)} prompts."
-            )
-        answered = iter(given)
-        return [next(answered) if p is None else self.unscored(p) for p in problems]
+        numbers: list[int] = []
+        for number, item in enumerate(items):
+            if (problem := self._problem(item)) is None:
+                numbers.append(number)
+            elif item.owed:
+                yield number, self.unscored(problem)
+        for i, verdict in self._ask(resource, [items[number] for number in numbers]):
+            yield numbers[i], verdict
 
     def _problem(self, item: Item) -> str | None:
         if (missing := self.missing(item)) is not None:
@@ -233,21 +231,24 @@ class Rubric(Judge[RubricConfig]):
             return "the sample has no correct_answers and no target, which the rubric shows"
         return None
 
-    def _ask(self, model: Resource, items: list[Item]) -> list[Verdict]:
+    def _ask(self, model: Resource, items: Sequence[Item]) -> Iterator[tuple[int, Verdict]]:
+        owed = [item.owed for item in items]
         if self._file.form == "continue":
             if not isinstance(model, Continuer):
                 raise JudgeError(f"The judge 'rubric' ({self._name}) was given no language model.")
             texts = [self.text(item) for item in items]
-            found = model.next_probabilities(texts, self._file.word) if texts else []
-            return [self._from_probability(p) for p in found]
+            chances = model.next_probabilities(texts, self._file.word, owed)
+            yield from ((i, self._from_probability(p)) for i, p in chances)
+            return
         if not isinstance(model, Chat):
             raise JudgeError(f"The judge 'rubric' ({self._name}) was given no chat model.")
         prompts = [self.prompt(item) for item in items]
-        if not prompts:
-            return []
         if self.config.mode == "logits":
-            return [self._from_probability(p) for p in model.yes_probabilities(prompts)]
-        return [self._from_reply(r) for r in model.complete(prompts, self.config.max_tokens)]
+            chances = model.yes_probabilities(prompts, owed)
+            yield from ((i, self._from_probability(p)) for i, p in chances)
+        else:
+            replies = model.complete(prompts, self.config.max_tokens, owed)
+            yield from ((i, self._from_reply(reply)) for i, reply in replies)
 
     def _from_probability(self, p: float | None) -> Verdict:
         if p is None or not math.isfinite(p):

@@ -29,18 +29,18 @@ def within_memory(
 ) -> Iterator[Result]:
     """Yield the results of ``work``; when memory runs out, go on with half as much at a time.
 
-    What was yielded is not done again, and no request is lost.
+    What was yielded is not done again, and no request that is owed is lost.
 
     Raises:
         ModelError: A single row does not fit.
     """
-    owed = list(requests)
-    while owed:
-        length = max(len(r.prompt) + _num_new(r) for r in owed)
+    left = list(requests)
+    done = {request.key for request in requests if not request.owed}
+    while not done.issuperset(request.key for request in left):
+        length = max(len(r.prompt) + _num_new(r) for r in left)
         limits = _affordable(loaded, ladder.limits(kind, length), length)
-        done = set()
         try:
-            for result in work(owed, limits):
+            for result in work(left, limits):
                 done.add(result.key)
                 yield result
         except (RuntimeError, MemoryError) as error:
@@ -53,7 +53,7 @@ def within_memory(
                     hint="Use shorter prompts, a smaller model, or `dtype: bfloat16`.",
                 ) from error
             _release(loaded)
-        owed = [request for request in owed if request.key not in done]
+        left = [request for request in left if request.key not in done]
 
 
 def _affordable(loaded: LoadedModel, limits: Limits, length: int) -> Limits:

@@ -32,10 +32,11 @@ class _DeepestPlaceReached(Exception):
 def capture(
     loaded: LoadedModel, requests: Sequence[Request], limits: Limits
 ) -> Iterator[ActivationsResult]:
-    """Yield mean activations of each request, reading all of its layers in one pass."""
+    """Yield mean activations of each owed request, reading all of its layers in one pass."""
     loads = [Load(r.prompt, len(_want(loaded, r).continuation)) for r in requests]
     for batch in batches(loads, limits.tokens):
-        yield from _capture_batch(loaded, [requests[i] for i in batch], limits)
+        if any(requests[i].owed for i in batch):
+            yield from _capture_batch(loaded, [requests[i] for i in batch], limits)
 
 
 def _capture_batch(
@@ -44,6 +45,8 @@ def _capture_batch(
     wants = [_want(loaded, r) for r in requests]
     reading = _read(loaded, requests, wants, limits)
     for i, (request, want) in enumerate(zip(requests, wants, strict=True)):
+        if not request.owed:
+            continue
         result = reading.result(request.key, i)
         if not is_finite(result):
             # alone, so that no row is given up for a neighbour's infinities

@@ -51,10 +51,15 @@ class _Branch:
 def score(
     loaded: LoadedModel, head: Head, requests: Sequence[Request], limits: Limits
 ) -> Iterator[OptionsResult]:
-    """Yield the option scores of each request; raise NonFiniteError naming layer and position."""
+    """Yield the option scores of each owed request, a batch's as soon as it is computed.
+
+    Raises:
+        NonFiniteError: Names layer and position.
+    """
     primer = Primer(loaded, _unedited_twins(requests), limits.tokens)
     for batch in _batches(requests, primer.length, limits.tokens):
-        yield from _score_batch(loaded, head, batch, primer, limits)
+        if any(request.owed for request in batch):
+            yield from _score_batch(loaded, head, batch, primer, limits)
 
 
 def _batches(requests: Sequence[Request], start: int, most: int) -> Iterator[list[Request]]:
@@ -128,6 +133,8 @@ def _score_batch(
     needed = _positions(loaded, list(index), prefix_of, primer, limits)
     logprobs = _logprobs(head, needed, index, requests, wants)
     for i, (request, want) in enumerate(zip(requests, wants, strict=True)):
+        if not request.owed:
+            continue
         for option, logprob in zip(want.options, logprobs[i], strict=True):
             if not math.isfinite(logprob):
                 raise locate(loaded, request, [*request.prompt, *option])

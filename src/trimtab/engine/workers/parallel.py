@@ -4,8 +4,9 @@ A step over single tokens is thousands of small operations. Spread over all thre
 waits for the slowest thread; in threads of one process, workers wait for each other's Python
 (``bench/RESULTS.md``).
 
-How rows are divided and in which order results come depends on the requests and the number of
-workers alone. Results do so in the last bits, as with any other change of a batch's shape.
+How rows are divided depends on the requests and the number of workers alone, and so do results in
+the last bits, as with any other change of a batch's shape; the order of texts and activations does,
+too. Option scores come as they finish, so that none is held back while a slower worker computes.
 """
 
 from __future__ import annotations
@@ -77,10 +78,14 @@ class Workers:
         num = len(shares)
         each = Limits(max(1, limits.rows // num), max(1, limits.tokens // num))
         num_threads = max(1, torch.get_num_threads() // num)
-        jobs = [Job(kind, [requests[i] for i in share], each, num_threads) for share in shares]
+        jobs = [
+            Job(kind, [requests[i] for i in share], each, num_threads)
+            for share in shares
+            if any(requests[i].owed for i in share)
+        ]
         pool = self._take(num)
         try:
-            yield from pool.give(jobs)
+            yield from pool.give(jobs, in_turn=not isinstance(requests[0].want, Options))
         except BaseException:  # an error, or a consumer that leaves: they are in the midst of work
             pool.close()
             raise

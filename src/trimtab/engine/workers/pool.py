@@ -72,12 +72,16 @@ class WorkerPool:
         """Whether all of them are."""
         return all(worker.process.is_alive() for worker in self._workers)
 
-    def give(self, jobs: Sequence[Job]) -> Iterator[Result]:
+    def give(self, jobs: Sequence[Job], *, in_turn: bool) -> Iterator[Result]:
         """Hand out one job each, to as many as there are jobs; return what they find.
 
-        The iterator yields one result of each worker in turn, so that their order never depends on
-        time. After an error of one it yields all that was found and raises the error; the pool must
-        be closed then, and when the iterator is left before its end.
+        After an error of one the iterator yields what it has of the others and raises the error;
+        the pool must be closed then, and when the iterator is left before its end.
+
+        Args:
+            jobs: The jobs.
+            in_turn: Yield one result of each worker in turn, so that their order never depends on
+                time; else each as it comes, so that none waits for a slower worker.
 
         Raises:
             OSError: A worker is not there any more; nothing was done.
@@ -86,7 +90,8 @@ class WorkerPool:
         """
         for worker, job in zip(self._workers, jobs, strict=False):
             worker.jobs.send_bytes(_pickled(job))
-        return _in_turn(self._workers[: len(jobs)])
+        at_work = self._workers[: len(jobs)]
+        return _in_turn(at_work) if in_turn else _as_they_come(at_work)
 
 
 def _end(workers: Sequence[_Worker]) -> None:
@@ -117,6 +122,20 @@ def _in_turn(workers: Sequence[_Worker]) -> Iterator[Result]:
             elif isinstance(item, BaseException):
                 kept = [item for items in found.values() for item in items]
                 yield from (i for i in kept if i and not isinstance(i, BaseException))
+                raise item
+            else:
+                yield item
+
+
+def _as_they_come(workers: Sequence[_Worker]) -> Iterator[Result]:
+    sending = {worker.results: worker.process for worker in workers}
+    while sending:
+        for ready in wait(list(sending)):
+            assert isinstance(ready, Connection)
+            item = _receive(ready, sending[ready])
+            if item is None:
+                del sending[ready]
+            elif isinstance(item, BaseException):
                 raise item
             else:
                 yield item

@@ -16,9 +16,6 @@ from trimtab.runs.work.engines import EnginePool
 from trimtab.runs.work.resources import resource_of
 from trimtab.runs.work.units import ScoreUnit
 
-_API_WINDOW = 32
-
-
 @dataclass(frozen=True)
 class PreparedJudge:
     """A judge ready to score.
@@ -55,30 +52,29 @@ def owed(run: Run, judge: JudgePlan) -> int:
 
 def score_window(
     run: Run, prepared: PreparedJudge, unit: ScoreUnit, missing: Sequence[RowKey], attempt: int
-) -> Iterator[list[Score]]:
-    """Yield the scores of the rows in ``missing``, some at a time.
+) -> Iterator[Score]:
+    """Yield the scores of the rows in ``missing``, each as soon as it is known.
 
-    A judge that computes itself is given the whole window again: its sums depend on the shape of a
-    batch. An API's replies don't depend on their neighbours, so it is asked for what is missing
-    alone, and in small parts, so that a reached cap leaves few paid replies unscored.
+    A judge that computes in batches is given the whole window, so that a resumed run repeats the
+    batches of an undisturbed one, but for those of which no row is missing.
 
     Raises:
         JudgeError: The judge failed.
     """
-    items = _items(run, unit)
-    wanted = set(missing)
-    if prepared.judge.endpoint is not None:
-        items = [item for item in items if item.completion.key in wanted]
-        parts = [items[at : at + _API_WINDOW] for at in range(0, len(items), _API_WINDOW)]
-    else:
-        parts = [items]
-    for part in parts:
-        given = _with_votes(run, prepared.plan, part)
-        rows = _verdicts(prepared.plan, prepared.judge, given, prepared.resource, attempt)
-        yield [row for row in rows if row.key in wanted]
+    plan = prepared.plan
+    left = set(missing)
+    items = [replace(item, owed=item.completion.key in left) for item in _items(run, unit)]
+    items = _with_votes(run, plan, items)
+    for number, verdict in prepared.judge.score(items, prepared.resource):
+        key = items[number].completion.key
+        if key in left:
+            left.remove(key)
+            yield _score_row(plan, items[number], verdict, attempt)
+    if left:
+        raise JudgeError(f"{plan.key} gave no verdict on {len(left)} of {len(missing)} items.")
 
 
-def _with_votes(run: Run, judge: JudgePlan, window: Sequence[Item]) -> Sequence[Item]:
+def _with_votes(run: Run, judge: JudgePlan, window: list[Item]) -> list[Item]:
     """Return the items of a panel with its members' scores; raise JudgeError if one is owed."""
     if not judge.members:
         return window
@@ -106,22 +102,6 @@ def _items(run: Run, unit: ScoreUnit) -> list[Item]:
         Item(samples[row[0]][row[1]], completions[row[0]][row])
         for row in unit.rows
         if row in completions[row[0]]
-    ]
-
-
-def _verdicts(
-    judge: JudgePlan,
-    built: Judge[Any],
-    window: Sequence[Item],
-    resource: Resource,
-    attempt: int,
-) -> list[Score]:
-    verdicts = built.score(window, resource)
-    if len(verdicts) != len(window):
-        raise JudgeError(f"{judge.key} returned {len(verdicts)} verdicts for {len(window)} items.")
-    return [
-        _score_row(judge, item, verdict, attempt)
-        for item, verdict in zip(window, verdicts, strict=True)
     ]
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,6 +18,7 @@ from torch import nn
 
 from trimtab.core.errors import DataError, ModelError, NonFiniteError
 from trimtab.core.keys import derive_seed
+from trimtab.core.streams import Owed, in_order, is_owed
 from trimtab.core.types import Energy, Message
 from trimtab.engine.batching.allocator import suit_changing_shapes
 from trimtab.engine.request import Activations, ActivationsResult, Request
@@ -68,35 +69,61 @@ class EnergyModel(ABC):
         """Return the tokens that ``forward`` computes for each prepared pair."""
         return [1] * len(prepared)
 
-    def energies(self, pairs: Sequence[PairText]) -> list[float]:
-        """Return the energy of each (problem, text); equal pairs are computed once.
+    def energies(self, pairs: Sequence[PairText], owed: Owed = None) -> Iterator[tuple[int, float]]:
+        """Yield the energy of each (problem, text), batch by batch; equal pairs are computed once.
 
         Raises:
             NonFiniteError: An energy is NaN or infinite.
         """
-        distinct = list(dict.fromkeys(pairs))
-        found = dict(zip(distinct, self.of_prepared(self.prepare(distinct)), strict=True))
-        return [found[pair] for pair in pairs]
+        distinct = Distinct(pairs, owed)
+        yield from distinct.each(self._batches(self.prepare(distinct.pairs), distinct.owed))
 
     def score(self, problem: str, texts: Sequence[str]) -> list[float]:
         """Return the energy of each text as an answer to ``problem``."""
-        return self.energies([(problem, text) for text in texts])
+        return in_order(self.energies([(problem, text) for text in texts]), len(texts))
 
     def of_prepared(self, prepared: Sequence[Any]) -> list[float]:
         """Return the energies of prepared pairs, in batches of like lengths."""
-        values = [0.0] * len(prepared)
+        return in_order(self._batches(prepared, None), len(prepared))
+
+    def _batches(self, prepared: Sequence[Any], owed: Owed) -> Iterator[tuple[int, float]]:
+        """Yield energies with their numbers; batches of which none is owed are left out."""
         self.module.eval()
-        with torch.no_grad():
-            for batch in by_length(self.lengths(prepared), next(self.module.parameters()).device):
-                energy_B = self.forward([prepared[i] for i in batch]).cpu().double()
-                for i, value in zip(batch, energy_B.tolist(), strict=True):
-                    values[i] = value
-        if not all(map(math.isfinite, values)):
-            raise NonFiniteError(
-                f"The energy model {self.identity} gives an energy that is not finite.",
-                hint="Train it in float32, with a lower learning_rate.",
-            )
-        return values
+        for batch in by_length(self.lengths(prepared), next(self.module.parameters()).device):
+            if any(is_owed(owed, i) for i in batch):
+                with torch.no_grad():
+                    energy_B = self.forward([prepared[i] for i in batch]).cpu().double()
+                values = energy_B.tolist()
+                if not all(map(math.isfinite, values)):
+                    raise NonFiniteError(
+                        f"The energy model {self.identity} gives an energy that is not finite.",
+                        hint="Train it in float32, with a lower learning_rate.",
+                    )
+                yield from zip(batch, values, strict=True)
+
+
+class Distinct:
+    """The different ones among pairs, and which of them are owed.
+
+    Attributes:
+        pairs: They, in the order of their first occurrence.
+        owed: Whether any of the pairs that are equal to each is owed.
+    """
+
+    def __init__(self, pairs: Sequence[PairText], owed: Owed) -> None:
+        """Number ``pairs``."""
+        self._numbers: dict[PairText, list[int]] = {}
+        for number, pair in enumerate(pairs):
+            numbers = self._numbers.setdefault(pair, [])
+            if is_owed(owed, number):
+                numbers.append(number)
+        self.pairs = list(self._numbers)
+        self.owed = [bool(numbers) for numbers in self._numbers.values()]
+
+    def each(self, results: Iterable[tuple[int, float]]) -> Iterator[tuple[int, float]]:
+        """Yield the values of different pairs as those of all owed pairs that are equal to them."""
+        for i, value in results:
+            yield from ((number, value) for number in self._numbers[self.pairs[i]])
 
 
 def by_length(lengths: Sequence[int], device: torch.device) -> list[list[int]]:
@@ -300,13 +327,13 @@ class Ablated:
         """The model's, and the ablation."""
         return f"{self._model.identity}:{self._ablation}"
 
-    def energies(self, pairs: Sequence[PairText]) -> list[float]:
-        """Return the energies of the changed pairs."""
-        return self._model.energies([self._changed(*pair) for pair in pairs])
+    def energies(self, pairs: Sequence[PairText], owed: Owed = None) -> Iterator[tuple[int, float]]:
+        """Yield the energies of the changed pairs."""
+        return self._model.energies([self._changed(*pair) for pair in pairs], owed)
 
     def score(self, problem: str, texts: Sequence[str]) -> list[float]:
         """Return the energies of the changed texts or problem."""
-        return self.energies([(problem, text) for text in texts])
+        return in_order(self.energies([(problem, text) for text in texts]), len(texts))
 
     def _changed(self, problem: str, text: str) -> PairText:
         """Return the changed pair, which depends on the pair alone."""

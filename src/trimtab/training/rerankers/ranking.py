@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from trimtab.core.streams import in_order
 from trimtab.training.loop import Course, Loop, Outcome, Stateless
 from trimtab.training.rerankers.energies import EnergyModel
 from trimtab.training.rerankers.groups import LOSSES, Group, LossName, pair_accuracy
@@ -73,7 +74,8 @@ def rank(
 
 def of_groups(model: EnergyModel, groups: Sequence[Group]) -> list[list[float]]:
     """Return the energies of each group's candidates."""
-    return Prepared.of(groups, model.energies(_pairs(groups))).each
+    pairs = _pairs(groups)
+    return Prepared.of(groups, in_order(model.energies(pairs), len(pairs))).each
 
 
 def mine(groups: Sequence[Group], energies: Sequence[Sequence[float]], count: int) -> list[Group]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 
 from trimtab.core.errors import DataError, NonFiniteError
+from trimtab.core.streams import Owed, in_order
 from trimtab.core.types import Message
 from trimtab.engine.engine import Engine
-from trimtab.training.rerankers.energies import by_length, padded
+from trimtab.training.rerankers.energies import Distinct, by_length, padded
 
 _LOGIT_ROWS = 256
 
@@ -39,10 +40,12 @@ class Uncertainty:
 
     def score(self, problem: str, texts: Sequence[str]) -> list[float]:
         """Return the uncertainty of each text as an answer to ``problem``."""
-        return self.energies([(problem, text) for text in texts])
+        return in_order(self.energies([(problem, text) for text in texts]), len(texts))
 
-    def energies(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
-        """Return the uncertainty of each (prompt, text); equal pairs are computed once.
+    def energies(
+        self, pairs: Sequence[tuple[str, str]], owed: Owed = None
+    ) -> Iterator[tuple[int, float]]:
+        """Yield the uncertainty of each (prompt, text) by batch; equal pairs are computed once.
 
         A text without tokens is judged by the distribution of its first one.
 
@@ -50,18 +53,22 @@ class Uncertainty:
             DataError: A pair is longer than the model's positions.
             NonFiniteError: A value is NaN or infinite.
         """
-        distinct = list(dict.fromkeys(pairs))
-        rows = [self._row(*pair) for pair in distinct]
-        values = [0.0] * len(rows)
+        distinct = Distinct(pairs, owed)
+        rows = [self._row(*pair) for pair in distinct.pairs]
+        yield from distinct.each(self._batches(rows, distinct.owed))
+
+    def _batches(
+        self, rows: Sequence[tuple[list[int], int]], owed: Sequence[bool]
+    ) -> Iterator[tuple[int, float]]:
         for batch in by_length([len(ids) for ids, _ in rows], self._loaded.device):
-            for i, value in zip(batch, self._batch([rows[i] for i in batch]), strict=True):
-                values[i] = value
-        if not all(map(math.isfinite, values)):
-            raise NonFiniteError(
-                "The model's logits are not finite.", hint="Load it in float32 (`model.dtype`)."
-            )
-        found = dict(zip(distinct, values, strict=True))
-        return [found[pair] for pair in pairs]
+            if any(owed[i] for i in batch):
+                values = self._batch([rows[i] for i in batch])
+                if not all(map(math.isfinite, values)):
+                    raise NonFiniteError(
+                        "The model's logits are not finite.",
+                        hint="Load it in float32 (`model.dtype`).",
+                    )
+                yield from zip(batch, values, strict=True)
 
     def _row(self, problem: str, text: str) -> tuple[list[int], int]:
         """Return token ids, and the first position whose output chooses one of the answer's."""
