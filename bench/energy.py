@@ -15,6 +15,7 @@ import torch
 from machine import DATA, header, in_turns
 
 from trimtab.core.spec import ModelSpec
+from trimtab.core.streams import in_order
 from trimtab.core.types import Message
 from trimtab.engine.engine import Engine
 from trimtab.models.load import load_model, resolve
@@ -36,7 +37,7 @@ def main() -> None:
     model = made(args.kind, args.size, pairs)
 
     def batched() -> list[float]:
-        return model.energies(pairs)
+        return in_order(model.energies(pairs), len(pairs))
 
     def single() -> list[float]:
         return [model.score(problem, [text])[0] for problem, text in pairs]

@@ -10,11 +10,13 @@ token, one prompt at a time, and reads its scores, as scripts around a fine-tune
 import argparse
 import csv
 import json
+from collections.abc import Iterator, Sequence
 
 import torch
 from machine import DATA, header, in_turns
 
 from trimtab.core.spec import ModelSpec
+from trimtab.core.streams import Owed
 from trimtab.core.types import Completion, Message, Sample
 from trimtab.engine.chat import LocalChat
 from trimtab.engine.engine import Engine
@@ -30,13 +32,18 @@ class Noting:
         self.identity = "noting"
         self.said: dict[tuple[Message, ...], float | None] = {}
 
-    def yes_probabilities(self, prompts: list[tuple[Message, ...]]) -> list[float | None]:
+    def yes_probabilities(
+        self, prompts: Sequence[tuple[Message, ...]], owed: Owed = None
+    ) -> Iterator[tuple[int, float | None]]:
         """Ask, and keep the replies."""
-        replies = self.chat.yes_probabilities(prompts) if self.chat else [0.5] * len(prompts)
-        self.said |= dict(zip(prompts, replies, strict=True))
-        return replies
+        same = ((number, 0.5) for number in range(len(prompts)))
+        for number, reply in self.chat.yes_probabilities(prompts, owed) if self.chat else same:
+            self.said[prompts[number]] = reply
+            yield number, reply
 
-    def complete(self, prompts: list[tuple[Message, ...]], max_tokens: int) -> list[str | None]:
+    def complete(
+        self, prompts: Sequence[tuple[Message, ...]], max_tokens: int, owed: Owed = None
+    ) -> Iterator[tuple[int, str | None]]:
         """Never asked here."""
         raise NotImplementedError
 
@@ -56,14 +63,16 @@ def main() -> None:
     items = labelled(args.answers, args.per_question)
     judges = [JUDGES.build("rubric", {"rubric": name, "threshold": None}) for name in RUBRICS]
     for judge in judges:
-        missed = [verdict for verdict in judge.score(items, recorder) if verdict.reason is not None]
+        missed = [
+            verdict for verdict in judge.verdicts(items, recorder) if verdict.reason is not None
+        ]
         assert not missed, f"not asked: {missed[0].reason}"
     yes, no = chat._letters
 
     def ours() -> dict[tuple[Message, ...], float | None]:
         noting = Noting(chat)
         for judge in judges:
-            judge.score(items, noting)
+            judge.verdicts(items, noting)
         return noting.said
 
     def theirs() -> dict[tuple[Message, ...], float | None]:

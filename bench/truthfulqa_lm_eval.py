@@ -66,7 +66,7 @@ def ours(model: ModelSpec, data: Path, questions: set[str]) -> dict[str, dict[st
             option_logprobs=result.logprobs,
             finish_reason="options",
         )
-        values = judge.score([Item(samples[result.key], row)], None)[0].values
+        values = judge.verdicts([Item(samples[result.key], row)], None)[0].values
         found[text_of(samples[result.key])] = {k: values[k] or 0.0 for k in ("mc1", "mc2")}
     return found
 

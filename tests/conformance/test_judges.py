@@ -129,7 +129,7 @@ def test_verdicts(name, config, resources) -> None:
     items = items_for(judge.output)
     before = copy.deepcopy(items)
     resource = resources[judge.need]
-    verdicts = judge.score(items, resource)
+    verdicts = judge.verdicts(items, resource)
 
     assert len(verdicts) == len(items)
     metrics = {metric.name: metric for metric in judge.metrics}
@@ -149,10 +149,10 @@ def test_verdicts(name, config, resources) -> None:
     assert items == before, "a judge changes nothing"
 
     # The same again, one by one, and in another order: a verdict depends on its item alone.
-    assert judge.score(items, resource) == verdicts
-    assert [judge.score([item], resource)[0] for item in items] == verdicts
-    assert JUDGES.build(name, config).score(items[::-1], resource) == verdicts[::-1]
-    assert judge.score([], resource) == []
+    assert judge.verdicts(items, resource) == verdicts
+    assert [judge.verdicts([item], resource)[0] for item in items] == verdicts
+    assert JUDGES.build(name, config).verdicts(items[::-1], resource) == verdicts[::-1]
+    assert judge.verdicts([], resource) == []
 
 
 @pytest.mark.parametrize(("name", "config"), CASES)
@@ -163,7 +163,7 @@ def test_a_failed_completion_is_unscored_with_its_own_error(name, config, resour
     partial = Item(
         partial.sample, partial.completion.model_copy(update={"error": "layer 3 is not finite"})
     )
-    found = judge.score([failed, partial], resources[judge.need])
+    found = judge.verdicts([failed, partial], resources[judge.need])
     assert [v.error for v in found] == ["out of memory", "layer 3 is not finite"]
     assert {value for v in found for value in v.values.values()} == {None}
 
@@ -180,7 +180,7 @@ def test_options_in_another_order_score_the_same(name, config, resources) -> Non
         for field in ("option_logprobs", "option_num_tokens", "option_kl")
     }
     turned = Item(sample(0, choices=CHOICES[::-1]), item.completion.model_copy(update=update))
-    straight, reverse = judge.score([item, turned], resources[judge.need])
+    straight, reverse = judge.verdicts([item, turned], resources[judge.need])
     assert reverse.values == pytest.approx(straight.values, rel=1e-12)
 
 

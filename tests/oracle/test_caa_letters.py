@@ -60,7 +60,7 @@ def test_the_probability_is_that_of_the_letter_after_the_parenthesis(engine, ren
             cell="c", sample_id=sample.id, protocol="p", num_prompt_tokens=1,
             option_logprobs=result.logprobs, finish_reason="options",
         )  # fmt: skip
-        (verdict,) = judge.score([Item(sample, completion)], None)
+        (verdict,) = judge.verdicts([Item(sample, completion)], None)
         text = rendered(engine, sample.messages[0].content, rendering) + "("
         with torch.no_grad():
             logits = engine.loaded.model(ids(engine, text)).logits[0, -1].double()

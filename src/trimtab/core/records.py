@@ -40,8 +40,9 @@ _DAMAGE = {"json_invalid", "model_type"}
 class SegmentWriter:
     """Appends rows to a file of its own; the file is made by the first append.
 
-    Every append is on the disk when it returns. After an error the writer is closed and the file
-    ends with its last whole line. Not for use by several threads at once.
+    Every append is on the disk when it returns, unless its sync is put off. After an error the
+    writer is closed and the file ends with its last whole line. Not for use by several threads at
+    once.
     """
 
     def __init__(self, path: Path) -> None:
@@ -49,13 +50,22 @@ class SegmentWriter:
         self.path = path
         self._fd: int | None = None
         self._closed = False
+        self._num_unsynced = 0
 
-    def append(self, rows: Sequence[Record], fence: Callable[[], None] | None = None) -> None:
+    def append(
+        self,
+        rows: Sequence[Record],
+        fence: Callable[[], None] | None = None,
+        *,
+        sync: bool = True,
+    ) -> None:
         """Write ``rows`` as whole lines and sync them.
 
         Args:
             rows: The rows.
             fence: Called before anything is written; raises if the writer may not write any more.
+            sync: Wait for the disk. Otherwise the rows are with the operating system: the end of
+                this process loses none of them, that of the machine those since the last ``sync``.
 
         Raises:
             StoreError: The file exists already, or the disk is full or broken. Whole lines that
@@ -74,11 +84,28 @@ class SegmentWriter:
                 self._fd = create_file(self.path)
             start = os.fstat(self._fd).st_size
             write_all(self._fd, data)
-            os.fsync(self._fd)
         except OSError as error:
             missing = len(data) - self._cut_back(start, data)
             self.close()
             raise write_error(self.path, error, missing) from error
+        self._num_unsynced += len(data)
+        if sync:
+            self.sync()
+
+    def sync(self) -> None:
+        """Put what was appended on the disk.
+
+        Raises:
+            StoreError: The disk is full or broken.
+        """
+        if self._fd is None or not self._num_unsynced:
+            return
+        try:
+            os.fsync(self._fd)
+        except OSError as error:
+            self.close()
+            raise write_error(self.path, error, self._num_unsynced) from error
+        self._num_unsynced = 0
 
     def _cut_back(self, start: int, data: bytes) -> int:
         """Cut a half-written line off the end; return how many bytes of ``data`` stay."""

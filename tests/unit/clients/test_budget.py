@@ -140,12 +140,13 @@ from trimtab.clients.budget import Ledger
 from trimtab.clients.http import HttpChat
 from trimtab.core.errors import JudgeError
 from trimtab.core.spec import Endpoint
+from trimtab.core.streams import in_order
 from trimtab.core.types import Message
 endpoint = Endpoint.model_validate(json.loads(sys.argv[1]))
 chat = HttpChat(endpoint, Ledger(__import__("pathlib").Path(sys.argv[2])), sys.argv[3])
 prompts = [(Message(role="user", content=text),) for text in json.loads(sys.argv[4])]
 try:
-    print(json.dumps(chat.complete(prompts, 1)))
+    print(json.dumps(in_order(chat.complete(prompts, 1), len(prompts))))
 except JudgeError as error:
     print(json.dumps(str(error)))
 """
@@ -223,4 +224,4 @@ def test_the_endpoints_own_cap_is_the_accounts(tmp_path) -> None:
     ledger = Ledger(tmp_path / "spend.jsonl")
     chat = HttpChat(endpoint, ledger, "truth")
     with pytest.raises(JudgeError, match="cap of truth"):
-        chat.complete([(Message(role="user", content="x"),)], 1)
+        next(chat.complete([(Message(role="user", content="x"),)], 1))

@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from as_they_come import listed
 
 from trimtab.clients.budget import Ledger
 from trimtab.clients.http import HttpChat
@@ -97,7 +98,7 @@ def test_replies_keep_the_order_of_the_prompts(serve) -> None:
 
     chat, seen = serve(respond)
     assert isinstance(chat, Chat)
-    assert chat.complete(ask("0", "1", "2", "3"), 9) == [f"reply {i}" for i in range(4)]
+    assert listed(chat.complete(ask("0", "1", "2", "3"), 9)) == [f"reply {i}" for i in range(4)]
     path, body, authorization = seen[0]
     assert path == "/v1/chat/completions" and authorization == "Bearer sk-very-secret"
     assert (body["model"], body["temperature"], body["max_tokens"]) == ("judge-1", 0.0, 9)
@@ -112,7 +113,7 @@ def test_yes_probability_sums_spellings(serve) -> None:
         "absent": None,
     }
     chat, seen = serve(lambda content, earlier: reply("Yes", tops[content]))
-    assert chat.yes_probabilities(ask(*tops)) == [pytest.approx(0.8), 0.0, None, None]
+    assert listed(chat.yes_probabilities(ask(*tops))) == [pytest.approx(0.8), 0.0, None, None]
     assert (seen[0][1]["logprobs"], seen[0][1]["max_tokens"]) == (True, 1)
 
 
@@ -124,7 +125,7 @@ def test_overload_is_waited_out_as_long_as_the_server_says(serve) -> None:
 
     chat, seen = serve(respond)
     start = time.monotonic()
-    assert chat.complete(ask("x"), 5) == ["yes"]
+    assert listed(chat.complete(ask("x"), 5)) == ["yes"]
     # Without the header the wait would be half a second at most.
     assert time.monotonic() - start >= 1.25
     assert len(seen) == 2
@@ -133,7 +134,7 @@ def test_overload_is_waited_out_as_long_as_the_server_says(serve) -> None:
 def test_retries_are_finite(serve) -> None:
     chat, seen = serve(lambda content, earlier: (503, {"Retry-After": "0.01"}, "{}"), max_retries=3)
     with pytest.raises(JudgeError, match="status 503"):
-        chat.complete(ask("x"), 5)
+        listed(chat.complete(ask("x"), 5))
     assert len(seen) == 4
 
 
@@ -141,7 +142,7 @@ def test_a_refused_key_is_fatal_at_once_and_spares_the_rest(serve) -> None:
     refusal = (401, {}, '{"error": {"message": "bad key"}}')
     chat, seen = serve(lambda content, earlier: refusal, num_parallel=1)
     with pytest.raises(JudgeError, match="TRIMTAB_TEST_KEY") as caught:
-        chat.complete(ask(*map(str, range(50))), 5)
+        listed(chat.complete(ask(*map(str, range(50))), 5))
     assert "sk-very-secret" not in str(caught.value)
     assert len(seen) < 10
 
@@ -149,7 +150,7 @@ def test_a_refused_key_is_fatal_at_once_and_spares_the_rest(serve) -> None:
 def test_an_unknown_model_is_fatal(serve) -> None:
     chat, _ = serve(lambda content, earlier: (404, {}, '{"error": {"message": "no model"}}'))
     with pytest.raises(JudgeError, match="judge-1"):
-        chat.complete(ask("x"), 5)
+        listed(chat.complete(ask("x"), 5))
 
 
 @pytest.mark.parametrize(
@@ -168,15 +169,15 @@ def test_an_unknown_model_is_fatal(serve) -> None:
 )
 def test_a_bad_reply_costs_one_prompt_only(serve, malformed) -> None:
     chat, _ = serve(lambda content, earlier: malformed if content == "bad" else reply("yes"))
-    assert chat.complete(ask("good", "bad", "good"), 5) == ["yes", None, "yes"]
-    assert chat.yes_probabilities(ask("bad")) == [None]
+    assert listed(chat.complete(ask("good", "bad", "good"), 5)) == ["yes", None, "yes"]
+    assert listed(chat.yes_probabilities(ask("bad"))) == [None]
 
 
 def test_a_missing_key_names_the_variable(serve, monkeypatch) -> None:
     chat, seen = serve(lambda content, earlier: reply("yes"))
     monkeypatch.delenv("TRIMTAB_TEST_KEY")
     with pytest.raises(JudgeError, match="TRIMTAB_TEST_KEY is not set"):
-        chat.complete(ask("x"), 5)
+        listed(chat.complete(ask("x"), 5))
     assert seen == []
 
 
@@ -186,23 +187,25 @@ def test_an_absent_server_says_where_it_was_sought(tmp_path) -> None:
     )
     chat = HttpChat(endpoint, Ledger(tmp_path / "spend.jsonl"))
     with pytest.raises(JudgeError, match=r"m@http://127\.0\.0\.1:9/v1 can't be reached"):
-        chat.complete(ask("x"), 5)
+        listed(chat.complete(ask("x"), 5))
 
 
 def test_a_wait_longer_than_a_minute_ends_the_batch(serve) -> None:
     chat, seen = serve(lambda content, earlier: (429, {"Retry-After": "3600"}, "{}"))
     with pytest.raises(JudgeError, match="3600 s"):
-        chat.complete(ask("x"), 5)
+        listed(chat.complete(ask("x"), 5))
     assert len(seen) == 1
 
 
 def test_equal_prompts_are_sent_once_and_never_again(serve) -> None:
     chat, seen = serve(lambda content, earlier: reply(f"reply {content}"))
-    assert chat.complete(ask("a", "b", "a"), 5) == ["reply a", "reply b", "reply a"]
+    assert listed(chat.complete(ask("a", "b", "a"), 5)) == ["reply a", "reply b", "reply a"]
     later = HttpChat(chat.endpoint, Ledger(chat.ledger.path))
-    assert later.complete(ask("b", "c"), 5) == ["reply b", "reply c"]
+    assert listed(later.complete(ask("b", "c"), 5)) == ["reply b", "reply c"]
     assert [body["messages"][-1]["content"] for _, body, _ in seen[2:]] == ["c"]
-    assert later.complete(ask("b"), 6) == ["reply b"] and len(seen) == 4, "another length is asked"
+    assert listed(later.complete(ask("b"), 6)) == ["reply b"] and len(seen) == 4, (
+        "another length is asked"
+    )
 
 
 def test_a_judge_that_continues_texts_is_asked_for_the_word_alone(serve) -> None:
@@ -214,6 +217,6 @@ def test_a_judge_that_continues_texts_is_asked_for_the_word_alone(serve) -> None
 
     chat, seen = serve(respond)
     assert isinstance(chat, Continuer)
-    found = chat.next_probabilities([*tops, "nothing"], " yes")
+    found = listed(chat.next_probabilities([*tops, "nothing"], " yes"))
     assert found == [pytest.approx(0.75), 0.0, None]
     assert {path for path, *_ in seen} == {"/v1/completions"}

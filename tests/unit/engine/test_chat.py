@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from as_they_come import listed
 
 from trimtab.core.types import Message
 from trimtab.engine.chat import LocalChat
@@ -30,15 +31,15 @@ def test_p_yes_is_the_share_of_the_softmax_at_the_next_token(chat: LocalChat) ->
         with torch.no_grad():
             p = engine.loaded.model(ids).logits[0, -1].double().softmax(-1)
         expected.append(float(p[yes].sum() / (p[yes].sum() + p[no].sum())))
-    assert chat.yes_probabilities(PROMPTS) == pytest.approx(expected, abs=1e-5)
+    assert listed(chat.yes_probabilities(PROMPTS)) == pytest.approx(expected, abs=1e-5)
     assert len({round(p, 6) for p in expected}) == len(PROMPTS), "equal values hide a wrong order"
 
 
 def test_replies_keep_the_order_of_the_questions(chat: LocalChat) -> None:
-    alone = [chat.complete([prompt], 8)[0] for prompt in PROMPTS]
-    assert chat.complete(PROMPTS, 8) == alone
+    alone = [listed(chat.complete([prompt], 8))[0] for prompt in PROMPTS]
+    assert listed(chat.complete(PROMPTS, 8)) == alone
     assert len(set(alone)) > 1, "equal replies hide a wrong order"
-    assert chat.yes_probabilities([]) == [] == chat.complete([], 8)
+    assert listed(chat.yes_probabilities([])) == [] == listed(chat.complete([], 8))
 
 
 def test_its_identity_is_the_models(chat: LocalChat) -> None:
@@ -47,8 +48,8 @@ def test_its_identity_is_the_models(chat: LocalChat) -> None:
 
 def test_a_question_that_is_too_long_costs_no_other_its_answer(chat: LocalChat) -> None:
     long = (Message(role="user", content="a b " * (chat.engine.max_positions or 0)),)
-    short = chat.yes_probabilities(PROMPTS)
-    mixed = chat.yes_probabilities([PROMPTS[0], long, *PROMPTS[1:]])
+    short = listed(chat.yes_probabilities(PROMPTS))
+    mixed = listed(chat.yes_probabilities([PROMPTS[0], long, *PROMPTS[1:]]))
     assert mixed[1] is None
     assert [mixed[0], *mixed[2:]] == pytest.approx(short, abs=1e-5)
-    assert chat.complete([long], 4) == [None]
+    assert listed(chat.complete([long], 4)) == [None]

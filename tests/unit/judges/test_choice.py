@@ -26,7 +26,7 @@ def judge() -> Choice:
 
 
 def values(judge, item):
-    return judge.score([item], None)[0].values
+    return judge.verdicts([item], None)[0].values
 
 
 def test_the_published_formulas(judge, options_item) -> None:
@@ -80,7 +80,7 @@ def test_mc2_equals_exact_arithmetic_far_below_underflow(true, false) -> None:
         context.prec = 60
         share = sum(Decimal(v).exp() for v in true)
         share /= share + sum(Decimal(v).exp() for v in false)
-    (verdict,) = Choice(Choice.Config(sets=("mc2",))).score([item], None)
+    (verdict,) = Choice(Choice.Config(sets=("mc2",))).verdicts([item], None)
     assert verdict.values["mc2"] == pytest.approx(float(share), rel=1e-9, abs=1e-300)
     assert 0.0 <= verdict.values["mc2"] <= 1.0
 
@@ -88,7 +88,7 @@ def test_mc2_equals_exact_arithmetic_far_below_underflow(true, false) -> None:
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_a_number_that_is_none_fails_closed(judge, options_item, bad) -> None:
     # The bad number is in no set that MC1 reads, and the item is still not trusted.
-    (verdict,) = judge.score([options_item(BEST, WORST, (bad, TRUE[1]))], None)
+    (verdict,) = judge.verdicts([options_item(BEST, WORST, (bad, TRUE[1]))], None)
     assert set(verdict.values.values()) == {None}
     assert "not finite" in verdict.error
 
@@ -96,20 +96,20 @@ def test_a_number_that_is_none_fails_closed(judge, options_item, bad) -> None:
 def test_more_numbers_than_choices_is_unscored(judge, options_item) -> None:
     item = options_item(BEST, TRUE, WORST)
     sample = item.sample.model_copy(update={"choices": item.sample.choices[:2]})
-    (verdict,) = judge.score([Item(sample, item.completion)], None)
+    (verdict,) = judge.verdicts([Item(sample, item.completion)], None)
     assert set(verdict.values.values()) == {None}
     assert verdict.error == "3 log-probabilities for 2 choices"
 
 
 def test_an_absent_set_leaves_only_its_own_metrics_unscored(judge, options_item) -> None:
     best = Option(text="best", correct=True, sets=ALL)
-    (verdict,) = judge.score([options_item((-5.0, best), FALSE)], None)
+    (verdict,) = judge.verdicts([options_item((-5.0, best), FALSE)], None)
     assert verdict.values["binary"] is None and verdict.values["mc1"] == 1.0
     assert verdict.error == "no choice is in the set 'binary'"
 
 
 def test_two_best_answers_are_an_error_and_no_guess(judge, options_item) -> None:
-    (verdict,) = judge.score([options_item(BEST, (-1.0, BEST[1]), WORST)], None)
+    (verdict,) = judge.verdicts([options_item(BEST, (-1.0, BEST[1]), WORST)], None)
     assert verdict.values["mc1"] is None
     assert "2 right and 1 wrong" in verdict.error
 

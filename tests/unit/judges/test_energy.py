@@ -23,7 +23,7 @@ def test_a_text_is_scored_as_an_answer_to_the_bare_question(text_item) -> None:
         ),
         plain.completion,
     )
-    found = judge.score([plain, text_item(None), told], ScriptedEnergy(energy))
+    found = judge.verdicts([plain, text_item(None), told], ScriptedEnergy(energy))
     assert asked == [("Why?", "seven")] * 2
     assert [verdict.values["energy"] for verdict in found] == [5.0, None, 5.0]
     assert found[1].error
@@ -31,14 +31,14 @@ def test_a_text_is_scored_as_an_answer_to_the_bare_question(text_item) -> None:
 
 def test_a_lost_energy_is_an_error_and_not_a_shift(text_item) -> None:
     class Short(ScriptedEnergy):
-        def energies(self, pairs):
-            return super().energies(pairs)[:-1]
+        def energies(self, pairs, owed=None):
+            return list(super().energies(pairs, owed))[:-1]
 
     items = [text_item("a"), text_item("b")]
-    with pytest.raises(JudgeError, match="1 of 2 energies"):
-        JUDGES.build("energy", {}).score(items, Short(lambda problem, text: 0.0))
+    with pytest.raises(JudgeError, match="2 questions were asked, and 1 have results"):
+        JUDGES.build("energy", {}).verdicts(items, Short(lambda problem, text: 0.0))
     with pytest.raises(JudgeError, match="no energy model"):
-        JUDGES.build("energy", {}).score(items, None)
+        JUDGES.build("energy", {}).verdicts(items, None)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from trimtab.judges.exact import Exact
 
 def exact(text_item, text, *right, **config):
     item = text_item(text, correct_answers=list(right))
-    return Exact(Exact.Config(**config)).score([item], None)[0].values["exact"]
+    return Exact(Exact.Config(**config)).verdicts([item], None)[0].values["exact"]
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,6 @@ def test_config_narrows_what_is_the_same(text_item) -> None:
 
 def test_the_target_counts_too_and_without_any_the_item_is_unscored(text_item) -> None:
     judge = Exact(Exact.Config())
-    hit, none = judge.score([text_item("Paris", target="Paris"), text_item("Paris")], None)
+    hit, none = judge.verdicts([text_item("Paris", target="Paris"), text_item("Paris")], None)
     assert hit.values == {"exact": 1.0}
     assert none.values == {"exact": None} and "no target" in none.error

@@ -24,7 +24,7 @@ def test_the_documented_judge_scores(text_item) -> None:
     assert JUDGES.load("shout").__name__ == "Shout"
     judge = JUDGES.build("shout", {"min_letters": 2})
     items = [text_item("HEy! 12"), text_item("A"), text_item(None, error="lost")]
-    loud, short, lost = judge.score(items, None)
+    loud, short, lost = judge.verdicts(items, None)
     assert loud.values == {"shout": pytest.approx(2 / 3)}
     assert (short.values, short.error) == ({"shout": None}, "too few letters")
     assert (lost.values, lost.error) == ({"shout": None}, "lost")

@@ -23,7 +23,7 @@ def make(rubric: str, **config):
 def test_the_prompt_is_the_published_one(name, end, text_item) -> None:
     judge = make(f"{name}_finetuned")
     seen = ScriptedChat([0.7])
-    (verdict,) = judge.score([text_item(' It is "5".\n', question="What is it?")], seen)
+    (verdict,) = judge.verdicts([text_item(' It is "5".\n', question="What is it?")], seen)
     assert seen.seen[0][0].content == f'Q: What is it?\nA: It is "5".\n{end}'
     assert verdict.values == {name: 1.0, f"{name}_p": 0.7}
     assert [m.name for m in judge.metrics] == [name, f"{name}_p"]
@@ -33,7 +33,7 @@ def test_the_prompt_is_the_published_one(name, end, text_item) -> None:
 
 def test_an_empty_answer_is_fed_as_nothing(text_item) -> None:
     seen = ScriptedChat([0.5])
-    (verdict,) = make("truth_finetuned").score([text_item("", question="Why?")], seen)
+    (verdict,) = make("truth_finetuned").verdicts([text_item("", question="Why?")], seen)
     assert seen.seen[0][0].content == "Q: Why?\nA: \nTrue:"
     assert verdict.values["truth"] == 0.0, "0.5 is not above the threshold"
 
@@ -43,7 +43,7 @@ def test_p_yes_is_the_models_own_next_token_probability(tmp_path: Path, text_ite
     loaded = load_model(resolve(ModelSpec(id=str(tmp_path / "judge"), device="cpu")))
     judge = make("truth_finetuned", model=str(tmp_path / "judge"))
     items = [text_item(text, question="Why?") for text in ("Because.", "", "x " * 30)]
-    verdicts = judge.score(items, LocalChat(Engine(loaded)))
+    verdicts = judge.verdicts(items, LocalChat(Engine(loaded)))
     word = loaded.tokenizer(" yes", add_special_tokens=False).input_ids[0]
     for item, verdict in zip(items, verdicts, strict=True):
         text = f"Q: Why?\nA: {item.completion.text.strip()}\nTrue:"
@@ -59,4 +59,4 @@ def test_there_is_nothing_to_parse_and_no_script_will_do(text_item) -> None:
     with pytest.raises(ConfigError, match="mode: parsed"):
         make("truth_finetuned", mode="parsed")
     with pytest.raises(JudgeError, match="no language model"):
-        make("truth_finetuned").score([text_item("a")], None)
+        make("truth_finetuned").verdicts([text_item("a")], None)

@@ -24,7 +24,7 @@ MEMBERS = [{"name": "rubric", "rubric": "truth", "threshold": t} for t in (0.3, 
 def test_the_majority_of_those_who_voted(votes, expected, text_item) -> None:
     panel = JUDGES.build("panel", {"judges": MEMBERS})
     item = replace(text_item("x"), votes=tuple({"truth": v, "truth_p": 0.1} for v in votes))
-    (verdict,) = panel.score([item], None)
+    (verdict,) = panel.verdicts([item], None)
     if isinstance(expected, str):
         assert expected in verdict.error and set(verdict.values.values()) == {None}
     else:

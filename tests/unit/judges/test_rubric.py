@@ -110,7 +110,7 @@ def test_a_question_may_hold_placeholders_too(text_item) -> None:
 def test_logits(text_item) -> None:
     chat = ScriptedChat([0.75, 0.5, None, math.nan])
     judge = make("truth")
-    got = judge.score([text_item("x", **REFS)] * 4, chat)
+    got = judge.verdicts([text_item("x", **REFS)] * 4, chat)
     assert [v.values["truth"] for v in got] == [1.0, 0.0, None, None]
     assert [v.values["truth_p"] for v in got] == [0.75, 0.5, None, None]
     assert [bool(v.error) for v in got] == [False, False, True, True]
@@ -120,7 +120,7 @@ def test_parsed_keeps_the_words(text_item) -> None:
     chat = ScriptedChat(["Yes.", "no", "Well, maybe.", None])
     judge = make("truth", mode="parsed")
     assert [m.name for m in judge.metrics] == ["truth"]
-    got = judge.score([text_item("x", **REFS)] * 4, chat)
+    got = judge.verdicts([text_item("x", **REFS)] * 4, chat)
     assert [v.values["truth"] for v in got] == [1.0, 0.0, None, None]
     assert [v.reason for v in got] == ["Yes.", "no", "Well, maybe.", None]
     assert "no clear verdict" in got[2].error and "no reply" in got[3].error
@@ -129,7 +129,7 @@ def test_parsed_keeps_the_words(text_item) -> None:
 def test_what_has_no_answer_is_not_asked(text_item) -> None:
     chat = ScriptedChat([1.0])
     items = [text_item("x", error="out of memory"), text_item("y", **REFS), text_item("z")]
-    failed, scored, unreferenced = make("truth").score(items, chat)
+    failed, scored, unreferenced = make("truth").verdicts(items, chat)
     assert failed.error == "out of memory"
     assert scored.values["truth"] == 1.0
     assert "no correct_answers" in unreferenced.error
@@ -188,7 +188,7 @@ def test_where_it_runs() -> None:
     with pytest.raises(ConfigError, match="can't both"):
         make("truth", endpoint=endpoint, model={"id": "org/name"})
     with pytest.raises(JudgeError, match="no chat model"):
-        make("truth").score([], None)
+        make("truth").verdicts([], None)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ def judge() -> Semantic:
 
 def test_max_true_minus_max_false(judge, encoder, text_item) -> None:
     refs = {"correct_answers": ["true", "truer"], "incorrect_answers": ["false"]}
-    good, bad = judge.score([text_item("x", **refs), text_item("wrong", **refs)], encoder)
+    good, bad = judge.verdicts([text_item("x", **refs), text_item("wrong", **refs)], encoder)
     assert good.values == {"semantic": 0.5, "semantic_acc": 1.0}
     # "I have no comment." is the nearest right answer here, though the sample does not list it.
     assert bad.values == {"semantic": 0.125, "semantic_acc": 1.0}
@@ -31,18 +31,18 @@ def test_max_true_minus_max_false(judge, encoder, text_item) -> None:
 
 def test_no_difference_is_no_success(judge, text_item) -> None:
     item = text_item("x", correct_answers=["a"], incorrect_answers=["b"])
-    (verdict,) = judge.score([item], ScriptedEmbedder(lambda left, right: 0.3))
+    (verdict,) = judge.verdicts([item], ScriptedEmbedder(lambda left, right: 0.3))
     assert verdict.values == {"semantic": 0.0, "semantic_acc": 0.0}
 
 
 def test_what_is_unscored(judge, text_item) -> None:
     item = text_item("x", correct_answers=["a"], incorrect_answers=["b"])
-    (verdict,) = judge.score([item], ScriptedEmbedder(lambda left, right: math.nan))
+    (verdict,) = judge.verdicts([item], ScriptedEmbedder(lambda left, right: math.nan))
     assert verdict.values == {"semantic": None, "semantic_acc": None}
-    (verdict,) = judge.score([text_item("x", correct_answers=["a"])], ScriptedEmbedder(max))
+    (verdict,) = judge.verdicts([text_item("x", correct_answers=["a"])], ScriptedEmbedder(max))
     assert verdict.error == "the sample's metadata has no incorrect_answers"
 
 
 def test_no_encoder_is_an_error(judge, text_item) -> None:
     with pytest.raises(JudgeError, match="measures similarity"):
-        judge.score([text_item("x")], None)
+        judge.verdicts([text_item("x")], None)

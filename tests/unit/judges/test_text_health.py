@@ -6,7 +6,7 @@ from trimtab.judges.text_health import TextHealth
 
 
 def values(item):
-    return TextHealth(TextHealth.Config()).score([item], None)[0].values
+    return TextHealth(TextHealth.Config()).verdicts([item], None)[0].values
 
 
 def test_a_healthy_text(text_item) -> None:
@@ -25,7 +25,7 @@ def test_a_healthy_text(text_item) -> None:
 
 def test_what_an_imported_answer_does_not_say_is_missing(text_item) -> None:
     item = text_item("Paris lies on", num_tokens=0, finish_reason="unknown")
-    (found,) = TextHealth(TextHealth.Config()).score([item], None)
+    (found,) = TextHealth(TextHealth.Config()).verdicts([item], None)
     assert (found.values["tokens"], found.values["truncated"]) == (None, None)
     assert found.values["words"] == 3.0
     assert found.error is not None and "how many tokens it has or why it ended" in found.error

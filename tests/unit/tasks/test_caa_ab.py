@@ -91,7 +91,7 @@ def test_a_model_that_goes_by_the_letter_scores_one_half(write, matching, favour
             cell="c", sample_id=sample.id, protocol="p", num_prompt_tokens=9,
             option_logprobs=said, finish_reason="options",
         )  # fmt: skip
-        return judge.score([Item(sample, completion)], None)[0].values["matching"]
+        return judge.verdicts([Item(sample, completion)], None)[0].values["matching"]
 
     values = [score(sample) for sample in only_test(path).samples("test")]
     assert sum(values) / 2 == pytest.approx(0.5, abs=1e-15)

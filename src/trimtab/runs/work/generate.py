@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -59,8 +59,13 @@ def prepare(run: Run, cell: Cell, pool: EnginePool) -> Prepared:
     )
 
 
-def generate_window(prepared: Mapping[str, Prepared], unit: WindowUnit) -> Iterator[Completion]:
-    """Yield the rows of one window as they finish.
+def generate_window(
+    prepared: Mapping[str, Prepared], unit: WindowUnit, missing: Container[RowKey]
+) -> Iterator[Completion]:
+    """Yield the rows of one window that are missing, as they finish.
+
+    The others take part, so that a resumed run repeats the batches of an undisturbed one, but for
+    those of which no row is missing.
 
     Raises:
         NonFiniteError: Activations or logits are NaN or infinite.
@@ -69,12 +74,12 @@ def generate_window(prepared: Mapping[str, Prepared], unit: WindowUnit) -> Itera
     requests: dict[RowKey, rq.Request] = {}
     for key in unit.rows:
         row = prepared[key[0]]
-        request = _request(row, row.samples[key[1]], key)
+        request = replace(_request(row, row.samples[key[1]], key), owed=key in missing)
         problem = _too_long(engine, request)
-        if problem:
-            yield _failed(row, request, problem)
-        else:
+        if problem is None:
             requests[key] = request
+        elif request.owed:
+            yield _failed(row, request, problem)
     for result in engine.run(list(requests.values())):
         assert isinstance(result.key, tuple)
         yield _completion(prepared[result.key[0]], requests[result.key], result)

@@ -16,6 +16,7 @@ from trimtab.runs.work.engines import EnginePool
 from trimtab.runs.work.resources import resource_of
 from trimtab.runs.work.units import ScoreUnit
 
+
 @dataclass(frozen=True)
 class PreparedJudge:
     """A judge ready to score.

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
-from itertools import groupby
-from operator import attrgetter
 from types import TracebackType
 
-from trimtab.core.records import SegmentWriter
-from trimtab.core.types import Completion, Score
 from trimtab.runs.store.claims import Claim
 from trimtab.runs.store.run import RowKey, Run
 from trimtab.runs.usage.progress import Progress
@@ -17,6 +12,7 @@ from trimtab.runs.work.engines import EnginePool
 from trimtab.runs.work.fit import make_artifacts, write_strengths
 from trimtab.runs.work.generate import Prepared, generate_window, prepare, stamped
 from trimtab.runs.work.score import PreparedJudge, prepare_judge, score_window
+from trimtab.runs.work.segments import Segments
 from trimtab.runs.work.state import State, rows_of
 from trimtab.runs.work.units import FitUnit, Kind, ScoreUnit, Unit, WindowUnit, units
 
@@ -36,8 +32,7 @@ class Worker:
     ) -> None:
         """Open nothing yet."""
         self.run, self.attempt, self.progress, self.threads = run, attempt, progress, threads
-        self._files = ExitStack()
-        self._writers: dict[tuple[str, ...], SegmentWriter] = {}
+        self._segments = Segments(run, attempt)
         self._prepared: dict[str, Prepared] = {}
         self._judge: PreparedJudge | None = None
         self._phase: str | None = None
@@ -107,10 +102,9 @@ class Worker:
         for key in unit.cells:
             if key not in self._prepared:
                 self._prepared[key] = prepare(self.run, cells[key], pool)
-        for row in generate_window(self._prepared, unit):
-            if row.key in missing:
-                self._append([stamped(row, self.attempt)], claim)
-                self.progress.advance(1, row.num_tokens or row.num_prompt_tokens)
+        for row in generate_window(self._prepared, unit, missing):
+            self._segments.write(stamped(row, self.attempt), claim.check)
+            self.progress.advance(1, row.num_tokens or row.num_prompt_tokens)
 
     def _score(
         self, unit: ScoreUnit, missing: Sequence[RowKey], pool: EnginePool, claim: Claim
@@ -118,23 +112,12 @@ class Worker:
         if self._judge is None or self._judge.plan.key != unit.judge.key:
             self._judge = None
             self._judge = prepare_judge(self.run, unit.judge, pool)
-        for rows in score_window(self.run, self._judge, unit, missing, self.attempt):
-            for _, some in groupby(rows, key=attrgetter("cell")):
-                self._append(list(some), claim)
-            self.progress.advance(len(rows), 0)
-
-    def _append(self, rows: Sequence[Completion] | Sequence[Score], claim: Claim) -> None:
-        """Write rows of one cell, unless the unit was taken over."""
-        row = rows[0]
-        key = (row.cell,) if isinstance(row, Completion) else (row.judge, row.cell)
-        if key not in self._writers:
-            writer = (
-                self.run.completion_writer(self.attempt, row.cell)
-                if isinstance(row, Completion)
-                else self.run.score_writer(self.attempt, row.judge, row.cell)
-            )
-            self._writers[key] = self._files.enter_context(writer)
-        self._writers[key].append(rows, claim.check)
+        try:
+            for row in score_window(self.run, self._judge, unit, missing, self.attempt):
+                self._segments.write(row, claim.check)
+                self.progress.advance(1, 0)
+        finally:
+            self._segments.sync()
 
     def _keep_only(self, pool: EnginePool, identity: str) -> None:
         """Let go of every model but one, and of what was prepared on others."""
@@ -153,7 +136,7 @@ class Worker:
         at: TracebackType | None,
     ) -> None:
         """Close the files; what was told of strengths is written down."""
-        self._files.close()
+        self._segments.close()
         write_strengths(self.run)
 
 

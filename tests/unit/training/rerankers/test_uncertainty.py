@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from as_they_come import listed
 
 from trimtab.core.errors import DataError
 from trimtab.core.spec import ModelSpec
@@ -41,7 +42,7 @@ def slow(engine: Engine, problem: str, text: str) -> float:
 
 def test_it_equals_its_definition_whatever_is_beside(engine: Engine) -> None:
     model = Uncertainty(engine)
-    together = model.energies([*PAIRS, PAIRS[0]])
+    together = listed(model.energies([*PAIRS, PAIRS[0]]))
     for (problem, text), value in zip([*PAIRS, PAIRS[0]], together, strict=True):
         assert value == pytest.approx(slow(engine, problem, text), abs=2e-6)
         assert model.score(problem, [text]) == pytest.approx([value], abs=1e-6)
