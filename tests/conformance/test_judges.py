@@ -6,6 +6,7 @@ import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -119,7 +120,7 @@ def resources() -> dict:
         "none": None,
         "chat": ScriptedChat(say),
         "embedder": ScriptedEmbedder(lambda left, right: 2 * pseudo_random(left + right) - 1),
-        "energy": ScriptedEnergy(lambda problem, text: pseudo_random(problem + text)),
+        "fitted": ScriptedEnergy(lambda problem, text: pseudo_random(problem + text)),
     }
 
 
@@ -128,7 +129,7 @@ def test_verdicts(name, config, resources) -> None:
     judge = JUDGES.build(name, config)
     items = items_for(judge.output)
     before = copy.deepcopy(items)
-    resource = resources[judge.need]
+    resource = resources[judge.resource]
     verdicts = judge.verdicts(items, resource)
 
     assert len(verdicts) == len(items)
@@ -156,6 +157,18 @@ def test_verdicts(name, config, resources) -> None:
 
 
 @pytest.mark.parametrize(("name", "config"), CASES)
+def test_what_is_not_owed_is_not_answered_and_changes_nothing(name, config, resources) -> None:
+    judge = JUDGES.build(name, config)
+    items = items_for(judge.output)
+    resource = resources[judge.resource]
+    verdicts = judge.verdicts(items, resource)
+    partly = [replace(item, owed=number % 3 == 1) for number, item in enumerate(items)]
+    given = dict(judge.score(partly, resource))
+    assert given == {n: verdict for n, verdict in enumerate(verdicts) if n % 3 == 1}
+    assert not list(judge.score([replace(item, owed=False) for item in items], resource))
+
+
+@pytest.mark.parametrize(("name", "config"), CASES)
 def test_a_failed_completion_is_unscored_with_its_own_error(name, config, resources) -> None:
     judge = JUDGES.build(name, config)
     failed = Item(sample(0), completion(0, finish_reason="error", error="out of memory"))
@@ -163,7 +176,7 @@ def test_a_failed_completion_is_unscored_with_its_own_error(name, config, resour
     partial = Item(
         partial.sample, partial.completion.model_copy(update={"error": "layer 3 is not finite"})
     )
-    found = judge.verdicts([failed, partial], resources[judge.need])
+    found = judge.verdicts([failed, partial], resources[judge.resource])
     assert [v.error for v in found] == ["out of memory", "layer 3 is not finite"]
     assert {value for v in found for value in v.values.values()} == {None}
 
@@ -180,7 +193,7 @@ def test_options_in_another_order_score_the_same(name, config, resources) -> Non
         for field in ("option_logprobs", "option_num_tokens", "option_kl")
     }
     turned = Item(sample(0, choices=CHOICES[::-1]), item.completion.model_copy(update=update))
-    straight, reverse = judge.verdicts([item, turned], resources[judge.need])
+    straight, reverse = judge.verdicts([item, turned], resources[judge.resource])
     assert reverse.values == pytest.approx(straight.values, rel=1e-12)
 
 

@@ -105,6 +105,32 @@ def test_replies_keep_the_order_of_the_prompts(serve) -> None:
     assert "sk-very-secret" not in f"{chat.identity} {vars(chat)}"
 
 
+def test_replies_come_as_they_finish_and_only_what_is_owed_is_sent(serve) -> None:
+    def respond(content, earlier):
+        time.sleep(0.5 if content == "0" else 0.0)
+        return reply(f"reply {content}")
+
+    chat, seen = serve(respond)
+    replies = chat.complete(ask("0", "1", "2", "1"), 9, [True, True, False, False])
+    assert list(replies) == [(1, "reply 1"), (0, "reply 0")]
+    assert sorted(prompt_of(body) for _, body, _ in seen) == ["0", "1"]
+    assert list(chat.complete(ask("3"), 9, [False])) == []
+
+
+def test_replies_under_way_are_passed_on_before_the_error_of_another(serve) -> None:
+    def respond(content, earlier):
+        if content == "refused":
+            return 401, {}, '{"error": {"message": "bad key"}}'
+        time.sleep(0.3)
+        return reply("yes")
+
+    chat, _ = serve(respond, num_parallel=2)
+    replies = chat.complete(ask("good", "refused"), 5)
+    assert next(replies) == (0, "yes")
+    with pytest.raises(JudgeError, match="status 401"):
+        next(replies)
+
+
 def test_yes_probability_sums_spellings(serve) -> None:
     tops = {
         "both": {"Yes": 0.375, " yes": 0.125, "No": 0.125, "Maybe": 0.25},

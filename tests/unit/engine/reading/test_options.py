@@ -1,11 +1,13 @@
 """What some prompts begin with alike is computed once, and no score depends on it."""
 
 import random
+from dataclasses import replace
 
 import pytest
 import torch
 
 from trimtab.engine.engine import Engine
+from trimtab.engine.reading import options as scoring
 from trimtab.engine.reading.options import _batches, shared_prefixes
 from trimtab.engine.request import Edit, Options, Request
 
@@ -73,3 +75,45 @@ def test_shared_starts_change_no_score(load_tiny, layout, positions, options) ->
     for row in rows:
         (alone,) = engine.run([row])
         assert together[row.key] == pytest.approx(alone.logprobs, abs=1e-5)
+
+
+@pytest.fixture
+def computed(monkeypatch: pytest.MonkeyPatch) -> list[list]:
+    """The keys of each batch that was computed."""
+    batches: list[list] = []
+    score_batch = scoring._score_batch
+
+    def noting(loaded, head, requests, primer, limits):
+        batches.append([request.key for request in requests])
+        yield from score_batch(loaded, head, requests, primer, limits)
+
+    monkeypatch.setattr(scoring, "_score_batch", noting)
+    return batches
+
+
+def test_batches_of_which_nothing_is_owed_are_left_out_and_no_digit_changes(
+    load_tiny, computed
+) -> None:
+    engine = Engine(load_tiny("llama"), max_tokens=150)
+    prompts = [prompt for seed in range(4) for prompt in tree(seed)]
+    rows = [Request(i, p, Options(ANSWERS, (1,))) for i, p in enumerate(prompts)]
+    whole = {result.key: result for result in engine.run(rows)}
+    batches = list(computed)
+    assert len(batches) > 6
+    for seed in range(5):
+        draw = random.Random(seed)
+        owed = {key for key in whole if draw.random() < 0.1 * (seed + 1)}
+        computed.clear()
+        found = {r.key: r for r in engine.run([replace(r, owed=r.key in owed) for r in rows])}
+        assert found == {key: whole[key] for key in owed}
+        assert computed == [batch for batch in batches if owed & set(batch)]
+    computed.clear()
+    assert not list(engine.run([replace(row, owed=False) for row in rows])) and not computed
+
+
+def test_scores_of_a_batch_come_before_the_next_is_computed(load_tiny, computed) -> None:
+    engine = Engine(load_tiny("llama"), max_tokens=150)
+    rows = [Request(i, prompt, Options(LETTERS)) for i, prompt in enumerate(tree(0))]
+    for seen, _ in enumerate(engine.run(rows), start=1):
+        assert seen > sum(map(len, computed[:-1]))
+    assert len(computed) > 1

@@ -21,6 +21,7 @@ from trimtab.engine.request import (
     Activations,
     Edit,
     Options,
+    OptionsResult,
     Request,
     Result,
     Text,
@@ -89,8 +90,40 @@ def at_work() -> list[multiprocessing.process.BaseProcess]:
 
 
 def test_results_come_in_the_same_order_each_time(loaded, two_threads):
-    orders = [[r.key for r in Engine(loaded).run(work(loaded))] for _ in range(3)]
+    requests = [r for r in work(loaded) if not isinstance(r.want, Options)]
+    orders = [[r.key for r in Engine(loaded).run(requests)] for _ in range(3)]
     assert orders[0] == orders[1] == orders[2]
+
+
+def test_option_scores_wait_for_no_slower_worker(loaded, two_threads):
+    def score(requests: Sequence[Request], _limits: Limits) -> Iterator[Result]:
+        if any(request.key == 0 for request in requests):
+            time.sleep(1.0)
+        for request in requests:
+            yield OptionsResult(request.key, (0.0,), (None,))
+
+    workers = parallel.Workers(loaded, {"options": score})
+    requests = [Request(i, tuple(range(5 + i, 30 + i)), Options(((7,),))) for i in range(12)]
+    order = [r.key for r in workers.run("options", requests, Limits(8, 64))]
+    assert sorted(order) == list(range(12))
+    # all that the other worker has come first
+    assert order.index(0) >= 4
+
+
+def test_what_is_there_already_changes_no_digit_of_the_others(loaded, two_threads):
+    requests = work(loaded)
+    engine = Engine(loaded)
+    whole = {r.key: r for r in engine.run(requests)}
+    for remainder in range(3):
+        owed = {r.key for i, r in enumerate(requests) if i % 3 == remainder}
+        partly = [replace(r, owed=r.key in owed) for r in requests]
+        found = {r.key: r for r in engine.run(partly)}
+        assert set(found) == owed
+        for key, result in found.items():
+            if key[2] < 3:
+                assert result == whole[key]
+            else:
+                assert torch.equal(result.mean_LH, whole[key].mean_LH)
 
 
 def test_consumer_that_leaves_stops_the_workers(loaded, two_threads):

@@ -4,19 +4,21 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 import torch
 import transformers
 from faulty_api import INPUT, OUTPUT, faulty_api
-from trimtab.runs.work.pipeline import score_several
 
 from trimtab.cli.progress import make_progress
 from trimtab.core.errors import JudgeError
 from trimtab.core.spec import Component, ModelSpec
+from trimtab.engine.reading import options
 from trimtab.models.load import resolve
 from trimtab.models.tiny import save_tiny
 from trimtab.runs.imports.generations import create_run, read_generations
@@ -24,8 +26,9 @@ from trimtab.runs.plan.judges import plan_judges
 from trimtab.runs.store.run import Run
 from trimtab.runs.usage import meter
 from trimtab.runs.work import checks
-from trimtab.runs.work.engines import EnginePool
-from trimtab.runs.work.score import ScoreJob, ledger_of, owed, score_runs
+from trimtab.runs.work.phases import Job, run_phases
+from trimtab.runs.work.resources import ledger_of
+from trimtab.runs.work.score import owed
 
 REFERENCES = {"correct_answers": ["Yes."], "incorrect_answers": ["No."]}
 
@@ -52,6 +55,10 @@ def add(run: Run, **config) -> None:
         Component(name=name, config=config), (cell.model, cell.model_identity)
     ):
         run.add_judge(judge)
+
+
+def score(*runs: Run, attempt: int = 1) -> None:
+    run_phases([Job(run, attempt, make_progress()) for run in runs], ("score",))
 
 
 def values(run: Run) -> dict:
@@ -81,7 +88,7 @@ def test_four_judges_of_two_runs_load_their_model_once(judge_model, tmp_path, mo
     for run in runs:
         for rubric in ("truth", "info", "truth_finetuned", "info_finetuned"):
             add(run, rubric=rubric, model=str(judge_model))
-    score_runs([ScoreJob(run, 1, make_progress()) for run in runs], EnginePool())
+    score(*runs)
     assert len(loads) == 1
     assert all(len(values(run)) == 4 * 8 for run in runs)
 
@@ -95,10 +102,10 @@ def test_each_of_several_runs_keeps_its_threads_and_its_record_of_the_load(
         run = imported(tmp_path, name)
         add(run, rubric="truth", model=str(judge_model))
         add(run, name="text_health")
-        jobs.append(ScoreJob(run, attempt, make_progress(), count))
+        jobs.append(Job(run, attempt, make_progress(), count))
         (run.dir / "attempts" / f"{attempt:04d}").mkdir(parents=True)
     try:
-        score_several(jobs)
+        run_phases(jobs, ("score",))
     finally:
         torch.set_num_threads(threads)
     for job in jobs:
@@ -146,7 +153,7 @@ def test_a_panel_votes_when_its_members_have(judge_model, tmp_path) -> None:
         for t in (0.0, 0.5, 1.0)
     ]
     add(run, name="panel", judges=members)
-    score_runs([ScoreJob(run, 1, make_progress())], EnginePool())
+    score(run)
     *own, panel = run.judges()
     (cell,) = run.plan.cells
     for key, row in run.scores(panel.key, cell.key).items():
@@ -159,15 +166,78 @@ def test_judging_killed_at_any_row_gives_the_same_scores(judge_model, tmp_path) 
     whole, cut = imported(tmp_path / "a", "x", 24), imported(tmp_path / "b", "x", 24)
     for run in (whole, cut):
         add(run, rubric="truth", model=str(judge_model))
-        score_runs([ScoreJob(run, 1, make_progress())], EnginePool())
+        score(run)
     (judge,), (cell,) = cut.judges(), cut.plan.cells
     (segment,) = (cut.dir / "scores" / judge.key / cell.key).glob("*.jsonl")
     lines = segment.read_bytes().splitlines(keepends=True)
     kept = random.Random(0).randrange(1, len(lines))
     segment.write_bytes(b"".join(lines[:kept]) + lines[kept][:17])
     assert owed(cut, judge) == 24 - kept
-    score_runs([ScoreJob(cut, 2, make_progress())], EnginePool())
+    score(cut, attempt=2)
     assert values(cut) == values(whole) and owed(cut, judge) == 0
+
+
+# Scores a run with one worker, and takes its time before each batch.
+_SLOW_SCORER = """
+import sys, time
+from trimtab.cli.main import main
+from trimtab.engine.reading import options
+score_batch = options._score_batch
+def slow(*args):
+    time.sleep(0.3)
+    yield from score_batch(*args)
+options._score_batch = slow
+sys.argv = ["trimtab", *sys.argv[1:]]
+main()
+"""
+
+
+def test_kill_9_in_the_middle_of_a_window_loses_the_batch_that_was_computed(
+    judge_model, tmp_path, monkeypatch
+) -> None:
+    whole, cut = imported(tmp_path / "a", "x", 60), imported(tmp_path / "b", "x", 60)
+    for run in (whole, cut):
+        add(run, rubric="truth", model=str(judge_model))
+    batches: list[list[bool]] = []
+    score_batch = options._score_batch
+
+    def noting(loaded, head, requests, *rest):
+        batches.append([request.owed for request in requests])
+        return score_batch(loaded, head, requests, *rest)
+
+    monkeypatch.setattr(options, "_score_batch", noting)
+    score(whole)
+    sizes = [len(batch) for batch in batches]
+    assert len(sizes) > 5, "one window has several batches"
+    (judge,) = cut.judges()
+    kills, before = 0, 60
+    for _ in range(3):
+        command = [sys.executable, "-c", _SLOW_SCORER, "score", str(cut.dir)]
+        with subprocess.Popen(command, env=_environment(tmp_path)) as process:
+            while owed(cut, judge) >= before and process.poll() is None:
+                time.sleep(0.01)
+            process.kill()
+        kills += process.returncode == -signal.SIGKILL
+        assert owed(cut, judge) < before
+        before = owed(cut, judge)
+    assert kills and before, "it was killed in the middle"
+    batches.clear()
+    score(cut, attempt=9)
+    assert values(cut) == values(whole) and owed(cut, judge) == 0
+    assert sum(map(sum, batches)) == before
+    # a batch's scores come at once; a kill between two of them cuts one batch
+    assert sum(not all(batch) for batch in batches) <= kills
+    assert len(batches) < len(sizes)
+    assert not set(map(len, batches)) - set(sizes)
+
+
+def _environment(tmp_path: Path) -> dict[str, str]:
+    return {
+        **os.environ,
+        "NO_PROXY": "127.0.0.1",
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        "TRIMTAB_HOME": str(tmp_path / "home"),
+    }
 
 
 def test_a_run_is_scored_where_its_subject_is_not(judge_model, tmp_path, monkeypatch) -> None:
@@ -202,12 +272,7 @@ def test_two_processes_share_a_cap_and_lose_no_score(tmp_path: Path) -> None:
     pytest.importorskip("openai", reason="the extra `judges` is not installed")
     run = imported(tmp_path, "paid", 28)
     rubric = tmp_path / "{}.md"
-    environment = {
-        **os.environ,
-        "NO_PROXY": "127.0.0.1",
-        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-        "TRIMTAB_HOME": str(tmp_path / "home"),
-    }
+    environment = _environment(tmp_path)
     with faulty_api() as api:
         endpoint = {
             "base_url": api.url,
@@ -267,7 +332,7 @@ def test_failures_name_every_run_that_owes(tmp_path) -> None:
         add(run, rubric="info", endpoint={**endpoint, "price": "free", "max_retries": 0})
         add(run, name="text_health")
     with pytest.raises(JudgeError) as caught:
-        score_runs([ScoreJob(run, 1, make_progress()) for run in runs], EnginePool())
+        score(*runs)
     assert all(str(run.dir) in str(caught.value) for run in runs)
     for run in runs:
         assert sorted(owed(run, judge) for judge in run.judges()) == [0, 8]

@@ -14,6 +14,7 @@ from trimtab.engine.engine import Engine
 from trimtab.models.load import load_model, resolve
 from trimtab.models.tiny import save_tiny
 from trimtab.steering.fitted import ModelAccess
+from trimtab.training.rerankers import energies
 from trimtab.training.rerankers.config import EnergyConfig
 from trimtab.training.rerankers.corrupt import corrupted
 from trimtab.training.rerankers.energies import Ablated
@@ -113,7 +114,9 @@ def test_a_loaded_model_is_the_fitted_one(ordered, order) -> None:
 
 @pytest.mark.parametrize("kind", ["head", "lora"])
 @pytest.mark.parametrize("loss", ["pairs", "listwise", "mse"])
-def test_a_model_tells_what_can_be_seen_at_the_last_token(kind, loss, subject, tmp_path) -> None:
+def test_a_model_tells_what_can_be_seen_at_the_last_token(
+    kind, loss, subject, tmp_path, monkeypatch
+) -> None:
     training = Training(epochs=12, batch=8, micro_batch=4, learning_rate=5e-3, patience=4)
     config = EnergyConfig(kind=kind, loss=loss, training=training)
     data = Data(shouting(40), shouting(15, seed=1))
@@ -121,7 +124,13 @@ def test_a_model_tells_what_can_be_seen_at_the_last_token(kind, loss, subject, t
     assert accuracy(model, shouting(20, seed=2)) > 0.95
     pairs = [(g.problem, text) for g in shouting(5, seed=2) for text in g.texts]
     again = load_energy(tmp_path, subject)
-    assert listed(again.energies(pairs)) == listed(model.energies(pairs))
+    whole = listed(model.energies(pairs))
+    assert listed(again.energies(pairs)) == whole
+    monkeypatch.setattr(energies, "_CPU_BATCH_TOKENS", 60)
+    whole = listed(model.energies(pairs))
+    for number in range(len(pairs)):
+        owed = [i == number for i in range(len(pairs))]
+        assert list(model.energies(pairs, owed)) == [(number, whole[number])]
 
 
 def test_a_head_notes_which_layer_the_select_split_chose(subject, tmp_path) -> None:

@@ -12,6 +12,7 @@ from trimtab.core.types import Message
 from trimtab.engine.engine import Engine
 from trimtab.models.load import load_model, resolve
 from trimtab.models.tiny import save_tiny
+from trimtab.training.rerankers import energies
 from trimtab.training.rerankers.uncertainty import Uncertainty
 
 PAIRS = [("What is 2 + 3?", "5"), ("Why?", "It is so, and so it is: 7."), ("Why?", "")]
@@ -47,6 +48,27 @@ def test_it_equals_its_definition_whatever_is_beside(engine: Engine) -> None:
         assert value == pytest.approx(slow(engine, problem, text), abs=2e-6)
         assert model.score(problem, [text]) == pytest.approx([value], abs=1e-6)
         assert value < 0, "only a uniform distribution is as uncertain as 0"
+
+
+def test_batches_of_which_nothing_is_owed_are_left_out(engine: Engine, monkeypatch) -> None:
+    model = Uncertainty(engine)
+    monkeypatch.setattr(energies, "_CPU_BATCH_TOKENS", 64)
+    pairs = [(f"Why {i}?", "so " * (i % 7)) for i in range(12)] + [("Why 3?", "so " * 3)]
+    whole = dict(model.energies(pairs))
+    computed: list[int] = []
+    compute = model._batch
+
+    def noting(rows):
+        computed.append(len(rows))
+        return compute(rows)
+
+    monkeypatch.setattr(model, "_batch", noting)
+    assert dict(model.energies(pairs)) == whole and whole[3] == whole[12]
+    batches = len(computed)
+    computed.clear()
+    owed = [i in (0, 12) for i in range(13)]
+    assert dict(model.energies(pairs, owed)) == {0: whole[0], 12: whole[12]}
+    assert 0 < len(computed) <= 2 < batches
 
 
 def test_a_pair_that_does_not_fit_is_told(engine: Engine) -> None:
