@@ -37,8 +37,23 @@ Leaves = dict[str, Any]
 MOVED: dict[str, str] = {
     # place in summary.json now -> place before; `*` stands for one step, and the rest follows
     "sections.*": "*",
+    "sections.adaptive.measures.*.*": "measures.*.conditions.*.adaptive",
+    "sections.behaviours.behaviours": "behaviours",
+    "sections.judging.agreement": "agreement",
+    "sections.judging.checks": "judge_checks",
+    "sections.judging.corrected.*.*.*": "measures.*.conditions.*.metrics.*.corrected",
+    "sections.learned.networks": "learned",
+    "sections.rerankers.rerankers": "rerankers",
+    "sections.selection.sets": "selection",
+    "sections.verdicts.verdicts": "verdicts",
 }
-RENAMED: dict[str, str] = {"dose": "strength", "doses": "strengths"}
+ADDED = (
+    *("headline", "sections.bank", "sections.behaviours.sides", "sections.controls"),
+    *("sections.damage", "sections.effects", "sections.vectors"),
+)
+"""Places in summary.json now that hold what stood in tables alone."""
+
+RENAMED: dict[str, str] = {"dose": "strength", "doses": "strengths", "from": "tuned_on"}
 """Words that a step of a path may be, and what they are called now."""
 
 ASIDE = ("finding", "version")
@@ -146,6 +161,8 @@ def numbers_of_summary(summary: Mapping[str, Any]) -> Leaves:
     """
     placed: Leaves = {}
     for path, value in flatten(dict(summary)).items():
+        if f"{path}.".startswith(tuple(f"{place}." for place in ADDED)):
+            continue
         place = place_before(path)
         if place.split(".")[-1] in ASIDE:
             continue

@@ -135,21 +135,23 @@ def _say_strength(value: Any) -> Any:
 
 def test_a_place_that_moved_is_suggested(old: Path, new: Path) -> None:
     def wrap(summary: dict[str, Any]) -> dict[str, Any]:
-        effects = {"of": summary.pop("measures")}
-        return {**summary, "sections": {"effects": effects}}
+        numbers = {"of": summary.pop("measures")}
+        return {**summary, "sections": {"numbers": numbers}}
 
     rewrite(new / "summary.json", wrap)
     comparison = compare_runs(old, new)
     assert not comparison.equal
-    assert "MOVED may lack 'effects.of': 'measures'" in "\n".join(comparison.notes)
+    assert "MOVED may lack 'numbers.of': 'measures'" in "\n".join(comparison.notes)
 
 
 @pytest.mark.parametrize(
     ("now", "before"),
     [
         ("seed", "seed"),
-        ("sections.behaviours.0.n", "behaviours.0.n"),
-        ("sectionsx.behaviours", "sectionsx.behaviours"),
+        ("sections.anything.0.n", "anything.0.n"),
+        ("sections.selection.sets.0.n", "selection.0.n"),
+        ("sections.adaptive.measures.a.b.gates", "measures.a.conditions.b.adaptive.gates"),
+        ("sectionsx.selection.sets", "sectionsx.selection.sets"),
     ],
 )
 def test_the_longest_place_that_moved_counts(now: str, before: str) -> None:
