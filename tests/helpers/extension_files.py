@@ -161,9 +161,11 @@ class UsualLength(Judge[Config]):
         return Fitted({"mean": torch.tensor(mean)}, {"num_answers": len(lengths)})
 
     def score(self, items, resource):
-        """Return one distance per text."""
+        """Yield the distance of each owed text."""
         mean = float(resource["length"].tensors["mean"])
-        return [Verdict({"unusual": abs(len(item.completion.text) - mean)}) for item in items]
+        for number, item in enumerate(items):
+            if item.owed:
+                yield number, Verdict({"unusual": abs(len(item.completion.text) - mean)})
 '''
 
 RECIPE = '''

@@ -8,7 +8,7 @@ without their questions.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, PositiveFloat
@@ -102,8 +102,8 @@ class Tfidf(Judge[_Config]):
         about = {"num_answers": len(labels), "num_right": sum(labels), "words": words}
         return Fitted(tensors, about)
 
-    def score(self, items: Sequence[Item], resource: Resource) -> list[Verdict]:
-        """Return the log-odds of each text; one without a text is unscored.
+    def score(self, items: Sequence[Item], resource: Resource) -> Iterator[tuple[int, Verdict]]:
+        """Yield the log-odds of each owed text; one without a text is unscored.
 
         Raises:
             JudgeError: ``resource`` is not what ``fit`` made.
@@ -114,7 +114,9 @@ class Tfidf(Judge[_Config]):
         counter = self._vectorizer(learned.info["words"])
         counter.idf_ = learned.tensors["idf"].numpy()
         weight, bias = learned.tensors["weight"].numpy(), float(learned.tensors["bias"])
-        return [self._verdict(item, counter, weight, bias) for item in items]
+        for number, item in enumerate(items):
+            if item.owed:
+                yield number, self._verdict(item, counter, weight, bias)
 
     def _verdict(self, item: Item, counter: Any, weight: Any, bias: float) -> Verdict:
         missing = self.missing(item)

@@ -42,7 +42,7 @@ def test_log_odds_are_those_of_the_usual_pipeline(tmp_path: Path) -> None:
     made = judge.fit(_context([*rows, _row(None, None, 99)]))
     artifacts.save(tmp_path, made, {})
     items = [Item(row.sample, row.completion) for row in [*rows, _row(None, None, 99)]]
-    verdicts = list(judge.score(items, {"words": artifacts.load(tmp_path)}))
+    verdicts = judge.verdicts(items, {"words": artifacts.load(tmp_path)})
 
     counter = TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b")
     counted = counter.fit_transform(list(TEXTS))
