@@ -41,9 +41,11 @@ def parts() -> dict[str, Any]:
     pair = ContrastPair(id="p", question_id="a", messages=question, positive="+", negative="-")
     return {
         "config": {"recipe": "matrix", "strengths": [0, 0.5, 1.0], "name": "é"},
-        "plan": Plan(recipe="matrix", name="é", cells=(cell, other), judges=(judge,)),
-        "samples": {"set-1": samples, "set-2": samples[:1]},
-        "pairs": {"pairs-1": [pair]},
+        "plan": Plan.single(recipe="matrix", name="é", cells=(cell, other), judges=(judge,)),
+        "data": {
+            "samples": {"set-1": samples, "set-2": samples[:1]},
+            "pairs": {"pairs-1": [pair]},
+        },
     }
 
 

@@ -248,7 +248,7 @@ class Run:
             result.invalid += [f"{folder}: the row {key} belongs elsewhere" for key in strays]
             result.rows = [row for row in result.rows if belongs(row)]
             self._cache[folder] = (signature, result, {row.key: row for row in result.rows})
-        return self._cache[folder][2]
+        return dict(self._cache[folder][2])
 
 
 def _signature(folder: Path) -> _Signature:

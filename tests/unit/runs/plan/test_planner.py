@@ -84,18 +84,20 @@ def test_seed_and_number_format_change_keys_of_cells_and_artifacts(make: Make, c
     half = ModelSpec(id=MODEL, device="cpu", dtype="bfloat16")
     for changes in ({"seed": 1}, {"model": half}):
         other = make(**changes).add_cell(**CELL)
-        assert other.key != cell.key and other.artifact != cell.artifact
+        assert other.key != cell.key and other.artifacts != cell.artifacts
 
 
-def test_cells_that_differ_in_the_dose_share_one_artifact_and_one_sample_set(make: Make) -> None:
+def test_cells_that_differ_in_strength_share_one_artifact_and_one_sample_set(make: Make) -> None:
     planner = make()
     for strength in (-1.0, 0.0, 1.0):
         planner.add_cell(
             **{**CELL, "condition": f"{strength}", "intervention": caa(strength=strength)}
         )
     planned = planner.finish()
-    assert len(planned.plan.artifacts) == len(planned.samples) == len(planned.pairs) == 1
-    assert {c.artifact for c in planned.plan.cells} == {planned.plan.artifacts[0].key}
+    (fit,) = planned.plan.fits
+    assert len(planned.data.samples) == len(planned.data.pairs) == 1
+    assert [c.artifacts for c in planned.plan.cells] == 3 * [{"vector": fit.key}]
+    assert fit.data["pairs"].key in planned.data.pairs and fit.data["pairs"].split == "fit"
     assert len({c.key for c in planned.plan.cells}) == 3
 
 
@@ -129,17 +131,21 @@ def test_a_gate_shares_the_vector_and_adds_a_condition_of_its_own(make: Make) ->
         planner.add_cell(**{**CELL, "condition": f"{i}", "intervention": gated(**config)})
         for i, config in enumerate([{}, {"threshold": 0.5}, {"width": 0.1}, {"read": "last"}])
     ]
-    assert plain.gate is None and {c.artifact for c in cells} == {plain.artifact}
+    assert plain.artifacts.keys() == {"vector"}
+    assert {c.artifacts["vector"] for c in cells} == set(plain.artifacts.values())
     assert len({c.key for c in (plain, *cells)}) == 5
-    first, *others = [c.gate for c in cells]
+    first, *others = [c.artifacts["gate"] for c in cells]
     assert [gate == first for gate in others] == [True, True, False]
     planned = planner.finish()
-    condition = next(a for a in planned.plan.artifacts if a.key == first)
-    assert condition.pairs is None and condition.component.name == "condition"
-    assert [(p.split, p.holds) for p in condition.prompts] == [
-        ("fit", True), ("select", True), ("fit", False), ("select", False)
-    ]  # fmt: skip
-    assert {p.samples for p in condition.prompts} <= set(planned.samples)
+    condition = next(fit for fit in planned.plan.fits if fit.key == first)
+    assert condition.component.name == "condition"
+    assert [(ref.kind, ref.split, ref.label) for ref in condition.data.values()] == [
+        ("prompts", "fit", "holds"),
+        ("prompts", "select", "holds"),
+        ("prompts", "fit", "fails"),
+        ("prompts", "select", "fails"),
+    ]
+    assert {ref.key for ref in condition.data.values()} <= set(planned.data.samples)
 
 
 @pytest.mark.parametrize(
@@ -168,7 +174,7 @@ def test_so_are_pairs_of_the_select_split_that_a_fit_chooses_with(make: Make) ->
     splits = {"fit": 0.495, "select": 0.005, "test": 0.5}  # one question to select with
     task = Component(name="truthfulqa", config={**one, "fractions": splits})
     planner = make(fit_on=task)
-    assert planner.add_cell(**CELL).artifact
+    assert planner.add_cell(**CELL).artifacts
     with pytest.raises(DataError, match="at least 2 contrast pairs, there are 1"):
         planner.add_cell(**{**CELL, "intervention": caa(layer="auto")})
 

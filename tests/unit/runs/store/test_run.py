@@ -43,12 +43,12 @@ def test_a_created_run_opens_with_everything_in_order(
     assert run.config == parts["config"]
     assert run.plan == parts["plan"]
     assert list(run.samples("set-1")) == ["b", "a", "c"]
-    assert list(run.samples("set-1").values()) == parts["samples"]["set-1"]
-    assert run.pairs("pairs-1") == parts["pairs"]["pairs-1"]
+    assert list(run.samples("set-1").values()) == parts["data"]["samples"]["set-1"]
+    assert run.pairs("pairs-1") == parts["data"]["pairs"]["pairs-1"]
     assert sorted(p.name for p in run.dir.iterdir()) == [
         "config.json",
         "pairs",
-        "plan.json",
+        "plan",
         "samples",
     ]
 
@@ -73,14 +73,14 @@ def test_create_tells_the_same_run_another_run_and_a_foreign_folder_apart(
 
 
 def test_open_says_where_the_run_may_be(tmp_path: Path, parts: dict[str, Any]) -> None:
-    with pytest.raises(StoreError, match=r"no plan\.json"):
+    with pytest.raises(StoreError, match="no plan"):
         Run.open(tmp_path / "absent")
     Run.create(tmp_path / "demo", **parts)
     with pytest.raises(StoreError, match=r"Did you mean .*demo"):
         Run.open(tmp_path)
-    plan = tmp_path / "demo" / "plan.json"
+    plan = tmp_path / "demo" / "plan" / "head.json"
     plan.write_text(plan.read_text().replace('"recipe"', '"recipes"'))
-    with pytest.raises(StoreError, match=r"plan\.json does not fit trimtab .*version"):
+    with pytest.raises(StoreError, match=r"head\.json does not fit trimtab .*version"):
         Run.open(tmp_path / "demo")
 
 
@@ -108,11 +108,11 @@ def test_create_killed_at_any_replacement_leaves_a_run_or_none_and_can_be_repeat
         Run.create(folder, **pickle.loads((folder.parent / "parts").read_bytes()))
     """
     (tmp_path / "parts").write_bytes(pickle.dumps(parts))
-    folders = [tmp_path / f"{n}-{m}" for n in range(1, 6) for m in ("before", "after")]
+    folders = [tmp_path / f"{n}-{m}" for n in range(1, 7) for m in ("before", "after")]
     processes = [start(code, folder, *folder.name.split("-")) for folder in folders]
     assert {process.wait(60) for process in processes} == {-signal.SIGKILL}
     for folder in folders:
-        if folder.name == "5-after":
+        if folder.name == "6-after":
             with pytest.raises(StoreError, match="holds this run already"):
                 Run.create(folder, **parts)
         else:
@@ -121,12 +121,13 @@ def test_create_killed_at_any_replacement_leaves_a_run_or_none_and_can_be_repeat
             (folder / "samples" / "orphan.jsonl").touch()
             Run.create(folder, **parts)
         run = Run.open(folder)
-        assert list(run.samples("set-1").values()) == parts["samples"]["set-1"]
-        assert run.pairs("pairs-1") == parts["pairs"]["pairs-1"]
+        assert list(run.samples("set-1").values()) == parts["data"]["samples"]["set-1"]
+        assert run.pairs("pairs-1") == parts["data"]["pairs"]["pairs-1"]
         names = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
         assert names == {
             "config.json",
-            "plan.json",
+            "plan/0000.json",
+            "plan/head.json",
             "pairs/pairs-1.jsonl",
             "samples/set-1.jsonl",
             "samples/set-2.jsonl",
@@ -143,7 +144,8 @@ def test_two_processes_do_not_create_one_run_together(
 def test_an_id_that_occurs_twice_is_refused(tmp_path: Path, parts: dict[str, Any]) -> None:
     twice = [Sample(id="q", messages=()), Sample(id="q", messages=(), target="t")]
     with pytest.raises(DataError, match="'q' occurs twice"):
-        Run.create(tmp_path / "run", **{**parts, "samples": {"set-1": twice, "set-2": []}})
+        data = {"samples": {"set-1": twice, "set-2": []}}
+        Run.create(tmp_path / "run", **{**parts, "data": data})
     assert not (tmp_path / "run").exists()
 
 
@@ -225,7 +227,7 @@ def test_judges_added_by_several_processes_at_once_are_all_kept(
         import sys
         from pathlib import Path
         from trimtab.core.plan import JudgePlan
-from trimtab.core.spec import Component
+        from trimtab.core.spec import Component
         from trimtab.runs.store.run import Run
         run = Run.open(Path(sys.argv[1]))
         sys.stdin.readline()

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from trimtab.core.errors import CheckError
+from trimtab.core.plan import DataRef, FitPlan, Plan
 from trimtab.core.spec import Component, Metric, ModelSpec
 from trimtab.core.types import Completion, ContrastPair, Message, Sample, Score
 from trimtab.runs.store.run import Run
@@ -25,10 +26,11 @@ def make(tmp_path: Path, parts: dict[str, Any], monkeypatch: pytest.MonkeyPatch)
     judge = parts["plan"].judges[0].model_copy(update={"metrics": (metric,)})
 
     def make(name: str = "run", **plan: Any) -> Run:
-        changes = {"cells": (base, zero), "judges": (judge,), **plan}
-        filled = parts["plan"].model_copy(update=changes)
-        arguments = {**parts, "plan": filled, **plan.pop("data", {})}
-        return Run.create(tmp_path / name, **arguments)
+        data = {**parts["data"], **plan.pop("data", {})}
+        config = {**parts["config"], "seed": plan.get("seed", 0)}
+        changes = {"recipe": "r", "name": "n", "cells": (base, zero), "judges": (judge,), **plan}
+        filled = Plan.single(**changes)
+        return Run.create(tmp_path / name, config, filled, data)
 
     return make
 
@@ -49,8 +51,8 @@ def fill(run: Run, cell: str, **changes: Any) -> None:
 
 
 def status(run: Run, name: str) -> str:
-    (gate,) = [g for g in checks.read(run) if g.name.startswith(name)]
-    return gate.status
+    (check,) = [c for c in checks.read(run) if c.name.startswith(name)]
+    return check.status
 
 
 @pytest.mark.parametrize(
@@ -162,28 +164,29 @@ def test_a_question_that_was_fitted_on_may_not_be_tested(
         id="p", question_id="x", messages=(Message(role="user", content=asked),),
         positive="+", negative="-",
     )  # fmt: skip
-    artifact = ArtifactPlan(
-        key="k", component=Component(name="caa"), rendering="chat", model=ModelSpec(id="tiny"),
-        model_identity="m", pairs="pairs-1",
+    read = DataRef(kind="pairs", key="pairs-1", split="fit", rendering="chat")
+    fit = FitPlan(
+        key="k", component=Component(name="caa"), model=ModelSpec(id="tiny"), model_identity="m",
+        inputs={"pairs": read}, artifacts={"vector": "k"},
     )  # fmt: skip
-    run = make(artifacts=(artifact,), data={"pairs": {"pairs-1": [pair]}})
+    run = make(fits=(fit,), data={"pairs": {"pairs-1": [pair]}})
     checks.after_plan(run)
     assert status(run, "splits disjoint") == expected
 
 
-def test_the_second_plan_to_open_a_test_split_is_told(make: Make) -> None:
+def test_the_second_experiment_to_open_a_test_split_is_told(make: Make) -> None:
     first, again, second = make("first"), make("again"), make("second", seed=1)
     for run, expected in [(first, "pass"), (first, "pass"), (again, "pass"), (second, "warn")]:
         checks.after_generate(run)
         assert status(run, "test split opened once") == expected
 
 
-def test_gates_stand_in_the_order_of_the_phases_and_are_replaced(make: Make) -> None:
+def test_checks_stand_in_the_order_of_the_phases_and_are_replaced(make: Make) -> None:
     run = make()
     checks.after_score(run)
     checks.after_plan(run)
     checks.after_plan(run)
-    assert [g.name for g in checks.read(run)] == ["splits disjoint", "scored by exact-1"]
+    assert [c.name for c in checks.read(run)] == ["splits disjoint", "scored by exact-1"]
 
 
 def test_what_a_template_asks_is_compared_by_its_question(make: Make) -> None:

@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 
 from trimtab.core.errors import ConfigError, JudgeError
-from trimtab.core.plan import Cell, JudgePlan, Plan
+from trimtab.core.plan import Cell, FitPlan, JudgePlan, Plan
 from trimtab.core.spec import Component, ModelSpec
 from trimtab.core.types import Completion, Message, Sample
 from trimtab.runs.plan.judges import LearnsFrom, plan_judges
 from trimtab.runs.store.run import Run
 from trimtab.runs.usage.progress import Silent
-from trimtab.runs.work.engines import EnginePool
-from trimtab.runs.work.score import ScoreJob, score_runs
+from trimtab.runs.work.phases import Job, run_phases
+from trimtab.runs.work.state import State
+from trimtab.runs.work.units import FitUnit, ScoreUnit, units
 
 FORMAT = {"kind": "format", "training": {"epochs": 20, "learning_rate": 0.05}}
 SIZES = {"fit": 12, "select": 6, "test": 6}
@@ -23,10 +24,17 @@ Make = Callable[..., Run]
 
 
 def planned(
-    component: Component, subject: tuple[ModelSpec, str], learns_from: LearnsFrom | None = None
+    component: Component,
+    subject: tuple[ModelSpec, str],
+    learns_from: LearnsFrom | None = None,
+    fits: dict[str, FitPlan] | None = None,
 ) -> JudgePlan:
-    (judge,) = plan_judges(component, subject, learns_from=learns_from)
+    (judge,) = plan_judges(component, subject, learns_from=learns_from, fits=fits)
     return judge
+
+
+def score(run: Run, attempt: int = 1) -> None:
+    run_phases([Job(run, attempt, Silent())], ("score",))
 
 
 def question(split: str, number: int) -> str:
@@ -60,18 +68,30 @@ def make(tmp_path: Path, parts: dict[str, Any], subject: tuple[ModelSpec, str]) 
         base: Cell = parts["plan"].cells[0]
         cells = {
             split: base.model_copy(
-                update={"key": f"cell-{split}", "split": split, "samples": split}
+                update={
+                    "key": f"cell-{split}",
+                    "split": split,
+                    "samples": split,
+                    "num_samples": 3,
+                }
             )
             for split in SIZES
         }
         labels = planned(Component(name="exact"), subject)
         learns = LearnsFrom([cells["fit"]], [cells["select"]], labels, "exact")
+        fits: dict[str, FitPlan] = {}
         judges = [
-            planned(Component(name="energy", config=config), subject, learns_from=learns)
+            planned(Component(name="energy", config=config), subject, learns, fits)
             for config in configs
         ]
-        plan = Plan(recipe="r", name="n", cells=tuple(cells.values()), judges=(*judges, labels))
-        run = Run.create(tmp_path / name, {}, plan, sets, {})
+        plan = Plan.single(
+            recipe="r",
+            name="n",
+            cells=tuple(cells.values()),
+            fits=tuple(fits.values()),
+            judges=(*judges, labels),
+        )
+        run = Run.create(tmp_path / name, {}, plan, {"samples": sets})
         for split, some in sets.items():
             with run.completion_writer(1, f"cell-{split}") as writer:
                 writer.append([row for sample in some for row in candidates(split, sample)])
@@ -110,16 +130,16 @@ def energies(run: Run, judge: str, split: str) -> dict[int, list[float | None]]:
 
 def test_it_is_fitted_once_and_scores_every_split(make: Make) -> None:
     run = make(FORMAT, {**FORMAT, "ablation": "question_removed"})
-    score_runs([ScoreJob(run, 1, Silent())], EnginePool())
+    score(run)
     plain, blind, _ = run.plan.judges
     for judge in (plain, blind):
         for split in SIZES:
             found = energies(run, judge.key, split)
             assert max(found[0]) < min(found[1])
             assert set(found[2]) == {None}
-    assert plain.key != blind.key and plain.fit == blind.fit
-    assert [path.name for path in (run.dir / "artifacts").iterdir()] == [plain.fit.key]
-    info = run.artifact_info(plain.fit.key)
+    assert plain.key != blind.key and plain.artifacts == blind.artifacts
+    assert [path.name for path in (run.dir / "artifacts").iterdir()] == [plain.artifacts["energy"]]
+    info = run.artifact_info(plain.artifacts["energy"])
     assert info["fit"]["problems"] == SIZES["fit"] and info["fit"]["candidates"] == 24
     assert info["select_pair_accuracy"] == 1.0
 
@@ -127,14 +147,13 @@ def test_it_is_fitted_once_and_scores_every_split(make: Make) -> None:
 def test_it_waits_for_its_labels_and_says_so(make: Make) -> None:
     run = make(FORMAT)
     energy, labels = run.plan.judges
-    broken = run.plan.model_copy(
-        update={"judges": (energy, labels.model_copy(update={"metrics": ()}))}
-    )
-    run.plan, whole = broken, run.plan
-    with pytest.raises(JudgeError, match=r"36 completions to learn from are not labelled"):
-        score_runs([ScoreJob(run, 1, Silent())], EnginePool())
-    run.plan = whole
-    score_runs([ScoreJob(run, 2, Silent())], EnginePool())
+    state = State(run)
+    (fit,) = [unit for unit in units(run) if isinstance(unit, FitUnit)]
+    assert fit.kind == "score" and state.blocker(fit) == f"36 scores by {labels.key}"
+    assert not state.is_ready(fit)
+    waiting = [u for u in units(run) if isinstance(u, ScoreUnit) and u.judge.key == energy.key]
+    assert state.blocker(waiting[0]) == f"the fit of {energy.artifacts['energy']}"
+    score(run)
     assert None not in energies(run, energy.key, "test")[0]
 
 
@@ -144,23 +163,23 @@ def test_a_test_problem_in_another_spelling_is_refused(make: Make) -> None:
     twin = twin.model_copy(update={"messages": shouted})
     run = make(FORMAT, fit=[*samples("fit"), twin])
     with pytest.raises(JudgeError, match="1 fit problems belong to the test split"):
-        score_runs([ScoreJob(run, 1, Silent())], EnginePool())
+        score(run)
 
 
 def test_a_fit_of_another_run_serves_unless_it_knows_the_test(make: Make, subject) -> None:
     first = make(FORMAT)
-    score_runs([ScoreJob(first, 1, Silent())], EnginePool())
-    folder = first.artifact_dir(first.plan.judges[0].fit.key)
+    score(first)
+    folder = first.artifact_dir(first.plan.judges[0].artifacts["energy"])
 
     def judged_by(run: Run) -> Run:
         config = {"kind": "format", "trained": str(folder)}
         run.add_judge(planned(Component(name="energy", config=config), subject))
-        score_runs([ScoreJob(run, 2, Silent())], EnginePool())
+        score(run, 2)
         return run
 
     second = judged_by(make(name="second"))
     (added,) = second.extra_judges
-    assert added.fit is None
+    assert added.artifacts == {}
     assert energies(second, added.key, "test") == energies(first, first.plan.judges[0].key, "test")
     known = [s.model_copy(update={"id": f"t-{s.id}"}) for s in samples("fit")]
     with pytest.raises(JudgeError, match="was fitted on 12 problems"):
@@ -169,14 +188,14 @@ def test_a_fit_of_another_run_serves_unless_it_knows_the_test(make: Make, subjec
 
 def test_synthetic_candidates_come_from_gold_solutions(make: Make) -> None:
     run = make({**FORMAT, "candidates": "synthetic"})
-    score_runs([ScoreJob(run, 1, Silent())], EnginePool())
-    info = run.artifact_info(run.plan.judges[0].fit.key)
+    score(run)
+    info = run.artifact_info(run.plan.judges[0].artifacts["energy"])
     assert info["fit"]["candidates"] == 2 * SIZES["fit"] and info["fit"]["right"] == SIZES["fit"]
     assert info["samples_pair_accuracy"] is not None
     bare = [s.model_copy(update={"metadata": {}}) for s in samples("fit")]
     run = make({**FORMAT, "candidates": "synthetic"}, name="bare", fit=bare)
     with pytest.raises(JudgeError, match="no gold solution"):
-        score_runs([ScoreJob(run, 1, Silent())], EnginePool())
+        score(run)
 
 
 def test_plans_that_can_not_be_fitted_are_refused(make: Make, subject) -> None:
@@ -202,6 +221,7 @@ def test_more_candidates_are_another_fit(make: Make, subject) -> None:
 
     def key(fit: Cell) -> str:
         learns = LearnsFrom([fit], [cells["select"]], labels, "exact")
-        return planned(Component(name="energy", config=FORMAT), subject, learns_from=learns).fit.key
+        energy = Component(name="energy", config=FORMAT)
+        return planned(energy, subject, learns_from=learns).artifacts["energy"]
 
     assert key(cells["fit"]) != key(cells["fit"].model_copy(update={"num_samples": 16}))
