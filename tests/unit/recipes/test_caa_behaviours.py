@@ -59,17 +59,18 @@ def test_each_behaviour_has_its_conditions_and_all_of_them_side_effects(make_pla
 
 def test_each_behaviour_is_steered_by_a_vector_of_its_own_pairs(make_plan) -> None:
     planned = make_plan("fit_limit=2")
-    assert len(planned.plan.artifacts) == 2
-    for artifact, name in zip(planned.plan.artifacts, DATA["behaviours"], strict=True):
-        users = {c.coordinates["series"] for c in planned.plan.cells if c.artifact == artifact.key}
+    assert len(planned.plan.fits) == 2
+    for fit, name in zip(planned.plan.fits, DATA["behaviours"], strict=True):
+        made = {"vector": fit.key}
+        users = {c.coordinates["series"] for c in planned.plan.cells if c.artifacts == made}
         assert users == {name, "random"}
         steered = [
             c for c in planned.plan.cells if c.condition.endswith((f"{name} +1", f"{name} -1"))
         ]
-        assert len(steered) == 4 and {c.artifact for c in steered} == {artifact.key}
-        assert artifact.pairs is not None
-        assert len(planned.pairs[artifact.pairs]) == 4, "two questions in both orders"
-        assert artifact.component.config["read"] == "letter"
+        assert len(steered) == 4 and all(c.artifacts == made for c in steered)
+        pairs = planned.data.pairs[fit.data["pairs"].key]
+        assert len(pairs) == 4, "two questions in both orders"
+        assert fit.component.config["read"] == "letter"
 
 
 def test_judges_score_what_they_are_for(make_plan) -> None:

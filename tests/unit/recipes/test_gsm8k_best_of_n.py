@@ -42,7 +42,7 @@ def test_each_split_has_candidates_and_only_test_a_greedy_answer(
     assert set(cells) == {
         ("candidates", "fit"), ("candidates", "select"), ("candidates", "test"), ("greedy", "test"),
     }  # fmt: skip
-    sizes = {key: len(made.samples[cell.samples]) for key, cell in cells.items()}
+    sizes = {key: len(made.data.samples[cell.samples]) for key, cell in cells.items()}
     assert sizes[("candidates", "fit")] == 7 and sizes[("candidates", "test")] == 3
     assert sizes[("candidates", "select")] == 12
     drawn = cells["candidates", "test"]
@@ -78,16 +78,19 @@ def test_rerankers_learn_from_fit_and_select_and_do_not_score_fit(
     made = plan(tmp_path, tiny, **ALL, judges=[HEAD]).plan
     cells = {c.split: c for c in made.cells if c.condition == "candidates"}
     labels, head, *ablations = made.judges
-    assert head.fit is not None and labels.fit is None
-    assert (head.fit.fit, head.fit.select) == ((cells["fit"].key,), (cells["select"].key,))
-    assert (head.fit.labels, head.fit.metric) == (labels.key, "correct")
+    (fit,) = (fit for fit in made.fits if fit.key == head.artifacts["energy"])
+    assert labels.artifacts == {} and fit.owner == "judge"
+    assert {name: ref.cells for name, ref in fit.completions.items()} == {
+        split: (cells[split].key,) for split in ("fit", "select")
+    }
+    assert (fit.reward, fit.metric) == (labels.key, "correct")
     assert head.measures == (cells["select"].measure, cells["test"].measure)
     assert [j.metrics[0].name for j in ablations] == [
         "energy_question_removed", "energy_question_shuffled", "energy_answer_permuted",
         "energy_length_only", "energy_format_only",
     ]  # fmt: skip
     assert {j.metrics[0].role for j in ablations} == {"ablation"}
-    shared = [j.fit is not None and j.fit.key == head.fit.key for j in ablations]
+    shared = [j.artifacts == head.artifacts for j in ablations]
     assert shared == [True, True, True, False, False]
 
 
@@ -105,10 +108,9 @@ def test_the_number_of_candidates_is_part_of_a_fit_and_not_of_a_cell(
     tmp_path: Path, tiny: Path
 ) -> None:
     few, many = (
-        plan(tmp_path, tiny, **ALL, judges=[HEAD], candidates=n).plan.judges[1].fit for n in (4, 8)
+        plan(tmp_path, tiny, **ALL, judges=[HEAD], candidates=n).plan.fits[0] for n in (4, 8)
     )
-    assert few is not None and many is not None
-    assert few.fit == many.fit and few.key != many.key
+    assert few.completions == many.completions and few.key != many.key
 
 
 def test_mistakes_are_told(tmp_path: Path, tiny: Path) -> None:

@@ -64,10 +64,10 @@ def test_every_measure_has_every_condition_and_each_condition_its_role(make_plan
 def test_everything_is_tested_on_the_test_split_and_shares_one_vector(make_plan) -> None:
     plan = make_plan()
     assert {c.split for c in plan.cells} == {"test"}
-    (artifact,) = plan.artifacts
+    (fit,) = plan.fits
     for cell in plan.cells:
         bare = cell.condition in ("baseline", "prompt")
-        assert cell.artifact == (None if bare else artifact.key)
+        assert cell.artifacts == ({} if bare else {"vector": fit.key})
 
 
 def test_keys_differ_by_strength_draw_and_measure_and_survive_new_neighbours(make_plan) -> None:
@@ -119,7 +119,7 @@ def test_further_conditions_are_measured_wherever_they_can_act(make_plan) -> Non
     plan = make_plan(conditions)
     free, options = of(plan, "generation"), of(plan, "options")
     assert free["dac"].role == "treatment" and "dac" not in options
-    assert free["dac"].coordinates == {"series": "dac"} and free["dac"].artifact
+    assert free["dac"].coordinates == {"series": "dac"} and free["dac"].artifacts
     assert options["elsewhere"].coordinates == {
         "series": "elsewhere",
         "strength": 0.5,
@@ -178,12 +178,11 @@ def test_a_bank_adds_a_cell_per_vector_and_one_artifact(make_plan) -> None:
     plan = make_plan("bank={vectors: 3, sizes: [4, 8], strengths: [0.5]}", "measures=[options]")
     bank = {k: c for k, c in of(plan, "options").items() if k.startswith("bank")}
     assert set(bank) == {f"bank of {n} +0.5 #{k}" for n in (4, 8) for k in (1, 2, 3)}
-    assert (
-        len({c.key for c in bank.values()}) == 6 and len({c.artifact for c in bank.values()}) == 1
-    )
-    (artifact,) = (a for a in plan.artifacts if a.component.name == "bank")
+    (fit,) = (fit for fit in plan.fits if fit.component.name == "bank")
+    assert len({c.key for c in bank.values()}) == 6
+    assert {c.artifacts["vector"] for c in bank.values()} == {fit.key}
     # its steerability is measured on the select split, whose pairs are part of its key
-    assert artifact.select_pairs is not None and artifact.select_pairs != artifact.pairs
+    assert fit.data["select_pairs"].key != fit.data["pairs"].key
     with pytest.raises(ConfigError, match="one vector has no spread"):
         make_plan("bank.vectors=1")
 
@@ -192,19 +191,19 @@ def test_pairs_that_are_not_finite_are_left_out_by_every_vector_or_by_none(make_
     bank = "bank={vectors: 2, sizes: [4]}"
     for asked in (True, False):
         plan = make_plan(bank, f"steering.drop_nonfinite={asked}", "measures=[options]")
-        fits = {a.component.name: a.component.config for a in plan.artifacts}
+        fits = {fit.component.name: fit.component.config for fit in plan.fits}
         assert set(fits) == {"bank", "caa"}
         assert {c.get("drop_nonfinite", False) for c in fits.values()} == {asked}
 
 
 def test_an_automatic_layer_is_chosen_by_the_fit_from_select_pairs(make_plan) -> None:
     plan = make_plan("steering.layer=auto", "steering.estimator=pca")
-    (artifact,) = plan.artifacts
-    assert artifact.component.config["layer"] == "auto" and artifact.select_pairs is not None
-    assert artifact.component.config["estimator"] == "pca"
+    (fit,) = plan.fits
+    assert fit.component.config["layer"] == "auto" and fit.data["select_pairs"].split == "select"
+    assert fit.component.config["estimator"] == "pca"
     steered = [c for c in plan.cells if c.coordinates.get("series") in ("caa", "random")]
-    assert {c.artifact for c in steered} == {artifact.key}
-    assert make_plan().artifacts[0].select_pairs is None
+    assert {c.artifacts["vector"] for c in steered} == {fit.key}
+    assert make_plan().fits[0].data.keys() == {"pairs"}
 
 
 def test_learned_conditions_bring_their_controls_once(make_plan) -> None:
@@ -232,9 +231,12 @@ def test_learned_conditions_bring_their_controls_once(make_plan) -> None:
         "again, shuffled prompts": "control",
     }
     assert len({cell.key for cell in plan.cells}) == len(plan.cells)
-    assert found["near, shuffled prompts"].artifact == found["near"].artifact
-    assert found["far, constant vector"].artifact == found["caa +0.5"].artifact
-    assert found["far, random #1"].artifact == found["caa +0.5"].artifact
+    assert found["near, shuffled prompts"].artifacts == found["near"].artifacts
+    assert found["far, constant vector"].artifacts == found["caa +0.5"].artifacts
+    assert found["far, random #1"].artifacts == found["caa +0.5"].artifacts
     assert found["far, random #2"].coordinates["draw"] == 1
-    fits = [artifact for artifact in plan.artifacts if artifact.component.name == "mlp"]
-    assert len(fits) == 3 and all(artifact.select_pairs for artifact in fits)
+    controls = {label: cell.control for label, cell in found.items() if "," in label}
+    assert controls["far, random #1"] == "random"
+    assert controls["far, constant vector"] == "constant vector"
+    fits = [fit for fit in plan.fits if fit.component.name == "mlp"]
+    assert len(fits) == 3 and all("select_pairs" in fit.data for fit in fits)

@@ -46,7 +46,7 @@ def run(tmp_path: Path) -> Run:
             intervention=Component.model_validate(intervention),
         )
     planned = planner.finish()
-    return Run.create(tmp_path / "run", {}, planned.plan, planned.samples, planned.pairs)
+    return Run.create(tmp_path / "run", {}, planned.plan, planned.data.folders())
 
 
 @pytest.mark.parametrize("control", [False, True])
@@ -68,7 +68,7 @@ def test_a_vector_file_may_move_and_its_content_may_not_change(tmp_path: Path, c
             split="test",
             intervention=acting,
         )
-        return cell.key, cell.artifact
+        return cell.key, cell.artifacts["vector"]
 
     first = keys(tmp_path / "a", 1.0)
     assert keys(tmp_path / "elsewhere" / "b", 1.0) == first
@@ -78,7 +78,7 @@ def test_a_vector_file_may_move_and_its_content_may_not_change(tmp_path: Path, c
 
 def fit(run: Run, label: str, tensors: dict[str, torch.Tensor], **info: object) -> None:
     """Put an artifact where the fit phase would."""
-    key = steered(run)[label].artifact
+    key = steered(run)[label].artifacts["vector"]
     about = {"model_type": "llama", "num_layers": 4, "blocks": "layers"}
     artifacts.save(run.artifact_dir(key), Fitted(tensors, dict(info)), about)
 

@@ -5,22 +5,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trimtab.reports.page.summary import summarise, to_json
 
 from trimtab.core.errors import ConfigError
+from trimtab.core.plan import Plan
 from trimtab.core.spec import Component
 from trimtab.core.types import Completion
-from trimtab.reports.page.write import headline_tables
-from trimtab.reports.sections.selection.tables import selection_cards
+from trimtab.reports.draw.values import write_cell
+from trimtab.reports.page.report import read_report, summarise, to_json
 from trimtab.runs.imports.candidates import import_candidates
 from trimtab.runs.plan.judges import plan_judges
 from trimtab.runs.plan.reuse import take_over
 from trimtab.runs.store.run import Run
 from trimtab.runs.usage.progress import Silent
 from trimtab.runs.work import checks
-from trimtab.runs.work.engines import EnginePool
-from trimtab.runs.work.generate import windows
-from trimtab.runs.work.score import ScoreJob, score_runs
+from trimtab.runs.work.phases import Job, run_phases
+from trimtab.runs.work.units import windows
+
+
+def judges(score: str | None) -> list[Component]:
+    """Return what scores imported candidates, as the command line does."""
+    recorded = Component(name="recorded", config={"score": score})
+    return [recorded, Component(name="number")]
 
 
 def row(cell: str, sample: str, index: int) -> Completion:
@@ -43,14 +48,15 @@ def test_a_larger_run_takes_over_whole_indices_and_generates_the_rest(
     small: Run, parts: dict[str, Any], tmp_path: Path
 ) -> None:
     more = parts["plan"].cells[0].model_copy(update={"num_samples": 4})
-    plan, rows = take_over(parts["plan"].model_copy(update={"cells": (more,)}), small)
+    plan, rows = take_over(Plan.single(recipe="r", name="n", cells=[more]), small)
     assert plan.cells[0].reused == 1
     assert [r.key for r in rows["cell-1"]] == [("cell-1", s, 0) for s in "abc"]
     large = Run.create(tmp_path / "large", **{**parts, "plan": plan}, completions=rows)
     assert large.completions("cell-1") == {
         key: value for key, value in small.completions("cell-1").items() if key[2] == 0
     }
-    cut = [key for window in windows(large, large.plan.cells) for key in window]
+    (fragment,) = large.plan.fragments
+    cut = [key for unit in windows(large, fragment) for key in unit.rows]
     assert cut == [("cell-1", s, i) for s in "bac" for i in (1, 2, 3)]
     assert len(large.owed(large.plan.cells[0])) == 9
 
@@ -58,21 +64,21 @@ def test_a_larger_run_takes_over_whole_indices_and_generates_the_rest(
 def test_rows_of_another_experiment_are_refused(small: Run, parts: dict[str, Any]) -> None:
     other = parts["plan"].cells[0].model_copy(update={"key": "cell-9"})
     with pytest.raises(ConfigError, match="belongs to this experiment"):
-        take_over(parts["plan"].model_copy(update={"cells": (other,)}), small)
+        take_over(Plan.single(recipe="r", name="n", cells=[other]), small)
 
 
 @pytest.fixture
 def imported(shared_data: Path, tmp_path: Path) -> Run:
     """Return the published dump as a scored run."""
     file = shared_data / "gsm8k_solutions" / "bestof5_gemma_dev.jsonl"
-    run = import_candidates(file, tmp_path / "imported")
-    score_runs([ScoreJob(run, 1, Silent())], EnginePool())
+    run = import_candidates(file, tmp_path / "imported", judges)
+    run_phases([Job(run, 1, Silent())], ("score",))
     return run
 
 
 def test_the_published_best_of_five(imported: Run) -> None:
     summary = summarise(imported)
-    made, *parts = summary["selection"]
+    made, *parts = summary["sections"]["selection"]["sets"]
     right = {r["selector"]: round(r["right"], 2) for r in made["selectors"]}
     assert (made["problems"], made["candidates"], made["mixed"]) == (300, 5, 107)
     assert right["first"] == 129 and right["oracle"] == 182 and right["lowest energy"] == 124
@@ -94,14 +100,14 @@ def test_the_published_best_of_five(imported: Run) -> None:
     assert [p["condition"] for p in parts] == [
         "candidates, lines before 135", "candidates, lines from 135 on",
     ]  # fmt: skip
-    screen = headline_tables(summary)
+    report = read_report(imported)
+    screen = report.headline()
     assert [t.name for t in screen] == [
         f"generation_{n}" for n in ("selectors", "rankings", "effects")
     ]
-    assert [row[1] for row in screen[0].rows if row[0] == "oracle"] == ["182 / 300"]
-    assert [card[:2] for card in selection_cards(summary)][2] == (
-        "lowest energy %", "41.3 [35.9, 47.0]",
-    )  # fmt: skip
+    assert [row[1] for row in screen[0].texts if row[0] == "oracle"] == ["182 / 300"]
+    card = report.cards()[2]
+    assert (card.name, write_cell(card.value).text) == ("lowest energy %", "41.3 [35.9, 47.0]")
     # only problems with both are centred: the others have nothing to choose
     counts = {n: sum(h["right"] + h["wrong"]) for n, h in energy["histograms"].items()}
     assert counts == {"pooled": 1500, "problem-centred": 107 * 5}
@@ -143,8 +149,8 @@ def test_configurations_become_conditions(tmp_path: Path) -> None:
     lines = [line(i, t, t < 1) for t in (0.5, 1.5) for i in range(1, 9)]
     file = tmp_path / "mixed.jsonl"
     file.write_text("\n".join(lines))
-    run = import_candidates(file, tmp_path / "run")
-    score_runs([ScoreJob(run, 1, Silent())], EnginePool())
-    sets = summarise(run)["selection"]
+    run = import_candidates(file, tmp_path / "run", judges)
+    run_phases([Job(run, 1, Silent())], ("score",))
+    sets = summarise(run)["sections"]["selection"]["sets"]
     assert [(s["problems"], s["selectors"][0]["mean"]) for s in sets] == [(8, 1.0), (8, 0.0)]
     assert len({s["condition"] for s in sets}) == 2

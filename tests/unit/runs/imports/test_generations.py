@@ -13,8 +13,8 @@ from trimtab.runs.imports.generations import create_run, read_generations
 from trimtab.runs.plan.judges import plan_judges
 from trimtab.runs.store.run import Run
 from trimtab.runs.work import checks
-from trimtab.runs.work.engines import EnginePool
-from trimtab.runs.work.score import ScoreJob, owed, score_runs
+from trimtab.runs.work.phases import Job, run_phases
+from trimtab.runs.work.score import owed
 
 QUESTIONS = [f"What is {i}?" for i in range(12)]
 
@@ -49,7 +49,7 @@ def test_a_run_holds_what_the_file_says_and_is_scored_and_reported(file, tmp_pat
     assert (rows[QUESTIONS[6]].num_tokens, rows[QUESTIONS[6]].finish_reason) == (9, "length")
     (judge,) = plan_judges(Component(name="text_health"), (plain.model, plain.model_identity))
     run.add_judge(judge)
-    score_runs([ScoreJob(run, 1, make_progress())], EnginePool())
+    run_phases([Job(run, 1, make_progress())], ("score",))
     assert owed(run, judge) == 0
     summary = write_report(run, checks.read(run), run.dir).summary
     entry = summary["measures"]["generation"]["conditions"]["plain"]
