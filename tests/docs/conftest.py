@@ -9,7 +9,8 @@ import pytest
 from trimtab.core import folder
 
 _FILE = re.compile(
-    r"^`((?:tasks|judges|interventions|recipes)/\w+\.py)`:\n\n```python\n(.*?)^```$", re.M | re.S
+    r"^`((?:tasks|judges|interventions|recipes|sections)/\w+\.py)`:\n\n```python\n(.*?)^```$",
+    re.M | re.S,
 )
 
 

@@ -54,6 +54,7 @@ def test_each_page_shows_one_complete_file(example_files: dict[str, str]) -> Non
         "interventions/principal.py",
         "judges/shout.py",
         "recipes/compare.py",
+        "sections/lengths.py",
         "tasks/sums.py",
     ]
 
@@ -130,6 +131,29 @@ def test_intervention_example_finds_the_principal_direction(tiny: Path) -> None:
     assert dose["relative"] == 0.5 and dose["raw"] == pytest.approx(dose["unit"])
     (edit,) = steer.edits(fitted)
     assert edit.layer == layer and edit.strength == dose["raw"]
+
+
+@pytest.mark.usefixtures("beside_extras")
+def test_section_example_measures_how_long_answers_are(tmp_path: Path) -> None:
+    from reported_run import build_run
+
+    from trimtab.reports.data.run import RunData
+    from trimtab.reports.sections.base import SECTIONS, View
+
+    run = RunData(build_run(measures=("generation",), errors=0.0))
+    section = SECTIONS.build("lengths", {"least": 2})
+    view = View(section.read(run).rounded(), run)
+    cell = next(c for c in run.plan.cells if c.condition == "caa +0.9")
+    texts = [row.text for row in run.source.completions(cell.key).values()]
+    mean = sum(map(len, texts)) / len(texts)
+    assert view.content.means["caa +0.9"] == pytest.approx(mean)
+    (table,) = section.tables(view)
+    assert ("caa +0.9", f"{mean:.1f}") in table.texts
+    (figure,) = section.figures(view)
+    assert {path.suffix for path in figure.write(tmp_path)} == {".png", ".svg", ".csv"}
+    longest = max(view.content.means.values())
+    assert view.content.means[section.finding(view).text[:-1].partition("those of ")[2]] == longest
+    assert SECTIONS.build("lengths", {"least": 1000}).read(run) is None
 
 
 def test_examples_go_through_every_phase_together(finished_run: Path) -> None:

@@ -1,19 +1,21 @@
 """The page against hostile output: nothing a model wrote may leave the block it is stored in."""
 
 import base64
+import dataclasses
 import hashlib
 import html.parser
 import json
 import re
-from types import SimpleNamespace
 
 import pytest
+from reported_run import build_run
 
-from trimtab.reports.data.rows import read_blocks
-from trimtab.reports.draw.tables import all_tables
+from trimtab.core.report import Check
+from trimtab.reports.data.run import RunData
 from trimtab.reports.page.browser import to_script
+from trimtab.reports.page.content import Page
 from trimtab.reports.page.html import render_html
-from trimtab.reports.sections.effects.figures import write_figures
+from trimtab.reports.page.report import Report, chosen_sections
 
 EVIL = (
     '</script><img src=x onerror="alert(1)"><script>alert(2)</script> <!-- ]]> & &lt; '
@@ -22,17 +24,27 @@ EVIL = (
 
 
 @pytest.fixture(scope="module")
-def figures(summary, tmp_path_factory):
-    return write_figures(summary, tmp_path_factory.mktemp("figures"))
+def parts(tmp_path_factory):
+    """The folder of the default run's figures, and what stands on its page."""
+    run = RunData(build_run())
+    report, folder = Report(run, chosen_sections(run.plan)), tmp_path_factory.mktemp("figures")
+    figures = [figure for figure in report.figures() if figure.write(folder) and figure.plot]
+    page = Page(
+        name="demo", recipe="r", seed=1, models=("m",), finding=report.finding.text,
+        cards=tuple(report.cards()), results=tuple(report.tables("results")),
+        figures=tuple(figures), terms=tuple(report.terms()),
+    )  # fmt: skip
+    return folder, page
 
 
 @pytest.fixture
-def page(summary, figures):
+def page(parts):
     """The page of the default run's numbers, with the answers of the run it is given."""
+    folder, content = parts
 
-    def render(run, gates=(), **changes):
-        content = {**summary, **changes}
-        return render_html(content, gates, all_tables(content), [], figures, read_blocks(run))
+    def render(run, checks=(), **changes):
+        changed = dataclasses.replace(content, checks=tuple(checks), **changes)
+        return render_html(changed, RunData(run), folder)
 
     return render
 
@@ -65,14 +77,12 @@ def test_hostile_answers_stay_data(build, page):
     assert stored <= {EVIL, None} and EVIL in stored
 
 
-def test_hostile_labels_and_gates_are_escaped(build, page):
-    gate = SimpleNamespace(
-        name="<b>gate</b>", status="fail", detail="</li><script>alert(1)</script>"
-    )
-    text = page(build(), [gate], name="<img src=x onerror=alert(1)>")
+def test_hostile_labels_and_checks_are_escaped(build, page):
+    check = Check(name="<b>check</b>", status="fail", detail="</li><script>alert(1)</script>")
+    text = page(build(), [check], name="<img src=x onerror=alert(1)>")
     tags = [tag for tag, _ in elements(text)[0]]
     assert "img" not in tags and tags.count("script") == 2
-    assert "&lt;b&gt;gate&lt;/b&gt;" in text
+    assert "&lt;b&gt;check&lt;/b&gt;" in text
 
 
 def test_the_page_needs_nothing_else_and_its_policy_admits_its_script(build, page):
@@ -106,6 +116,12 @@ def test_missing_answers_and_scores_are_null(build, page):
 
 
 @pytest.mark.parametrize(("statuses", "worst"), [(["pass", "warn"], "warn"), ([], "none")])
-def test_the_worst_gate_colours_the_box(build, page, statuses, worst):
-    gates = [SimpleNamespace(name="g", status=status, detail="d") for status in statuses]
-    assert f'class="gates {worst}"' in page(build(), gates)
+def test_the_worst_check_colours_the_box(build, page, statuses, worst):
+    checks = [Check(name="c", status=status, detail="d") for status in statuses]
+    assert f'class="checks {worst}"' in page(build(measures=("generation",)), checks)
+
+
+def test_a_significant_cell_has_its_star_and_its_interval_apart(build, page):
+    text = page(build(measures=("generation",)))
+    number, interval = r"\s*[^<]+", r' <span class="ci">\[[^<]+\]</span>'
+    assert re.search(f'<td class="sure">{number}<b class="star"[^>]*>\\*</b>{interval}', text)

@@ -1,11 +1,12 @@
 """What the judges are worth: agreement, corrections, panels; and the tables made of them."""
 
 import pytest
-from trimtab.reports.page.summary import summarise
 
 from trimtab.core.spec import Component
+from trimtab.reports.data.run import RunData
+from trimtab.reports.page.report import summarise
 from trimtab.reports.page.write import write_report
-from trimtab.reports.sections.judging import tables
+from trimtab.reports.sections.judging.answers import truth_tables, verbosity_tables
 from trimtab.stats.agreement import cohen_kappa
 
 CHECK = {
@@ -55,7 +56,11 @@ def two_judges(build):
 
 
 def test_agreement_is_that_of_the_pooled_verdicts(two_judges) -> None:
-    (found,) = [a for a in summarise(two_judges)["agreement"] if a["metric"] == "truth"]
+    (found,) = [
+        a
+        for a in summarise(two_judges)["sections"]["judging"]["agreement"]
+        if a["metric"] == "truth"
+    ]
     a, b = [], []
     for cell in two_judges.plan.cells:
         left = two_judges.scores("rubric-1111", cell.key)
@@ -87,70 +92,64 @@ def test_a_panel_stands_for_its_members(two_judges) -> None:
     summary = summarise(two_judges)
     metrics = summary["measures"]["generation"]["metrics"]
     assert [m["judge"] for m in metrics if m["name"] == "truth"] == ["panel-1"]
-    pairs = [p for a in summary["agreement"] if a["metric"] == "truth" for p in a["pairs"]]
+    pairs = [
+        p
+        for a in summary["sections"]["judging"]["agreement"]
+        if a["metric"] == "truth"
+        for p in a["pairs"]
+    ]
     assert [(p["left"], p["right"]) for p in pairs] == [("rubric-1111", "rubric-9999")]
 
 
-def test_corrected_rates_stand_beside_raw_ones(build) -> None:
+def test_corrected_rates_belong_to_raw_ones(build, show) -> None:
     run = build()
     run.judge_checks = [CHECK, {**CHECK, "judged": 20, "verdict": "a smaller check"}]
-    summary = summarise(run)
-    for entry in summary["measures"]["generation"]["conditions"].values():
-        numbers = entry["metrics"]["truth"]
-        fixed = numbers["corrected"]
-        expected = min(1.0, max(0.0, (numbers["mean"] + 0.8 - 1) / 0.7))
-        assert fixed["rogan_gladen"]["value"] == pytest.approx(expected)
-        assert fixed["prediction_powered"]["value"] == pytest.approx(
-            max(0.0, numbers["mean"] - 0.05)
-        )
-        raw = numbers["interval"][1] - numbers["interval"][0]
-        ends = fixed["prediction_powered"]["interval"]
+    judging = show("judging", run)
+    corrected = judging.content.corrected["generation"]
+    block = judging.run.shown.measures["generation"]
+    assert corrected.keys() == block.conditions.keys()
+    for label, by_metric in corrected.items():
+        numbers, fixed = block.numbers(label, "truth"), by_metric["truth"]
+        expected = min(1.0, max(0.0, (numbers.mean + 0.8 - 1) / 0.7))
+        assert fixed.rogan_gladen.value == pytest.approx(expected)
+        assert fixed.prediction_powered.value == pytest.approx(max(0.0, numbers.mean - 0.05))
+        raw = numbers.interval[1] - numbers.interval[0]
+        ends = fixed.prediction_powered.interval
         assert ends[1] - ends[0] > raw or 0.0 in ends or 1.0 in ends
-        assert "corrected" not in entry["metrics"]["info"]
-    (check,) = summary["judge_checks"]
-    assert check["verdict"] == "a usable judge"
-    table = tables.corrected_table(summary)
-    assert {len(row) for row in table.rows} == {len(table.columns)}
+        assert by_metric.keys() == {"truth"}
+    (check,) = judging.content.checks
+    assert check.verdict == "a usable judge" and judging.run.checked_judges == {"rubric-1111"}
+    assert "corrected" in judging.tables()
 
 
-def test_a_bad_judge_gets_no_correction_and_is_called_bad(build) -> None:
+def test_a_bad_judge_gets_no_correction_and_is_called_bad(build, show) -> None:
     run = build()
     bad = {"sensitivity": {"value": 0.5, "interval": [0.45, 0.55]},
            "specificity": {"value": 0.52, "interval": [0.47, 0.57]},
            "verdict": "a bad judge: not better than chance"}  # fmt: skip
     run.judge_checks = [{**CHECK, **bad}]
-    summary = summarise(run)
-    assert "a bad judge" in tables.check_table(summary).to_markdown()
-    column = tables.corrected_table(summary).columns.index("Rogan-Gladen %")
-    assert {row[column] for row in tables.corrected_table(summary).rows} == {
+    tables = show("judging", run).tables()
+    assert "a bad judge" in tables["judge_checks"].to_markdown()
+    column = tables["corrected"].columns.index("Rogan-Gladen %")
+    assert {row[column] for row in tables["corrected"].texts} == {
         "the judge is not better than chance"
     }
 
 
-def test_categories_add_up_to_the_whole(build) -> None:
-    run = build(unscored=0.0, errors=0.0)
-    summary = summarise(run)
-    found = summary["categories"]
-    base = summary["measures"][found["measure"]]["conditions"]["baseline"]["metrics"]
-    total = sum(row["n"] * row["baseline"] for row in found["rows"])
-    n = sum(row["n"] for row in found["rows"])
-    assert total / n == pytest.approx(base[found["metric"]]["mean"])
-    assert found["conditions"][0] == "prompt" and len(found["rows"]) == 20
-
-
-def test_every_table_is_written_and_rectangular(two_judges, tmp_path) -> None:
+def test_every_table_is_written(two_judges, tmp_path) -> None:
     two_judges.judge_checks = [CHECK]
     written = write_report(two_judges, [], tmp_path)
     names = {path.name for path in written.files}
     wanted = ("agreement", "judge_checks", "corrected", "categories", "generation_verbosity")
     assert {f"{name}.csv" for name in wanted} <= names
     assert any(name.startswith("generation_truth") for name in names)
-    (truth, *_) = tables.truth_tables(written.summary)
+    run = RunData(two_judges)
+    (truth, *_) = truth_tables(run, run.checked_judges)
     assert "Nobody checked rubric-2222 against people" in truth.note
     assert [c for c in truth.columns if c.endswith("%")] == [
         "truth@rubric-1111 %", "info %", "truth·info@rubric-1111 %"
     ]  # fmt: skip
-    for table in (truth, *tables.verbosity_tables(written.summary)):
+    for table in (truth, *verbosity_tables(run)):
         assert {len(row) for row in table.rows} == {len(table.columns)}
     text = (tmp_path / "report" / "report.md").read_text()
     for title in ("Agreement of judges", "Judges against people", "By category, generation"):

@@ -5,10 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from trimtab.core.plan import ArtifactPlan
-from trimtab.core.spec import Component, ModelSpec
+from trimtab.core.plan import FitPlan
+from trimtab.core.spec import Component
 from trimtab.reports.draw.format import DASH, MINUS
-from trimtab.reports.sections.learned import learned_table, summarise_learned
 
 NUM = 30
 ABOUT = {
@@ -24,15 +23,8 @@ ABOUT = {
 }
 
 
-def artifact(key: str) -> ArtifactPlan:
-    return ArtifactPlan(
-        key=key,
-        component=Component(name="mlp"),
-        rendering="chat",
-        model=ModelSpec(id="tiny"),
-        model_identity="m",
-        pairs="p",
-    )
+def fit(key: str) -> FitPlan:
+    return FitPlan(key=key, component=Component(name="mlp"), artifacts={"vector": key})
 
 
 def info(gain: float, *, best: int = 20, reads: bool = False) -> dict:
@@ -62,27 +54,29 @@ def info(gain: float, *, best: int = 20, reads: bool = False) -> dict:
 
 
 @pytest.fixture
-def rows():
-    def make(**infos: dict) -> tuple[dict, str]:
-        cells = [SimpleNamespace(condition=k, artifact=k, role="treatment") for k in infos]
-        cells += [SimpleNamespace(condition="a control", artifact=k, role="control") for k in infos]
-        plan = SimpleNamespace(
-            artifacts=[artifact("caa"), *map(artifact, infos)], cells=cells, seed=0
+def learned(show):
+    def make(**infos: dict):
+        cells = [
+            SimpleNamespace(condition=label, artifacts={"vector": key}, role=role)
+            for key in infos
+            for label, role in ((key, "treatment"), ("a control", "control"))
+        ]
+        plan = SimpleNamespace(fits=[fit("caa"), *map(fit, infos)], cells=cells, seed=0)
+        return show(
+            "learned",
+            SimpleNamespace(plan=plan, artifact_info=lambda key: infos.get(key, {"layers": {}})),
         )
-        run = SimpleNamespace(plan=plan, artifact_info=lambda key: infos.get(key, {"layers": {}}))
-        summary = {"learned": summarise_learned(run)}
-        table = learned_table(summary)
-        return {
-            row[0]: dict(zip(table.columns, row, strict=True)) for row in table.rows
-        }, table.note
 
     return make
 
 
-def test_each_outcome_is_named(rows) -> None:
-    found, note = rows(
+def test_each_outcome_is_named(learned) -> None:
+    shown = learned(
         better=info(0.4, reads=True), same=info(0.0), worse=info(-0.4), unchanged=info(0.0, best=0)
     )
+    table = shown.tables()["learned"]
+    note = table.note
+    found = {row[0]: dict(zip(table.columns, row, strict=True)) for row in table.texts}
     verdicts = {name: row["verdict"] for name, row in found.items()}
     assert verdicts == {
         "better": "lower",
@@ -100,5 +94,5 @@ def test_each_outcome_is_named(rows) -> None:
     assert found["same"]["shuffled prompts"] == DASH
 
 
-def test_an_artifact_that_is_owed_or_learned_nothing_has_no_row(rows) -> None:
-    assert rows()[0] == {}
+def test_an_artifact_that_is_owed_or_learned_nothing_has_no_row(learned) -> None:
+    assert learned().content is None

@@ -1,12 +1,11 @@
-"""The summary against slow, obvious arithmetic, and what it does with what is missing."""
+"""What is measured, against slow, obvious arithmetic, and what becomes of what is missing."""
 
 import math
 
 import pytest
-from trimtab.reports.page.summary import summarise, to_json
-from trimtab.reports.sections.effects.verdicts import headline_metric
 
 from trimtab.core.types import Score
+from trimtab.reports.page.report import summarise, to_json
 
 
 def truth_info(run, condition):
@@ -92,7 +91,11 @@ def test_a_condition_without_completions_is_missing_and_not_zero(build):
     found = entry["metrics"]["truth"]
     assert (found["n"], found["n_unscored"], found["mean"]) == (0, 30, None)
     assert found["interval"] is None and found["vs_baseline"] is None
-    words = {v["verdict"] for v in summary["verdicts"] if v["condition"] == "caa +0.3"}
+    words = {
+        v["verdict"]
+        for v in summary["sections"]["verdicts"]["verdicts"]
+        if v["condition"] == "caa +0.3"
+    }
     assert words == {"no data"}
 
 
@@ -137,65 +140,6 @@ def test_wilson_where_no_two_questions_share_a_cluster(build):
 
 def test_equal_records_in_any_order_give_equal_bytes(build, summary):
     assert to_json(summarise(build(reverse=True))) == to_json(summary)
-
-
-def test_the_finding_names_the_best_treatment_and_its_controls(build):
-    finding = summarise(build(num=120, measures=("generation",)))["finding"]
-    assert finding.startswith("caa +0.6 raised truth·info by +")
-    assert "than a random vector of equal norm" in finding and "prompt alone gives" in finding
-
-
-def test_the_finding_says_what_else_changed(build):
-    finding = summarise(build(num=120))["finding"]
-    _, _, others = finding.partition("Other metrics that changed significantly, most of all: ")
-    assert "mc1" in others and "truth·info" not in others
-
-
-def test_a_model_that_says_one_thing_to_all_is_told_with_its_gain(build):
-    plain = build(num=120, measures=("generation", "heldout"))
-    assert "same_answer" not in summarise(plain)["finding"]
-    ids = [f"q{i:03d}" for i in range(120)]
-    texts = {("caa +0.6", name): "I have no  comment." for name in ids[:60]}
-    texts |= {("caa +0.6", name): "i have no comment." for name in ids[60:90]}
-    told = summarise(build(num=120, measures=("generation", "heldout"), texts=texts))
-    block = told["measures"]["generation"]["conditions"]
-    rows = build(num=120, measures=("generation",), texts=texts)
-    cell = next(c for c in rows.plan.cells if c.condition == "caa +0.6")
-    said = [r.text for r in rows.completions(cell.key).values() if r.text is not None]
-    repeated = sum(" ".join(text.lower().split()) == "i have no comment." for text in said)
-    found = block["caa +0.6"]["metrics"]["same_answer"]
-    assert found["mean"] == pytest.approx(repeated / len(said)) and found["n"] == len(said)
-    assert block["baseline"]["metrics"]["same_answer"]["mean"] == 0
-    _, _, cost = told["finding"].partition(" At a cost: ")
-    assert told["finding"].startswith("caa +0.6 raised") and "same_answer +7" in cost
-    assert "perplexity" in cost and "times the baseline's" in cost
-
-
-def test_an_opinion_leads_only_if_it_was_checked_against_people(summary):
-    block = summary["measures"]["generation"]["metrics"]
-    opinion = next(m for m in block if m["id"] == "truth") | {"name": "truth_p"}
-    others = [m for m in block if m["role"] != "effect"]
-    changed = {**summary["measures"], "generation": {"metrics": [opinion, *others]}}
-    found = {**summary, "measures": changed, "judge_checks": []}
-    assert headline_metric(found)[1]["id"] == "mc1"
-    found["judge_checks"] = [{"judge": opinion["judge"]}]
-    assert headline_metric(found)[1] is opinion
-
-
-def test_too_few_clusters_are_said_to_be_too_few(build):
-    run = build(measures=("options",))
-    plain = run.samples
-
-    def two_clusters(key):
-        rows = plain(key).values()
-        return {
-            r.id: r.model_copy(update={"cluster": "a" if r.id[-1] <= "4" else "b"}) for r in rows
-        }
-
-    run.samples = two_clusters
-    words = [v["verdict"] for v in summarise(run)["verdicts"]]
-    assert not any("higher than baseline" in w or "lower than baseline" in w for w in words)
-    assert any("clusters are too few for" in w for w in words)
 
 
 def test_conditions_of_two_protocols_are_not_compared(build):
