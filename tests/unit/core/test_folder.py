@@ -60,6 +60,32 @@ def test_a_member_of_ones_own_is_built_with_its_own_configuration(write: Write) 
         JUDGES.build("mine", {"sise": 3})
 
 
+def test_a_package_is_a_member_whose_init_lists_the_class(write: Write, tmp_path: Path) -> None:
+    package = tmp_path / "judges" / "large"
+    package.mkdir()
+    (package / "__init__.py").write_text(MEMBER + "\nfrom .parts import SIZE\nMine.size = SIZE\n")
+    (package / "parts.py").write_text("SIZE = 7\n")
+    (tmp_path / "judges" / "data").mkdir()
+    files = JUDGES.files()
+    assert files["large"] == package / "__init__.py"
+    assert not {"data", "parts"} & files.keys() and "large" not in JUDGES.own_files()
+    assert JUDGES.load("large").size == 7
+    assert JUDGES.build("large", {"size": 3}).config.size == 3
+
+
+def test_a_folder_inside_a_package_is_called_by_its_end_outside(
+    write: Write, tmp_path: Path
+) -> None:
+    (tmp_path / "sections").mkdir()
+    (tmp_path / "sections" / "mine.py").write_text(MEMBER)
+    sections = folder.Folder("reports/sections", "section")
+    assert sections.files()["mine"] == tmp_path / "sections" / "mine.py"
+    assert sections.load("mine").__name__ == "Mine"
+    assert sections.load("effects").__module__ == "trimtab.reports.sections.effects"
+    with pytest.raises(ConfigError, match=r"create sections/yours.py in a TRIMTAB_PATH folder"):
+        sections.load("yours")
+
+
 def test_the_packages_own_members_win(write: Write) -> None:
     path = write("exact", MEMBER)
     assert JUDGES.files()["exact"] != path
