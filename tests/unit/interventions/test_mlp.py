@@ -9,7 +9,6 @@ from other_pairs import on_pairs
 from trimtab.core.errors import ConfigError, DataError, NonFiniteError
 from trimtab.interventions.base import INTERVENTIONS
 from trimtab.steering.fitted import FitData
-from trimtab.steering.partners import partners
 
 BASE = {"mode": "mc", "layer": 1, "strength": 0.5}
 TRAINING = {"steps": 6, "batch": 4, "micro_batch": 2, "learning_rate": 1e-2, "evaluate_every": 3}
@@ -128,11 +127,3 @@ def test_a_fit_without_select_pairs_or_with_infinite_losses_says_so(context, tmp
     wild = build(training={**TRAINING, "learning_rate": 1e30, "warmup": 0.0})
     with pytest.raises(NonFiniteError, match=r"Update 1 "):
         wild.fit(replace(context, folder=tmp_path / "wild"))
-
-
-def test_partners_are_a_permutation_without_fixed_points() -> None:
-    ids = [f"q{i}" for i in range(40)]
-    found = partners(ids, 3)
-    assert sorted(found.values()) == sorted(ids)
-    assert all(one != other for one, other in found.items())
-    assert partners(ids[::-1], 3) == found != partners(ids, 4)

@@ -1,9 +1,19 @@
+"""Energies of completions: how a fit is declared, made, loaded and asked."""
+
+from pathlib import Path
+
 import pytest
 
 from trimtab.clients.scripted import ScriptedEnergy
-from trimtab.core.errors import ConfigError, JudgeError
-from trimtab.core.types import Message, Sample
-from trimtab.judges.base import JUDGES, Item
+from trimtab.core.errors import ConfigError, DataError, JudgeError
+from trimtab.core.needs import Labelled
+from trimtab.core.spec import ModelSpec
+from trimtab.core.types import Completion, Message, Sample
+from trimtab.engine.engine import Engine
+from trimtab.judges.base import JUDGES, Item, LoadContext
+from trimtab.models.load import load_model, resolve
+from trimtab.models.tiny import save_tiny
+from trimtab.steering.fitted import FitContext, Fitted, ModelAccess, ScoredCompletion, of_engine
 
 
 def test_a_text_is_scored_as_an_answer_to_the_bare_question(text_item) -> None:
@@ -69,3 +79,111 @@ def test_a_trained_model_that_is_not_there_is_named(tmp_path) -> None:
     assert judge.needs() == {}
     with pytest.raises(ConfigError, match=r"holds no model\.safetensors"):
         judge.fingerprint  # noqa: B018
+
+
+RIGHT, WRONG = "it is so!", "it is so?"
+
+
+def shouted(prefix: str, count: int) -> list[ScoredCompletion]:
+    """Two completions of each question; the one with an exclamation mark is right."""
+    rows = []
+    for i in range(count):
+        sample = Sample(
+            id=f"{prefix}{i}", messages=(Message(role="user", content=f"{prefix}{i}?"),)
+        )
+        for index, (text, reward) in enumerate(((f"{i} {RIGHT}", 1.0), (f"{i} {WRONG}", 0.0))):
+            completion = Completion(
+                cell="c", sample_id=sample.id, index=index, protocol="p", num_prompt_tokens=1,
+                text=text, finish_reason="eos",
+            )  # fmt: skip
+            rows.append(ScoredCompletion(sample, completion, reward))
+    return rows
+
+
+def held_out(*questions: str) -> list[Sample]:
+    return [Sample(id=q, messages=(Message(role="user", content=q),)) for q in questions]
+
+
+@pytest.fixture(scope="module")
+def subject(tmp_path_factory: pytest.TempPathFactory) -> ModelAccess:
+    """A tiny random model."""
+    path = save_tiny(tmp_path_factory.mktemp("tiny") / "llama", "llama")
+    return of_engine(Engine(load_model(resolve(ModelSpec(id=str(path), device="cpu")))))
+
+
+def fit_context(subject: ModelAccess, folder: Path, **changes) -> FitContext:
+    rows = {"fit": shouted("f", 24), "select": shouted("s", 8)}
+    return FitContext(subject, 3, completions=rows, folder=folder, **changes)
+
+
+def load_context(subject: ModelAccess | None, folder: Path, *questions: str) -> LoadContext:
+    return LoadContext(subject, {"energy": folder}, fitted=_not_read, held_out=held_out(*questions))
+
+
+def _not_read(name: str) -> Fitted:
+    raise AssertionError(f"the artifact {name} is read by its folder")
+
+
+HEAD = {
+    "kind": "head",
+    "layers": [1],
+    "training": {"epochs": 12, "batch": 8, "learning_rate": 5e-3, "patience": 4},
+}
+
+
+def test_a_head_is_fitted_loaded_and_tells_right_from_wrong(subject, tmp_path, text_item) -> None:
+    judge = JUDGES.build("energy", HEAD)
+    (need,) = judge.needs().values()
+    assert need.inputs == {"fit": Labelled("fit"), "select": Labelled("select")}
+    fitting = JUDGES.build(need.component.name, need.component.config)
+    assert fitting.fit(fit_context(subject, tmp_path)) is None, "it wrote its files itself"
+    assert (tmp_path / "artifact.json").is_file()
+    model = judge.load(load_context(subject, tmp_path, "Another question?"))
+    items = [
+        text_item(f"{i} {text}", question=f"t{i}?") for i in (31, 32) for text in (RIGHT, WRONG)
+    ]
+    values = [verdict.values["energy"] for verdict in judge.score(items, model)]
+    assert values[0] < values[1] and values[2] < values[3], "lower is better"
+
+    ablation = JUDGES.build("energy", {**HEAD, "ablation": "question_removed"})
+    assert ablation.needs() == judge.needs()
+    blind = ablation.load(load_context(subject, tmp_path))
+    pairs = [text_item(RIGHT, question=question) for question in ("One?", "Quite another?")]
+    (one, other) = ablation.score(pairs, blind)
+    assert one.values == other.values, "without the question both are one pair"
+
+
+def test_what_is_tested_is_never_fitted_on(subject, tmp_path) -> None:
+    judge = JUDGES.build("energy", HEAD)
+    leaked = fit_context(subject, tmp_path / "leaked", held_out=held_out("f3?"))
+    with pytest.raises(DataError, match="belong to the test split"):
+        judge.fit(leaked)
+    brief = JUDGES.build("energy", {"kind": "length"})
+    brief.fit(fit_context(subject, tmp_path / "fitted"))
+    with pytest.raises(DataError, match="was fitted on 1 problem"):
+        brief.load(load_context(None, tmp_path / "fitted", "s2?"))
+
+
+def test_a_folder_that_was_fitted_before_needs_no_fit(subject, tmp_path, text_item) -> None:
+    brief = JUDGES.build("energy", {"kind": "length"})
+    brief.fit(fit_context(None, tmp_path))
+    again = JUDGES.build("energy", {"kind": "length", "trained": str(tmp_path)})
+    assert again.needs() == {} and len(again.fingerprint["model"]) == 64
+    model = again.load(LoadContext(None, {}, fitted=_not_read))
+    items = [text_item("so"), text_item("so it is and so it stays")]
+    expected = brief.score(items, brief.load(load_context(None, tmp_path)))
+    assert again.score(items, model) == expected
+
+
+def test_synthetic_candidates_ask_for_solutions(subject, tmp_path) -> None:
+    judge = JUDGES.build("energy", {"kind": "length", "candidates": "synthetic"})
+    with pytest.raises(DataError, match="no gold solution"):
+        judge.fit(fit_context(subject, tmp_path))
+
+
+def test_uncertainty_reads_the_model_and_needs_no_fit(subject, text_item) -> None:
+    judge = JUDGES.build("energy", {"kind": "uncertainty"})
+    assert judge.needs() == {} and judge.on_model
+    model = judge.load(LoadContext(subject, {}, fitted=_not_read))
+    (verdict,) = judge.score([text_item("seven")], model)
+    assert verdict.values["uncertainty"] < 0
