@@ -130,7 +130,7 @@ def verdicts(task: Task[Any], name: str, config: dict[str, Any], *, right: bool)
     judge = JUDGES.build(name, config)
     assert judge.resource == "none", "the gold check needs no model"
     items = [Item(sample, answer(sample, right)) for sample in samples_of(task)["test"]]
-    return judge.score(items, None)
+    return judge.verdicts(items, None)
 
 
 def answer(sample: Sample, right: bool) -> Completion:

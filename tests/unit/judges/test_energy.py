@@ -142,14 +142,14 @@ def test_a_head_is_fitted_loaded_and_tells_right_from_wrong(subject, tmp_path, t
     items = [
         text_item(f"{i} {text}", question=f"t{i}?") for i in (31, 32) for text in (RIGHT, WRONG)
     ]
-    values = [verdict.values["energy"] for verdict in judge.score(items, model)]
+    values = [verdict.values["energy"] for verdict in judge.verdicts(items, model)]
     assert values[0] < values[1] and values[2] < values[3], "lower is better"
 
     ablation = JUDGES.build("energy", {**HEAD, "ablation": "question_removed"})
     assert ablation.needs() == judge.needs()
     blind = ablation.load(load_context(subject, tmp_path))
     pairs = [text_item(RIGHT, question=question) for question in ("One?", "Quite another?")]
-    (one, other) = ablation.score(pairs, blind)
+    (one, other) = ablation.verdicts(pairs, blind)
     assert one.values == other.values, "without the question both are one pair"
 
 
@@ -171,8 +171,8 @@ def test_a_folder_that_was_fitted_before_needs_no_fit(subject, tmp_path, text_it
     assert again.needs() == {} and len(again.fingerprint["model"]) == 64
     model = again.load(LoadContext(None, {}, fitted=_not_read))
     items = [text_item("so"), text_item("so it is and so it stays")]
-    expected = brief.score(items, brief.load(load_context(None, tmp_path)))
-    assert again.score(items, model) == expected
+    expected = brief.verdicts(items, brief.load(load_context(None, tmp_path)))
+    assert again.verdicts(items, model) == expected
 
 
 def test_synthetic_candidates_ask_for_solutions(subject, tmp_path) -> None:
@@ -185,5 +185,5 @@ def test_uncertainty_reads_the_model_and_needs_no_fit(subject, text_item) -> Non
     judge = JUDGES.build("energy", {"kind": "uncertainty"})
     assert judge.needs() == {} and judge.on_model
     model = judge.load(LoadContext(subject, {}, fitted=_not_read))
-    (verdict,) = judge.score([text_item("seven")], model)
+    (verdict,) = judge.verdicts([text_item("seven")], model)
     assert verdict.values["uncertainty"] < 0
