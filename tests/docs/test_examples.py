@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from trimtab.core.types import Completion
+from trimtab.core.errors import DataError
+from trimtab.core.spec import Component
+from trimtab.core.types import Completion, Sample
 from trimtab.interventions.base import INTERVENTIONS
-from trimtab.judges.base import JUDGES, Item
+from trimtab.judges.base import JUDGES, Item, LoadContext
 from trimtab.recipes.base import load_recipe
 from trimtab.tasks.base import TASKS
 
@@ -49,10 +51,12 @@ def finished_run(repo: Path, beside_extras: Path, tiny: Path) -> Path:
     return run
 
 
-def test_each_page_shows_one_complete_file(example_files: dict[str, str]) -> None:
+def test_the_pages_show_complete_files(example_files: dict[str, str]) -> None:
     assert sorted(example_files) == [
         "interventions/principal.py",
         "judges/shout.py",
+        "judges/usual.py",
+        "recipes/choose.py",
         "recipes/compare.py",
         "sections/lengths.py",
         "tasks/sums.py",
@@ -72,6 +76,21 @@ def test_task_example_has_disjoint_splits_and_right_answers() -> None:
     fewer = TASKS.build("sums", {"limit": 10}).samples("test")
     assert {s.id for s in fewer} <= {s.id for s in splits["test"]}
     assert {pair.id for pair in task.pairs("fit")} == {s.id for s in splits["fit"]}
+    (gold,) = task.judges()
+    judge, sample = JUDGES.build(gold.name, gold.config), splits["test"][0]
+    items = [Item(sample, completion(sample, text)) for text in (sample.target, "0")]
+    assert [verdict.values["exact"] for verdict in judge.verdicts(items, None)] == [1.0, 0.0]
+
+
+def completion(sample: Sample, text: str | None) -> Completion:
+    return Completion(
+        cell="c",
+        sample_id=sample.id,
+        protocol="p",
+        num_prompt_tokens=1,
+        text=text,
+        finish_reason="eos" if text is not None else "error",
+    )
 
 
 @pytest.mark.usefixtures("beside_extras")
@@ -80,19 +99,43 @@ def test_judge_example_scores_capitals_and_leaves_missing_unscored() -> None:
     sample = TASKS.build("sums", {}).samples("test")[0]
 
     def item(text: str | None) -> Item:
-        row = Completion(
-            cell="c",
-            sample_id=sample.id,
-            protocol="p",
-            num_prompt_tokens=1,
-            text=text,
-            finish_reason="eos" if text is not None else "error",
-        )
-        return Item(sample, row)
+        return Item(sample, completion(sample, text))
 
     verdicts = judge.verdicts([item("ABcd 1!"), item("1"), item(None)], None)
     assert [v.values["shout"] for v in verdicts] == [0.5, None, None]
     assert all(v.error for v in verdicts[1:])
+
+
+@pytest.mark.usefixtures("beside_extras")
+def test_learning_judge_example_is_fitted_loaded_and_never_on_what_is_tested(
+    tmp_path: Path,
+) -> None:
+    from trimtab.steering.fitted import FitContext, ScoredCompletion
+
+    judge = JUDGES.build("usual", {})
+    samples = TASKS.build("sums", {}).samples("fit")[:4]
+    texts = [("one two three", 1.0), ("four five six seven eight", 1.0), ("no", 0.0), (None, None)]
+    rows = [
+        ScoredCompletion(sample, completion(sample, text), reward)
+        for sample, (text, reward) in zip(samples, texts, strict=True)
+    ]
+    (need,) = judge.needs().values()
+    assert need.component == Component(name="usual", config={"unit": "words"})
+    fitted = judge.fit(FitContext(None, 0, completions={"fit": rows}))
+    assert float(fitted.tensors["mean"]) == 4.0 and fitted.info["num"] == 2
+
+    def context(*held_out: Sample) -> LoadContext:
+        folders = {"length": tmp_path}
+        return LoadContext(None, folders, lambda name: fitted, held_out=held_out)
+
+    resource = judge.load(context(*TASKS.build("sums", {}).samples("test")[:2]))
+    items = [Item(samples[0], completion(samples[0], text)) for text in ("a b", None)]
+    values = [verdict.values["unusual"] for verdict in judge.verdicts(items, resource)]
+    assert values == [2.0, None]
+    with pytest.raises(DataError, match="to be tested on"):
+        judge.load(context(samples[1]))
+    with pytest.raises(DataError, match="there is none"):
+        judge.fit(FitContext(None, 0, completions={"fit": rows[2:]}))
 
 
 @pytest.mark.usefixtures("beside_extras")
@@ -103,13 +146,15 @@ def test_intervention_example_finds_the_principal_direction(tiny: Path) -> None:
     from trimtab.core.spec import ModelSpec
     from trimtab.engine.engine import Engine
     from trimtab.models.load import load_model, resolve
-    from trimtab.steering.fitted import FitContext
+    from trimtab.steering.fitted import FitContext, FitData
 
     layer = 1
     engine = Engine(load_model(resolve(ModelSpec(id=str(tiny), device="cpu"))))
     pairs = TASKS.build("sums", {"limit": 12}).pairs("fit")
     steer = INTERVENTIONS.build("principal", {"layer": layer, "strength": 0.5})
-    fitted = steer.fit(FitContext(engine, pairs, "chat", 0))
+    context = FitContext.of_pairs(engine, pairs, "chat", 0)
+    steer.check_input(context.data["pairs"])
+    fitted = steer.fit(context)
 
     def mean(prompt: list[int], answer: list[int]) -> np.ndarray:
         ids = torch.tensor([[*prompt, *answer]])
@@ -127,10 +172,15 @@ def test_intervention_example_finds_the_principal_direction(tiny: Path) -> None:
     expected *= np.sign(np.mean(rows, axis=0) @ expected)
     direction = fitted.tensors[f"l{layer}.direction"].numpy()
     assert direction @ expected == pytest.approx(1, abs=1e-4)
-    dose = steer.strengths(fitted)
-    assert dose["relative"] == 0.5 and dose["raw"] == pytest.approx(dose["unit"])
-    (edit,) = steer.edits(fitted)
-    assert edit.layer == layer and edit.strength == dose["raw"]
+    strengths = steer.strengths({"vector": fitted})
+    assert strengths["relative"] == 0.5 and strengths["raw"] == pytest.approx(strengths["unit"])
+    (edit,) = steer.treat({"vector": fitted}).edits
+    assert edit.layer == layer and edit.strength == strengths["raw"]
+    (need,) = steer.needs().values()
+    stronger = INTERVENTIONS.build("principal", {"layer": layer, "strength": 2.0})
+    assert stronger.needs() == {"vector": need}, "strengths share the fit"
+    with pytest.raises(DataError, match="at least 2"):
+        steer.check_input(FitData(pairs[:1], "fit", "chat"))
 
 
 @pytest.mark.usefixtures("beside_extras")
@@ -167,9 +217,9 @@ def test_examples_go_through_every_phase_together(finished_run: Path) -> None:
         "nothing added",
         "towards right",
     ]
-    assert len(run.plan.artifacts) == 1
+    assert len(run.plan.fits) == 1
     assert all(len(run.completions(cell.key)) == 20 for cell in run.plan.cells)
-    status = {gate.name: gate.status for gate in checks.read(run)}
+    status = {check.name: check.status for check in checks.read(run)}
     assert status["strength 0 equals baseline"] == "pass" == status["splits disjoint"]
     texts = [[c.text for c in run.completions(cell.key).values()] for cell in run.plan.cells]
     assert texts[0] == texts[2] and texts[0] != texts[1] and texts[0] != texts[3]
@@ -185,7 +235,7 @@ def test_every_file_of_a_run_is_described(finished_run: Path, repo: Path) -> Non
     assert [name for name in found if not any(p.fullmatch(name) for p in patterns)] == []
     made = [n for n, p in zip(told, patterns, strict=True) if not any(map(p.fullmatch, found))]
     # this run has no bank, no network that steers, no judge that came later, costs money or learns,
-    # no check of one, and began without rows
+    # no check of one, no training examples, and began without rows
     others = (
         "artifacts/<key>/activations.safetensors",
         "artifacts/<key>/training/",
@@ -194,6 +244,7 @@ def test_every_file_of_a_run_is_described(finished_run: Path, repo: Path) -> Non
         "judge_checks/<name>/",
         "artifacts/energy-",
         "completions/<cell>/a0000-given.jsonl",
+        "conversations/",
     )
     assert "judges.json" in made and all(name.startswith(others) for name in made)
 
@@ -221,3 +272,32 @@ def test_the_example_experiment_is_planned_as_its_page_says(
         "zero",
         "treatment",
     ]
+
+
+def test_the_growing_example_opens_the_test_split_for_the_best_strength_alone(
+    repo: Path, beside_extras: Path, tiny: Path, tmp_path: Path
+) -> None:
+    from trimtab.cli.phases import run_all
+    from trimtab.cli.planning import create
+
+    page = (repo / "docs" / "add-a-recipe.md").read_text()
+    data = yaml.safe_load(re.findall(r"```yaml\n(.*?)```", page, re.S)[1])
+    assert data["recipe"] == "choose"
+    data |= {"model": {"id": str(tiny), "device": "cpu"}, "strengths": [0.1, 4.0]}
+    data["task"] |= {"limit": 4, "max_tokens": 3}
+    path = tmp_path / "choose.yaml"
+    path.write_text(yaml.safe_dump(data, sort_keys=False))
+    run = create(path, (), tmp_path / "choose")
+    run_all(run)
+    first, grown = run.plan.fragments
+    assert [cell.split for cell in first.cells] == ["select"] * 3
+    assert [(cell.split, cell.role) for cell in grown.cells] == [
+        ("test", "baseline"),
+        ("test", "treatment"),
+    ]
+    assert grown.cells[1].condition in {"strength 0.1", "strength 4"}
+    assert grown.reason == f"{grown.cells[1].condition} did best on the select split"
+    for cell in run.plan.cells:
+        (judge,) = run.plan.judges
+        assert len(run.completions(cell.key)) == 4 == len(run.scores(judge.key, cell.key))
+    assert len(run.plan.fits) == 1, "both strengths and the test cell share one fit"

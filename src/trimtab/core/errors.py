@@ -5,7 +5,7 @@
     ├── DataError           2  a data file is missing, malformed or lacks a column
     ├── ModelError          3  a model can't be found, read, recognised or rendered
     ├── NonFiniteError      4  NaN or infinity in activations or logits
-    ├── HeldError      5  another process works on the same part of the run
+    ├── HeldError           5  another process works on the same part of the run
     ├── StoreError          6  the run directory can't be read or written
     ├── JudgeError          7  a judge could not run; its scores stay owed
     └── CheckError           8  the run finished but an honesty check failed
