@@ -10,10 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from trimtab.clients.scripted import ScriptedChat, ScriptedEmbedder, ScriptedEnergy
 from trimtab.core.types import Choice, Completion, Message, Sample
 from trimtab.judges.base import JUDGES, Item
+from trimtab.steering.fitted import Fitted
 
 # A judge that is not named here must work with an empty configuration.
 CONFIGS = {
@@ -116,7 +118,9 @@ def resources() -> dict:
         p = pseudo_random(prompt[-1].content)
         return None if p < 0.1 else p
 
+    words = {"weight": torch.tensor([0.5, -0.25]), "idf": torch.tensor([1.0, 2.0])}
     return {
+        "tfidf": {"words": Fitted({**words, "bias": torch.tensor(0.1)}, {"words": ["in", "no"]})},
         "none": None,
         "chat": ScriptedChat(say),
         "embedder": ScriptedEmbedder(lambda left, right: 2 * pseudo_random(left + right) - 1),
@@ -129,7 +133,7 @@ def test_verdicts(name, config, resources) -> None:
     judge = JUDGES.build(name, config)
     items = items_for(judge.output)
     before = copy.deepcopy(items)
-    resource = resources[judge.resource]
+    resource = resources.get(name, resources[judge.resource])
     verdicts = judge.verdicts(items, resource)
 
     assert len(verdicts) == len(items)
@@ -160,7 +164,7 @@ def test_verdicts(name, config, resources) -> None:
 def test_what_is_not_owed_is_not_answered_and_changes_nothing(name, config, resources) -> None:
     judge = JUDGES.build(name, config)
     items = items_for(judge.output)
-    resource = resources[judge.resource]
+    resource = resources.get(name, resources[judge.resource])
     verdicts = judge.verdicts(items, resource)
     partly = [replace(item, owed=number % 3 == 1) for number, item in enumerate(items)]
     given = dict(judge.score(partly, resource))
@@ -176,7 +180,7 @@ def test_a_failed_completion_is_unscored_with_its_own_error(name, config, resour
     partial = Item(
         partial.sample, partial.completion.model_copy(update={"error": "layer 3 is not finite"})
     )
-    found = judge.verdicts([failed, partial], resources[judge.resource])
+    found = judge.verdicts([failed, partial], resources.get(name, resources[judge.resource]))
     assert [v.error for v in found] == ["out of memory", "layer 3 is not finite"]
     assert {value for v in found for value in v.values.values()} == {None}
 
@@ -193,7 +197,9 @@ def test_options_in_another_order_score_the_same(name, config, resources) -> Non
         for field in ("option_logprobs", "option_num_tokens", "option_kl")
     }
     turned = Item(sample(0, choices=CHOICES[::-1]), item.completion.model_copy(update=update))
-    straight, reverse = judge.verdicts([item, turned], resources[judge.resource])
+    straight, reverse = judge.verdicts(
+        [item, turned], resources.get(name, resources[judge.resource])
+    )
     assert reverse.values == pytest.approx(straight.values, rel=1e-12)
 
 

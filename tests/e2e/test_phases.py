@@ -28,7 +28,8 @@ class Moody(Judge[_Config]):
     def score(self, items, resource):
         if not Path(self.config.cure).exists():
             raise MemoryError("out of memory in the judge")
-        return [Verdict({"mood": 1.0}) for _ in items]
+        for number, _ in enumerate(items):
+            yield number, Verdict({"mood": 1.0})
 '''
 
 
