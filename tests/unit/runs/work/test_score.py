@@ -195,7 +195,7 @@ main()
 def test_kill_9_in_the_middle_of_a_window_loses_the_batch_that_was_computed(
     judge_model, tmp_path, monkeypatch
 ) -> None:
-    whole, cut = imported(tmp_path / "a", "x", 60), imported(tmp_path / "b", "x", 60)
+    whole, cut = imported(tmp_path / "a", "x", 160), imported(tmp_path / "b", "x", 160)
     for run in (whole, cut):
         add(run, rubric="truth", model=str(judge_model))
     batches: list[list[bool]] = []
@@ -208,10 +208,10 @@ def test_kill_9_in_the_middle_of_a_window_loses_the_batch_that_was_computed(
     monkeypatch.setattr(options, "_score_batch", noting)
     score(whole)
     sizes = [len(batch) for batch in batches]
-    assert len(sizes) > 5, "one window has several batches"
+    assert len(sizes) > 3, "one window has several batches"
     (judge,) = cut.judges()
-    kills, before = 0, 60
-    for _ in range(3):
+    kills, before = 0, 160
+    for _ in range(2):
         command = [sys.executable, "-c", _SLOW_SCORER, "score", str(cut.dir)]
         with subprocess.Popen(command, env=_environment(tmp_path)) as process:
             while owed(cut, judge) >= before and process.poll() is None:
