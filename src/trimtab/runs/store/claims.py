@@ -136,23 +136,20 @@ def claim(run_dir: Path, unit: str, *, ttl: float = TTL_S) -> Iterator[Claim | N
             _append(mine.path, _RELEASED)
 
 
-def holder_of(run_dir: Path, unit: str) -> str | None:
-    """Return who holds a unit and since when, in one line; None if it is free."""
+def holder_of(run_dir: Path, unit: str, *, ttl: float = TTL_S) -> str | None:
+    """Return who holds a unit and since when, in one line; None if it can be had."""
     folder = run_dir / "claims" / file_stem(unit)
     epoch = _newest(folder)
     if epoch == 0:
         return None
     last = _State.read(_path(folder, epoch))
-    if last.ended:
+    try:
+        stands = last.stands(folder.parent, ttl)
+    except OSError:  # on a disk that can't be written nothing tells how late it is
+        stands = True
+    if not stands:
         return None
-    told = f"held by {last.holder or f'a process that {_path(folder, epoch)} does not name'}"
-    if last.is_dead:
-        return f"{told}, which ended; whoever is next takes it over"
-    # on a disk that can't be written nothing tells how late it is
-    with suppress(OSError):
-        if _file_clock(folder.parent) - last.touched > TTL_S / 2:
-            return f"{told}, which gives no sign of life"
-    return told
+    return f"held by {last.holder or f'a process that {_path(folder, epoch)} does not name'}"
 
 
 @dataclass(frozen=True)
@@ -186,14 +183,12 @@ class _State:
         except ValidationError:  # empty or torn: never whole, or written by another version
             return cls(None, b"\n" in rest, touched)
 
-    @property
-    def is_dead(self) -> bool:
-        """Whether its holder is seen to have ended; one of another machine can't be seen."""
-        return self.holder is not None and self.holder.process.is_alive() is False
-
     def stands(self, folder: Path, ttl: float) -> bool:
         """Return whether its holder may still be at work; ``folder`` is where a clock may lie."""
-        if self.ended or self.is_dead:
+        if self.ended:
+            return False
+        # one of another machine can't be seen
+        if self.holder is not None and self.holder.process.is_alive() is False:
             return False
         # a time of the future is no sign of life either: that clock was set back
         silence = abs(_file_clock(folder) - self.touched)

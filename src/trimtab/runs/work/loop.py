@@ -64,7 +64,7 @@ def work(
             (worker, unit)
             for worker, unit, every in _by_loaded_model(ready, pool)
             if (worker.run.dir, _owner(unit)) not in failures
-            and not _attempt(worker, unit, every, pool, failures)
+            and not _attempt(worker, unit, every, pool, failures, workers)
         ]
         for worker in workers:
             worker.run.refresh()
@@ -123,12 +123,16 @@ def _attempt(
     every: Sequence[Unit],
     pool: EnginePool,
     failures: dict[tuple[Path, str], str],
+    workers: Sequence[Worker],
 ) -> bool:
     """Do ``unit`` unless another worker holds it; return whether it was tried."""
     try:
         with claim(worker.run.dir, unit.name) as mine:
             if mine is None:
                 return False
+            for other in workers:  # what runs now is measured as this run's
+                if other is not worker:
+                    other.leave()
             worker.execute(unit, pool, mine, every)
             left = State(worker.run, partial=True).owed(unit)
             assert not left, f"{unit.name} was done, and still owes {left[:3]}"
