@@ -102,7 +102,7 @@ def test_the_report_holds_every_selector(best_of_n: Path, tmp_path: Path) -> Non
     assert done.code == 0, done.err
     assert "Selectors: generation" in done.out and "oracle" in done.out
     summary = json.loads((run / "summary.json").read_text())
-    made = next(m for m in summary["selection"] if m["split"] == "test")
+    made = next(m for m in summary["sections"]["selection"]["sets"] if m["split"] == "test")
     assert [row["selector"] for row in made["selectors"]] == [
         "random", "first", "greedy", "majority", "majority, ties to first",
         "highest mean_logprob", "vote by mean_logprob", "format filter", "shortest", "longest",
@@ -154,7 +154,7 @@ def test_rerankers_are_fitted_apart_from_test_and_reported_with_ablations(
     done = trimtab(["run", str(reranked), "--out", str(run)], logs)
     assert done.code == 0, done.err
     summary = json.loads((run / "summary.json").read_text())
-    made = {m["split"]: m for m in summary["selection"]}
+    made = {m["split"]: m for m in summary["sections"]["selection"]["sets"]}
     names = ["mean_logprob", "uncertainty", "energy (encoder)", "energy (head)"]
     for split in ("select", "test"):
         assert [r["ranking"] for r in made[split]["rankings"]][:4] == names
@@ -173,7 +173,7 @@ def test_rerankers_are_fitted_apart_from_test_and_reported_with_ablations(
         assert (row["vs_whole"] is None) == (row["whole"] is None)
 
     # ablations share the fit of what they ablate
-    fits = {entry["ranking"]: entry for entry in summary["rerankers"]}
+    fits = {entry["ranking"]: entry for entry in summary["sections"]["rerankers"]["rerankers"]}
     assert set(fits) == {*names[2:], "energy_length_only", "energy_format_only"}
     head = fits["energy (head)"]
     assert head["layer"] in (1, 2) and len(head["history"]) == 1 + head["updates"] // 2
@@ -216,6 +216,6 @@ def test_the_smoke_preset_ends_well(repo: Path, tmp_path: Path) -> None:
     done = trimtab(["run", str(preset), "--out", str(run)], logs)
     assert done.code == 0, done.err
     summary = json.loads((run / "summary.json").read_text())
-    made = next(m for m in summary["selection"] if m["split"] == "test")
-    assert made["incomplete"] == 0 and len(summary["rerankers"]) == 4
+    made = next(m for m in summary["sections"]["selection"]["sets"] if m["split"] == "test")
+    assert made["incomplete"] == 0 and len(summary["sections"]["rerankers"]["rerankers"]) == 4
     assert all(row["unscored"] == 0 for row in [*made["rankings"], *made["ablations"]])

@@ -59,7 +59,7 @@ def test_old_answers_are_imported_scored_checked_and_reported(
     assert "sensitivity" in said and "judge: " in said
     say("report", str(run))
     summary = json.loads((run / "summary.json").read_text())
-    (check,) = summary["judge_checks"]
+    (check,) = summary["sections"]["judging"]["checks"]
     assert (check["n"], check["metric"]) == (40, "truth")
     entry = summary["measures"]["generation"]["conditions"]["after"]["metrics"]
     assert "corrected" in entry["truth"] and entry["words"]["vs_baseline"]["n"] == 12

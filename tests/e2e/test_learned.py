@@ -38,8 +38,11 @@ def test_learned_steering_reaches_rows_and_report(config: Path, tmp_path: Path, 
     assert done.code == 0, done.err
 
     summary = json.loads((out / "summary.json").read_text())
-    assert [found["learned"] for found in summary["learned"]] == ["plain", "reads"]
-    for found in summary["learned"]:
+    assert [found["learned"] for found in summary["sections"]["learned"]["networks"]] == [
+        "plain",
+        "reads",
+    ]
+    for found in summary["sections"]["learned"]["networks"]:
         below = found["means"]["learned"] - found["means"]["constant"]
         assert found["differences"]["constant"]["difference"] == pytest.approx(below, abs=1e-7)
         assert ("shuffled" in found["differences"]) == (found["learned"] == "reads")
@@ -68,10 +71,15 @@ def test_learned_steering_reaches_rows_and_report(config: Path, tmp_path: Path, 
 def slow_option_logprobs(loaded, run: Run, cell) -> dict[str, list[float]]:
     """One option of one sample at a time, its vector made of the prompt that it must be made of."""
     mlp = INTERVENTIONS.build(cell.intervention.name, cell.intervention.config)
-    (edit,) = mlp.edits(artifacts.load(run.artifact_dir(cell.artifact)))
+    fitted = {name: artifacts.load(run.artifact_dir(key)) for name, key in cell.artifacts.items()}
+    (edit,) = mlp.treat(fitted).edits
     samples = run.samples(cell.samples)
     own = {name: name for name in samples}
-    source_of = partners(list(samples), cell.seed) if mlp.swaps_prompts() else own
+    source_of = (
+        partners(list(samples), cell.seed)
+        if edit.source is not None and edit.source.of_partner
+        else own
+    )
     found = {}
     for sample in samples.values():
         texts = [choice.text for choice in sample.choices]

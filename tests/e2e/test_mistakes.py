@@ -54,7 +54,7 @@ def test_each_mistake_is_one_line_before_anything_is_loaded(
     assert len(lines) == 1 and lines[0].startswith("error: "), said
     assert all(word in lines[0] for word in words), lines[0]
     assert "HEAVY:[]" in said
-    assert not (out / "plan.json").exists()
+    assert not (out / "plan").exists()
 
 
 def test_files_that_are_wrong_are_named(config: Path, tmp_path: Path) -> None:

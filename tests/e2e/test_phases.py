@@ -76,16 +76,16 @@ def test_a_judge_is_added_to_a_finished_run(config: Path, tmp_path: Path) -> Non
     assert done.code == 2 and "exact" in done.err
 
 
-def test_gates_and_records_of_a_finished_run(config: Path, tmp_path: Path) -> None:
+def test_checks_and_records_of_a_finished_run(config: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     rubrics = ", ".join(f"{{name: rubric, rubric: {name}}}" for name in ("truth", "info"))
     judges = f"judges=[semantic, {rubrics}]"
     done = trimtab(["run", str(config), "--out", str(run), "-o", judges], tmp_path / "logs")
     assert done.code == 0, done.err
-    gates = [g for phase in json.loads((run / "checks.json").read_text()).values() for g in phase]
-    zero = [g for g in gates if g["name"] == "strength 0 equals baseline"]
+    checks = [c for phase in json.loads((run / "checks.json").read_text()).values() for c in phase]
+    zero = [c for c in checks if c["name"] == "strength 0 equals baseline"]
     assert len(zero) == 4 and all(g["status"] == "pass" for g in zero), zero
-    assert not [g for g in gates if g["status"] == "fail"]
+    assert not [c for c in checks if c["status"] == "fail"]
     artifact = json.loads(next(run.glob("artifacts/*/artifact.json")).read_text())
     assert artifact["index"] == "block_output_0based"
     # Random weights have no direction to find, so the cosine may well be clipped to 0.
@@ -118,10 +118,10 @@ def test_dynamic_steering_from_yaml_to_the_report(config: Path, tmp_path: Path) 
         "measures=[generation, options]",
     ]
     done = trimtab([*argv, "-o", "conditions.dynamic.layer=9"], logs)
-    assert done.code == 2 and "layer = 9" in done.err and not (run / "plan.json").exists()
+    assert done.code == 2 and "layer = 9" in done.err and not (run / "plan").exists()
     done = trimtab(argv, logs)
     assert done.code == 0, done.err
-    plan = json.loads((run / "plan.json").read_text())
+    plan = json.loads((run / "plan" / "0000.json").read_text())
     (cell,) = [c for c in plan["cells"] if c["condition"] == "dynamic"]
     rows = [
         json.loads(x)
@@ -139,7 +139,10 @@ def test_dynamic_steering_from_yaml_to_the_report(config: Path, tmp_path: Path) 
     assert all(r["strengths"] is None for r in others if r["cell"] != cell["key"])
     summary = json.loads((run / "summary.json").read_text())
     measured = summary["measures"]["generation"]["conditions"]["dynamic"]
-    assert measured["counts"]["present"] == 6 and "strengths" in measured["adaptive"]
+    assert (
+        measured["counts"]["present"] == 6
+        and summary["sections"]["adaptive"]["measures"]["generation"]["dynamic"]["strengths"]
+    )
     assert "dynamic" not in summary["measures"]["options"]["conditions"]
     report = (run / "report" / "report.md").read_text()
     assert report.count("dynamic") > 2 and "Strengths chosen while running" in report
@@ -163,12 +166,15 @@ def test_gated_steering_and_heads_from_yaml_to_the_report(config: Path, tmp_path
     ]
     argv = ["run", str(config), "--out", str(run), *(x for o in overrides for x in ("-o", o))]
     done = trimtab([*argv, "-o", "conditions.gated.gate.layers=[9]"], logs)
-    assert done.code == 2 and "layer = 9" in done.err and not (run / "plan.json").exists()
+    assert done.code == 2 and "layer = 9" in done.err and not (run / "plan").exists()
     done = trimtab(argv, logs)
     assert done.code == 0, done.err
-    plan = json.loads((run / "plan.json").read_text())
+    plan = json.loads((run / "plan" / "0000.json").read_text())
     cells = {(c["condition"], c["measure"]): c for c in plan["cells"]}
-    assert cells["gated", "heldout"]["artifact"] == cells["caa +0.5", "heldout"]["artifact"]
+    assert (
+        cells["gated", "heldout"]["artifacts"]["vector"]
+        == cells["caa +0.5", "heldout"]["artifacts"]["vector"]
+    )
     assert {c["role"] for k, c in cells.items() if k[0] == "heads at random"} == {"control"}
     rows = [
         json.loads(x) for p in run.glob("completions/*/*.jsonl") for x in p.read_text().splitlines()
@@ -186,11 +192,11 @@ def test_gated_steering_and_heads_from_yaml_to_the_report(config: Path, tmp_path
     assert outputs("heads") != plain != outputs("heads at random")
     summary = json.loads((run / "summary.json").read_text())
     for measure, count in (("generation", 6), ("heldout", 4)):
-        (found,) = summary["measures"][measure]["conditions"]["gated"]["adaptive"]["gates"]
+        (found,) = summary["sections"]["adaptive"]["measures"][measure]["gated"]["gates"]
         assert found["rows"] == count and 0 <= found["open"] <= 1
     assert "Gates of conditional interventions" in (run / "report" / "report.md").read_text()
-    gates = [g for phase in json.loads((run / "checks.json").read_text()).values() for g in phase]
-    assert not [g for g in gates if g["status"] == "fail"], gates
+    checks = [c for phase in json.loads((run / "checks.json").read_text()).values() for c in phase]
+    assert not [c for c in checks if c["status"] == "fail"], checks
 
 
 def test_sampled_answers_share_random_numbers_between_conditions(
@@ -202,8 +208,8 @@ def test_sampled_answers_share_random_numbers_between_conditions(
     argv += ["-o", "judges=[text_health]", *(x for o in overrides for x in ("-o", o))]
     done = trimtab(argv, tmp_path / "logs")
     assert done.code == 0, done.err
-    gates = json.loads((run / "checks.json").read_text())["generate"]
-    zero = [g for g in gates if g["name"] == "strength 0 equals baseline"]
+    checks = json.loads((run / "checks.json").read_text())["generate"]
+    zero = [c for c in checks if c["name"] == "strength 0 equals baseline"]
     assert [(g["status"], g["detail"]) for g in zero] == [
         ("pass", "18 of 18 rows equal (generation)")
     ]
