@@ -18,6 +18,7 @@ WORDS = {
     "none": "a setting that is off",
     "exact": "a way of comparing",
     "recorded": "what a file says of its candidates",
+    "damage": "a role of metrics",
     "energy": "the artifact of a fitted judge in runs of the first format",
 }
 
