@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     import torch
 
     from trimtab.engine.engine import Engine
-    from trimtab.models.load import LoadedModel
 
 
 @dataclass(frozen=True)
@@ -31,13 +30,12 @@ class ModelAccess:
 
     Attributes:
         identity: Hash of weights, tokenizer and template.
-        engine: Returns its engine, which others share; its weights never change.
-        loaded: Returns a copy of its own, for training that changes weights.
+        engine: Returns its engine, which others share; its weights never change: what is trained
+            are vectors, networks beside it, and adapters.
     """
 
     identity: str
     engine: Callable[[], Engine]
-    loaded: Callable[[], LoadedModel]
 
 
 @dataclass(frozen=True)
@@ -167,4 +165,4 @@ class FitContext:
 
 def of_engine(engine: Engine) -> ModelAccess:
     """Return access to a model that is loaded already."""
-    return ModelAccess(engine.identity, lambda: engine, lambda: engine.loaded)
+    return ModelAccess(engine.identity, lambda: engine)

@@ -117,6 +117,19 @@ def _pass(
     return Pass(loaded, tails, (*pasts, Past(cache, owners))), [0] * len(pairs)
 
 
+def last_hidden(
+    loaded: LoadedModel, rows: Sequence[tuple[int, ...]], adapter: Adapter | None = None
+) -> torch.Tensor:
+    """Return the final hidden states [rows, H] of rows' last tokens, computed whole.
+
+    Gradients flow into the adapter's factors if they are asked for.
+    """
+    segments = [Segment(row, 0, len(row), (), adapter) for row in rows]
+    computed = Pass(loaded, segments).run()
+    last = [first + len(row) - 1 for first, row in zip(computed.first_R, rows, strict=True)]
+    return computed.hidden_TH[torch.tensor(last, device=computed.hidden_TH.device)]
+
+
 def _trains(rows: Sequence[Answered]) -> bool:
     """Whether gradients with respect to an adapter are asked for."""
     if not torch.is_grad_enabled():

@@ -8,9 +8,8 @@ Shapes: B candidates, T tokens (padded on the right), H width, A attention heads
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import nn
@@ -234,44 +233,4 @@ class VectorNet(nn.Module):
             seen = torch.cat([input_BH, (state_BH - self.shift) * self.scale], dim=-1)
         turned_BH = input_BH + self.last(F.gelu(self.first(seen)))
         result: torch.Tensor = turned_BH / turned_BH.norm(dim=-1, keepdim=True) * norm_B1
-        return result
-
-
-class Verifier(nn.Module):
-    """A language model with LoRA on its linear layers and an energy from the last token's state.
-
-    An outcome verifier as in Cobbe et al. 2021, arXiv 2110.14168, which trains all weights, has a
-    language-modelling loss beside, and predicts at every token.
-    """
-
-    def __init__(self, model: Any, rank: int) -> None:
-        """Wrap ``model``, a transformers causal model, through peft; its own weights stay frozen.
-
-        Args:
-            model: The model; it is changed in place and must not be used for anything else.
-            rank: Of the LoRA matrices; their product is scaled by 2 (alpha is twice the rank).
-        """
-        super().__init__()
-        import peft  # 4 s, and only this kind of energy needs it
-
-        settings = peft.LoraConfig(
-            r=rank, lora_alpha=2 * rank, target_modules="all-linear", lora_dropout=0.0, bias="none"
-        )
-        with warnings.catch_warnings():
-            # peft asks transformers by a name that it is about to drop.
-            warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
-            self.backbone = peft.PeftModel(model.base_model, settings)
-        width = model.config.get_text_config().hidden_size
-        self.norm = nn.LayerNorm(width)
-        self.energy = nn.Linear(width, 1)
-        nn.init.zeros_(self.energy.bias)
-
-    def forward(self, ids_BT: torch.Tensor, length_B: torch.Tensor) -> torch.Tensor:
-        """Return energies [B] of token ids that are padded on the right."""
-        position_T = torch.arange(ids_BT.shape[1], device=ids_BT.device)
-        mask_BT = (position_T < length_B[:, None]).long()
-        states = self.backbone(input_ids=ids_BT, attention_mask=mask_BT, use_cache=False)
-        row_B = torch.arange(len(ids_BT), device=ids_BT.device)
-        last_BH = states.last_hidden_state[row_B, length_B - 1].float()
-        result: torch.Tensor = self.energy(self.norm(last_BH)).squeeze(-1)
         return result

@@ -11,7 +11,7 @@ from trimtab.core.plan import FitPlan, JudgePlan
 from trimtab.core.spec import ModelSpec
 from trimtab.core.types import Sample
 from trimtab.judges.base import Judge, LoadContext, Resource
-from trimtab.models.load import guess_device, load_model, resolve
+from trimtab.models.load import guess_device
 from trimtab.runs.store import artifacts
 from trimtab.runs.store.run import Run
 from trimtab.runs.work.engines import EnginePool
@@ -109,12 +109,7 @@ def ledger_of(run: Run) -> budget.Ledger:
 def _access(model: ModelSpec | None, identity: str | None, pool: EnginePool) -> ModelAccess | None:
     if model is None or identity is None:
         return None
-    return ModelAccess(
-        identity,
-        engine=partial(pool.engine, model, identity),
-        # training that changes weights must not change those that others share
-        loaded=lambda: load_model(resolve(model)),
-    )
+    return ModelAccess(identity, engine=partial(pool.engine, model, identity))
 
 
 def _here(model: ModelSpec) -> ModelSpec:

@@ -21,15 +21,16 @@ from trimtab.core.keys import derive_seed
 from trimtab.core.streams import Owed, in_order, is_owed
 from trimtab.core.types import Energy, Message
 from trimtab.engine.batching.allocator import suit_changing_shapes
+from trimtab.engine.reading.gradients import last_hidden
 from trimtab.engine.request import Activations, ActivationsResult, Request
-from trimtab.models.nets.networks import Encoder, Head, Verifier
+from trimtab.models.nets.networks import Encoder, Head
+from trimtab.models.nets.verifier import Verifier
 from trimtab.models.pairs import PairTokenizer, render_pair
 from trimtab.training.rerankers import surface
 from trimtab.training.rerankers.config import Ablation
 
 if TYPE_CHECKING:
     from trimtab.engine.engine import Engine
-    from trimtab.models.load import LoadedModel
 
 PairText = tuple[str, str]
 # Tokens per batch, padding included. Larger ones leave a core's cache: 8192 take 1.4 times as long.
@@ -241,15 +242,20 @@ def hidden_states(
 
 
 class LoraEnergy(EnergyModel):
-    """A language model with LoRA and an energy from the last token's state."""
+    """A language model with LoRA and an energy from the last token's state.
+
+    The model is the one that others use, too: it runs through the engine with the verifier's
+    adapter, each pair whole, so that gradients reach every factor.
+    """
 
     kind = "lora"
     module: Verifier
 
-    def __init__(self, module: Verifier, loaded: LoadedModel) -> None:
-        """Take the parts; ``loaded`` is the model that the verifier wraps, and no one else's."""
+    def __init__(self, module: Verifier, engine: Engine) -> None:
+        """Take the parts; the verifier is one of the engine's model."""
         super().__init__()
-        self.module = module.to(loaded.device)
+        loaded = engine.loaded
+        self.module = module
         self.loaded = loaded
         limit = loaded.model.config.get_text_config().max_position_embeddings
         self._limit = int(limit) if limit else None
@@ -284,8 +290,9 @@ class LoraEnergy(EnergyModel):
 
     def forward(self, prepared: Sequence[Any]) -> torch.Tensor:
         """Return energies [B]."""
-        lengths = torch.tensor([len(row) for row in prepared], device=self.loaded.device)
-        energy_B: torch.Tensor = self.module(padded(prepared, self.loaded.device), lengths)
+        rows = [tuple(row) for row in prepared]
+        hidden_BH = last_hidden(self.loaded, rows, self.module.adapter)
+        energy_B: torch.Tensor = self.module(hidden_BH.to(self.loaded.device))
         return energy_B
 
 

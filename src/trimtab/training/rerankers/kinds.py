@@ -13,7 +13,8 @@ import torch
 from trimtab.core.errors import DataError
 from trimtab.core.keys import derive_seed
 from trimtab.core.training import Training
-from trimtab.models.nets.networks import SIZES, Encoder, Head, Verifier
+from trimtab.models.nets.networks import SIZES, Encoder, Head
+from trimtab.models.nets.verifier import Verifier
 from trimtab.models.pairs import PairTokenizer, render_pair
 from trimtab.steering.fitted import ModelAccess
 from trimtab.training.loop import Course, Outcome
@@ -170,8 +171,8 @@ def _load_head(
 
 
 def _verifier(config: EnergyConfig, subject: ModelAccess) -> EnergyModel:
-    loaded = subject.loaded()
-    return LoraEnergy(Verifier(loaded.model, config.rank), loaded)
+    engine = subject.engine()
+    return LoraEnergy(Verifier(engine.loaded, config.rank), engine)
 
 
 def _surface(config: EnergyConfig) -> SurfaceEnergy:

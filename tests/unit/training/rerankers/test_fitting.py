@@ -50,7 +50,7 @@ def subject(tmp_path_factory) -> ModelAccess:
     folder = save_tiny(tmp_path_factory.mktemp("tiny") / "llama", "llama")
     resolved = resolve(ModelSpec(id=str(folder), device="cpu"))
     engine = Engine(load_model(resolved))
-    return ModelAccess(resolved.identity, lambda: engine, lambda: load_model(resolved))
+    return ModelAccess(resolved.identity, lambda: engine)
 
 
 def shouting(count: int, seed: int = 0) -> list[Group]:
@@ -141,7 +141,7 @@ def test_a_head_notes_which_layer_the_select_split_chose(subject, tmp_path) -> N
     best = max(info["layers"].values())
     assert info["layers"][str(info["layer"])] == best == info["select_pair_accuracy"]
     assert model.layer == info["layer"]
-    other = ModelAccess("another", subject.engine, subject.loaded)
+    other = ModelAccess("another", subject.engine)
     with pytest.raises(ModelError, match="fitted on the model"):
         load_energy(tmp_path, other)
     assert len(model.score("Why?", ["", " ", "so"])) == 3
