@@ -3,12 +3,12 @@
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from random_adapters import random_adapter
 
 from trimtab.core.spec import ModelSpec
 from trimtab.core.types import ContrastPair, Message, SamplingParams
@@ -16,6 +16,7 @@ from trimtab.engine.engine import Engine
 from trimtab.engine.request import Options, Request, Text
 from trimtab.interventions.base import INTERVENTIONS
 from trimtab.models.load import load_model, resolve
+from trimtab.models.lora import write_adapter
 from trimtab.models.tiny import save_tiny
 from trimtab.steering.fitted import FitContext, Fitted
 from trimtab.vectors.file import checked
@@ -27,6 +28,7 @@ LEARNED = {**AT, "trained_at": 0.5, "vectors": 3, "size": 4, "training": TRAININ
 
 # An intervention that is not named here must work with an empty configuration.
 CONFIGS: dict[str, list[dict[str, Any]]] = {
+    "adapter": [{"source": "tuned"}, {"source": "tuned", "strength": 0.5}],
     "bank": [{**AT, "sizes": [4], "vectors": 2}],
     "caa": [AT, {**AT, "layer": "auto", "estimator": "pca"}],
     "dac": [{"num_prompts": 3, "shots": 1, "steps": 4}],
@@ -65,7 +67,8 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> FitContext:
     v = torch.randn(engine.hidden_size, generator=torch.Generator().manual_seed(1))
     vectors = checked({1: v}, {"num_layers": engine.num_layers}, "test")
     export(vectors, "native", path.parent / "vectors.safetensors")
-    return FitContext(engine, make_pairs(0, 12), "chat", 5, select=make_pairs(20, 28))
+    write_adapter(random_adapter(engine.loaded, seed=1), path.parent / "tuned")
+    return FitContext.of_pairs(engine, make_pairs(0, 12), "chat", 5, select=make_pairs(20, 28))
 
 
 @pytest.fixture(autouse=True)
@@ -73,24 +76,25 @@ def beside_the_vectors(context: FitContext, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.chdir(Path(context.engine.loaded.resolved.spec.id).parent)
 
 
-def fit(built, context: FitContext) -> Fitted | None:
-    component = built.fitted_by()
-    if component is None:
-        return None
-    return INTERVENTIONS.build(component.name, component.config).fit(context)
+def fit(built, context: FitContext) -> dict[str, Fitted]:
+    fitted = {}
+    for name, need in built.needs().items():
+        made = INTERVENTIONS.build(need.component.name, need.component.config).fit(context)
+        fitted[name] = made[need.artifact] if isinstance(made, dict) else made
+    return fitted
 
 
-def answers(built, fitted: Fitted | None, engine: Engine) -> dict[Any, Any]:
+def answers(built, fitted: dict[str, Fitted], engine: Engine) -> dict[Any, Any]:
+    treatment = built.treat(fitted)
     prompts = [
-        tuple(engine.renderer.prompt(built.prompt(pair.messages), "chat"))
+        tuple(engine.renderer.prompt(treatment.prompt(pair.messages), "chat"))
         for pair in make_pairs(40, 43)
     ]
-    edits, text = built.edits(fitted), Text(SamplingParams(max_tokens=4), 0)
-    wants = {"text": replace(text, dynamic=built.dynamic(fitted))}
+    wants = {"text": Text(SamplingParams(max_tokens=4), 0, treatment.dynamic)}
     if "options" in built.OUTPUTS:
         wants["options"] = Options(((5, 6), (7,)))
     requests = [
-        Request((kind, i), prompt, want, edits)
+        Request((kind, i), prompt, want, treatment.edits, treatment.adapter)
         for i, prompt in enumerate(prompts)
         for kind, want in wants.items()
         if kind in built.OUTPUTS
@@ -106,14 +110,16 @@ def test_it_is_fitted_and_applied_alike_every_time(name, config, context) -> Non
     built = INTERVENTIONS.build(name, config)
     fitted = fit(built, context)
     again = fit(INTERVENTIONS.build(name, config), context)
-    if fitted is not None and again is not None:
-        assert fitted.info == again.info and fitted.tensors.keys() == again.tensors.keys()
-        for key, tensor in fitted.tensors.items():
+    assert fitted.keys() == again.keys()
+    for artifact, one in fitted.items():
+        other = again[artifact]
+        assert one.info == other.info and one.tensors.keys() == other.tensors.keys()
+        for key, tensor in one.tensors.items():
             assert torch.isfinite(tensor).all(), key
-            assert torch.equal(tensor, again.tensors[key]), key
+            assert torch.equal(tensor, other.tensors[key]), key
     found = answers(built, fitted, context.engine)
     assert found == answers(INTERVENTIONS.build(name, config), again, context.engine)
-    baseline = answers(INTERVENTIONS.build("none", {}), None, context.engine)
+    baseline = answers(INTERVENTIONS.build("none", {}), {}, context.engine)
     assert (found == {k: v for k, v in baseline.items() if k in found}) == (name == "none")
 
 
@@ -123,18 +129,17 @@ def test_it_is_fitted_and_applied_alike_every_time(name, config, context) -> Non
 def test_strength_zero_is_exactly_the_baseline_and_shares_the_fit(name, config, context) -> None:
     built = INTERVENTIONS.build(name, config)
     zero = INTERVENTIONS.build(name, {**config, "strength": 0.0})
-    assert zero.fitted_by() == built.fitted_by()
-    baseline = answers(INTERVENTIONS.build("none", {}), None, context.engine)
+    assert zero.needs() == built.needs()
+    baseline = answers(INTERVENTIONS.build("none", {}), {}, context.engine)
     assert answers(zero, fit(built, context), context.engine) == baseline
 
 
 @pytest.mark.parametrize(("name", "config"), CASES)
 def test_what_fits_it_names_itself_and_controls_can_be_built(name, config) -> None:
     built = INTERVENTIONS.build(name, config)
-    component = built.fitted_by()
-    if component is not None:
-        fitting = INTERVENTIONS.build(component.name, component.config)
-        assert fitting.fitted_by() == component
+    for name_of_need, need in built.needs().items():
+        fitting = INTERVENTIONS.build(need.component.name, need.component.config)
+        assert fitting.needs()[name_of_need] == need
     for control in built.controls().values():
         INTERVENTIONS.build(control.name, control.config)
 
