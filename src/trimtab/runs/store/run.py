@@ -217,7 +217,7 @@ class Run:
 
     def add_judge(self, judge: JudgePlan) -> None:
         """Let one more judge score this run; nothing happens if its key is there already."""
-        with locked(self.dir / ".judges.json.lock"):
+        with locked(self.dir / ".judges.lock"):
             if judge.key in {known.key for known in self.judges()}:
                 return
             write_json(

@@ -244,7 +244,7 @@ OWNER = """
 import sys, torch
 from trimtab.core.spec import ModelSpec
 from trimtab.core.types import SamplingParams
-from trimtab.engine import pool, parallel
+from trimtab.engine.workers import parallel
 from trimtab.engine.engine import Engine
 from trimtab.engine.request import Request, Text
 from trimtab.models.load import load_model, resolve
