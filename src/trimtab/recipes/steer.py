@@ -8,11 +8,11 @@ beside it; the controls that an intervention asks for are added by themselves.
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from trimtab.core.errors import ConfigError
+from trimtab.core.errors import ConfigError, did_you_mean
 from trimtab.core.spec import Component, Spec, Split
 from trimtab.core.types import SamplingParams
 from trimtab.interventions.base import INTERVENTIONS
@@ -51,7 +51,8 @@ class _Config(RecipeConfig):
         split: Which split is measured.
         sampling: How texts are drawn; null is each task's protocol.
         num_samples: Texts per sample.
-        judges: What scores, beside the judges that tasks bring by themselves.
+        judges: What scores on every task of its kind, beside the judges that tasks bring.
+        judges_of: What scores on one task alone, by the name of its table.
         sections: What the report is made of, in order; null is all that has something to say.
     """
 
@@ -65,7 +66,18 @@ class _Config(RecipeConfig):
     sampling: SamplingParams | None = None
     num_samples: int = Field(default=1, ge=1)
     judges: tuple[Component, ...] = ()
+    judges_of: dict[str, tuple[Component, ...]] = Field(default_factory=dict)
     sections: tuple[Component, ...] | None = None
+
+    @model_validator(mode="after")
+    def _known_tasks(self) -> Self:
+        unknown = sorted(self.judges_of.keys() - self.tasks.keys())
+        if unknown:
+            raise ValueError(
+                f"judges_of names {unknown[0]!r}, which is no task. "
+                f"{did_you_mean(unknown[0], self.tasks)}"
+            )
+        return self
 
 
 class Steer(Recipe[_Config]):
@@ -92,7 +104,7 @@ class Steer(Recipe[_Config]):
                 num_samples=config.num_samples,
             )
         for measure, task in config.tasks.items():
-            for judge in planner.task(task).judges():
+            for judge in (*planner.task(task).judges(), *config.judges_of.get(measure, ())):
                 planner.add_judge(judge, (measure,))
         for judge in config.judges:
             planner.add_judge(judge)

@@ -1,0 +1,84 @@
+"""Any tasks and interventions, each with the controls that it means nothing without."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from trimtab.core.errors import ConfigError
+from trimtab.core.plan import Cell, Plan
+from trimtab.recipes.base import load_recipe
+
+TRUTH = {"name": "truthfulqa", "source": "bundled", "limit": 4}
+DATA: dict[str, Any] = {
+    "recipe": "steer",
+    "name": "planned",
+    "model": {"id": "bundled:smollm2-135m-instruct", "device": "cpu"},
+    "tasks": {"truth": {**TRUTH, "form": "options"}, "text": TRUTH},
+    "conditions": {"caa": "caa", "dac": {"name": "dac", "shots": 2}, "iti +3": {"name": "iti", "strength": 3}},
+    "layer": 7,
+    "strengths": [0.5, -0.25],
+    "controls": {"prompt": "Be truthful.", "random_draws": 1},
+}
+
+MakePlan = Callable[..., Plan]
+
+
+@pytest.fixture
+def make_plan(tmp_path: Path) -> MakePlan:
+    def make_plan(**changes: Any) -> Plan:
+        path = tmp_path / "experiment.yaml"
+        path.write_text(yaml.safe_dump({**DATA, **changes}))
+        return load_recipe(path).plan().plan
+
+    return make_plan
+
+
+def of(plan: Plan, measure: str) -> dict[str, Cell]:
+    return {c.condition: c for c in plan.cells if c.measure == measure}
+
+
+def test_every_condition_has_its_controls_wherever_it_can_act(make_plan: MakePlan) -> None:
+    plan = make_plan()
+    roles = {
+        "baseline": ("baseline", None),
+        "prompt": ("control", "prompt"),
+        "caa +0": ("zero", None),
+        "caa -0.25": ("treatment", None),
+        "caa +0.5": ("treatment", None),
+        "random +0.25 #1": ("control", "random"),
+        "random +0.5 #1": ("control", "random"),
+        "iti +3": ("treatment", None),
+    }
+    assert {k: (c.role, c.control) for k, c in of(plan, "truth").items()} == roles
+    with_text = {**roles, "dac": ("treatment", None)}
+    assert {k: (c.role, c.control) for k, c in of(plan, "text").items()} == with_text
+    caa, drawn = (of(plan, "truth")[label] for label in ("caa +0.5", "random +0.5 #1"))
+    assert caa.intervention.config["layer"] == 7 and caa.artifacts == drawn.artifacts
+    assert drawn.coordinates["strength"] == caa.coordinates["strength"] == 0.5
+
+
+def test_tasks_bring_their_judges_and_some_score_one_task_alone(make_plan: MakePlan) -> None:
+    plan = make_plan(judges=["text_health"], judges_of={"truth": ["perplexity"]})
+    measures = {judge.component.name: judge.measures for judge in plan.judges}
+    assert measures["choice"] == measures["perplexity"] == ("truth",)
+    assert measures["text_health"] is None
+    with pytest.raises(ConfigError, match=r"judges_of names 'truht'.*Did you mean 'truth'"):
+        make_plan(judges_of={"truht": ["perplexity"]})
+
+
+def test_several_models_share_their_judges_and_have_fits_of_their_own(make_plan: MakePlan) -> None:
+    one = make_plan()
+    both = make_plan(model=None, models=["bundled:smollm2-135m-instruct", "bundled:gemma3-270m"])
+    assert len(both.cells) == 2 * len(one.cells) and len(both.fits) == 2 * len(one.fits)
+    assert [judge.key for judge in both.judges] == [judge.key for judge in one.judges]
+    assert {cell.key for cell in one.cells} < {cell.key for cell in both.cells}
+    with pytest.raises(ConfigError, match="either `model` or `models`"):
+        make_plan(model=None)
+
+
+def test_what_can_act_on_nothing_that_is_measured_is_refused(make_plan: MakePlan) -> None:
+    with pytest.raises(ConfigError, match=r"condition 'dac'.*acts on none of the tasks"):
+        make_plan(tasks={"truth": DATA["tasks"]["truth"]})
