@@ -1,6 +1,7 @@
 """Modules and functions stay small, say what they are for, and do not print."""
 
 import ast
+import statistics
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 SRC = Path(__file__).parents[2] / "src" / "trimtab"
 MAX_MODULE_LINES = 400
 MAX_FUNCTION_LINES = 60
+USUAL_MODULE_LINES = 140
 
 
 def _modules() -> list[Path]:
@@ -25,6 +27,11 @@ def _nodes(*kinds: type[ast.AST]) -> Iterator[tuple[Path, ast.AST]]:
 def test_modules_are_small() -> None:
     sizes = {str(p.relative_to(SRC)): len(p.read_text("utf-8").splitlines()) for p in _modules()}
     assert {name: size for name, size in sizes.items() if size > MAX_MODULE_LINES} == {}
+
+
+def test_the_usual_module_is_small() -> None:
+    sizes = [len(p.read_text("utf-8").splitlines()) for p in _modules() if p.stem != "__init__"]
+    assert statistics.median(sizes) <= USUAL_MODULE_LINES
 
 
 def test_functions_are_small() -> None:
