@@ -109,7 +109,7 @@ def test_the_report_holds_every_selector(best_of_n: Path, tmp_path: Path) -> Non
         "oracle",
     ]  # fmt: skip
     assert made["problems"] == 4 and made["incomplete"] == 0
-    assert made["temperatures"]["mean_logprob"]["from"] == "select split"
+    assert made["temperatures"]["mean_logprob"]["tuned_on"] == "select split"
     tables = {path.name for path in (run / "report" / "tables").glob("*.csv")}
     assert {f"generation_{n}.csv" for n in ("selectors", "rankings", "candidates")} <= tables
     figures = {path.stem for path in (run / "report" / "figures").glob("*.svg")}
@@ -136,7 +136,7 @@ def test_candidates_of_others_are_reported_without_a_model(tmp_path: Path) -> No
     assert "questions that come again with the same candidates" in done.out
     done = trimtab(["report", str(run)], logs)
     assert done.code == 0, done.err
-    made = json.loads((run / "summary.json").read_text())["selection"][0]
+    made = json.loads((run / "summary.json").read_text())["sections"]["selection"]["sets"][0]
     right = {row["selector"]: row["right"] for row in made["selectors"]}
     assert made["problems"] == 12
     assert (right["lowest energy"], right["majority"], right["oracle"]) == (12, 0, 12)

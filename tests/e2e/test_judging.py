@@ -62,7 +62,8 @@ def test_old_answers_are_imported_scored_checked_and_reported(
     (check,) = summary["sections"]["judging"]["checks"]
     assert (check["n"], check["metric"]) == (40, "truth")
     entry = summary["measures"]["generation"]["conditions"]["after"]["metrics"]
-    assert "corrected" in entry["truth"] and entry["words"]["vs_baseline"]["n"] == 12
+    assert summary["sections"]["judging"]["corrected"]["generation"]["after"]["truth"]
+    assert entry["words"]["vs_baseline"]["n"] == 12
     report = (run / "report" / "report.md").read_text()
     for title in ("Judges against people", "Corrected for the judge's mistakes"):
         assert title in report

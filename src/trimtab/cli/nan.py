@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from trimtab.models import load
 else:
     engines = lazy("trimtab.engine.engine")
-    nonfinite = lazy("trimtab.engine.passes.passes.nonfinite")
+    nonfinite = lazy("trimtab.engine.passes.nonfinite")
     load = lazy("trimtab.models.load")
 
 

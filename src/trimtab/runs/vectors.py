@@ -9,7 +9,6 @@ from trimtab.core.plan import Cell
 from trimtab.interventions.base import INTERVENTIONS
 from trimtab.runs.store import artifacts
 from trimtab.runs.store.run import Run
-from trimtab.steering.gated import GatedConfig
 from trimtab.vectors.file import Vectors, checked
 
 if TYPE_CHECKING:
@@ -62,6 +61,11 @@ def of_condition(run: Run, label: str | None) -> Vectors:
             hint="Give it with --condition.",
         )
     cell = cells[label]
+    if "gate" in cell.artifacts:
+        raise DataError(
+            f"condition {label!r} of {run.dir} acts on some prompts only (gate), which no vector "
+            "file can say."
+        )
     if not all(run.has_artifact(key) for key in cell.artifacts.values()):
         raise StoreError(
             f"The vectors of condition {label!r} are not fitted yet.",
@@ -74,8 +78,6 @@ def _added(run: Run, cell: Cell) -> Vectors:
     fitted = {name: artifacts.load(run.artifact_dir(key)) for name, key in cell.artifacts.items()}
     acting = INTERVENTIONS.build(cell.intervention.name, cell.intervention.config)
     where = f"condition {cell.condition!r} of {run.dir}"
-    if isinstance(acting.config, GatedConfig) and acting.config.gate is not None:
-        raise DataError(f"{where} acts on some prompts only (gate), which no vector file can say.")
     treatment = acting.treat(fitted)
     if treatment.dynamic is not None:
         raise DataError(f"{where} chooses its strength at each token, so it is no vector.")

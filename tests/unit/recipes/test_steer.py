@@ -17,7 +17,11 @@ DATA: dict[str, Any] = {
     "name": "planned",
     "model": {"id": "bundled:smollm2-135m-instruct", "device": "cpu"},
     "tasks": {"truth": {**TRUTH, "form": "options"}, "text": TRUTH},
-    "conditions": {"caa": "caa", "dac": {"name": "dac", "shots": 2}, "iti +3": {"name": "iti", "strength": 3}},
+    "conditions": {
+        "caa": "caa",
+        "dac": {"name": "dac", "shots": 2},
+        "iti +3": {"name": "iti", "strength": 3},
+    },
     "layer": 7,
     "strengths": [0.5, -0.25],
     "controls": {"prompt": "Be truthful.", "random_draws": 1},

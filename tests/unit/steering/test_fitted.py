@@ -61,7 +61,7 @@ def test_a_model_is_loaded_when_it_is_first_asked_for(tiny_engine) -> None:
         calls.append("engine")
         return tiny_engine
 
-    context = FitContext(ModelAccess("m", engine, lambda: tiny_engine.loaded), 0)
+    context = FitContext(ModelAccess("m", engine), 0)
     assert context.pairs == [] and calls == []
     assert context.engine is tiny_engine and calls == ["engine"]
     with pytest.raises(AssertionError, match="planned without a model"):

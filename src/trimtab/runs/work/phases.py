@@ -45,6 +45,8 @@ def run_phases(jobs: Sequence[Job], kinds: Sequence[Kind] = KINDS, grow: Grow = 
     """
     for job in jobs:
         checks.after_plan(job.run)
+        if "score" in kinds and "generate" not in kinds:
+            _tell_missing(job)
     with ExitStack() as opened:
         meters = [
             opened.enter_context(
@@ -66,6 +68,16 @@ def run_phases(jobs: Sequence[Job], kinds: Sequence[Kind] = KINDS, grow: Grow = 
         finally:
             for job in jobs:
                 record_checks(job.run, kinds)
+
+
+def _tell_missing(job: Job) -> None:
+    """Say what can't be scored yet: an early score is no mistake, and must not look like all."""
+    missing = sum(len(job.run.owed(cell)) for cell in job.run.plan.cells)
+    if missing:
+        job.progress.note(
+            f"note: {missing} completions are not there yet and can't be scored; "
+            f"`trimtab generate {job.run.dir}` makes them"
+        )
 
 
 def record_checks(run: Run, kinds: Sequence[Kind]) -> None:

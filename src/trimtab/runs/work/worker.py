@@ -144,4 +144,7 @@ def phase_of(unit: Unit) -> str:
     """Return what the progress calls the phase of ``unit``."""
     if isinstance(unit, ScoreUnit):
         return f"score {unit.judge.component.name}"
-    return "generate" if isinstance(unit, WindowUnit) else f"fit {unit.plan.component.name}"
+    if isinstance(unit, WindowUnit):
+        return "generate"
+    # a fit of completions is made among the scores, and is told by its judge
+    return "fit" if unit.kind == "fit" else f"fit {unit.plan.component.name}"

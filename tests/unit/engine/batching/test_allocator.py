@@ -11,7 +11,8 @@ import torch
 # Prints the MB in use that remain of products of 250 shapes.
 PRODUCTS = """
 import ctypes, sys, torch
-from trimtab.engine import allocator, packed
+from trimtab.engine.batching import allocator
+from trimtab.engine.passes import packed
 
 class Heap(ctypes.Structure):
     _fields_ = [(f"other{i}", ctypes.c_size_t) for i in range(7)] + [

@@ -25,12 +25,11 @@ def test_attempts_are_numbered_and_warn_only_of_changes(
         {**manifest, "packages": {**manifest["packages"], "torch": "0.1"}},
     )
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    third = open_attempt(tmp_path, ["trimtab", "resume"], {"template": "bb", "data": "cc"})
+    third = open_attempt(tmp_path, ["trimtab", "resume"], {"template": "bb", "grown": "cc"})
     torch = manifest["packages"]["torch"]
     assert third.warnings == (
         f"torch 0.1 -> {torch}",
         "OMP_NUM_THREADS none -> 3",
-        "data none -> cc",
         "template aa -> bb",
     )
     assert third.log_file.parent == third.dir

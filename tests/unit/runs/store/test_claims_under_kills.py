@@ -66,7 +66,7 @@ def test_kills_lose_and_double_nothing(tmp_path: Path) -> None:
     for process in running:
         process.join(120)
         assert process.exitcode == 0
-    assert kills > NUM_KILLS / 2, "too few kills hit a running process to show anything"
+    assert kills > NUM_KILLS / 3, "too few kills hit a running process to show anything"
     epochs = []
     for unit in range(NUM_UNITS):
         result = read_segments(tmp_path / f"rows-{unit}", Score)

@@ -8,8 +8,13 @@ import pytest
 
 from trimtab.core.report import Usage
 from trimtab.core.spec import ModelSpec
-from trimtab.runs.usage import meter
-from trimtab.runs.usage.meter import UsageMeter, usage_file
+from trimtab.runs.usage.meter import (
+    UsageMeter,
+    disturbance,
+    read,
+    speed_line,
+    usage_file,
+)
 from trimtab.runs.usage.progress import Silent
 
 SPEC = ModelSpec(id="m", device="cpu", dtype="bfloat16")
@@ -54,7 +59,7 @@ def test_phases_are_measured_and_read_back_over_attempts(tmp_path: Path) -> None
     ):
         meter.start("generate", 10, 9)
         raise KeyboardInterrupt
-    found = meter.read(tmp_path)
+    found = read(tmp_path)
     said = [(r.attempt, r.phase, r.finished, r.rows, r.tokens) for r in found]
     assert said == [
         (1, "generate", True, 5, 70),
@@ -72,7 +77,7 @@ def test_torn_and_foreign_lines_are_left_out(tmp_path: Path) -> None:
     path.parent.mkdir(parents=True)
     good = record(attempt=3).model_dump_json()
     path.write_text(f'{good}\n{{"phase": "newer", "watts": 3}}\n{good[:20]}')
-    assert meter.read(tmp_path) == [record(attempt=3)]
+    assert read(tmp_path) == [record(attempt=3)]
 
 
 def test_a_record_that_cannot_be_written_stops_nothing(
@@ -84,7 +89,7 @@ def test_a_record_that_cannot_be_written_stops_nothing(
             meter.start(phase, 1, 0)
             meter.advance(1, 0)
             meter.finish()
-    assert "the load of generate is not recorded" in caplog.text
+    assert "the usage of generate is not recorded" in caplog.text
 
 
 @pytest.mark.skipif(not Path("/proc/stat").exists(), reason="needs Linux's /proc")
@@ -101,7 +106,7 @@ def test_our_own_work_is_not_other_load(tmp_path: Path) -> None:
             meter.finish()
     finally:
         os.sched_setaffinity(0, before)
-    (found,) = meter.read(tmp_path)
+    (found,) = read(tmp_path)
     # one core has one second per second: what is ours can't be others'
     assert found.other_load is not None and found.peak_memory_mib is not None
     assert found.other_load <= 1 - 0.5 / found.seconds + 0.1
@@ -113,7 +118,7 @@ def test_the_line_on_the_screen() -> None:
         record(),
         record(phase="score exact", device=None, dtype=None, threads=None, other_load=None),
     ]
-    assert meter.speed_line(records) == (
+    assert speed_line(records) == (
         "speed: fit 5.0 s; generate 10.0 s, 123 tokens/s; score exact 10.0 s, 123 tokens/s; "
         "cpu float32, threads: 2; other load 0.5 cores; peak memory 900 MiB"
     )
@@ -121,8 +126,8 @@ def test_the_line_on_the_screen() -> None:
 
 def test_times_of_a_busy_machine_are_not_to_be_quoted() -> None:
     quiet, unknown = record(other_load=0.5), record(other_load=None)
-    assert meter.disturbance([quiet, unknown]) is None
-    line = meter.disturbance([quiet, record(phase="fit", other_load=0.51), unknown])
+    assert disturbance([quiet, unknown]) is None
+    line = disturbance([quiet, record(phase="fit", other_load=0.51), unknown])
     assert line is not None
     assert "during fit (0.5 cores): these times are not to be quoted" in line
     assert "several times slower" in line

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from trimtab.core.plan import Plan
 from trimtab.core.spec import ModelSpec
 from trimtab.runs.store.run import Run
 from trimtab.runs.usage.notices import notices
@@ -33,6 +34,6 @@ def test_reduced_precision_on_a_cpu(
     plan = parts["plan"]
     cells = [cell.model_copy(update={"model": spec(subject)}) for cell in plan.cells]
     judges = [j.model_copy(update={"model": judge and spec(judge)}) for j in plan.judges]
-    changed = plan.model_copy(update={"cells": tuple(cells), "judges": tuple(judges)})
+    changed = Plan.single(recipe="r", name="n", cells=cells, judges=judges)
     found = notices(Run.create(tmp_path / "run", **{**parts, "plan": changed}))
     assert [line.partition(":")[0] for line in found] == ([expected] if expected else [])
