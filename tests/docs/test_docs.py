@@ -81,7 +81,7 @@ def test_shipped_configurations_are_valid_without_torch(path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from trimtab.recipes.base import load_recipe\n"
         "recipe = load_recipe(Path(sys.argv[1]))\n"
-        "ships = recipe.config.model.id.startswith('bundled:')\n"
+        "ships = all(m.id.startswith('bundled:') for m in recipe.config.subjects)\n"
         "task = recipe.config.model_dump().get('task', {})\n"
         "ships &= {**task, **task.get('config', {})}.get('source', 'bundled') == 'bundled'\n"
         "assert not ships or recipe.plan().plan.cells\n"
