@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from random_adapters import random_adapter
 
 from trimtab.core.spec import ModelSpec
 from trimtab.core.types import SamplingParams
@@ -48,6 +49,8 @@ def expected(whole: LoadedModel) -> dict[object, Result]:
 def work(loaded: LoadedModel) -> list[Request]:
     """Texts, options and activations: a shared primer, edits in both halves and at both sites.
 
+    Every other row carries an adapter of all layers.
+
     Prompts are longer than Gemma's window of 16.
     """
     generator = torch.Generator().manual_seed(3)
@@ -82,7 +85,8 @@ def work(loaded: LoadedModel) -> list[Request]:
                     found.append(Request((site, *key), prompt, read, some))
             written = Text(cold, dynamic=dynamic)
             found.append(Request(("composed", len(primer), i), prompt, written))
-    return found
+    tuned = random_adapter(loaded, seed=1, size=0.2)
+    return [replace(r, adapter=tuned if i % 2 else None) for i, r in enumerate(found)]
 
 
 def assert_same(results: list[Result], expected: dict[object, Result]) -> None:

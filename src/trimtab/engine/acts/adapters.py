@@ -56,7 +56,11 @@ class Addition:
         added_1NO = functional.linear(low_1NR * self.factor.scaling, self.factor.up)
         if self.token_N is None:
             return (y_1TO + added_1NO).to(y_1TO.dtype)
-        return y_1TO.index_add(1, self.token_N, added_1NO.to(y_1TO.dtype))
+        if added_1NO.dtype == y_1TO.dtype:
+            return y_1TO.index_add(1, self.token_N, added_1NO)
+        # rounded once, as where all tokens carry the adapter
+        sum_1NO = (y_1TO[:, self.token_N] + added_1NO).to(y_1TO.dtype)
+        return y_1TO.index_copy(1, self.token_N, sum_1NO)
 
 
 Additions = dict[nn.Module, list[Addition]]

@@ -360,3 +360,17 @@ def test_factors_in_a_lower_format_compute_in_float32(loaded, adapters) -> None:
     primer = common_start(loaded, [row])
     answer_logprobs(loaded, engine.head, [row], primer)[0].sum().backward()
     assert float(v.grad.abs().max()) > 0
+
+
+def test_a_base_in_a_lower_format_rounds_once_in_any_batch() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x, y = (torch.randn((1, 6, 8), generator=generator).bfloat16() for _ in range(2))
+    down, up = (torch.randn(shape, generator=generator) for shape in ((2, 8), (8, 2)))
+    factor = LowRank(down, up, 0.5)
+    exact = y.float() + 0.5 * x.float() @ down.T @ up.T
+    whole = acts.Addition(factor, 6).to(x, y)
+    some = acts.Addition(factor, 6, torch.tensor([1, 4])).to(x, y)
+    assert whole.dtype == some.dtype == torch.bfloat16
+    torch.testing.assert_close(whole.float(), exact, atol=0, rtol=2**-8)
+    assert torch.equal(some[:, [1, 4]], whole[:, [1, 4]])
+    assert torch.equal(some[:, [0, 2, 3, 5]], y[:, [0, 2, 3, 5]])
