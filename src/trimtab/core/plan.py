@@ -54,7 +54,7 @@ class FitPlan(Spec):
         owner: In which registry it is.
         model: The model it is fitted on; None if it needs none.
         model_identity: Hash of weights, tokenizer and template.
-        inputs: What it reads, by name.
+        inputs: What it reads, by name, in the order in which it reads them.
         reward: Key of the judge whose verdicts it learns from, if any.
         metric: That judge's metric.
         artifacts: Key of each artifact that it makes, by name.

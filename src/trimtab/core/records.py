@@ -221,26 +221,29 @@ def read_rows(path: Path, model: type[M]) -> list[M]:
     return good
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, *, sort: bool = True) -> None:
     """Replace ``path`` by ``value`` (JSON types or a pydantic model), whole or not at all.
 
-    Keys are sorted, so that equal values make equal files.
+    Args:
+        path: The file.
+        value: What it is to hold.
+        sort: Sort keys, so that equal values make equal files; off where their order counts.
 
     Raises:
         StoreError: The file can't be written; the old one is untouched.
         NonFiniteError: The value holds NaN or infinity; write None for what is missing.
     """
     value = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
-    replace_file(path, dumps(value, str(path), sort_keys=True, indent=1))
+    replace_file(path, dumps(value, str(path), sort_keys=sort, indent=1))
 
 
-def create_json(path: Path, value: Any) -> bool:
+def create_json(path: Path, value: Any, *, sort: bool = True) -> bool:
     """Write ``value`` to a new file, whole or not at all; return False if it exists already.
 
     Of several processes that try, one succeeds. Other arguments and errors as ``write_json``.
     """
     value = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
-    return create_whole(path, dumps(value, str(path), sort_keys=True, indent=1))
+    return create_whole(path, dumps(value, str(path), sort_keys=sort, indent=1))
 
 
 def read_json(path: Path) -> Any:

@@ -54,7 +54,7 @@ def write_run(
             write_rows(dir / "completions" / file_stem(key) / GIVEN, rows)
         write_json(dir / "config.json", config)
         write_json(dir / HEAD, plan.model_dump(mode="json", exclude={"fragments"}))
-        write_json(dir / fragment_file(0), fragment)
+        write_json(dir / fragment_file(0), fragment_json(fragment), sort=False)
         (dir / CREATING).unlink(missing_ok=True)
 
 
@@ -82,6 +82,18 @@ def write_data(dir: Path, data: DataSets) -> None:
 def fragment_file(number: int) -> str:
     """Return where fragment ``number`` of the plan is, within the run directory."""
     return f"plan/{number:04d}.json"
+
+
+def fragment_json(fragment: Fragment) -> dict[str, Any]:
+    """Return what a fragment's file holds: keys sorted, but what fits read and make as declared.
+
+    A fit reads its inputs in their order, and the last digit of what it makes depends on it.
+    """
+    value: dict[str, Any] = json.loads(json.dumps(fragment.model_dump(mode="json"), sort_keys=True))
+    for written, fit in zip(value["fits"], fragment.fits, strict=True):
+        written["inputs"] = {name: written["inputs"][name] for name in fit.inputs}
+        written["artifacts"] = dict(fit.artifacts)
+    return value
 
 
 def file_stem(key: str) -> str:

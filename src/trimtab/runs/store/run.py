@@ -36,6 +36,7 @@ from trimtab.runs.store.create import (
     check_data,
     file_stem,
     fragment_file,
+    fragment_json,
     is_run,
     write_data,
     write_run,
@@ -115,7 +116,8 @@ class Run:
         assert fragment.number == len(self.plan.fragments), "fragments are numbered in order"
         check_data(fragment, data)
         write_data(self.dir, data)
-        added = create_json(self.dir / fragment_file(fragment.number), fragment)
+        path = self.dir / fragment_file(fragment.number)
+        added = create_json(path, fragment_json(fragment), sort=False)
         self.refresh()
         return added
 

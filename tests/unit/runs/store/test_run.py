@@ -12,7 +12,7 @@ import pytest
 
 from trimtab.core.errors import DataError, HeldError, StoreError
 from trimtab.core.locks import locked
-from trimtab.core.plan import JudgePlan
+from trimtab.core.plan import CellsRef, DataRef, FitPlan, Fragment, JudgePlan, Plan
 from trimtab.core.spec import Component
 from trimtab.core.types import Completion, Sample, Score
 from trimtab.runs.store.create import CREATING
@@ -258,3 +258,117 @@ def test_a_key_cannot_lead_out_of_the_run(tmp_path: Path, parts: dict[str, Any])
     for key in ("../x", "/etc", "..", "", "a/b", f"a{os.sep}"):
         with pytest.raises(StoreError, match="can't be the name of a file"):
             run.completion_writer(1, key)
+
+
+@pytest.fixture
+def later(parts: dict[str, Any]) -> tuple[Fragment, dict[str, Any]]:
+    """A second fragment with a cell, a fit that reads prompts and pairs, and data of its own."""
+    cell = parts["plan"].cells[0].model_copy(update={"key": "cell-3", "samples": "set-3"})
+    names = ("holds_fit", "holds_select", "fails_fit", "fails_select")
+    inputs: dict[str, DataRef | CellsRef] = {
+        name: DataRef(
+            kind="prompts",
+            key="set-1",
+            split="fit" if name.endswith("fit") else "select",
+            rendering="chat",
+            label=name.partition("_")[0],
+        )
+        for name in names
+    }
+    inputs["answers"] = CellsRef(cells=("cell-1",), judges=("exact-1",))
+    fit = FitPlan(
+        key="fit-1",
+        component=Component(name="condition"),
+        inputs=inputs,
+        artifacts={"gate": "fit-1-gate", "also": "fit-1-also"},
+    )
+    samples = parts["data"]["samples"]
+    data = {"samples": {**samples, "set-3": samples["set-1"][:1]}, "pairs": {}}
+    return Fragment(number=1, reason="more", cells=(cell,), fits=(fit,)), data
+
+
+def test_a_plan_grows_by_whole_fragments_and_every_reader_sees_them(
+    tmp_path: Path, parts: dict[str, Any], later: tuple[Fragment, dict[str, Any]]
+) -> None:
+    run = Run.create(tmp_path / "run", **parts)
+    other = Run.open(run.dir)
+    before = (run.dir / "plan" / "0000.json").read_bytes()
+    assert run.extend(*later)
+    assert run.plan.fragments == (*parts["plan"].fragments, later[0])
+    assert run.plan.model_copy(update={"fragments": ()}) == parts["plan"].model_copy(
+        update={"fragments": ()}
+    )
+    assert list(run.samples("set-3")) == ["b"]
+    assert (run.dir / "plan" / "0000.json").read_bytes() == before
+    # one that knows less is told, and nothing of its own is written
+    rival = later[0].model_copy(update={"reason": "another"})
+    assert len(other.plan.fragments) == 1 and not other.extend(rival, later[1])
+    assert other.plan == run.plan == Run.open(run.dir).plan
+
+
+def test_inputs_and_artifacts_of_a_fit_keep_the_order_in_which_they_are_declared(
+    tmp_path: Path, parts: dict[str, Any], later: tuple[Fragment, dict[str, Any]]
+) -> None:
+    (declared,) = later[0].fits
+    task = Component(name="truthfulqa", config={"variant": "generation", "form": "x"})
+    cells = [cell.model_copy(update={"task": task}) for cell in parts["plan"].cells]
+    parts = {**parts, "plan": Plan.single(recipe="r", name="n", cells=cells)}
+    plan = Plan.single(recipe="r", name="n", cells=cells, fits=[declared])
+    whole = Run.create(tmp_path / "whole", **{**parts, "plan": plan})
+    grown = Run.create(tmp_path / "grown", **parts)
+    grown.extend(*later)
+    for run in (whole, Run.open(whole.dir), grown, Run.open(grown.dir)):
+        (fit,) = run.plan.fits
+        assert list(fit.inputs) == list(declared.inputs)
+        assert list(fit.artifacts) == list(declared.artifacts)
+        # all else is written in one order, whatever order it was given in
+        assert list(run.plan.cells[0].task.config) == ["form", "variant"]
+
+
+def test_growing_killed_at_any_moment_adds_a_whole_fragment_or_none(
+    tmp_path: Path,
+    parts: dict[str, Any],
+    later: tuple[Fragment, dict[str, Any]],
+    start: Callable[..., subprocess.Popen[str]],
+) -> None:
+    # the new set of samples appears by os.replace, the fragment by os.link
+    code = """
+        import os, pickle, signal, sys
+        from pathlib import Path
+        from trimtab.runs.store.run import Run
+        folder, name, moment = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+        call = getattr(os, name)
+        def deadly(*arguments):
+            if moment == "after":
+                call(*arguments)
+            os.kill(os.getpid(), signal.SIGKILL)
+        setattr(os, name, deadly)
+        Run.open(folder).extend(*pickle.loads((folder.parent / "later").read_bytes()))
+    """
+    (tmp_path / "later").write_bytes(pickle.dumps(later))
+    moments = [(name, moment) for name in ("replace", "link") for moment in ("before", "after")]
+    for name, moment in moments:
+        run = Run.create(tmp_path / f"{name}-{moment}", **parts)
+        assert start(code, run.dir, name, moment).wait(60) == -signal.SIGKILL
+        again = Run.open(run.dir)
+        added = (name, moment) == ("link", "after")
+        assert again.plan == (
+            parts["plan"].model_copy(update={"fragments": (*parts["plan"].fragments, later[0])})
+            if added
+            else parts["plan"]
+        )
+        assert added or again.extend(*later)
+        assert again.plan.fragments[1] == later[0] and list(again.samples("set-3")) == ["b"]
+
+
+def test_a_fragment_of_which_data_is_missing_or_doubled_is_refused(
+    tmp_path: Path, parts: dict[str, Any], later: tuple[Fragment, dict[str, Any]]
+) -> None:
+    run = Run.create(tmp_path / "run", **parts)
+    with pytest.raises(AssertionError, match=r"\('samples', 'set-3'\)"):
+        run.extend(later[0], parts["data"])
+    twice = [Sample(id="q", messages=()), Sample(id="q", messages=(), target="t")]
+    with pytest.raises(DataError, match="'q' occurs twice in the set 'set-3'"):
+        run.extend(later[0], {"samples": {**parts["data"]["samples"], "set-3": twice}})
+    assert Run.open(run.dir).plan == parts["plan"]
+    assert not (run.dir / "samples" / "set-3.jsonl").exists()
