@@ -121,7 +121,7 @@ def _as_hashed(inputs: dict[str, DataRef]) -> dict[str, Any]:
     """Return the inputs as keys of fits hold them.
 
     Prompts stand in one list, with ``holds`` in the place of the two labels of a condition; all
-    else stands under its own name, with one rendering for all.
+    else stands under its own name, with one rendering for all, or one for each where they differ.
     """
     prompts = [
         {
@@ -135,6 +135,9 @@ def _as_hashed(inputs: dict[str, DataRef]) -> dict[str, Any]:
     ]
     others = {name: ref for name, ref in inputs.items() if ref.kind != "prompts"}
     hashed: dict[str, Any] = {name: ref.key for name, ref in others.items()}
-    if others:
-        hashed["rendering"] = next(iter(others.values())).rendering
+    renderings = {name: ref.rendering for name, ref in others.items()}
+    if len(set(renderings.values())) == 1:
+        hashed["rendering"] = next(iter(renderings.values()))
+    elif renderings:
+        hashed["rendering"] = renderings
     return {**hashed, **({"prompts": prompts} if prompts else {})}
