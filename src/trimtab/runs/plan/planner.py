@@ -206,36 +206,41 @@ class Planner:
             headline=self.headline,
             window=self.window,
             seed=self.seed,
-            fragments=(self._fragment(0, "the experiment as configured"),),
         )
+        fragment = self._fragment(plan, "the experiment as configured")
+        plan = plan.model_copy(update={"fragments": (fragment,)})
         return PlannedRun(plan, self.data, tuple(self._models))
 
     def fragment(self, plan: Plan, reason: str) -> PlannedFragment:
         """Return what was added as the next fragment of ``plan``, with its data.
 
         Cells, fits and judges that ``plan`` has already are left out.
-        """
-        known = {item.key for some in (plan.cells, plan.fits, plan.judges) for item in some}
-        fragment = self._fragment(len(plan.fragments), reason, known)
-        return PlannedFragment(fragment, self.data)
 
-    def _fragment(self, number: int, reason: str, known: set[str] | None = None) -> Fragment:
-        several = len(self._models) > 1
+        Raises:
+            ConfigError: What was added holds doubles, or a condition that means another cell in
+                ``plan``: reports know cells by their conditions.
+        """
+        return PlannedFragment(self._fragment(plan, reason), self.data)
+
+    def _fragment(self, plan: Plan, reason: str) -> Fragment:
+        added = {cell.key for cell in self._cells}
+        cells = [*(cell for cell in plan.cells if cell.key not in added), *self._cells]
+        several = len({cell.model.id for cell in cells}) > 1
         _refuse_doubles(
             "condition",
             [
                 f"{c.condition!r} of {c.measure}" + (f" ({c.model.id})" if several else "")
-                for c in self._cells
+                for c in cells
             ],
         )
         _refuse_doubles("judge", [repr(j.key) for j in self._judges])
-        past = known or set()
+        known = {item.key for some in (plan.cells, plan.fits, plan.judges) for item in some}
         return Fragment(
-            number=number,
+            number=len(plan.fragments),
             reason=reason,
-            cells=tuple(cell for cell in self._cells if cell.key not in past),
-            fits=tuple(fit for fit in self._fits.values() if fit.key not in past),
-            judges=tuple(judge for judge in self._judges if judge.key not in past),
+            cells=tuple(cell for cell in self._cells if cell.key not in known),
+            fits=tuple(fit for fit in self._fits.values() if fit.key not in known),
+            judges=tuple(judge for judge in self._judges if judge.key not in known),
             sections=self._sections,
         )
 

@@ -205,3 +205,38 @@ def test_a_judge_is_keyed_by_its_configuration_model_and_cells(make: Make) -> No
     # A judge that needs no model does not depend on the subject.
     exact = plan_judges(Component(name="exact"), subject)[-1]
     assert exact.model is None and exact.model_identity is None
+
+
+def test_a_fragment_holds_what_the_plan_lacks_and_refuses_a_second_meaning_of_a_name(
+    make: Make,
+) -> None:
+    first = make()
+    known = first.add_cell(**CELL)
+    judge = first.add_judge(Component(name="exact"))
+    plan = first.finish().plan
+    assert [part.number for part in plan.fragments] == [0]
+
+    planner = make()
+    assert planner.add_cell(**CELL).key == known.key
+    later = planner.add_cell(**{**CELL, "condition": "y", "intervention": caa(strength=1.0)})
+    bank = {**CELL, "condition": "z", "intervention": caa(layer=4)}
+    other = planner.add_cell(**bank)
+    assert planner.add_judge(Component(name="exact")).key == judge.key
+    fluent = planner.add_judge(Component(name="text_health"))
+    planner.report("effects")
+    added = planner.fragment(plan, "more strength")
+    fragment = added.fragment
+    assert (fragment.number, fragment.reason) == (1, "more strength")
+    assert fragment.cells == (later, other) and fragment.judges == (fluent,)
+    assert [fit.key for fit in fragment.fits] == [other.artifacts["vector"]], "y shares x's fit"
+    assert [section.name for section in fragment.sections or ()] == ["effects"]
+    named = {(kind, key) for kind, sets in added.data.folders().items() for key in sets}
+    assert {("samples", later.samples), ("pairs", fragment.fits[0].data["pairs"].key)} <= named
+
+    planner = make()
+    planner.add_cell(**{**CELL, "intervention": caa(strength=1.0)})
+    with pytest.raises(ConfigError, match="'x' of generation occurs twice"):
+        planner.fragment(plan, "another x")
+    other_model = make(model=ModelSpec(id="bundled:gemma3-270m"))
+    other_model.add_cell(**CELL)
+    assert other_model.fragment(plan, "the same of another model").fragment.cells
