@@ -71,7 +71,7 @@ def work(
         if ready:
             if len(busy) == len(ready):
                 _wait(busy)
-        elif "generate" not in kinds and any(_is_generated(w.run) for w in workers):
+        elif _scores_alone(kinds) and any(_is_generated(w.run) for w in workers):
             time.sleep(_POLL_S)
         elif not (kinds == KINDS and [w for w in workers if _extend(w, grow, failures)]):
             break
@@ -84,8 +84,13 @@ def work(
 
 def _ready(run: Run, every: Sequence[Unit], kinds: Sequence[Kind]) -> list[Unit]:
     # where nothing generates, what is there now is all that a judge will get
-    state = State(run, partial="generate" not in kinds and not _is_generated(run))
+    state = State(run, partial=_scores_alone(kinds) and not _is_generated(run))
     return [unit for unit in every if state.is_ready(unit)]
+
+
+def _scores_alone(kinds: Sequence[Kind]) -> bool:
+    """Return whether completions are scored that others have generated, or generate now."""
+    return "score" in kinds and "generate" not in kinds
 
 
 def _is_generated(run: Run) -> bool:
