@@ -137,7 +137,7 @@ def _attempt(
                 return False
             for other in workers:  # what runs now is measured as this run's
                 if other is not worker:
-                    other.leave()
+                    other.rest()
             worker.execute(unit, pool, mine, every)
             left = State(worker.run, partial=True).owed(unit)
             assert not left, f"{unit.name} was done, and still owes {left[:3]}"

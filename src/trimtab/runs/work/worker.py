@@ -78,6 +78,11 @@ class Worker:
             self._waiting = what
             self.progress.note(f"waiting: {what}")
 
+    def rest(self) -> None:
+        """Let another worker of this process go on: show no phase, and keep no model loaded."""
+        self.leave()
+        self._prepared, self._judge = {}, None
+
     def leave(self) -> None:
         """End the phase that the progress shows, if any."""
         if self._phase is not None:

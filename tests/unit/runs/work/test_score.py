@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,29 @@ def test_four_judges_of_two_runs_load_their_model_once(judge_model, tmp_path, mo
     score(*runs)
     assert len(loads) == 1
     assert all(len(values(run)) == 4 * 8 for run in runs)
+
+
+def test_the_model_of_one_judge_is_gone_before_that_of_the_next_is_loaded(
+    judge_model, tmp_path, monkeypatch
+) -> None:
+    save_tiny(tmp_path / "other", "llama", seed=1)
+    original = transformers.AutoModelForCausalLM.from_pretrained
+    models: list[weakref.ref] = []
+    beside: list[int] = []
+
+    def noting(*args, **kwargs):
+        beside.append(sum(model() is not None for model in models))
+        made = original(*args, **kwargs)
+        models.append(weakref.ref(made[0]))  # what else is told of the loading comes second
+        return made
+
+    monkeypatch.setattr(transformers.AutoModelForCausalLM, "from_pretrained", noting)
+    runs = [imported(tmp_path, name) for name in ("one", "two")]
+    for run in runs:
+        for model in (judge_model, tmp_path / "other"):
+            add(run, rubric="truth", model=str(model))
+    score(*runs)
+    assert beside == [0, 0]
 
 
 def test_each_of_several_runs_keeps_its_threads_and_its_record_of_the_load(
