@@ -11,6 +11,7 @@ from pathlib import Path
 
 from trimtab.core.errors import CheckError
 from trimtab.core.keys import content_key
+from trimtab.core.locks import locked
 from trimtab.core.plan import Cell, JudgePlan
 from trimtab.core.records import read_json, write_json
 from trimtab.core.report import Check, Status
@@ -80,9 +81,10 @@ _PHASES = ("import", "plan", "fit", "generate", "score")
 
 
 def _record(run: Run, phase: str, checks: Sequence[Check]) -> None:
-    path = present(run.dir, "checks.json")
-    phases = read_json(path) if path.is_file() else {}
-    write_json(run.dir / "checks.json", {**phases, phase: [asdict(check) for check in checks]})
+    with locked(run.dir / ".checks.lock"):  # several workers may end phases at once
+        path = present(run.dir, "checks.json")
+        phases = read_json(path) if path.is_file() else {}
+        write_json(run.dir / "checks.json", {**phases, phase: [asdict(check) for check in checks]})
 
 
 def _splits_disjoint(run: Run) -> Check:

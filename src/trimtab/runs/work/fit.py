@@ -6,6 +6,7 @@ from typing import Any
 
 from trimtab.core.files import remove_half_written
 from trimtab.core.keys import derive_seed
+from trimtab.core.locks import locked
 from trimtab.core.plan import FitPlan
 from trimtab.core.records import write_json
 from trimtab.interventions.base import INTERVENTIONS
@@ -48,7 +49,8 @@ def write_strengths(run: Run) -> None:
             acting = INTERVENTIONS.build(cell.intervention.name, cell.intervention.config)
             found[cell.key] = acting.strengths(fitted_of(run, cell.artifacts))
     if found:
-        write_json(run.dir / STRENGTHS, {**known, **found})
+        with locked(run.dir / ".strengths.lock"):  # another worker may have written meanwhile
+            write_json(run.dir / STRENGTHS, {**run.strengths, **found})
 
 
 def _provenance(fit: FitPlan, version: int, context: FitContext) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Honesty checks fail on what they are there for, and missing rows never pass."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 
 from trimtab.core.errors import CheckError
 from trimtab.core.plan import DataRef, FitPlan, Plan
+from trimtab.core.records import read_json
 from trimtab.core.spec import Component, Metric, ModelSpec
 from trimtab.core.types import Completion, ContrastPair, Message, Sample, Score
 from trimtab.runs.store.run import Run
@@ -196,3 +198,28 @@ def test_what_a_template_asks_is_compared_by_its_question(make: Make) -> None:
         metadata={"question": "Why?"},
     )
     assert checks._question(wrapped) == "Why?"
+
+
+def test_checks_of_phases_that_several_workers_end_at_once_are_all_kept(make: Make) -> None:
+    run = make()
+    record = (checks.after_plan, checks.after_generate, checks.after_score)
+    rounds = 30
+    gate = threading.Barrier(len(record))
+
+    def work(after: Callable[[Run], None]) -> None:
+        mine = Run.open(run.dir)
+        for _ in range(rounds):
+            if gate.wait() == 0:
+                (run.dir / "checks.json").unlink(missing_ok=True)
+            gate.wait()
+            after(mine)
+            gate.wait()
+            kept.add(tuple(read_json(run.dir / "checks.json")))
+
+    kept: set[tuple[str, ...]] = set()
+    workers = [threading.Thread(target=work, args=(after,)) for after in record]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    assert kept == {("generate", "plan", "score")}
