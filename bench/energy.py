@@ -21,7 +21,9 @@ from trimtab.engine.engine import Engine
 from trimtab.models.load import load_model, resolve
 from trimtab.models.nets.networks import SIZES, Encoder, Head
 from trimtab.models.pairs import PairTokenizer, render_pair
-from trimtab.training.rerankers.energies import EncoderEnergy, EnergyModel, HeadEnergy
+from trimtab.training.rerankers.encoder import EncoderEnergy
+from trimtab.training.rerankers.energies import EnergyModel
+from trimtab.training.rerankers.head import HeadEnergy
 
 
 def main() -> None:

@@ -22,11 +22,12 @@ from machine import DATA, header
 from trimtab.core.keys import content_key
 from trimtab.core.records import read_json
 from trimtab.text.overlap import normalise_question
+from trimtab.training.rerankers.ablated import Ablated
 from trimtab.training.rerankers.config import EnergyConfig
 from trimtab.training.rerankers.corrupt import corrupted
-from trimtab.training.rerankers.energies import Ablated
-from trimtab.training.rerankers.fitting import DEFAULTS, Data, fit_energy
+from trimtab.training.rerankers.fitting import Data, fit_energy
 from trimtab.training.rerankers.groups import Group
+from trimtab.training.rerankers.kinds import KINDS
 from trimtab.training.rerankers.ranking import of_groups
 
 SOURCES = ("6b_finetuning", "6b_verification", "175b_finetuning", "175b_verification")
@@ -64,7 +65,7 @@ def one(kind: str, args: argparse.Namespace, parts: dict, golds: dict[str, str])
         kind="encoder" if synthetic else kind, loss="mse" if synthetic else args.loss
     )
     if config.kind == "encoder":
-        training = DEFAULTS["encoder"].model_copy(update={"epochs": args.epochs})
+        training = KINDS["encoder"].defaults.model_copy(update={"epochs": args.epochs})
         config = config.model_copy(update={"training": training})
     fit, select = parts["fit"], parts["stop"]
     if synthetic:

@@ -21,10 +21,10 @@ from trimtab.steering.fitted import FitContext
 from trimtab.training.rerankers.config import EnergyConfig, asked_of, problem_of
 
 if TYPE_CHECKING:
-    from trimtab.training.rerankers import candidates, energies, fitting, groups, uncertainty
+    from trimtab.training.rerankers import ablated, candidates, fitting, groups, uncertainty
 else:
     candidates = lazy("trimtab.training.rerankers.candidates")
-    energies = lazy("trimtab.training.rerankers.energies")
+    ablated = lazy("trimtab.training.rerankers.ablated")
     fitting = lazy("trimtab.training.rerankers.fitting")
     uncertainty = lazy("trimtab.training.rerankers.uncertainty")
 
@@ -101,7 +101,7 @@ class EnergyJudge(Judge[EnergyConfig]):
         fitting.refuse_fitted_on(folder, candidates.problems(context.held_out))
         if config.ablation == "none":
             return model
-        return energies.Ablated(model, config.ablation, model.others)
+        return ablated.Ablated(model, config.ablation, model.others)
 
     @property
     def on_model(self) -> bool:

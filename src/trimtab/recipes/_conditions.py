@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
+from trimtab.core.errors import ConfigError
 from trimtab.core.spec import Component, Role, Spec, Split
 from trimtab.core.types import SamplingParams
 from trimtab.interventions.base import INTERVENTIONS
@@ -47,14 +47,6 @@ def baseline(label: str = "baseline") -> Condition:
     return Condition(label, "baseline", Component(name="none"))
 
 
-def prompted(system: str | None) -> list[Condition]:
-    """Return the control that every intervention must beat: being asked; none if it is null."""
-    if system is None:
-        return []
-    said = Component(name="prompt", config={"system": system})
-    return [Condition("prompt", "control", said, "prompt", {"series": "prompt"})]
-
-
 def sweep(
     series: str,
     at: Callable[[float], Component],
@@ -73,32 +65,6 @@ def sweep(
     ]
 
 
-def randoms(
-    at: Callable[[float, int], Component],
-    strengths: Iterable[float],
-    draws: Sequence[int],
-    place: Mapping[str, float | str],
-    label: str = "random",
-) -> list[Condition]:
-    """Return random directions of equal length: each number of ``draws`` at each strength."""
-    return [
-        Condition(
-            f"{label} {strength:+g} #{number}",
-            "control",
-            at(strength, draw),
-            "random",
-            {"series": "random", "strength": strength, **place, "draw": draw},
-        )
-        for strength in strengths
-        for number, draw in enumerate(draws, start=1)
-    ]
-
-
-def sizes(strengths: Iterable[float]) -> list[float]:
-    """Return every size of the strengths, ascending: a random direction has no sign of its own."""
-    return sorted({abs(strength) for strength in strengths})
-
-
 def named(label: str, component: Component, unit: str | None = None) -> Condition:
     """Return a further condition, at the place that its configuration says.
 
@@ -110,29 +76,8 @@ def named(label: str, component: Component, unit: str | None = None) -> Conditio
     role: Role = "control" if drawn else "treatment"
     if getattr(config, "strength", None) == 0:
         role = "zero"
-    place = _place(label, config, unit)
+    place = place_of(label, config, unit)
     return Condition(label, role, component, "random" if drawn else None, place)
-
-
-def with_controls(
-    planned: Sequence[Condition],
-    further: Sequence[Condition],
-    num_draws: int,
-    unit: str | None = None,
-) -> list[Condition]:
-    """Return ``further`` and what each of them means nothing without, unless it is planned."""
-    result = list(further)
-    for condition in further:
-        acting = INTERVENTIONS.build(condition.intervention.name, condition.intervention.config)
-        for name, control in acting.controls().items():
-            for label, config in _draws(f"{condition.label}, {name}", control, num_draws).items():
-                component = Component(name=control.name, config=config)
-                place = _place(label, INTERVENTIONS.build(control.name, config).config, unit)
-                kind = "random" if control.name == "random" else name
-                added = Condition(label, "control", component, kind, place)
-                if added.built() not in [c.built() for c in (*planned, *result)]:
-                    result.append(added)
-    return result
 
 
 def add_conditions(
@@ -168,6 +113,20 @@ def add_conditions(
             )
 
 
+def require_measured(
+    planner: Planner, tasks: Iterable[Component], conditions: Iterable[Condition], hint: str
+) -> None:
+    """Raise ConfigError, with ``hint``, for a condition that acts on nothing that is measured."""
+    outputs = sorted({planner.task(task).output for task in tasks})
+    for condition in conditions:
+        if not any(condition.acts_on(output) for output in outputs):
+            raise ConfigError(
+                f"condition {condition.label!r}: intervention {condition.intervention.name!r} acts "
+                f"on none of what is measured, which asks for {' and '.join(outputs)}.",
+                hint=hint,
+            )
+
+
 def at_layer(layer: int | str, component: Component) -> Component:
     """Return ``component`` at ``layer``, if it must name a block and names none."""
     field_of = INTERVENTIONS.load(component.name).Config.model_fields.get("layer")
@@ -176,17 +135,8 @@ def at_layer(layer: int | str, component: Component) -> Component:
     return Component(name=component.name, config={**component.config, "layer": layer})
 
 
-def _draws(label: str, control: Component, num_draws: int) -> dict[str, dict[str, Any]]:
-    """Return the configurations of a control by label: several draws of a random one."""
-    if control.name != "random":
-        return {label: control.config}
-    return {
-        f"{label} #{draw + 1}": {**control.config, "draw": draw}
-        for draw in range(max(1, num_draws))
-    }
-
-
-def _place(label: str, config: Spec, unit: str | None) -> Place:
+def place_of(label: str, config: Spec, unit: str | None) -> Place:
+    """Return where a condition stands in figures, by its configuration."""
     names = ("strength", "unit", "layer", "draw")
     place = {name: getattr(config, name, None) for name in names}
     if place["unit"] != unit or place["layer"] == "auto":

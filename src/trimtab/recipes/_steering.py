@@ -20,7 +20,17 @@ _PROMPT = (
 )
 
 
-class Controls(Spec):
+class RandomDirections(Spec):
+    """What every effect is compared with, besides baseline and strength 0.
+
+    Attributes:
+        random_draws: Independent random directions, at each size of the strengths.
+    """
+
+    random_draws: int = Field(default=1, ge=0)
+
+
+class Controls(RandomDirections):
     """What every effect is compared with, besides baseline and strength 0.
 
     Attributes:

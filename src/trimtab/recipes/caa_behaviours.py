@@ -11,14 +11,16 @@ makes lengths equal here); ``positions: generated`` acts on the last prompt toke
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from pydantic import Field, field_validator
 
 from trimtab.core.errors import ConfigError
-from trimtab.core.spec import Component, Spec
-from trimtab.recipes._conditions import add_conditions, baseline, randoms, sizes, sweep
-from trimtab.recipes._steering import Steering, chosen_layer, vector
+from trimtab.core.spec import Component
+from trimtab.recipes._conditions import add_conditions, baseline, sweep
+from trimtab.recipes._controls import randoms, sizes
+from trimtab.recipes._steering import RandomDirections, Steering, chosen_layer, vector
 from trimtab.recipes.base import Recipe, RecipeConfig
 from trimtab.runs.plan.planner import Planner
 from trimtab.steering.additive import Unit
@@ -41,16 +43,6 @@ class _Steering(Steering):
     strengths: tuple[float, ...] = (-1.0, 1.0)
 
 
-class _Controls(Spec):
-    """What every effect is compared with, besides baseline and strength 0.
-
-    Attributes:
-        random_draws: Independent random directions per behaviour, at each size of the strengths.
-    """
-
-    random_draws: int = Field(default=1, ge=0)
-
-
 class _Config(RecipeConfig):
     """The experiment file.
 
@@ -64,7 +56,7 @@ class _Config(RecipeConfig):
             them out.
         open_ended: Also write answers to the open questions, under every condition.
         steering: The vectors and their strengths.
-        controls: Random directions.
+        controls: Random directions for each behaviour.
         judges: What scores open answers.
     """
 
@@ -74,7 +66,7 @@ class _Config(RecipeConfig):
     side_effect: dict[str, Any] | None = None
     open_ended: bool = False
     steering: _Steering = _Steering()
-    controls: _Controls = _Controls()
+    controls: RandomDirections = RandomDirections()
     judges: tuple[Component, ...] = (Component(name="text_health"),)
 
     @field_validator("task")
@@ -97,12 +89,16 @@ class CaaBehaviours(Recipe[_Config]):
     def declare(self, planner: Planner) -> None:
         """Add baseline, strength 0, strengths and random directions of every behaviour."""
         config = self.config
-        asked = [self._task(planner, name, "behaviour") for name in config.behaviours]
-        written = [self._open(name) for name in config.behaviours] if config.open_ended else []
-        side = self._side_effect(planner)
+        names = config.behaviours
+        asked = [self._questions(behaviour=name) for name in names]
+        opened = names if config.open_ended else ()
+        written = [self._questions(behaviour=name, form="open_ended") for name in opened]
+        side = [] if config.side_effect is None else [self._questions(**config.side_effect)]
+        _require_rows(planner, asked, "behaviour")
+        _require_rows(planner, side, "side_effect")
         for task in [*asked, *written, *side]:
             add_conditions(planner, task, [baseline()])
-        for index, name in enumerate(config.behaviours):
+        for index, name in enumerate(names):
             own = [asked[index], *written[index : index + 1]]
             self._add_behaviour(planner, index, name, own, side)
         for form, tasks in (("behaviour", asked), ("side_effect", side)):
@@ -119,51 +115,34 @@ class CaaBehaviours(Recipe[_Config]):
         steering, draws = self.config.steering, self.config.controls.random_draws
         layer = chosen_layer(planner, steering)
         place = {"unit": steering.unit, "layer": layer}
-        like = vector("caa", layer, 0.0, steering)
-        steered = sweep(
-            name, lambda s: vector("caa", layer, s, steering), steering.strengths, place
-        )
+        made = partial(vector, "caa", layer, steering=steering)
+        steered = sweep(name, made, steering.strengths, place)
         drawn = randoms(
-            lambda s, draw: vector("random", layer, s, steering, like=like, draw=draw),
+            lambda s, draw: vector("random", layer, s, steering, like=made(0.0), draw=draw),
             sizes(steering.strengths),
             # other directions for each behaviour
             range(index * draws, (index + 1) * draws),
             place,
             f"random for {name}",
         )
-        fit_on = self._fit(name)
-        for condition in steered:
+        fit_on = self._questions(behaviour=name, limit=self.config.fit_limit)
+        for condition in [*steered, *drawn]:
             for task in [*own, *(side if condition.role == "treatment" else [])]:
                 add_conditions(planner, task, [condition], fit_on=fit_on)
-        for condition in drawn:
-            for task in own:
-                add_conditions(planner, task, [condition], fit_on=fit_on)
 
-    def _task(self, planner: Planner, name: str, kind: str) -> Component:
-        """Return the A/B task of one behaviour; raise ConfigError if its rows are of other kind."""
-        more = {"behaviour": name} if kind == "behaviour" else (self.config.side_effect or {})
-        task = Component(name="caa_ab", config={**self.config.task, **more})
+    def _questions(self, **more: Any) -> Component:
+        return Component(name="caa_ab", config={**self.config.task, **more})
+
+
+def _require_rows(planner: Planner, tasks: list[Component], kind: str) -> None:
+    """Raise ConfigError where the rows of a task are of the other kind."""
+    keys = ["behaviours", "side_effect"]
+    given, other = keys if kind == "behaviour" else reversed(keys)
+    for task in tasks:
         if planner.choice_sets(task, "test") != {kind}:
-            given, other = "behaviours", "side_effect"
-            if kind == "side_effect":
-                given, other = other, given
+            name = task.config.get("behaviour", "the task")
             raise ConfigError(
                 f"{name!r} (given in `{given}`) belongs into `{other}`.",
                 hint="Rows of a behaviour have answer_matching_behavior, those of side effects "
                 "have correct and incorrect.",
             )
-        return task
-
-    def _side_effect(self, planner: Planner) -> list[Component]:
-        if self.config.side_effect is None:
-            return []
-        name = str(self.config.side_effect.get("behaviour", "the task"))
-        return [self._task(planner, name, "side_effect")]
-
-    def _open(self, name: str) -> Component:
-        more = {"behaviour": name, "form": "open_ended"}
-        return Component(name="caa_ab", config={**self.config.task, **more})
-
-    def _fit(self, name: str) -> Component:
-        more = {"behaviour": name, "limit": self.config.fit_limit}
-        return Component(name="caa_ab", config={**self.config.task, **more})

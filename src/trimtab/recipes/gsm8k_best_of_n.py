@@ -18,6 +18,7 @@ from trimtab.core.spec import Component, Spec, Split
 from trimtab.core.types import SamplingParams
 from trimtab.judges.base import JUDGES
 from trimtab.recipes._ablations import ALL_ABLATIONS, Ablation, ablated
+from trimtab.recipes._splits import Limits
 from trimtab.recipes.base import Recipe, RecipeConfig
 from trimtab.runs.plan.judges import LearnsFrom
 from trimtab.runs.plan.planner import Planner
@@ -38,14 +39,6 @@ class _Sampling(Spec):
     temperature: float = Field(default=0.7, gt=0)
     top_p: float = Field(default=0.9, gt=0, le=1)
     top_k: int = Field(default=0, ge=0)
-
-
-class _Limits(Spec):
-    """Most problems of each split; null leaves it to the task's own limit."""
-
-    fit: int | None = Field(default=None, ge=1)
-    select: int | None = Field(default=None, ge=1)
-    test: int | None = Field(default=None, ge=1)
 
 
 class _Config(RecipeConfig):
@@ -71,7 +64,7 @@ class _Config(RecipeConfig):
     sampling: _Sampling = _Sampling()
     greedy: bool = True
     splits: tuple[Split, ...] = ("test",)
-    limits: _Limits = _Limits()
+    limits: Limits = Limits()
     extractor: ExtractorName = "chat"
     judges: tuple[Component, ...] = (Component(name="likelihood"),)
     ablations: tuple[Ablation, ...] = ALL_ABLATIONS
@@ -99,16 +92,14 @@ class BestOfN(Recipe[_Config]):
             planner.add_cell(
                 condition="greedy",
                 role="control",
-                task=self._task("test"),
+                task=config.limits.of(config.task, "test"),
                 split="test",
                 intervention=Component(name="none"),
             )
         number = Component(name="number", config={"extractor": config.extractor})
         labels = planner.add_judge(number)
-        for judge in (
-            *config.judges,
-            *ablated(config.judges, config.ablations, "fit" in config.splits),
-        ):
+        less = ablated(config.judges, config.ablations, "fit" in config.splits)
+        for judge in (*config.judges, *less):
             self._judge(planner, judge, cells, labels)
 
     def _judge(
@@ -124,24 +115,17 @@ class BestOfN(Recipe[_Config]):
         if not built.needs():
             planner.add_judge(judge, measures)
         elif missing:
+            lacks = f"and `splits` lacks {' and '.join(missing)}."
             raise ConfigError(
-                f"judge {judge.name!r} is fitted on candidates, and `splits` lacks "
-                f"{' and '.join(missing)}.",
+                f"judge {judge.name!r} is fitted on candidates, {lacks}",
                 hint="Give `splits: [fit, select, test]`.",
             )
         else:
             learns = LearnsFrom([cells["fit"]], [cells["select"]], labels)
             planner.add_judge(judge, measures, learns)
 
-    def _task(self, split: Split) -> Component:
-        limit = getattr(self.config.limits, split)
-        if limit is None:
-            return self.config.task
-        given = {**self.config.task.config, "limit": limit}
-        return Component(name=self.config.task.name, config=given)
-
     def _candidates(self, planner: Planner, split: Split) -> Cell:
-        task = self._task(split)
+        task = self.config.limits.of(self.config.task, split)
         protocol = planner.task(task).sampling()
         drawn = (protocol or SamplingParams()).model_copy(update=self.config.sampling.model_dump())
         measure = planner.task(task).measure

@@ -7,13 +7,12 @@ beside it; the controls that an intervention asks for are added by themselves.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from trimtab.core.errors import ConfigError, did_you_mean
-from trimtab.core.spec import Component, Spec, Split
+from trimtab.core.errors import did_you_mean
+from trimtab.core.spec import Component, Split
 from trimtab.core.types import SamplingParams
 from trimtab.interventions.base import INTERVENTIONS
 from trimtab.recipes._conditions import (
@@ -22,19 +21,15 @@ from trimtab.recipes._conditions import (
     at_layer,
     baseline,
     named,
-    prompted,
-    randoms,
-    sizes,
-    sweep,
-    with_controls,
+    require_measured,
 )
+from trimtab.recipes._controls import prompted, with_controls
 from trimtab.recipes._steering import Controls, preset_layer
+from trimtab.recipes._sweeps import is_swept, random_directions, swept
 from trimtab.recipes.base import Recipe, RecipeConfig
 from trimtab.runs.plan.planner import Planner
 
 __all__ = ["Steer"]
-
-_ADDITIVE = ("layer", "strength", "unit", "positions")
 
 
 class _Config(RecipeConfig):
@@ -92,7 +87,8 @@ class Steer(Recipe[_Config]):
         planner.fit_on = config.fit_on or next(iter(config.tasks.values()))
         layer = preset_layer(planner.resolved) if config.layer is None else config.layer
         conditions = self._conditions(layer)
-        self._require_measured(planner, conditions)
+        hint = "Add a task that it can act on, or leave the condition out."
+        require_measured(planner, config.tasks.values(), conditions, hint)
         for measure, task in config.tasks.items():
             add_conditions(
                 planner,
@@ -113,72 +109,20 @@ class Steer(Recipe[_Config]):
 
     def _conditions(self, layer: int | str) -> list[Condition]:
         config = self.config
-        swept: list[Condition] = []
+        components = {label: at_layer(layer, given) for label, given in config.conditions.items()}
+        several = sum(map(is_swept, components.values())) > 1
+        treated: list[Condition] = []
         drawn: list[Condition] = []
         fixed: list[Condition] = []
-        components = {
-            label: at_layer(layer, component) for label, component in config.conditions.items()
-        }
-        several = sum(map(_is_swept, components.values())) > 1
         for label, component in components.items():
-            if _is_swept(component):
-                at = partial(_at_strength, component)
-                swept += sweep(label, at, *self._at(component))
-                drawn += self._randoms(label if several else "", component)
+            if is_swept(component):
+                treated += swept(label, component, config.strengths)
+                of = f"random for {label}" if several else "random"
+                drawn += random_directions(of, component, config.strengths, config.controls)
             else:
-                fixed.append(named(label, component, _unit(component)))
-        planned = [baseline(), *prompted(config.controls.prompt), *swept, *drawn]
-        further = [condition for condition in swept if condition.role == "treatment"]
+                built = INTERVENTIONS.build(component.name, component.config).config
+                fixed.append(named(label, component, getattr(built, "unit", None)))
+        planned = [baseline(), *prompted(config.controls.prompt), *treated, *drawn]
+        further = [condition for condition in treated if condition.role == "treatment"]
         added = with_controls(planned, [*further, *fixed], config.controls.random_draws)
         return planned + [condition for condition in added if condition not in planned]
-
-    def _at(self, component: Component) -> tuple[tuple[float, ...], dict[str, float | str]]:
-        """Return the strengths of a sweep, and where it stands in figures."""
-        built = INTERVENTIONS.build(component.name, component.config).config
-        place = {name: getattr(built, name, None) for name in ("unit", "layer")}
-        return self.config.strengths, {k: v for k, v in place.items() if v is not None}
-
-    def _randoms(self, of: str, component: Component) -> list[Condition]:
-        """Return random directions as long as what ``component`` adds, if they can be drawn."""
-        fields = INTERVENTIONS.load(component.name).Config.model_fields
-        controls, (_, place) = self.config.controls, self._at(component)
-        label = f"random for {of}" if of else "random"
-        strengths = controls.random_strengths or sizes(self.config.strengths)
-        draws = range(controls.random_draws)
-        if "draw" in fields:
-            return randoms(partial(_at_strength, component), strengths, draws, place, label)
-        if not set(_ADDITIVE) <= fields.keys():
-            return []
-        like = _at_strength(component, 0.0)
-        where = {name: component.config[name] for name in _ADDITIVE if name in component.config}
-        copied = Component(name="random", config={**where, "like": like.model_dump()})
-        return randoms(partial(_at_strength, copied), strengths, draws, place, label)
-
-    def _require_measured(self, planner: Planner, conditions: list[Condition]) -> None:
-        """Raise ConfigError for a condition that acts on nothing that is measured."""
-        outputs = {planner.task(task).output for task in self.config.tasks.values()}
-        for condition in conditions:
-            if not any(condition.acts_on(output) for output in outputs):
-                raise ConfigError(
-                    f"condition {condition.label!r}: intervention {condition.intervention.name!r} "
-                    f"acts on none of the tasks, which ask for {' and '.join(sorted(outputs))}.",
-                    hint="Add a task that it can act on, or leave the condition out.",
-                )
-
-
-def _is_swept(component: Component) -> bool:
-    """Return whether an intervention does nothing unless it is given a strength, and has none."""
-    field = INTERVENTIONS.load(component.name).Config.model_fields.get("strength")
-    return field is not None and field.default == 0 and "strength" not in component.config
-
-
-def _at_strength(component: Component, strength: float, draw: int | None = None) -> Component:
-    """Return ``component`` at a strength, and as a numbered draw if one is given."""
-    drawn = {} if draw is None else {"draw": draw}
-    config = {**component.config, "strength": strength, **drawn}
-    return Component(name=component.name, config=config)
-
-
-def _unit(component: Component) -> str | None:
-    built: Spec = INTERVENTIONS.build(component.name, component.config).config
-    return getattr(built, "unit", None)

@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from trimtab.core.errors import ConfigError
 from trimtab.core.spec import Component
 from trimtab.core.types import SamplingParams
 from trimtab.recipes._bank import Bank, bank_conditions
@@ -21,12 +20,10 @@ from trimtab.recipes._conditions import (
     at_layer,
     baseline,
     named,
-    prompted,
-    randoms,
-    sizes,
+    require_measured,
     sweep,
-    with_controls,
 )
+from trimtab.recipes._controls import prompted, randoms, sizes, with_controls
 from trimtab.recipes._steering import Controls, Steering, chosen_layer, vector
 from trimtab.recipes.base import Recipe, RecipeConfig
 from trimtab.runs.plan.planner import Planner
@@ -100,7 +97,12 @@ class TruthfulQASteering(Recipe[_Config]):
                 sampling=config.sampling,
                 num_samples=config.num_samples,
             )
-        self._require_measured(planner)
+        require_measured(
+            planner,
+            map(self._task, config.measures),
+            [Condition(label, "treatment", given) for label, given in config.conditions.items()],
+            "Add `generation` to `measures`, or leave the condition out.",
+        )
         for judge in config.judges if "generation" in config.measures else ():
             planner.add_judge(judge)
         if "options" in config.measures:
@@ -129,25 +131,11 @@ class TruthfulQASteering(Recipe[_Config]):
                 place,
             ),
         ]
-        further = [
-            named(label, at_layer(layer, component), steering.unit)
-            for label, component in self.config.conditions.items()
-        ]
-        further = [condition for condition in further if condition.acts_on(output)]
+        given = self.config.conditions.items()
+        further = [named(label, at_layer(layer, c), steering.unit) for label, c in given]
+        acting = [condition for condition in further if condition.acts_on(output)]
         draws = controls.random_draws
-        return conditions + with_controls(conditions, further, draws, steering.unit)
-
-    def _require_measured(self, planner: Planner) -> None:
-        """Raise ConfigError for a condition that acts on nothing that is measured."""
-        outputs = {planner.task(self._task(measure)).output for measure in self.config.measures}
-        for label, component in self.config.conditions.items():
-            if not any(Condition(label, "treatment", component).acts_on(o) for o in outputs):
-                other = "text" if "options" in outputs else "options"
-                raise ConfigError(
-                    f"conditions.{label}: intervention {component.name!r} acts on {other} only, "
-                    "and none of the measures is.",
-                    hint="Add `generation` to `measures`, or leave the condition out.",
-                )
+        return conditions + with_controls(conditions, acting, draws, steering.unit)
 
     def _task(self, measure: Measure) -> Component:
         if measure == "heldout":

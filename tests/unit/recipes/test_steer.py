@@ -84,5 +84,5 @@ def test_several_models_share_their_judges_and_have_fits_of_their_own(make_plan:
 
 
 def test_what_can_act_on_nothing_that_is_measured_is_refused(make_plan: MakePlan) -> None:
-    with pytest.raises(ConfigError, match=r"condition 'dac'.*acts on none of the tasks"):
+    with pytest.raises(ConfigError, match=r"condition 'dac'.*acts on none of what is measured"):
         make_plan(tasks={"truth": DATA["tasks"]["truth"]})

@@ -159,7 +159,7 @@ def test_what_makes_no_experiment_is_refused(make_plan, override: str, words: st
 
 
 def test_a_condition_that_acts_on_no_measure_is_refused(make_plan) -> None:
-    with pytest.raises(ConfigError, match=r"conditions.dac: .*acts on text only"):
+    with pytest.raises(ConfigError, match=r"condition 'dac'.*acts on none of what is measured"):
         make_plan("conditions={dac: {name: dac, shots: 2}}", "measures=[options]")
 
 

@@ -26,10 +26,11 @@ from trimtab.training.checkpoint import read_tensors, restore, trained, write_te
 from trimtab.training.rerankers.config import EnergyConfig
 from trimtab.training.rerankers.energies import EnergyModel
 from trimtab.training.rerankers.groups import Group, Usable, pair_accuracy, usable
-from trimtab.training.rerankers.kinds import DEFAULTS, FITS, LOADS, Job, second_round
+from trimtab.training.rerankers.jobs import Job
+from trimtab.training.rerankers.kinds import KINDS, second_round
 from trimtab.training.rerankers.ranking import of_groups
 
-__all__ = ["DEFAULTS", "Data", "fit_energy", "load_energy", "refuse_fitted_on"]
+__all__ = ["Data", "fit_energy", "load_energy", "refuse_fitted_on"]
 
 _VERSION = 1
 _OTHERS = 64
@@ -86,8 +87,9 @@ def fit_energy(
     remove_half_written(folder)
     fit, select, overlapping = _guarded(config, data)
     identity = content_key([_VERSION, config.fitted_as(), _content(fit), _content(select), seed])
-    job = Job(config, fit, select, folder, seed, identity, checkpoint_seconds)
-    model, about = FITS[config.kind](job, subject)
+    kind = KINDS[config.kind]
+    job = Job(config, fit, select, folder, seed, identity, checkpoint_seconds, kind.defaults)
+    model, about = kind.fit(job, subject)
     about |= second_round(job, model)
     write_tensors(folder / "model.safetensors", _tensors(model))
     model.cut = 0
@@ -132,7 +134,7 @@ def load_energy(folder: Path, subject: ModelAccess | None = None) -> EnergyModel
             hint="Name that model in the judge's key `model`.",
         )
     config = EnergyConfig.model_validate(info["config"])
-    model = LOADS[config.kind](config, info, folder, subject)
+    model = KINDS[config.kind].load(config, info, folder, subject)
     tensors = read_tensors(folder / "model.safetensors")
     if isinstance(model.module, Head):
         model.module.shift.copy_(tensors.pop("shift"))

@@ -1,13 +1,21 @@
-"""What can be said of a candidate without reading it: how long it is, and which marks it holds."""
+"""Kinds ``length`` and ``format``: how long a candidate is, and which marks it holds."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
 
+import torch
+
+from trimtab.models.nets.networks import Head
+from trimtab.steering.fitted import ModelAccess
 from trimtab.text.overlap import words
+from trimtab.training.rerankers.config import EnergyConfig
+from trimtab.training.rerankers.energies import EnergyModel, PairText
+from trimtab.training.rerankers.jobs import Job, seeded, told, train
 
 Kind = Literal["length", "format"]
 
@@ -45,3 +53,46 @@ FEATURES: dict[Kind, Callable[[str], list[float]]] = {
     "length": length_features,
     "format": format_features,
 }
+
+
+class SurfaceEnergy(EnergyModel):
+    """A linear model of a text's length or format: no reranker worth its name is worse."""
+
+    module: Head
+
+    def __init__(self, module: Head, kind: Kind) -> None:
+        """Take the parts; ``kind`` is ``length`` or ``format``."""
+        self.kind = kind
+        super().__init__()
+        self.module = module
+
+    def prepare(self, pairs: Sequence[PairText]) -> list[Any]:
+        """Return the counts of each text; the problem is not looked at."""
+        return [torch.tensor(FEATURES[self._what()](text)) for _, text in pairs]
+
+    def forward(self, prepared: Sequence[Any]) -> torch.Tensor:
+        """Return energies [B]."""
+        energy_B: torch.Tensor = self.module(torch.stack(list(prepared)))
+        return energy_B
+
+    def _what(self) -> Kind:
+        return "length" if self.kind == "length" else "format"
+
+
+def fit(job: Job, _: ModelAccess | None) -> tuple[EnergyModel, dict[str, Any]]:
+    """Train a linear model."""
+    with seeded(job.seed):
+        model = _surface(job.config)
+    prepared = model.prepare([(g.problem, t) for g in job.fit.groups for t in g.texts])
+    model.module.standardise(torch.stack(prepared))
+    return model, told(train(job, model))
+
+
+def load(config: EnergyConfig, _: dict[str, Any], __: Path, ___: ModelAccess | None) -> EnergyModel:
+    """Return a linear model with weights to be read."""
+    return _surface(config)
+
+
+def _surface(config: EnergyConfig) -> SurfaceEnergy:
+    kind: Kind = "length" if config.kind == "length" else "format"
+    return SurfaceEnergy(Head(len(FEATURES[kind]("")), inner=0), kind)

@@ -13,7 +13,7 @@ from trimtab.models.load import LoadedModel, load_model, resolve
 from trimtab.models.nets.verifier import Verifier
 from trimtab.models.tiny import save_tiny, tiny_model
 from trimtab.training.checkpoint import trained
-from trimtab.training.rerankers.energies import LoraEnergy
+from trimtab.training.rerankers.lora import LoraEnergy
 
 ROWS = [(5, 6, 7, 8), (9, 10), (5, 6, 11, 12, 13, 14, 15)]
 

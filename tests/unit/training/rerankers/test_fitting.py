@@ -15,9 +15,9 @@ from trimtab.models.load import load_model, resolve
 from trimtab.models.tiny import save_tiny
 from trimtab.steering.fitted import ModelAccess
 from trimtab.training.rerankers import energies
+from trimtab.training.rerankers.ablated import Ablated
 from trimtab.training.rerankers.config import EnergyConfig
 from trimtab.training.rerankers.corrupt import corrupted
-from trimtab.training.rerankers.energies import Ablated
 from trimtab.training.rerankers.fitting import (
     Data,
     fit_energy,
