@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from trimtab.core.keys import content_key
 from trimtab.core.plan import DataRef
+from trimtab.core.spec import Spec, Split
 from trimtab.core.types import ContrastPair, Conversation, Record, Sample
+from trimtab.tasks.base import Task
+
+Kind = Literal["prompts", "pairs", "conversations"]
 
 
 @dataclass
@@ -23,6 +28,24 @@ class PlanData:
     samples: dict[str, list[Sample]] = field(default_factory=dict)
     pairs: dict[str, list[ContrastPair]] = field(default_factory=dict)
     conversations: dict[str, list[Conversation]] = field(default_factory=dict)
+    _asked: dict[tuple[Kind, Task[Spec], Split], str] = field(default_factory=dict)
+
+    def ask(self, kind: Kind, task: Task[Spec], split: Split) -> str:
+        """Return the key of what ``task`` has of a kind; a task is asked once for each.
+
+        Raises:
+            ConfigError: The task has none of that kind.
+            DataError: Its data can't be read.
+        """
+        asked = (kind, task, split)
+        if asked not in self._asked:
+            if kind == "pairs":
+                self._asked[asked] = self.add_pairs(task.pairs(split))
+            elif kind == "conversations":
+                self._asked[asked] = self.add_conversations(task.conversations(split))
+            else:
+                self._asked[asked] = self.add_samples(task.samples(split))
+        return self._asked[asked]
 
     def add_samples(self, rows: list[Sample]) -> str:
         """Keep a sample set; return its key."""

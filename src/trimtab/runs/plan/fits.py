@@ -12,7 +12,7 @@ from trimtab.core.plan import DataRef, FitPlan
 from trimtab.core.spec import Component, Spec
 from trimtab.interventions.base import Intervention
 from trimtab.models.load import ResolvedModel
-from trimtab.runs.plan.data import PlanData
+from trimtab.runs.plan.data import Kind, PlanData
 from trimtab.steering.fitted import FitData
 from trimtab.tasks.base import Task
 
@@ -20,6 +20,7 @@ ENGINE_VERSION = 2
 """Part of every key of cells and fits; raise it when the engine's output changes its meaning."""
 
 _HOLDS = {"holds": True, "fails": False}
+_KINDS: dict[type, Kind] = {Pairs: "pairs", Prompts: "prompts", Conversations: "conversations"}
 
 
 def plan_fit(
@@ -100,20 +101,13 @@ def _reference(
             hint="Give the planner `fit_on`, or the key `fit_on` of the recipe `steer`.",
         )
     task = task_of(component)
-    if isinstance(wanted, Pairs):
-        key = data.add_pairs(task.pairs(wanted.split))
-        return DataRef(kind="pairs", key=key, split=wanted.split, rendering=task.rendering)
-    if isinstance(wanted, Conversations):
-        key = data.add_conversations(task.conversations(wanted.split))
-        return DataRef(kind="conversations", key=key, split=wanted.split, rendering=task.rendering)
-    assert isinstance(wanted, Prompts)
-    key = data.add_samples(task.samples(wanted.split))
+    kind = _KINDS[type(wanted)]
     return DataRef(
-        kind="prompts",
-        key=key,
+        kind=kind,
+        key=data.ask(kind, task, wanted.split),
         split=wanted.split,
         rendering=task.rendering,
-        label=wanted.label,
+        label=wanted.label if isinstance(wanted, Prompts) else None,
     )
 
 

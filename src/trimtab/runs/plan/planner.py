@@ -7,12 +7,14 @@ file that takes part. Labels, paths, limits, devices and batch sizes stay out.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from trimtab.core.errors import ConfigError
 from trimtab.core.keys import content_key
+from trimtab.core.needs import Need
 from trimtab.core.plan import Cell, FitPlan, Fragment, JudgePlan, Plan
 from trimtab.core.spec import Component, ModelSpec, Role, Spec, Split
 from trimtab.core.types import SamplingParams
@@ -66,6 +68,7 @@ class Planner:
     _models: list[ResolvedModel] = field(default_factory=list)
     _cells: list[Cell] = field(default_factory=list)
     _fits: dict[str, FitPlan] = field(default_factory=dict)
+    _needs: dict[str, FitPlan] = field(default_factory=dict)
     _judges: list[JudgePlan] = field(default_factory=list)
     _sections: tuple[Component, ...] | None = None
     _tasks: dict[str, Task[Spec]] = field(default_factory=dict)
@@ -117,7 +120,7 @@ class Planner:
             DataError: A fit can't use its data.
         """
         built = self.task(task)
-        samples = self.data.add_samples(built.samples(split))
+        samples = self.data.ask("prompts", built, split)
         acting = self._intervention(intervention)
         if built.output not in acting.OUTPUTS:
             raise ConfigError(
@@ -265,11 +268,19 @@ class Planner:
         """Plan the fits that an intervention needs; return the key of each artifact by name."""
         keys = {}
         for name, need in acting.needs().items():
+            fit = self._fit(need, fit_on)
+            keys[name] = fit.artifacts[need.artifact or next(iter(fit.artifacts))]
+        return keys
+
+    def _fit(self, need: Need, fit_on: Component | None) -> FitPlan:
+        """Return the plan of a fit; cells with equal needs share it, and it is made once."""
+        given = {"component": need.component, "fit_on": fit_on, "model": self.resolved.spec}
+        asked = content_key({**given, "inputs": repr(need.inputs)})
+        if asked not in self._needs:
             fitting = self._intervention(need.component)
             fit = plan_fit(need, fitting, self.resolved, self.seed, self.data, self.task, fit_on)
-            self._fits.setdefault(fit.key, fit)
-            keys[name] = fit.artifacts[need.artifact or fitting.MAKES[0]]
-        return keys
+            self._needs[asked] = self._fits.setdefault(fit.key, fit)
+        return self._needs[asked]
 
 
 def _as_hashed(artifacts: Mapping[str, str]) -> dict[str, Any]:
@@ -279,7 +290,7 @@ def _as_hashed(artifacts: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _refuse_doubles(what: str, names: Sequence[str]) -> None:
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise ConfigError(
             f"The {what} {twice[0]} occurs twice in the plan.", hint="List each thing once."
