@@ -121,7 +121,7 @@ def test_every_section_has_something_to_say_about_some_run_but_three():
         member.name for make in RUNS.values() for member in Report(make(), all_sections()).members
     }
     # their runs are made up in tests/unit/reports/sections
-    assert set(SECTIONS.own_files()) - spoken <= {"bank", "behaviours", "growth", "learned"}
+    assert set(SECTIONS.own_files) - spoken <= {"bank", "behaviours", "growth", "learned"}
 
 
 MINE = '''

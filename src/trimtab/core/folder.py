@@ -17,6 +17,7 @@ import importlib
 import importlib.util
 import os
 import sys
+from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar
@@ -68,14 +69,15 @@ class Folder(Generic[T]):
 
         The file of a member that is a package is its ``__init__.py``.
         """
-        found = self.own_files()
+        found = dict(self.own_files)
         for folder in extension_dirs():
             for name, path in _members(folder / self.name).items():
                 found.setdefault(name, path)
         return found
 
+    @cached_property
     def own_files(self) -> dict[str, Path]:
-        """Return the name and file of every member that trimtab brings."""
+        """The name and file of every member that trimtab brings."""
         return _members(self._home)
 
     def names(self) -> list[str]:

@@ -19,18 +19,18 @@ from pydantic import BaseModel
 
 def canonical(value: Any) -> Any:
     """Reduce ``value`` to JSON types in one canonical form; raise TypeError for anything else."""
+    if value is None or isinstance(value, (str, int, bool)):
+        return value
     if isinstance(value, BaseModel):
         return canonical(value.model_dump(mode="json", exclude_defaults=True))
-    if isinstance(value, Mapping):
-        return {str(k): canonical(v) for k, v in sorted(value.items())}
     if isinstance(value, (list, tuple)):
         return [canonical(v) for v in value]
+    if isinstance(value, (dict, Mapping)):
+        return {str(k): canonical(v) for k, v in sorted(value.items())}
     if isinstance(value, float):
         if not math.isfinite(value):
             raise ValueError(f"a key can't hold the non-finite number {value!r}")
         return int(value) if value.is_integer() else value
-    if value is None or isinstance(value, (str, int, bool)):
-        return value
     raise TypeError(f"a key can't hold a {type(value).__name__}: {value!r}")
 
 

@@ -68,7 +68,7 @@ def test_a_package_is_a_member_whose_init_lists_the_class(write: Write, tmp_path
     (tmp_path / "judges" / "data").mkdir()
     files = JUDGES.files()
     assert files["large"] == package / "__init__.py"
-    assert not {"data", "parts"} & files.keys() and "large" not in JUDGES.own_files()
+    assert not {"data", "parts"} & files.keys() and "large" not in JUDGES.own_files
     assert JUDGES.load("large").size == 7
     assert JUDGES.build("large", {"size": 3}).config.size == 3
 

@@ -137,5 +137,5 @@ SECTIONS: Folder[Section[Spec, Content]] = Folder("reports/sections", "section")
 
 def all_sections() -> tuple[Component, ...]:
     """Return every section of the package, in its usual order."""
-    places = {name: SECTIONS.load(name).order for name in SECTIONS.own_files()}
+    places = {name: SECTIONS.load(name).order for name in SECTIONS.own_files}
     return tuple(Component(name=name) for name in sorted(places, key=lambda n: (places[n], n)))
