@@ -50,10 +50,10 @@ def status(run_dir: Path) -> None:
     fitted = sum(run.has_artifact(key) for key in keys)
     table.add_row("fit", str(fitted), str(len(keys) - fitted))
     missing = sum(len(run.owed(cell)) for cell in run.plan.cells)
-    present = sum(len(run.completions(cell.key)) for cell in run.plan.cells)
+    present = sum(len(run.completion_keys(cell.key)) for cell in run.plan.cells)
     table.add_row("generate", str(present), str(missing))
     for judge in run.judges():
-        done = sum(len(run.scores(judge.key, cell.key)) for cell in cells_of(run, judge))
+        done = sum(len(run.score_keys(judge.key, cell.key)) for cell in cells_of(run, judge))
         table.add_row(f"score {judge.key}", str(done), str(owed(run, judge)))
     console = Console()
     console.print(table)

@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -32,6 +33,7 @@ from trimtab.core.types import Completion, Record, Score
 
 R = TypeVar("R", bound=Completion | Score)
 M = TypeVar("M", bound=Record)
+T = TypeVar("T")
 
 # What pydantic says of a line that is no JSON object at all, as damage leaves it.
 _DAMAGE = {"json_invalid", "model_type"}
@@ -163,7 +165,8 @@ def read_segments(folder: Path, model: type[R]) -> ReadResult[R]:
     result: ReadResult[R] = ReadResult()
     merged: dict[tuple[str, str, int], R] = {}
     for path in sorted(folder.glob("*.jsonl")):
-        for number, row in _rows_of(path, model, result):
+        decode = partial(_decode, model, path)
+        for number, row in lines_of(path, decode, result):
             first = merged.setdefault(row.key, row)
             if first is not row:
                 result.duplicates += 1
@@ -175,12 +178,18 @@ def read_segments(folder: Path, model: type[R]) -> ReadResult[R]:
     return result
 
 
-def _rows_of(path: Path, model: type[R], result: ReadResult[R]) -> Iterator[tuple[int, R]]:
+def lines_of(
+    path: Path, decode: Callable[[bytes, int], T | None], result: ReadResult[Any]
+) -> Iterator[tuple[int, T]]:
+    """Yield number and value of each line of a segment; note in ``result`` what can't be read.
+
+    ``decode`` takes a line and its number and returns None if it is no JSON object.
+    """
     *lines, tail = read_bytes(path).split(b"\n")
     for number, line in enumerate(lines, start=1):
-        row = _decode(line, model, path, number)
-        if row is not None:
-            yield number, row
+        value = decode(line, number)
+        if value is not None:
+            yield number, value
         elif number == len(lines) and not tail:
             result.torn.append(f"{path}:{number}: the last line is no JSON object ({len(line)} B)")
         else:
@@ -210,7 +219,7 @@ def read_rows(path: Path, model: type[M]) -> list[M]:
         StoreError: The file is missing, damaged or of another version.
     """
     *lines, tail = read_bytes(path).split(b"\n")
-    rows = [_decode(line, model, path, n) for n, line in enumerate(lines, start=1)]
+    rows = [_decode(model, path, line, n) for n, line in enumerate(lines, start=1)]
     good = [row for row in rows if row is not None]
     if tail or len(good) < len(rows):
         number = len(rows) + 1 if None not in rows else rows.index(None) + 1
@@ -263,7 +272,7 @@ def _encode(row: Record, path: Path) -> bytes:
     return dumps(row.model_dump(mode="json"), where, separators=(",", ":"))
 
 
-def _decode(line: bytes, model: type[M], path: Path, number: int) -> M | None:
+def _decode(model: type[M], path: Path, line: bytes, number: int) -> M | None:
     """Return the row, or None if the line is no JSON object."""
     try:
         return model.model_validate_json(line)

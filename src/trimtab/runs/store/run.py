@@ -17,6 +17,7 @@ from trimtab import __version__
 from trimtab.core.errors import ConfigError, StoreError
 from trimtab.core.locks import locked
 from trimtab.core.plan import Cell, DataRef, Fragment, JudgePlan, Plan
+from trimtab.core.presence import Presence, RowKey, read_keys
 from trimtab.core.records import (
     R,
     ReadResult,
@@ -44,7 +45,6 @@ from trimtab.runs.store.create import (
 from trimtab.runs.store.formats import judge_plan, present, upgraded
 from trimtab.tasks.base import TASKS
 
-RowKey = tuple[str, str, int]
 STRENGTHS = "strengths.json"
 JUDGE_CHECK = "judge_check.json"
 B = TypeVar("B", bound=BaseModel)
@@ -72,6 +72,7 @@ class Run:
         self.plan = plan
         self._samples: dict[str, dict[str, Sample]] = {}
         self._cache: dict[Path, tuple[_Signature, ReadResult[Any], dict[RowKey, Any]]] = {}
+        self._keys: dict[Path, tuple[_Signature, Presence]] = {}
 
     @classmethod
     def create(
@@ -156,6 +157,14 @@ class Run:
         folder = self._scores_dir(judge, cell)
         return self._read(folder, Score, lambda row: (row.judge, row.cell) == (judge, cell))
 
+    def completion_keys(self, cell: str) -> frozenset[RowKey]:
+        """Return the keys of the completions of the cell with this key, without their rows."""
+        return self._read_keys(self._completions_dir(cell), cell)
+
+    def score_keys(self, judge: str, cell: str) -> frozenset[RowKey]:
+        """Return the keys of a judge's scores of a cell, without their rows."""
+        return self._read_keys(self._scores_dir(judge, cell), cell)
+
     def completion_writer(self, attempt: int, cell: str) -> SegmentWriter:
         """Return a writer of a new segment of a cell's completions."""
         return SegmentWriter(self._completions_dir(cell) / _segment(attempt))
@@ -170,7 +179,7 @@ class Run:
         The order is that of the stored samples, and within a sample that of the index. A row that
         holds an error is there: it counts as missing in reports, but is not tried again.
         """
-        present = self.completions(cell.key)
+        present = self.completion_keys(cell.key)
         return [
             (sample, index)
             for sample in self.samples(cell.samples)
@@ -234,6 +243,8 @@ class Run:
             lines += [*result.torn, *result.invalid, *result.conflicts]
             if result.duplicates:
                 lines.append(f"{folder}: {result.duplicates} repeated rows; the first ones count")
+        for folder, (_, presence) in self._keys.items():
+            lines += () if folder in self._cache else presence.damage
         return sorted(line.removeprefix(f"{self.dir}/") for line in lines)
 
     def _completions_dir(self, cell: str) -> Path:
@@ -251,6 +262,12 @@ class Run:
             result.rows = [row for row in result.rows if belongs(row)]
             self._cache[folder] = (signature, result, {row.key: row for row in result.rows})
         return dict(self._cache[folder][2])
+
+    def _read_keys(self, folder: Path, cell: str) -> frozenset[RowKey]:
+        signature = _signature(folder)
+        if folder not in self._keys or self._keys[folder][0] != signature:
+            self._keys[folder] = (signature, read_keys(folder, cell))
+        return self._keys[folder][1].keys
 
 
 def _signature(folder: Path) -> _Signature:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from trimtab.core.keys import derive_seed
 from trimtab.core.lazy import lazy
 from trimtab.core.plan import Cell
+from trimtab.core.presence import RowKey
 from trimtab.core.types import Completion, Sample
 from trimtab.interventions.base import INTERVENTIONS, Treatment
-from trimtab.runs.store.run import RowKey, Run
+from trimtab.runs.store.run import Run
 from trimtab.runs.work.engines import EnginePool
 from trimtab.runs.work.resources import fitted_of
 from trimtab.runs.work.units import WindowUnit

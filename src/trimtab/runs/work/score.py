@@ -9,9 +9,10 @@ from typing import Any
 
 from trimtab.core.errors import JudgeError
 from trimtab.core.plan import Cell, JudgePlan
+from trimtab.core.presence import RowKey
 from trimtab.core.types import Score
 from trimtab.judges.base import JUDGES, Item, Judge, Resource, Verdict
-from trimtab.runs.store.run import RowKey, Run
+from trimtab.runs.store.run import Run
 from trimtab.runs.work.engines import EnginePool
 from trimtab.runs.work.resources import resource_of
 from trimtab.runs.work.units import ScoreUnit
@@ -46,7 +47,7 @@ def cells_of(run: Run, judge: JudgePlan) -> list[Cell]:
 def owed(run: Run, judge: JudgePlan) -> int:
     """Return how many completions ``judge`` has not scored."""
     return sum(
-        len(run.completions(cell.key).keys() - run.scores(judge.key, cell.key).keys())
+        len(run.completion_keys(cell.key) - run.score_keys(judge.key, cell.key))
         for cell in cells_of(run, judge)
     )
 

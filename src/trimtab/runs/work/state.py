@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from trimtab.core.plan import Cell
-from trimtab.core.types import Completion, Score
-from trimtab.runs.store.run import RowKey, Run
+from trimtab.core.presence import RowKey
+from trimtab.runs.store.run import Run
 from trimtab.runs.work.units import FitUnit, ScoreUnit, Unit, WindowUnit
 
 
@@ -23,21 +23,21 @@ class State:
     def __init__(self, run: Run, *, partial: bool = False) -> None:
         """Look at ``run``."""
         self.run, self.partial = run, partial
-        self._completions: dict[str, dict[RowKey, Completion]] = {}
-        self._scores: dict[tuple[str, str], dict[RowKey, Score]] = {}
+        self._completions: dict[str, frozenset[RowKey]] = {}
+        self._scores: dict[tuple[str, str], frozenset[RowKey]] = {}
         self._artifacts: dict[str, bool] = {}
         self._cells: dict[str, Cell] = {cell.key: cell for cell in run.plan.cells}
 
-    def completions(self, cell: str) -> dict[RowKey, Completion]:
-        """Return the completions of a cell."""
+    def completions(self, cell: str) -> frozenset[RowKey]:
+        """Return the keys of the completions of a cell."""
         if cell not in self._completions:
-            self._completions[cell] = self.run.completions(cell)
+            self._completions[cell] = self.run.completion_keys(cell)
         return self._completions[cell]
 
-    def scores(self, judge: str, cell: str) -> dict[RowKey, Score]:
-        """Return a judge's scores of a cell."""
+    def scores(self, judge: str, cell: str) -> frozenset[RowKey]:
+        """Return the keys of a judge's scores of a cell."""
         if (judge, cell) not in self._scores:
-            self._scores[judge, cell] = self.run.scores(judge, cell)
+            self._scores[judge, cell] = self.run.score_keys(judge, cell)
         return self._scores[judge, cell]
 
     def has_artifact(self, key: str) -> bool:
@@ -80,7 +80,7 @@ class State:
                 if missing:
                     return f"{missing} completions of {self._cells[cell].condition}"
                 for judge in ref.judges:
-                    unscored = len(self.completions(cell).keys() - self.scores(judge, cell).keys())
+                    unscored = len(self.completions(cell) - self.scores(judge, cell))
                     if unscored:
                         return f"{unscored} scores by {judge}"
         return None

@@ -14,7 +14,8 @@ from functools import cached_property
 from typing import Literal
 
 from trimtab.core.plan import Cell, FitPlan, Fragment, JudgePlan
-from trimtab.runs.store.run import RowKey, Run
+from trimtab.core.presence import RowKey
+from trimtab.runs.store.run import Run
 
 Kind = Literal["fit", "generate", "score"]
 KINDS: tuple[Kind, ...] = ("fit", "generate", "score")

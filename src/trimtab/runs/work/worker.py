@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import TracebackType
 
+from trimtab.core.presence import RowKey
 from trimtab.runs.store.claims import Claim
-from trimtab.runs.store.run import RowKey, Run
+from trimtab.runs.store.run import Run
 from trimtab.runs.usage.progress import Progress
 from trimtab.runs.work.engines import EnginePool
 from trimtab.runs.work.fit import make_artifacts, write_strengths

@@ -1,0 +1,50 @@
+"""Keys that are read alone are those of the rows that are read whole, damage included."""
+
+import pytest
+
+from trimtab.core.presence import read_keys
+from trimtab.core.records import read_segments
+from trimtab.core.types import Completion
+
+
+def row(sample: str, *, cell: str = "c", index: int = 0, text: str = "x") -> str:
+    made = Completion(
+        cell=cell,
+        sample_id=sample,
+        index=index,
+        protocol="p",
+        num_prompt_tokens=1,
+        text=text,
+        finish_reason="eos",
+    )
+    return made.model_dump_json() + "\n"
+
+
+@pytest.mark.parametrize(
+    "segments",
+    [
+        [],
+        [""],
+        [
+            row("a") + row("b", text="line\nfeed, {brace} and \\ \u2028"),
+            row("a") + row("b", index=2),
+        ],
+        [row("a") + row("b")[:-9]],
+        [row("a") + row("b")[:-1]],
+        [row("a")[:-9] + "\n" + row("b")],
+        [row("a") + "[1]\nnull\n\n{\n" + row("b"), row("d")],
+        [row("a") + "\x00\x00\x00\n" + row("b")],
+    ],
+)
+def test_keys_are_those_of_the_rows(tmp_path, segments: list[str]) -> None:
+    for number, text in enumerate(segments):
+        (tmp_path / f"a{number}.jsonl").write_bytes(text.encode())
+    read = read_segments(tmp_path, Completion)
+    found = read_keys(tmp_path, "c")
+    assert found.keys == {one.key for one in read.rows}
+    assert found.damage == (*read.torn, *read.invalid)
+
+
+def test_rows_of_another_cell_are_not_there(tmp_path) -> None:
+    (tmp_path / "a.jsonl").write_text(row("a") + row("b", cell="other"))
+    assert read_keys(tmp_path, "c").keys == {("c", "a", 0)}
