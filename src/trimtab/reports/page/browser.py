@@ -3,6 +3,9 @@
 Model output is hostile until proven otherwise: it may hold ``</script>`` or an event handler. It
 enters the page only as JSON whose ``<``, ``>`` and ``&`` are escaped, and the page's script writes
 it with ``textContent`` alone.
+
+A page stays small enough to open at once, however many rows a run has: of a large run it holds the
+answers to some questions, drawn by the hash of their ids, and says of how many.
 """
 
 from __future__ import annotations
@@ -11,9 +14,13 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from trimtab.core.keys import content_key
 from trimtab.core.types import Sample
 from trimtab.reports.data.metrics import MetricRef
 from trimtab.reports.data.rows import Block, ConditionRows
+
+MAX_BYTES = 3_000_000
+"""Of all measures together, escapes included; one question of each is shown whatever it takes."""
 
 _ESCAPES = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026"}
 
@@ -24,16 +31,23 @@ def to_script(data: Any) -> str:
 
 
 def browser_data(
-    blocks: Iterable[Block], baseline: str, first: Iterable[str]
+    blocks: Iterable[Block], baseline: str, first: Iterable[str], max_bytes: int = MAX_BYTES
 ) -> list[dict[str, Any]]:
     """Return, for each measure with texts, questions with the answers of every condition.
 
-    ``first`` names the conditions that are shown before the reader has chosen any.
+    ``first`` names the conditions that are shown before the reader has chosen any. Questions are
+    left out where all of them would take more than ``max_bytes``; ``total`` says how many there
+    are.
 
     An answer is ``[text | None, finish reason | None, error | None, [value | None, ...]]``, values
     in the order of the measure's metrics; a completion that is missing is ``None``.
     """
     wanted = set(first)
+    shown = [
+        block
+        for block in blocks
+        if any(cell.output == "text" for rows in block.conditions.values() for cell in rows.cells)
+    ]
     return [
         {
             "name": block.name,
@@ -49,10 +63,10 @@ def browser_data(
                 }
                 for ref in _ordered(block.metrics)
             ],
-            "questions": [_question(block, sample) for sample in block.samples.values()],
+            "questions": _questions(block, max_bytes // len(shown)),
+            "total": len(block.samples),
         }
-        for block in blocks
-        if any(cell.output == "text" for rows in block.conditions.values() for cell in rows.cells)
+        for block in shown
     ]
 
 
@@ -60,6 +74,19 @@ def _ordered(metrics: list[MetricRef]) -> list[MetricRef]:
     """Return verdicts first: they are what a reader filters by."""
     rank = {"binary": 0, "fraction": 1, "number": 2}
     return sorted(metrics, key=lambda ref: (ref.metric.role != "effect", rank[ref.metric.kind]))
+
+
+def _questions(block: Block, max_bytes: int) -> list[dict[str, Any]]:
+    """Return as many questions as fit, in their order: all, or those whose ids hash lowest."""
+    kept: dict[str, dict[str, Any]] = {}
+    size = 0
+    for id in sorted(block.samples, key=content_key):
+        question = _question(block, block.samples[id])
+        size += len(to_script(question)) + 1
+        if kept and size > max_bytes:
+            break
+        kept[id] = question
+    return [kept[id] for id in block.samples if id in kept]
 
 
 def _question(block: Block, sample: Sample) -> dict[str, Any]:

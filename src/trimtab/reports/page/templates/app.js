@@ -238,7 +238,9 @@
     next.addEventListener("click", () => turn(1, true));
     pager.append(count, hint, previous, next);
     list = make("div");
-    root.replaceChildren(tools, pager, list);
+    const left = m.total - m.questions.length;
+    const note = make("p", "note", left ? `${m.questions.length} of ${m.total} questions, drawn by the hash of their ids; all answers are in completions/.` : "");
+    root.replaceChildren(tools, note, pager, list);
     search();
   }
 
