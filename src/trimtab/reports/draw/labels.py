@@ -9,8 +9,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.text import Annotation
 
-# Share of a label that may lie on something else.
+# Share of a label that may lie on markers and intervals; on another label it can't be read.
 _CROWDED = 0.35
+_UNREADABLE = 20.0
 
 _Box = tuple[float, ...]
 _OPTIONS = tuple(
@@ -51,6 +52,7 @@ def place_labels(axes: Axes, marks: list[Mark]) -> None:
     assert figure is not None
     figure.draw_without_rendering()
     taken = [box for mark in marks for box in _boxes(axes, mark, figure.dpi)]
+    labels: list[_Box] = []
     frame = (axes.bbox.x0, axes.bbox.y0, axes.bbox.x1, axes.bbox.y1)
     for mark in (mark for mark in marks if mark.text):
         places: list[tuple[float, int, tuple[float, float, str, str], _Box]] = []
@@ -60,11 +62,12 @@ def place_labels(axes: Axes, marks: list[Mark]) -> None:
             made.remove()
             outside = _area(box) - _shared(box, frame)
             hidden = sum(_shared(box, other) for other in taken)
+            hidden += _UNREADABLE * sum(_shared(box, other) for other in labels)
             places.append((hidden + 1000 * outside, len(places), option, box))
         cost, _, option, box = min(places)
         if cost <= _CROWDED * _area(box):
             _annotate(axes, mark, option)
-            taken.append(box)
+            labels.append(box)
 
 
 def _annotate(axes: Axes, mark: Mark, option: tuple[float, float, str, str]) -> Annotation:
