@@ -36,9 +36,15 @@ WHOLE_RUN = "*"
 
 @dataclass(frozen=True)
 class Reply:
-    """What a request brought, as it was read: a text, a probability, or None if it held neither."""
+    """What a request brought, as it was read.
+
+    Attributes:
+        value: A text, a probability, or None if it held neither.
+        lacks: What was asked for and is not in it, although the model did reply; None if nothing.
+    """
 
     value: str | float | None
+    lacks: str | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,7 @@ class Ledger:
         self._totals: dict[str, int] = {}
         self._caps: dict[str, int] = {}
         self._replies: dict[str, Reply] = {}
+        self._answered: set[str] = set()
         self._under_way: set[str] = set()
 
     def set_cap(self, dollars: float, account: str = WHOLE_RUN, *, keep: bool = False) -> None:
@@ -124,6 +131,11 @@ class Ledger:
                     pass  # taking the lock reads what others have written since
             return self._replies.get(request)
 
+    def has_answers(self, account: str) -> bool:
+        """Return whether a request of an account ever brought a text or a probability."""
+        with self._turn, self._locked():
+            return account in self._answered
+
     def reserve(self, account: str, nanodollars: int, request: str) -> str:
         """Set aside the worst case of one request and return the reservation's id.
 
@@ -179,6 +191,7 @@ class Ledger:
             entry |= {"basis": basis, "sure": nanodollars is not None}
             if reply is not None:
                 entry |= {"request": request, "reply": reply.value}
+                entry |= {"lacks": reply.lacks} if reply.lacks is not None else {}
             self._append(entry)
 
     def leave(self, mark: str) -> None:
@@ -226,8 +239,15 @@ class Ledger:
         self._offset += len(whole) + 1
         for line in whole.split(b"\n"):
             # A line that is no JSON is what a killed writer left: it was never acted upon.
-            with suppress(ValueError):
-                self._take(json.loads(line))
+            with suppress(ValueError, RecursionError):
+                entry = json.loads(line)
+                try:
+                    self._take(entry)
+                except (AttributeError, KeyError, TypeError) as error:
+                    raise StoreError(
+                        f"{self.path} is damaged: it has the line {line[:80]!r}.",
+                        hint="Restore it; without it nobody knows what was spent.",
+                    ) from error
 
     def _take(self, entry: dict[str, Any]) -> None:
         if entry["kind"] == "cap":
@@ -242,14 +262,20 @@ class Ledger:
             total = self._totals.get(account, 0)
             self._totals[account] = total + cost - before.nanodollars
         if "reply" in entry:
-            self._replies.setdefault(entry["request"], Reply(entry["reply"]))
+            found = Reply(entry["reply"], entry.get("lacks"))
+            self._replies.setdefault(entry["request"], found)
+            if found.value is not None:
+                self._answered.add(before.account)
 
     def _append(self, entry: dict[str, Any]) -> None:
         """Write one line to the disk and take it in; the lock is held."""
         stamped = {**entry, "time": round(time.time(), 3), "pid": os.getpid()}
         data = json.dumps(stamped, allow_nan=False).encode() + b"\n"
         make_dir(self.path.parent)
-        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+        try:
+            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+        except OSError as error:
+            raise write_error(self.path, error, len(data)) from error
         try:
             size = os.fstat(fd).st_size
             if size > self._offset:

@@ -1,22 +1,25 @@
-"""A chat model behind an OpenAI-compatible API, asked through the openai SDK."""
+"""A chat model behind an OpenAI-compatible API."""
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
-from trimtab.clients._paid import Ask, Body, Caller, Read
-from trimtab.clients.budget import Ledger
-from trimtab.core.errors import JudgeError
-from trimtab.core.lazy import lazy
+from trimtab.clients import _replies
+from trimtab.clients._crew import Crew
+from trimtab.clients._paid import Ask, Caller
+from trimtab.clients._replies import Body, Read
+from trimtab.clients._standing import Standing
+from trimtab.clients._told import PromptRefused
+from trimtab.clients.budget import Ledger, Reply
+from trimtab.core import secrets
+from trimtab.core.errors import JudgeError, UnansweredError
 from trimtab.core.spec import Endpoint
 from trimtab.core.streams import Owed, is_owed
 from trimtab.core.types import Message
 
-openai: Any = lazy("openai")
+Value = str | float | None
 
 
 class HttpChat:
@@ -25,11 +28,15 @@ class HttpChat:
     Every request goes through a ``Ledger``: its worst case is reserved before it is sent, and what
     was paid for once is not asked for again. Equal prompts of a batch are sent once.
 
-    Overload (429), server errors, timeouts and lost connections are tried again a finite number of
-    times: after what ``Retry-After`` says, else after a growing time with jitter. What then still
-    fails, a wait of more than a minute, a refused key, an unknown model and a reached cap end the
-    batch with JudgeError, once the replies that are under way are there. A single prompt that the
-    server rejects (400, 422) or keeps answering with something malformed has no reply (None).
+    What may pass (overload, server errors, timeouts, lost connections, an error or something
+    malformed in place of a reply) is tried again a finite number of times: after what
+    ``Retry-After`` says, else after a growing time with jitter. What then still fails stays owed:
+    the batch goes on and ends with UnansweredError. A prompt that the server rejects for what it
+    holds, or that it answers without a text, has no reply (None).
+
+    A wait of more than a minute, a refused key, an unknown model, a rejected setting, a reached cap
+    and five prompts in a row without an answer end the batch with JudgeError, once the replies that
+    are under way are there.
 
     Temperature is 0, but an API need not be deterministic.
     """
@@ -56,13 +63,14 @@ class HttpChat:
         self.ledger = ledger
         self._account = account
         self._top_logprobs = top_logprobs
+        self._standing = Standing()
         if endpoint.max_dollars is not None:
             ledger.set_cap(endpoint.max_dollars, account, keep=True)
 
     @property
     def identity(self) -> str:
         """``api:<model>@<base_url>``; what is served under the name may change unseen."""
-        return f"api:{self.endpoint.model}@{self.endpoint.base_url}"
+        return self.endpoint.identity
 
     def yes_probabilities(
         self, prompts: Sequence[tuple[Message, ...]], owed: Owed = None
@@ -74,7 +82,7 @@ class HttpChat:
         """
         settings = {"max_tokens": 1, "logprobs": True, "top_logprobs": self._top_logprobs}
         contents = [_turns(prompt) for prompt in prompts]
-        for number, value in self._ask(contents, _yes_probability, settings, owed):
+        for number, value in self._ask(contents, _replies.yes_probability, settings, owed):
             yield number, None if value is None else float(value)
 
     def complete(
@@ -82,7 +90,7 @@ class HttpChat:
     ) -> Iterator[tuple[int, str | None]]:
         """Yield one reply per prompt; None where the API gave no text."""
         contents = [_turns(prompt) for prompt in prompts]
-        for number, value in self._ask(contents, _text, {"max_tokens": max_tokens}, owed):
+        for number, value in self._ask(contents, _replies.text, {"max_tokens": max_tokens}, owed):
             yield number, None if value is None else str(value)
 
     def next_probabilities(
@@ -93,119 +101,109 @@ class HttpChat:
         A word that is not among the most probable tokens that the server shows counts as 0, as in
         the original of these judges (Lin et al. 2022). None where it shows none.
         """
-
-        def read(body: Body) -> float | None:
-            shown = body["choices"][0]["logprobs"]["top_logprobs"][0]
-            chances = [math.exp(p) for token, p in shown.items() if _same_word(token, word)]
-            return math.fsum(chances) if shown else None
-
         settings = {"max_tokens": 1, "logprobs": 5}
         contents = [{"prompt": prompt} for prompt in prompts]
+        read = partial(_replies.word_probability, word=word)
         for number, value in self._ask(contents, read, settings, owed):
             yield number, None if value is None else float(value)
 
     def _ask(
         self, contents: Sequence[Body], read: Read, settings: Body, owed: Owed
-    ) -> Iterator[tuple[int, str | float | None]]:
-        if not any(is_owed(owed, number) for number in range(len(contents))):
-            return
+    ) -> Iterator[tuple[int, Value]]:
         settings = {"temperature": 0.0, **settings}
         caller = Caller(self.endpoint, self.ledger, self._account)
-        with self._client() as client:
-            chat, plain = client.chat.completions, client.completions
-            asks: dict[str, Ask] = {}
-            numbers: dict[str, list[int]] = {}
-            for number, content in enumerate(contents):
-                if is_owed(owed, number):
-                    create = _create(plain if "prompt" in content else chat)
-                    ask = Ask(create, content, settings, read)
-                    asks[caller.key(ask)] = ask
-                    numbers.setdefault(caller.key(ask), []).append(number)
-            for key, value in self._replies(caller, asks):
-                yield from ((number, value) for number in numbers[key])
+        asks: dict[str, Ask] = {}
+        numbers: dict[str, list[int]] = {}
+        for number, content in enumerate(contents):
+            if is_owed(owed, number):
+                path = "/completions" if "prompt" in content else "/chat/completions"
+                ask = Ask(path, content, settings, read)
+                key = caller.key(ask)
+                asks[key] = ask
+                numbers.setdefault(key, []).append(number)
+        for key, value in self._values(caller, asks):
+            yield from ((number, value) for number in numbers[key])
 
-    def _replies(
-        self, caller: Caller, asks: Mapping[str, Ask]
-    ) -> Iterator[tuple[str, str | float | None]]:
-        """Yield the replies as they come; after an error those that are under way, then raise."""
-        with ThreadPoolExecutor(self.endpoint.num_parallel) as pool:
-            futures: dict[Future[str | float | None], str] = {
-                pool.submit(caller.value, ask): key for key, ask in asks.items()
-            }
-            failure: BaseException | None = None
-            try:
-                for future in as_completed(futures):
-                    if future.cancelled():
-                        continue
-                    if (error := future.exception()) is None:
-                        yield futures[future], future.result()
-                    elif failure is None:
-                        failure = error
-                        _stop(caller, futures)
-            finally:
-                # After a fatal error the prompts still waiting must not be sent (and paid).
-                _stop(caller, futures)
+    def _values(self, caller: Caller, asks: Mapping[str, Ask]) -> Iterator[tuple[str, Value]]:
+        """Yield what is known, then what comes, then what is final without a reply; then raise."""
+        known = {key: reply for key in asks if (reply := self.ledger.reply(key)) is not None}
+        yield from ((key, each.value) for key, each in known.items() if each.lacks is None)
+        keys = [key for key in asks if key not in known]
+        standing = self._standing
+        standing.begin(len(keys), self.ledger.has_answers(self._account))
+        for key, each in known.items():
+            if each.lacks is not None:
+                standing.hold(key, None, self._without(each))
+        if keys:
+            yield from self._fresh(caller, {key: asks[key] for key in keys})
+        standing.end()
+        yield from ((key, None) for key in standing.held)
+        standing.raise_owed()
+
+    def _fresh(self, caller: Caller, asks: Mapping[str, Ask]) -> Iterator[tuple[str, Value]]:
+        """Yield replies as they come; after an error those that are under way, then raise."""
+        keys = list(asks)
+        crew = Crew(caller, list(asks.values()), self._key())
+        failure: Exception | None = None
+        try:
+            for number, outcome in crew.outcomes():
+                if (problem := self._note(keys[number], number, outcome)) is not None:
+                    failure = failure or problem
+                    crew.stop()
+                if isinstance(outcome, Reply) and outcome.lacks is None:
+                    yield keys[number], outcome.value
+        finally:
+            crew.end()
         if failure is not None:
             raise failure
 
-    def _client(self) -> Any:
+    def _note(self, key: str, number: int, outcome: Reply | Exception) -> Exception | None:
+        """Note what came of a prompt; return what ends the batch, if it does."""
+        standing = self._standing
+        try:
+            if isinstance(outcome, PromptRefused):
+                why = f"{self.identity} {outcome}."
+                standing.hold(key, number, why, about_prompt=outcome.about_prompt)
+            elif isinstance(outcome, UnansweredError):
+                standing.fail(number, str(outcome))
+            elif isinstance(outcome, Exception):
+                return outcome
+            elif outcome.lacks is not None:
+                standing.hold(key, number, self._without(outcome))
+            else:
+                standing.answered()
+        except JudgeError as error:
+            return error
+        return None
+
+    def _without(self, reply: Reply) -> str:
+        return (
+            f"{self.identity} replies without {reply.lacks}. Where a server gives none, "
+            "`mode: parsed` reads its words."
+        )
+
+    def _key(self) -> str | None:
+        """Return the key, remembered as a secret; None for a server that wants none."""
         name = self.endpoint.api_key_env
-        key = "none" if name is None else os.environ.get(name, "")
+        if name is None:
+            return None
+        key = os.environ.get(name, "").strip().strip("\ufeff")
+        secrets.remember(key)
         if not key:
             raise JudgeError(
                 f"The environment variable {name} is not set; it must hold the key for "
-                f"{self.endpoint.base_url}.",
+                f"{self.identity}.",
                 hint="Set it, or give api_key_env: null for a server that wants no key.",
             )
-        try:
-            return openai.OpenAI(
-                api_key=key,
-                base_url=self.endpoint.base_url,
-                max_retries=0,  # each try is paid for, so the ledger must see each
-                timeout=self.endpoint.timeout_s,
-            )
-        except ImportError:
+        odd = next((place for place, char in enumerate(key, 1) if not "!" <= char <= "~"), None)
+        if odd is not None:
             raise JudgeError(
-                f"{self.identity} needs the openai package.",
-                hint="Install it with: pip install 'trimtab[judges]'.",
-            ) from None
-
-
-def _stop(caller: Caller, futures: Iterable[Future[Any]]) -> None:
-    caller.stop.set()
-    for future in futures:
-        future.cancel()
-
-
-def _create(completions: Any) -> Callable[..., Any]:
-    created: Callable[..., Any] = completions.with_raw_response.create
-    return created
+                f"The environment variable {name} holds no key: character {odd} of {len(key)} is "
+                "a space, a line feed, or no ASCII.",
+                hint="Set it again; nothing of it was sent.",
+            )
+        return key
 
 
 def _turns(prompt: tuple[Message, ...]) -> Body:
     return {"messages": [{"role": turn.role, "content": turn.content} for turn in prompt]}
-
-
-def _text(body: Body) -> str | None:
-    content = body["choices"][0]["message"]["content"]
-    return content if isinstance(content, str) else None
-
-
-def _yes_probability(body: Body) -> float | None:
-    shown = body["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
-    mass = {"yes": 0.0, "no": 0.0}
-    for each in shown:
-        word = _bare(each["token"]).casefold()
-        if word in mass:
-            mass[word] += math.exp(each["logprob"])
-    total = mass["yes"] + mass["no"]
-    return mass["yes"] / total if total > 0 and math.isfinite(total) else None
-
-
-def _same_word(token: str, word: str) -> bool:
-    return _bare(token) == word.strip()
-
-
-def _bare(token: str) -> str:
-    # Some tokenizers mark the space before a word by a letter of their own.
-    return token.strip(" \t\n\u0120\u2581")

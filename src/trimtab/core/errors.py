@@ -19,6 +19,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from trimtab.core.secrets import redact
+
 
 class TrimtabError(Exception):
     """Base of every error a user can cause or cure; printed as one line, without a traceback."""
@@ -26,10 +28,10 @@ class TrimtabError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
-        """Store ``message`` (what is wrong, and where) and ``hint`` (what to do)."""
-        self.message = message
-        self.hint = hint
-        super().__init__(message if hint is None else f"{message} {hint}")
+        """Store ``message`` (what is wrong, and where) and ``hint`` (what to do); hide secrets."""
+        self.message = redact(message)
+        self.hint = None if hint is None else redact(hint)
+        super().__init__(self.message if self.hint is None else f"{self.message} {self.hint}")
 
 
 class ConfigError(TrimtabError):
@@ -77,6 +79,10 @@ class JudgeError(TrimtabError):
     """A judge could not run; everything else is kept and its scores stay owed."""
 
     exit_code = 7
+
+
+class UnansweredError(JudgeError):
+    """A judge that works got no answer to some items; the rest of its items can be scored."""
 
 
 class CheckError(TrimtabError):

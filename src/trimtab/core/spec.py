@@ -9,6 +9,9 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from trimtab.core.errors import ConfigError
+from trimtab.core.secrets import looks_issued, shown_url
+
+_PRINTABLE = re.compile(r"\s*[^\s\x00-\x1f\x7f]+\s*")
 
 Split = Literal["fit", "select", "test"]
 Role = Literal["baseline", "zero", "treatment", "control"]
@@ -110,8 +113,8 @@ class Price(Spec):
         output: Tokens of the reply, those of hidden reasoning among them.
     """
 
-    input: float = Field(ge=0)
-    output: float = Field(ge=0)
+    input: float = Field(ge=0, allow_inf_nan=False)
+    output: float = Field(ge=0, allow_inf_nan=False)
 
 
 class Endpoint(Spec):
@@ -128,31 +131,47 @@ class Endpoint(Spec):
             needs this or a cap of the run.
         num_parallel: Most requests under way at one time.
         max_retries: Tries after the first, per prompt.
-        timeout_s: Longest wait for one reply, in seconds.
+        timeout_s: Longest wait for one whole reply, in seconds, however slowly it comes.
     """
 
     base_url: str
     model: str
     api_key_env: str | None = "OPENAI_API_KEY"
     price: Price | Literal["free"] = Field(exclude=True)
-    max_dollars: float | None = Field(default=None, ge=0, exclude=True)
+    max_dollars: float | None = Field(default=None, ge=0, allow_inf_nan=False, exclude=True)
     num_parallel: int = Field(default=8, ge=1, exclude=True)
     max_retries: int = Field(default=6, ge=0, exclude=True)
-    timeout_s: float = Field(default=120.0, gt=0, exclude=True)
+    timeout_s: float = Field(default=120.0, gt=0, le=86_400, exclude=True)
+
+    @property
+    def identity(self) -> str:
+        """``api:<model>@<base_url>`` for messages; long parts of the path are left out."""
+        return f"api:{self.model}@{shown_url(self.base_url)}"
 
     @field_validator("base_url")
     @classmethod
     def _check_base_url(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.username or parts.password or parts.query:
-            # The message must not repeat what may be a secret, as a ValueError's would.
+        # No message repeats the address: it may hold a secret in a place that nobody expects.
+        try:
+            parts = urlsplit(value.strip())
+            host, _ = parts.hostname, parts.port
+        except ValueError:
+            raise ConfigError("base_url is no address: its host or port can't be read.") from None
+        if "@" in parts.netloc or parts.query or parts.fragment:
             raise ConfigError(
-                "base_url must hold no user name, password or query.",
+                "base_url must hold no user name, password, query or fragment.",
                 hint="Put the key into an environment variable and name it in api_key_env.",
             )
-        if parts.scheme not in ("http", "https") or not parts.netloc:
-            raise ValueError("must start with http:// or https:// and name a host")
-        return value.rstrip("/")
+        if any(map(looks_issued, parts.path.split("/"))):
+            raise ConfigError(
+                "base_url holds what looks like a key in its path.",
+                hint="Put the key into an environment variable and name it in api_key_env.",
+            )
+        if parts.scheme not in ("http", "https") or not host or not _PRINTABLE.fullmatch(value):
+            raise ConfigError(
+                "base_url must start with http:// or https://, name a host, and hold no spaces."
+            )
+        return value.strip().rstrip("/")
 
     @field_validator("api_key_env")
     @classmethod

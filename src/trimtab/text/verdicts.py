@@ -7,10 +7,10 @@ refusal is unparsed; the caller counts it as missing, not as "no" and not as 0.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from enum import StrEnum
 
+from trimtab.text._plain_reply import plain_reply
 from trimtab.text.health import is_empty, looks_refusal
 
 
@@ -22,32 +22,57 @@ class Verdict(StrEnum):
     UNPARSED = "unparsed"
 
 
-# Some chat templates open the block themselves, so only its end is in the reply.
-_THOUGHT = re.compile(r"\A.*</think(?:ing)?>|<think(?:ing)?>.*\Z", re.DOTALL | re.IGNORECASE)
-_TAG = re.compile(r"</?[a-z_]+>|\\(?:boxed|text|textbf)\b", re.IGNORECASE)
-_MARKUP = re.compile(r"[*_`#>~|\"\u201c\u201d(){}\[\]]|(?<!\w)'|'(?!\w)")
-
-_LABEL = (
-    r"\b(?:answer|verdict|judge?ment|grade|score|rating|decision|conclusion|result|choice|response)"
-)
+_LABEL = r"\b(?:answer|verdict|judge?ment|grade|score|rating|decision|conclusion|result|choice)"
 _SEPARATOR = r"\s*(?:(?:is|was|would\s+be)\s*:?|[:=]|\s[-\u2013\u2014]\s)\s*"
-_STRONG = rf"{_LABEL}\s*(?:[:=]|\s[-\u2013\u2014]\s|\bis\s*:)\s*"
 _STOP = r"(?=\s*(?:[.,;:!\n]|\s[-\u2013\u2014]|[\u2013\u2014]|$))"
 
 # "yes or no", "yes/no": the question repeated, or a judge that will not choose.
 _ALTERNATIVES = re.compile(r"\b(?:yes|no)\s*(?:,?\s*(?:or|and)\s+|[/&\\]\s*)(?:yes|no)\b")
-_LABELLED = re.compile(_STRONG + r"(yes|no)\b(?!\s*\?|-\w)")
-_STATED = re.compile(rf"{_LABEL}{_SEPARATOR}(yes|no){_STOP}")
-_OPENING_YES = re.compile(r"\s*(yes)\b(?!\s*\?|-\w)")
+
+_CLAUSE = (
+    r"(?:^|[.!?;\n]|\s[-\u2013\u2014]|[\u2013\u2014]|,(?=\s*(?:so|thus|therefore|hence)\b))\s*"
+)
+_THEN = (
+    r"(?:(?:so|thus|therefore|hence|overall|finally|in\s+(?:conclusion|summary|short)|then|and|but"
+    r"|or|well|ok|okay|hmm|actually|wait|rather|maybe|perhaps"
+    r"|i\s+(?:think|believe|conclude|judge|would\s+say)(?:\s+that)?)\b\s*[,:]?\s*)*"
+)
+# Whose answer it is matters: "the given answer", "reference answer" and "response" are echoes.
+_OWN_LABEL = (
+    r"(?:(?:the|my|our|this|final|overall|short)\s+)*"
+    r"(?:answer|verdict|judge?ment|grade|score|rating|decision|conclusion|evaluation|assessment"
+    r"|result|truthful|correct|accurate|informative|true|honest|factual|supported|consistent"
+    r"|acceptable)"
+)
+_YES = r"(yes)\b(?!\s*\?|-\w)"
 # "no" is also a determiner ("No evidence ..."), so what follows it has to be a new clause.
-_OPENING_NO = re.compile(
-    rf"\s*(no)\b(?!\.[ \t]*\d)(?:{_STOP}|(?=\s+(?:because|since|as|it|the|this|that|they|he|she|i"
+_NO = (
+    rf"(no)\b(?!\.[ \t]*\d)(?:{_STOP}|(?=\s+(?:because|since|as|it|the|this|that|they|he|she|i"
     r"|there|its|we|you)\b))"
 )
+_WORD = rf"(?:{_YES}|{_NO})"
+_LABELLED = re.compile(
+    rf"{_CLAUSE}{_THEN}(?:{_OWN_LABEL}\s*(?:/\s*)?(?:[:=]|\s[-\u2013\u2014]\s|\bis\s*:)"
+    rf"|[^\n:]{{0,40}}/\s*:)\s*{_WORD}",
+    re.MULTILINE,
+)
+_STATED = re.compile(
+    rf"{_CLAUSE}{_THEN}{_OWN_LABEL}\s+(?:is|would\s+be)\s+(yes|no)\b{_STOP}", re.MULTILINE
+)
+_OPENING = re.compile(rf"\s*{_WORD}")
 _STANDALONE = re.compile(
-    rf"(?:^|[.,;:!?\n]|\s[-\u2013\u2014]|[\u2013\u2014])\s*"
-    rf"(?:(?:so|but|and|or|actually|wait|hmm|rather|maybe|perhaps|then|therefore)\b,?\s*)*"
-    rf"(yes|no)\b(?!\.[ \t]*\d){_STOP}"
+    rf"{_CLAUSE}{_THEN}(?<!\?)(?<!\?\s)(yes|no)\b(?!\.[ \t]*\d){_STOP}", re.MULTILINE
+)
+# A judge may ask itself; a question without these words is an echo of the one that was answered.
+_ASKED = re.compile(
+    r"^(?!q\b|question\b)[^.!?\n]*\b(?:answer|response|reply|claim|statement|truthful|informative"
+    rf"|correct|accurate)\b[^.!?\n]*\?\s*(yes|no)\b{_STOP}",
+    re.MULTILINE,
+)
+# Labels that are an echo beside other words, and a judge's own where there is nothing else.
+_ALONE = re.compile(
+    r"(?:(?:response|reply|output|assistant|judge|label|choice)\s*[:=]"
+    r"|(?!q\b|question\b)[^.!?:\n]*\?)\s*(yes|no)[\s.!]*"
 )
 _MENTIONED = re.compile(rf"\b(yes|no)\b{_STOP}")
 
@@ -63,22 +88,25 @@ def parse_yes_no(text: str) -> Verdict:
     """Return the verdict of a judge that was asked for "yes" or "no".
 
     A labelled verdict ("Answer: yes") counts most, unless a bare contrary one follows it; then a
-    reply that opens with the word, has it as a clause of its own, or says "the answer is yes".
-    Markdown, quotes, brackets, JSON and <think> blocks are looked through. Both words as verdicts,
-    "yes or no", "yes?" and refusals are ``UNPARSED``.
+    reply that opens with the word, has it as a sentence or line of its own, or says "the answer is
+    yes". Markdown, brackets, bullets, JSON and <think> blocks are looked through. A word that the
+    judge quotes, or repeats with whose it is ("Given answer: No.", "Response: ..."), is not its
+    verdict. Both words as verdicts, "yes or no", "yes?" and refusals are ``UNPARSED``.
     """
-    cleaned = _ALTERNATIVES.sub("/", _clean(text))
+    cleaned = _ALTERNATIVES.sub("/", plain_reply(text))
+    if (alone := _ALONE.fullmatch(cleaned)) is not None:
+        return Verdict(alone[1])
     labelled = list(_LABELLED.finditer(cleaned))
     if labelled:
-        found = {match[1] for match in labelled}
+        found = {match[1] or match[2] for match in labelled}
         found.update(_STANDALONE.findall(cleaned, labelled[-1].end()))
     elif looks_refusal(cleaned):
         return Verdict.UNPARSED
     else:
-        found = {*_STATED.findall(cleaned), *_STANDALONE.findall(cleaned)}
-        opening = _OPENING_YES.match(cleaned) or _OPENING_NO.match(cleaned)
+        found = {word for form in (_STATED, _STANDALONE, _ASKED) for word in form.findall(cleaned)}
+        opening = _OPENING.match(cleaned)
         if opening:
-            found.add(opening[1])
+            found.add(opening[1] or opening[2])
         if found:
             # A contrary word at the end of a clause is enough to doubt ("Yes and also no.").
             found.update(_MENTIONED.findall(cleaned))
@@ -87,7 +115,7 @@ def parse_yes_no(text: str) -> Verdict:
 
 def unparsed_reason(text: str) -> str:
     """Return why a judge's reply could not be read: "empty", "refusal" or "no clear verdict"."""
-    if is_empty(_clean(text)):
+    if is_empty(plain_reply(text)):
         return "empty"
     return "refusal" if looks_refusal(text) else "no clear verdict"
 
@@ -106,7 +134,7 @@ def parse_choice(text: str, choices: Sequence[str]) -> str | None:
     if not choices or len(by_folded) != len(choices):
         raise ValueError(f"parse_choice: choices {list(choices)} must differ, ignoring case")
     # A closing bracket ends a choice ("Answer: (A) Paris"); the cleaning would drop it.
-    cleaned = _clean(text.replace(")", " ; "))
+    cleaned = plain_reply(text.replace(")", " ; "))
     anyone = "|".join(re.escape(c) for c in sorted(by_folded, key=len, reverse=True))
     another = rf"(?:[\s,;]*(?:(?:or|and)\b|[/&])|\s*[,;]\s*(?:{anyone})(?!\w))"
     end = rf"(?!\w){_STOP}(?!{another})"
@@ -128,7 +156,7 @@ def parse_number(text: str, low: float, high: float) -> float | None:
     """
     if not low < high:
         raise ValueError(f"parse_number: low={low} is not below high={high}")
-    cleaned = _NUMBER_RANGE.sub(" range ", _without_scale(_clean(text), low, high))
+    cleaned = _NUMBER_RANGE.sub(" range ", _without_scale(plain_reply(text), low, high))
     found = set(_NUMBER_LABELLED.findall(cleaned))
     if not found and (first := _NUMBER_FIRST.match(cleaned)):
         found = {first[1]}
@@ -137,14 +165,6 @@ def parse_number(text: str, low: float, high: float) -> float | None:
     values = {float(number.replace("\u2212", "-")) for number in found}
     value = values.pop() if len(values) == 1 else None
     return value if value is not None and low <= value <= high else None
-
-
-def _clean(text: str) -> str:
-    """Return ``text`` folded, without thoughts, tags, markup and quotes; lines stay lines."""
-    folded = unicodedata.normalize("NFKC", text).replace("\u2019", "'")
-    folded = _TAG.sub("\n", _THOUGHT.sub("\n", folded)).casefold()
-    lines = (" ".join(line.split()) for line in _MARKUP.sub(" ", folded).splitlines())
-    return "\n".join(line for line in lines if line)
 
 
 def _without_scale(cleaned: str, low: float, high: float) -> str:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
-from trimtab.core.errors import HeldError, JudgeError, StoreError, TrimtabError
+from trimtab.core.errors import HeldError, JudgeError, StoreError
 from trimtab.runs.plan.planner import PlannedFragment
 from trimtab.runs.store.claims import claim, holder_of
 from trimtab.runs.store.run import Run
 from trimtab.runs.work.engines import EnginePool
+from trimtab.runs.work.failures import Failures, owner_of
 from trimtab.runs.work.state import State
 from trimtab.runs.work.units import KINDS, FitUnit, Kind, ScoreUnit, Unit, WindowUnit, units
 from trimtab.runs.work.worker import Worker
@@ -51,19 +51,19 @@ def work(
         StoreError: What units need is not fitted, or the run directory can't be written.
         JudgeError: Judges failed, or wait for others that did; all others have scored.
     """
-    failures: dict[tuple[Path, str], str] = {}
+    failures = Failures()
     while True:
         ready = [
             (worker, unit, every)
             for worker in workers
             for every in [worker.units(kinds)]
             for unit in _ready(worker.run, every, kinds)
-            if (worker.run.dir, _owner(unit)) not in failures
+            if not failures.skip(worker.run.dir, unit)
         ]
         busy = [
             (worker, unit)
             for worker, unit, every in _by_loaded_model(ready, pool)
-            if (worker.run.dir, _owner(unit)) not in failures
+            if not failures.skip(worker.run.dir, unit)
             and not _attempt(worker, unit, every, pool, failures, workers)
         ]
         for worker in workers:
@@ -77,7 +77,7 @@ def work(
             break
     for worker in workers:
         worker.leave()
-    _raise_failures(failures)
+    failures.require_none()
     for worker in workers:
         _require_done(worker, kinds)
 
@@ -127,7 +127,7 @@ def _attempt(
     unit: Unit,
     every: Sequence[Unit],
     pool: EnginePool,
-    failures: dict[tuple[Path, str], str],
+    failures: Failures,
     workers: Sequence[Worker],
 ) -> bool:
     """Do ``unit`` unless another worker holds it; return whether it was tried."""
@@ -149,16 +149,9 @@ def _attempt(
         if unit.kind != "score":
             raise
         # a judge is extension code: whatever it raises is its failure, and stops no other judge
-        _log.debug("judge %s failed", _owner(unit), exc_info=True)
-        what = str(error) if isinstance(error, TrimtabError) else repr(error)
-        failures[worker.run.dir, _owner(unit)] = what
-        worker.progress.note(f"The judge {_owner(unit)} failed and is skipped: {what}")
+        _log.debug("judge %s failed", owner_of(unit), exc_info=True)
+        worker.progress.note(failures.add(worker.run.dir, unit, error))
     return True
-
-
-def _owner(unit: Unit) -> str:
-    """Return what fails as one: a judge with all its windows, a fit, a window."""
-    return unit.judge.key if isinstance(unit, ScoreUnit) else unit.name
 
 
 def _wait(busy: Sequence[tuple[Worker, Unit]]) -> None:
@@ -169,10 +162,10 @@ def _wait(busy: Sequence[tuple[Worker, Unit]]) -> None:
     time.sleep(_POLL_S)
 
 
-def _extend(worker: Worker, grow: Grow, failures: dict[tuple[Path, str], str]) -> bool:
+def _extend(worker: Worker, grow: Grow, failures: Failures) -> bool:
     """Add the next fragment to the plan, or learn of one; return whether there is more to do."""
     run = worker.run
-    if any(folder == run.dir for folder, _ in failures) or _owes(worker):
+    if failures.any_in(run.dir) or _owes(worker):
         return False
     known = len(run.plan.fragments)
     with claim(run.dir, "grow") as mine:
@@ -193,16 +186,6 @@ def _extend(worker: Worker, grow: Grow, failures: dict[tuple[Path, str], str]) -
 def _owes(worker: Worker) -> bool:
     state = State(worker.run)
     return any(state.owed(unit) for unit in worker.units(KINDS))
-
-
-def _raise_failures(failures: dict[tuple[Path, str], str]) -> None:
-    if failures:
-        folders = " ".join(dict.fromkeys(str(folder) for folder, _ in failures))
-        raise JudgeError(
-            "Judges failed, and their scores are owed: "
-            + "; ".join(f"{judge}: {what}" for (_, judge), what in failures.items()),
-            hint=f"Nothing else is lost. Run `trimtab score {folders}` when the cause is mended.",
-        )
 
 
 def _require_done(worker: Worker, kinds: Sequence[Kind]) -> None:
@@ -227,6 +210,6 @@ def _require_done(worker: Worker, kinds: Sequence[Kind]) -> None:
             worker.progress.note(f"note: {unit.name} waits for {what}")
             return
         raise JudgeError(
-            f"{_owner(unit)} waits for {what}.",
+            f"{owner_of(unit)} waits for {what}.",
             hint=f"Run `trimtab resume {run.dir}` when they can be made.",
         )

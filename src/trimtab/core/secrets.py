@@ -1,0 +1,57 @@
+"""Secrets that this process knows, and texts without them.
+
+Who reads a key from the environment says so here; messages, logs and replies pass through
+``redact`` before anybody sees them. What an address may give away is hidden as well.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from urllib.parse import quote, quote_plus, urlsplit
+
+HIDDEN = "[hidden]"
+
+# Shorter ones are placeholders ("none", "EMPTY") that stand in ordinary texts too.
+_SHORTEST = 6
+_USERINFO = re.compile(r"(?<=//)[^/\s@'\"]+@")
+_ARGUMENT = re.compile(
+    r"([?&](?:[\w-]*(?:key|token|secret|password|signature)|sig|pwd)=)[^&\s'\"]+", re.IGNORECASE
+)
+_ISSUED = re.compile(
+    r"(?:sk|pk|rk|gsk|xai|hf|ghp|ghs|nvapi|r8|tgp)[-_](?=[\w-]*\d)[\w-]{12,}|AIza[\w-]{20,}"
+)
+_LONGEST_WORD = 15
+
+_known: set[str] = set()
+
+
+def remember(secret: str) -> None:
+    """Have ``redact`` hide ``secret`` from now on, in every form in which it may be repeated."""
+    if len(secret) >= _SHORTEST:
+        _known.update(
+            {secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1]}
+        )
+
+
+def redact(text: str) -> str:
+    """Return ``text`` without known secrets and without the credentials of addresses in it."""
+    for secret in sorted(_known, key=len, reverse=True):
+        text = text.replace(secret, HIDDEN)
+    return _ARGUMENT.sub(rf"\1{HIDDEN}", _USERINFO.sub(f"{HIDDEN}@", text))
+
+
+def looks_issued(text: str) -> bool:
+    """Return whether ``text`` has the form of a key that some service issues."""
+    return _ISSUED.fullmatch(text) is not None
+
+
+def shown_url(url: str) -> str:
+    """Return an address for messages: parts of the path that may be secret are left out."""
+    parts = urlsplit(url)
+    segments = ("…" if _may_be_secret(each) else each for each in parts.path.split("/"))
+    return f"{parts.scheme}://{parts.netloc}{'/'.join(segments)}"
+
+
+def _may_be_secret(segment: str) -> bool:
+    return len(segment) > _LONGEST_WORD and re.search(r"\d", segment) is not None
