@@ -31,7 +31,7 @@ from trimtab.runs.work.score import cells_of, owed
 from trimtab.runs.work.standing import standing
 from trimtab.tasks.base import TASKS
 
-_FOLDERS: dict[str, Folder[Any]] = {
+REGISTRIES: dict[str, Folder[Any]] = {
     "recipes": RECIPES,
     "tasks": TASKS,
     "interventions": INTERVENTIONS,
@@ -72,12 +72,12 @@ def list_members(what: str) -> None:
     table.add_column("name", no_wrap=True)
     if what == "models":
         _fill_with_models(table)
-    elif what in _FOLDERS:
+    elif what in REGISTRIES:
         table.add_column("file", overflow="fold")
-        for name, path in sorted(_FOLDERS[what].files().items()):
+        for name, path in sorted(REGISTRIES[what].files().items()):
             table.add_row(name, str(path))
     else:
-        known = [*_FOLDERS, "models"]
+        known = [*REGISTRIES, "models"]
         raise ConfigError(f"There is nothing to list as {what!r}. {did_you_mean(what, known)}")
     wide_console().print(table)
 
@@ -128,7 +128,6 @@ def doctor() -> None:
         table.add_row(f"bundled:{name}", found)
     optional = {
         "sentence_transformers": "judges",
-        "openai": "judges",
         "sentencepiece": "bleurt",
         "datasets": "hub",
     }

@@ -55,26 +55,34 @@ def _wanted(
 ) -> list[JudgePlan]:
     """Return the judges to check, members of panels among them."""
     if run is not None and not judges:
-        planned = {judge.key: judge for judge in run.judges()}
-        asked = [judge for judge in planned.values() if _gives(judge, metric)]
+        planned = run.judges()
+        asked = [judge for judge in planned if _gives(judge, metric)]
         keys = {key for judge in asked for key in (*judge.members, judge.key)}
         # a check has one measure, so whatever cells a judge was planned for does not matter
         wanted = [j.model_copy(update={"measures": None}) for j in run.judges() if j.key in keys]
     else:
         subject = _subject(run, model)
-        wanted = [plan for text in judges for plan in phases.parse_judge(text, subject)]
+        planned = [plan for text in judges for plan in phases.parse_judge(text, subject)]
+        wanted = planned
     if not any(_gives(judge, metric) for judge in wanted):
+        given = sorted({name for judge in planned for name in _verdicts(judge)})
+        others = f" They give {', '.join(given)}." * bool(given)
         raise ConfigError(
-            f"There is no judge to check that gives a verdict {metric!r}.",
-            hint="Name one: --judge '{name: rubric, rubric: truth}'.",
+            f"There is no judge to check that gives a verdict {metric!r}.{others}",
+            hint=f"Say what the labels are about (--metric {given[0] if given else 'NAME'}), or "
+            "name a judge of it: --judge '{name: rubric, rubric: truth}'.",
         )
     return wanted
 
 
 def _gives(judge: JudgePlan, metric: str) -> bool:
-    return judge.output == "text" and any(
-        m.name == metric and m.kind == "binary" for m in judge.metrics
-    )
+    return metric in _verdicts(judge)
+
+
+def _verdicts(judge: JudgePlan) -> list[str]:
+    """Return the verdicts on texts that a judge gives."""
+    binary = [metric.name for metric in judge.metrics if metric.kind == "binary"]
+    return binary if judge.output == "text" else []
 
 
 def _subject(run: Run | None, model: str | None) -> tuple[ModelSpec, str]:

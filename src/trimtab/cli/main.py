@@ -7,12 +7,14 @@ interrupted.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from trimtab.core import secrets
 from trimtab.core.errors import TrimtabError
 
 app = typer.Typer(
@@ -105,24 +107,30 @@ def score(
     run_dirs: Annotated[list[Path], typer.Argument(help="Run directories.", show_default=False)],
     judge: Annotated[
         list[str] | None,
-        typer.Option(help="Add a judge: a name, or YAML such as '{name: exact, ignore_case: no}'."),
+        typer.Option(
+            help="Only this judge, added if the run has none such: a name, a key of `status`, or "
+            "YAML such as '{name: exact, ignore_case: no}'."
+        ),
     ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="With --judge: the run's other judges as well.")
+    ] = False,
     max_dollars: Annotated[
         float | None,
         typer.Option(min=0, help="Cap what each run may spend on APIs in all, from now on."),
     ] = None,
 ) -> None:
-    """Score the completions that are there; --judge adds a judge to each run.
+    """Score the completions that are there, with all judges of the runs or with --judge alone.
 
     Needs the judges' models alone, never the one that gave the answers.
     """
     from trimtab.cli import phases
 
     runs = [phases.open_run(run_dir) for run_dir in run_dirs]
+    chosen = [phases.choose_judges(run, judge or []) for run in runs]
     for run in runs:
-        phases.add_judges(run, judge or [])
         phases.cap_spending(run, max_dollars)
-    phases.score_all(runs)
+    phases.score_all(runs, chosen if judge and not every else None)
 
 
 @app.command()
@@ -151,6 +159,19 @@ def list_members(
     from trimtab.cli import inspect
 
     inspect.list_members(what)
+
+
+@app.command("show")
+def show_member(
+    kind: Annotated[
+        str, typer.Argument(help="recipe, task, intervention, judge or section", show_default=False)
+    ],
+    name: Annotated[str, typer.Argument(help="Its name in YAML.", show_default=False)],
+) -> None:
+    """Show what a name in YAML stands for, with its keys and their defaults."""
+    from trimtab.cli import show
+
+    show.show(kind, name)
 
 
 @data.command("import-candidates")
@@ -324,6 +345,8 @@ def judge_check(
 
 def main() -> None:
     """Run the command line; errors that a user can cause or cure become one line."""
+    for name in secrets.VARIABLES:
+        secrets.remember(os.environ.get(name, ""))
     try:
         app()
     except TrimtabError as error:

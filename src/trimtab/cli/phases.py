@@ -35,6 +35,7 @@ from trimtab.runs.usage.stages import differences, stages
 from trimtab.runs.work import checks
 from trimtab.runs.work.phases import Job, run_phases
 from trimtab.runs.work.resources import SPEND, ledger_of
+from trimtab.runs.work.selection import needed_judges
 from trimtab.runs.work.units import KINDS, Kind
 
 _PIPE_WIDTH = 120
@@ -86,12 +87,32 @@ def run_some(run: Run, phase: Kind) -> None:
             wide_console().print(table.to_rich())
 
 
-def add_judges(run: Run, texts: Sequence[str]) -> None:
-    """Add judges, given as a name or YAML, to a run; nothing is generated again."""
+def choose_judges(run: Run, texts: Sequence[str]) -> frozenset[str]:
+    """Return the keys of judges and of all that they need; those that are new are added to the run.
+
+    Args:
+        run: The run; nothing of it is generated again.
+        texts: Each is the key of a judge of the run, a name, or YAML. A name that is no whole
+            configuration stands for the judges of the run that have it.
+    """
+    return needed_judges(run, [key for text in texts for key in _chosen(run, text)])
+
+
+def _chosen(run: Run, text: str) -> list[str]:
+    planned = run.judges()
+    if text in {judge.key for judge in planned}:
+        return [text]
     subject = (run.plan.cells[0].model, run.plan.cells[0].model_identity)
-    for text in texts:
-        for judge in parse_judge(text, subject):
-            run.add_judge(judge)
+    try:
+        judges = parse_judge(text, subject)
+    except ConfigError:
+        named = [judge.key for judge in planned if judge.component.name == text]
+        if not named:
+            raise
+        return named
+    for judge in judges:
+        run.add_judge(judge)
+    return [judge.key for judge in judges]
 
 
 def parse_judge(text: str, subject: tuple[ModelSpec, str]) -> list[JudgePlan]:
@@ -109,17 +130,23 @@ def cap_spending(run: Run, max_dollars: float | None) -> None:
         ledger_of(run).set_cap(max_dollars)
 
 
-def score_all(runs: Sequence[Run]) -> None:
-    """Score several runs in one go, so that a judge's model is loaded once for all of them."""
+def score_all(runs: Sequence[Run], only: Sequence[frozenset[str]] | None = None) -> None:
+    """Score several runs in one go, so that a judge's model is loaded once for all of them.
+
+    Args:
+        runs: The runs.
+        only: For each the keys of the judges that score; None is all judges of all runs.
+    """
     progress = make_progress()
     before = [len(meter.read(run.dir)) for run in runs]
     try:
         with ExitStack() as logs:
             jobs = []
-            for run in runs:
+            for i, run in enumerate(runs):
                 attempt, count = _start(run, progress)
                 logs.enter_context(log_to(attempt.log_file))
-                jobs.append(Job(run, attempt.number, progress, count))
+                judges = None if only is None else only[i]
+                jobs.append(Job(run, attempt.number, progress, count, judges))
             try:
                 run_phases(jobs, ("score",))
             except TrimtabError:

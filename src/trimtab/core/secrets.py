@@ -11,6 +11,8 @@ import re
 from urllib.parse import quote, quote_plus, urlsplit
 
 HIDDEN = "[hidden]"
+VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "OPENAI_API_KEY")
+"""Environment variables that libraries read secrets from by themselves."""
 
 # Shorter ones are placeholders ("none", "EMPTY") that stand in ordinary texts too.
 _SHORTEST = 6
@@ -28,6 +30,7 @@ _known: set[str] = set()
 
 def remember(secret: str) -> None:
     """Have ``redact`` hide ``secret`` from now on, in every form in which it may be repeated."""
+    secret = secret.strip()
     if len(secret) >= _SHORTEST:
         _known.update(
             {secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1]}

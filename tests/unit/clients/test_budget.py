@@ -169,7 +169,6 @@ def run_workers(shares: dict[str, list[str]], endpoint: dict, path: Path) -> lis
 def test_two_processes_never_pass_the_cap_and_neither_lose_nor_repeat_a_reply(
     tmp_path: Path,
 ) -> None:
-    pytest.importorskip("openai", reason="the extra `judges` is not installed")
     path = tmp_path / "spend.jsonl"
     prompts = [f"Is this right? {number}" for number in range(56)]
     shares = {"truth": prompts[:28], "info": prompts[28:]}
@@ -220,7 +219,6 @@ def test_the_endpoints_own_cap_is_the_accounts(tmp_path) -> None:
         price=Price(input=1, output=1),
         max_dollars=0.0,
     )
-    pytest.importorskip("openai", reason="the extra `judges` is not installed")
     ledger = Ledger(tmp_path / "spend.jsonl")
     chat = HttpChat(endpoint, ledger, "truth")
     with pytest.raises(JudgeError, match="cap of truth"):

@@ -17,8 +17,6 @@ from trimtab.core.errors import JudgeError
 from trimtab.core.spec import Endpoint
 from trimtab.core.types import Chat, Continuer, Message
 
-pytest.importorskip("openai", reason="the extra `judges` is not installed")
-
 Answer = tuple[int, dict[str, str], str]
 
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from trimtab.core.errors import StoreError
+from trimtab.core.secrets import redact
 
 _ROOT = "trimtab"
 
@@ -56,6 +57,13 @@ def log_to(path: Path) -> Iterator[None]:
         handler.close()
 
 
+class _WithoutSecrets(logging.Formatter):
+    """Messages and tracebacks in which known secrets are hidden."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record))
+
+
 class _AttemptLog(logging.FileHandler):
     """A log file that a full disk silences: the rows' own error is the one to show."""
 
@@ -67,19 +75,21 @@ class _AttemptLog(logging.FileHandler):
 def _console() -> logging.Handler:
     if not sys.stderr.isatty():
         handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+        handler.setFormatter(_WithoutSecrets("%(levelname)s %(message)s"))
         return handler
     from rich.console import Console
     from rich.logging import RichHandler
 
     # Markup is off: messages may hold square brackets, and model output must stay as it is.
-    return RichHandler(
+    coloured = RichHandler(
         console=Console(stderr=True), show_path=False, markup=False, log_time_format="%H:%M:%S"
     )
+    coloured.setFormatter(_WithoutSecrets("%(message)s"))
+    return coloured
 
 
 def _utc_lines() -> logging.Formatter:
-    formatter = logging.Formatter(
+    formatter = _WithoutSecrets(
         "%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%SZ"
     )
     formatter.converter = time.gmtime

@@ -194,7 +194,7 @@ def _require_done(worker: Worker, kinds: Sequence[Kind]) -> None:
     state = State(run, partial="generate" not in kinds)
     waiting = [
         (unit, what)
-        for unit in units(run, kinds)
+        for unit in worker.units(kinds)
         if state.owed(unit) and (what := state.blocker(unit)) is not None
     ]
     windows = [what for unit, what in waiting if isinstance(unit, WindowUnit)]

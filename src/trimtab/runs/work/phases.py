@@ -27,12 +27,14 @@ class Job:
         attempt: Number of the attempt; what each phase cost is recorded in its folder.
         progress: Told what happens.
         threads: Threads of torch for this run; None leaves them be.
+        judges: Keys of the judges that score; None is all.
     """
 
     run: Run
     attempt: int
     progress: Progress
     threads: int | None = None
+    judges: frozenset[str] | None = None
 
 
 def run_phases(jobs: Sequence[Job], kinds: Sequence[Kind] = KINDS, grow: Grow = never) -> None:
@@ -60,7 +62,7 @@ def run_phases(jobs: Sequence[Job], kinds: Sequence[Kind] = KINDS, grow: Grow = 
                 meter.using(spec, threads)
 
         workers = [
-            opened.enter_context(Worker(job.run, job.attempt, meter, job.threads))
+            opened.enter_context(Worker(job.run, job.attempt, meter, job.threads, job.judges))
             for job, meter in zip(jobs, meters, strict=True)
         ]
         try:

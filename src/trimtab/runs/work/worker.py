@@ -14,6 +14,7 @@ from trimtab.runs.work.fit import make_artifacts, write_strengths
 from trimtab.runs.work.generate import Prepared, generate_window, prepare, stamped
 from trimtab.runs.work.score import PreparedJudge, prepare_judge, score_window
 from trimtab.runs.work.segments import Segments
+from trimtab.runs.work.selection import serving
 from trimtab.runs.work.state import State, rows_of
 from trimtab.runs.work.units import FitUnit, Kind, ScoreUnit, Unit, WindowUnit, units
 
@@ -26,13 +27,20 @@ class Worker:
         attempt: Number of the attempt: it writes segments of its own.
         progress: Told what happens.
         threads: Threads of torch for this run's units; None leaves them be.
+        judges: Keys of the judges that score; None is all.
     """
 
     def __init__(
-        self, run: Run, attempt: int, progress: Progress, threads: int | None = None
+        self,
+        run: Run,
+        attempt: int,
+        progress: Progress,
+        threads: int | None = None,
+        judges: frozenset[str] | None = None,
     ) -> None:
         """Open nothing yet."""
         self.run, self.attempt, self.progress, self.threads = run, attempt, progress, threads
+        self.judges = judges
         self._segments = Segments(run, attempt)
         self._prepared: dict[str, Prepared] = {}
         self._judge: PreparedJudge | None = None
@@ -45,7 +53,9 @@ class Worker:
         judges = tuple(judge.key for judge in self.run.judges())
         known = (len(self.run.plan.fragments), judges, tuple(kinds))
         if self._units is None or self._units[0] != known:
-            self._units = (known, units(self.run, kinds))
+            every = units(self.run, kinds)
+            mine = every if self.judges is None else serving(every, self.run, self.judges)
+            self._units = (known, mine)
         return self._units[1]
 
     def execute(self, unit: Unit, pool: EnginePool, claim: Claim, units: Sequence[Unit]) -> None:

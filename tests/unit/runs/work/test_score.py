@@ -282,7 +282,7 @@ def test_a_run_is_scored_where_its_subject_is_not(judge_model, tmp_path, monkeyp
     phases.run_some(run, "generate")
     shutil.rmtree(subject)
     run = phases.open_run(tmp_path / "run")
-    phases.add_judges(run, [f"{{name: rubric, rubric: truth, model: '{judge_model}'}}"])
+    phases.choose_judges(run, [f"{{name: rubric, rubric: truth, model: '{judge_model}'}}"])
     phases.score_all([run])
     assert [owed(run, judge) for judge in run.judges()] == [0, 0]
 
@@ -293,7 +293,6 @@ _SCORER = (
 
 
 def test_two_processes_share_a_cap_and_lose_no_score(tmp_path: Path) -> None:
-    pytest.importorskip("openai", reason="the extra `judges` is not installed")
     run = imported(tmp_path, "paid", 28)
     rubric = tmp_path / "{}.md"
     environment = _environment(tmp_path)
