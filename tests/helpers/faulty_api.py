@@ -14,7 +14,9 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 INPUT, OUTPUT = 1.0, 5.0  # dollars per million tokens
-FAULTS = ("429", "500", "timeout", "malformed", "no usage", "no text", None)
+FAULTS = (
+    "429", "error body", "500", "timeout", "malformed", "no choices", "no usage", "no text", None,
+)  # fmt: skip
 
 
 def number_in(content: str) -> int:
@@ -69,6 +71,8 @@ def faulty_api() -> Iterator[FaultyApi]:
             fault = api.fault(content)
             if fault == "429":
                 return self.send(429, "{}", {"Retry-After": "0.05"})
+            if fault == "error body":
+                return self.send(200, '{"error": {"message": "overloaded", "code": 429}}')
             usage = api.bill(content)
             if fault == "500":
                 return self.send(500, "{}", {"Retry-After": "0.05"})
@@ -76,6 +80,8 @@ def faulty_api() -> Iterator[FaultyApi]:
                 time.sleep(1.5)
             if fault == "malformed":
                 return self.send(200, '{"choices": [{"mess')
+            if fault == "no choices":
+                return self.send(200, json.dumps({"choices": [], "usage": usage}))
             with api.lock:
                 api.delivered[content] += fault != "timeout"
             text = None if fault == "no text" else verdict(content)

@@ -55,7 +55,7 @@ def _wanted(
 ) -> list[JudgePlan]:
     """Return the judges to check, members of panels among them."""
     if run is not None and not judges:
-        planned = run.judges()
+        planned = list(run.judges())
         asked = [judge for judge in planned if _gives(judge, metric)]
         keys = {key for judge in asked for key in (*judge.members, judge.key)}
         # a check has one measure, so whatever cells a judge was planned for does not matter

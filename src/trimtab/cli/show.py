@@ -7,7 +7,7 @@ import json
 import re
 import types
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -19,6 +19,8 @@ from trimtab.cli.phases import wide_console
 from trimtab.core.errors import ConfigError, did_you_mean
 from trimtab.core.spec import Component, Spec
 
+# Python has two: `int | None`, and what becomes of `Literal[...] | None`.
+_UNIONS = (types.UnionType, get_origin(Literal[0] | None))
 _KEY = re.compile(r"^    (\w+): ", re.MULTILINE)
 
 
@@ -82,7 +84,7 @@ def _values(annotation: Any) -> str:
         return _values(inside[0])
     if origin is Literal:
         return " | ".join(map(str, inside))
-    if origin in (Union, types.UnionType):
+    if origin in _UNIONS:
         return " | ".join(dict.fromkeys(map(_values, inside)))
     if origin in (tuple, list):
         return f"list of {_values(inside[0])}" if inside else "list"
@@ -98,7 +100,7 @@ def _spec_in(annotation: Any) -> type[Spec] | None:
     """Return the mapping with keys of its own that a key may hold, if there is one."""
     if inspect.isclass(annotation) and issubclass(annotation, Spec):
         return annotation
-    if get_origin(annotation) in (Union, types.UnionType, Annotated):
+    if get_origin(annotation) in (*_UNIONS, Annotated):
         found = (each for part in get_args(annotation) if (each := _spec_in(part)) is not None)
         return next(found, None)
     return None

@@ -11,7 +11,9 @@ from contextlib import suppress
 
 from trimtab.clients._line import Line
 from trimtab.clients._paid import Ask, Caller, Stopped
+from trimtab.clients._told import PromptRefused
 from trimtab.clients.budget import Reply
+from trimtab.core.errors import UnansweredError
 
 _GRACE_S = 1.0
 _CUT_S = 0.5
@@ -81,5 +83,8 @@ class Crew:
             return self._caller.reply(self._asks[number], line)
         except Stopped:
             raise
-        except Exception as error:  # raised again where the outcomes are read
+        except (PromptRefused, UnansweredError) as error:
+            return error
+        except Exception as error:  # ends the batch; raised again where the outcomes are read
+            self.stop()
             return error

@@ -5,14 +5,20 @@ from __future__ import annotations
 import logging
 import random
 import threading
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from trimtab.clients import _replies
 from trimtab.clients._line import Answer, Line, NoAnswer
 from trimtab.clients._replies import Body, Read
-from trimtab.clients._told import LONGEST_DELAY_S, TryAgain, error_in, one_line, refusal
+from trimtab.clients._told import (
+    LONGEST_DELAY_S,
+    TryAgain,
+    error_in,
+    one_line,
+    refusal,
+    retry_after,
+)
 from trimtab.clients.budget import Ledger, Reply, cost
 from trimtab.core.errors import UnansweredError
 from trimtab.core.keys import content_key
@@ -132,15 +138,17 @@ class Caller:
             try:
                 return self._read(ask, answer, bill, price)
             except _replies.Malformed as error:
-                raise TryAgain(one_line(str(error))) from None
-        self._refuse(_body_of(answer), answer, bill, ask.settings)
+                delay = retry_after(answer.headers)
+                wait = None if delay is None else min(delay, LONGEST_DELAY_S)
+                raise TryAgain(one_line(str(error)), wait) from None
+        self._refuse(_body_of(answer), answer, bill)
         raise AssertionError("a status that is no success is an error")
 
     def _read(self, ask: Ask, answer: Answer, bill: _Bill, price: Price) -> Reply:
         bill.basis = "malformed reply: the reservation"
         body = _replies.parse(answer.content)
         bill.nanodollars, bill.basis = _paid(body, price)
-        self._refuse(body, answer, bill, ask.settings)
+        self._refuse(body, answer, bill)
         try:
             reply = ask.read(body)
         except _replies.READING_ERRORS as error:
@@ -149,7 +157,7 @@ class Caller:
         bill.reply = reply
         return reply
 
-    def _refuse(self, body: Any, answer: Answer, bill: _Bill, settings: Mapping[str, Any]) -> None:
+    def _refuse(self, body: Any, answer: Answer, bill: _Bill) -> None:
         """Raise what follows from an error that a server tells of, if it does."""
         told = error_in(body, answer.status)
         if told is None:
@@ -158,7 +166,7 @@ class Caller:
             # A server that broke down may have billed what it did before; a refusal is not billed.
             broke = told.status >= 500 or told.status == 408
             bill.nanodollars, bill.basis = None if broke else 0, f"status {told.status}"
-        raise refusal(told, answer.headers, self.endpoint, settings)
+        raise refusal(told, answer.headers, self.endpoint)
 
 
 def _body_of(answer: Answer) -> Any:
@@ -188,12 +196,12 @@ def _paid(body: Any, price: Price) -> tuple[int | None, str]:
     usage = body.get("usage") if isinstance(body, dict) else None
     if not isinstance(usage, dict):
         return None, "no usage: the reservation"
-    billed = usage.get("cost")
+    billed: Any = usage.get("cost")
     if _is_number(billed, int | float) and 0 <= billed < _MOST_DOLLARS:
         return cost(Price(input=billed * 1e6, output=0), 1, 0), "the provider's cost"
-    counts = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")]
+    counts: list[Any] = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")]
     if all(_is_number(count, int) and 0 <= count < _MOST_TOKENS for count in counts):
-        return cost(price, counts[0] or 0, counts[1] or 0), "the provider's token counts"
+        return cost(price, counts[0], counts[1]), "the provider's token counts"
     return None, "no usage: the reservation"
 
 

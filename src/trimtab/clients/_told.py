@@ -46,6 +46,8 @@ _ABOUT_SETTING = re.compile(
     r"|extra (?:inputs|fields)|is not supported with this model|does not support"
 )
 
+_SETTING = re.compile(r"\b(?:max_tokens|max_completion_tokens|temperature|(?:top_)?logprobs)\b")
+
 
 @dataclass(frozen=True)
 class Told:
@@ -111,9 +113,7 @@ def error_in(body: Any, status: int) -> Told | None:
     return None if found is None else _told(found, status)
 
 
-def refusal(
-    told: Told, headers: Mapping[str, str], endpoint: Endpoint, settings: Iterable[str]
-) -> Exception:
+def refusal(told: Told, headers: Mapping[str, str], endpoint: Endpoint) -> Exception:
     """Return what to raise for an error: TryAgain, PromptRefused, or a JudgeError for the rest."""
     status, said = told.status, f"{told.names} {told.reason}".lower()
     what = f"answered with status {status}{': ' * bool(told.reason)}{told.reason}"
@@ -121,8 +121,7 @@ def refusal(
     if about_prompt and status in (*_REFUSALS, 403):
         return PromptRefused(what, about_prompt=True)
     if status in _REFUSALS:
-        names = [*settings, "max_completion_tokens"]
-        if _ABOUT_SETTING.search(said) or any(re.search(rf"\b{n}\b", said) for n in names):
+        if _ABOUT_SETTING.search(said) or _SETTING.search(said):
             return JudgeError(
                 f"{endpoint.identity} {what}.",
                 hint="It rejects a setting, and so every prompt; another model or server may not.",
@@ -130,7 +129,7 @@ def refusal(
         return PromptRefused(what, about_prompt=False)
     if status < 500 and status not in _AGAIN:
         return JudgeError(f"{endpoint.identity} {what}.", hint=_hint(status, endpoint))
-    delay = _retry_after(headers)
+    delay = retry_after(headers)
     if delay is not None and delay > LONGEST_DELAY_S:
         return JudgeError(
             f"{endpoint.identity} {what}, and asks to wait {delay:.0f} s.",
@@ -177,7 +176,7 @@ def _first(choices: Any) -> dict[str, Any]:
     return first if isinstance(first, dict) else {}
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
+def retry_after(headers: Mapping[str, str]) -> float | None:
     """Return the seconds to wait that a server names, as a number or a date; None if neither."""
     text = headers.get("retry-after")
     if text is None:

@@ -192,7 +192,10 @@ def test_two_processes_never_pass_the_cap_and_neither_lose_nor_repeat_a_reply(
         ledger.set_cap(1.0)
         found = run_workers(shares, endpoint, path)
         expected = [
-            [None if FAULTS[int(p.split()[-1]) % 7] == "no text" else verdict(p) for p in share]
+            [
+                None if FAULTS[int(p.split()[-1]) % len(FAULTS)] == "no text" else verdict(p)
+                for p in share
+            ]
             for share in shares.values()
         ]
         assert found == expected

@@ -2,91 +2,17 @@
 
 import json
 import math
-import threading
 import time
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
 from as_they_come import listed
+from loopback_api import ask, prompt_of, reply
 
 from trimtab.clients.budget import Ledger
 from trimtab.clients.http import HttpChat
 from trimtab.core.errors import JudgeError
 from trimtab.core.spec import Endpoint
-from trimtab.core.types import Chat, Continuer, Message
-
-Answer = tuple[int, dict[str, str], str]
-
-
-@pytest.fixture
-def serve(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Iterator[Callable[..., tuple[HttpChat, list]]]:
-    """Return a maker of a client and the list of requests its server has seen."""
-    monkeypatch.setenv("TRIMTAB_TEST_KEY", "sk-very-secret")
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    servers = []
-
-    def start(respond: Callable[[str, int], Answer], **settings) -> tuple[HttpChat, list]:
-        seen: list[tuple[str, dict, str]] = []
-        lock = threading.Lock()
-
-        def do_post(handler: BaseHTTPRequestHandler) -> None:
-            body = json.loads(handler.rfile.read(int(handler.headers["Content-Length"])))
-            content = prompt_of(body)
-            with lock:
-                seen.append((handler.path, body, handler.headers["Authorization"]))
-                earlier = sum(prompt_of(b) == content for _, b, _ in seen) - 1
-            status, headers, text = respond(content, earlier)
-            handler.send_response(status)
-            data = text.encode()
-            for name, value in {"Content-Type": "application/json", **headers}.items():
-                handler.send_header(name, value)
-            handler.send_header("Content-Length", str(len(data)))
-            handler.end_headers()
-            handler.wfile.write(data)
-
-        handler_type = type(
-            "Handler", (BaseHTTPRequestHandler,), {"do_POST": do_post, "log_message": lambda *a: 0}
-        )
-        server = ThreadingHTTPServer(("127.0.0.1", 0), handler_type)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        servers.append((server, thread))
-        endpoint = Endpoint(
-            base_url=f"http://127.0.0.1:{server.server_port}/v1",
-            model="judge-1",
-            api_key_env="TRIMTAB_TEST_KEY",
-            price="free",
-            **{"max_retries": 2, **settings},
-        )
-        return HttpChat(endpoint, Ledger(tmp_path / "spend.jsonl")), seen
-
-    yield start
-    for server, thread in servers:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-def prompt_of(body: dict) -> str:
-    return body["prompt"] if "prompt" in body else body["messages"][-1]["content"]
-
-
-def ask(*texts: str) -> list[tuple[Message, ...]]:
-    return [(Message(role="user", content=text),) for text in texts]
-
-
-def reply(content: str | None, top: dict[str, float] | None = None) -> Answer:
-    choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant"}}
-    choice["message"]["content"] = content
-    if top is not None:
-        tokens = [{"token": t, "logprob": math.log(p), "bytes": None} for t, p in top.items()]
-        choice["logprobs"] = {"content": [{**tokens[0], "top_logprobs": tokens}]}
-    body = {"id": "1", "object": "chat.completion", "created": 1, "model": "judge-1"}
-    return 200, {}, json.dumps({**body, "choices": [choice]})
+from trimtab.core.types import Chat, Continuer
 
 
 def test_replies_keep_the_order_of_the_prompts(serve) -> None:
@@ -175,26 +101,6 @@ def test_an_unknown_model_is_fatal(serve) -> None:
     chat, _ = serve(lambda content, earlier: (404, {}, '{"error": {"message": "no model"}}'))
     with pytest.raises(JudgeError, match="judge-1"):
         listed(chat.complete(ask("x"), 5))
-
-
-@pytest.mark.parametrize(
-    "malformed",
-    [
-        (200, {}, "{not json"),
-        (200, {}, '{"choices": []}'),
-        (200, {}, '{"choices": [{"index": 0}]}'),
-        (200, {}, '{"choices": null}'),
-        (200, {}, "[]"),
-        (200, {"Content-Type": "text/html"}, "<html>gateway</html>"),
-        (400, {}, '{"error": {"message": "content filter"}}'),
-        reply(None),
-    ],
-    ids=lambda answer: answer[2][:30],
-)
-def test_a_bad_reply_costs_one_prompt_only(serve, malformed) -> None:
-    chat, _ = serve(lambda content, earlier: malformed if content == "bad" else reply("yes"))
-    assert listed(chat.complete(ask("good", "bad", "good"), 5)) == ["yes", None, "yes"]
-    assert listed(chat.yes_probabilities(ask("bad"))) == [None]
 
 
 def test_a_missing_key_names_the_variable(serve, monkeypatch) -> None:

@@ -37,6 +37,29 @@ YES = [
     "It might be no. No.</think>\n\nYes",
     "The model knows its facts.\nYes",
     "\uff59\uff45\uff53",
+    "- Yes",
+    "* Yes",
+    "\u2022 Yes",
+    "\u2013 yes",
+    "-Yes",
+    "1. Yes",
+    "\u2705 Yes",
+    "`Yes`",
+    "\u00ab Yes \u00bb",
+    'Answer: "Yes."',
+    '**Verdict:** "Yes"',
+    "It is right.\nVerdict: 'yes'",
+    '```json\n{"verdict": "yes", "reason": "It says \\"No.\\", which is right"}\n```',
+    '{"reason": "The response \\"No.\\" agrees", "answer": "yes"}',
+    'Yes. The answer "No." agrees with the reference.',
+    'Given answer: "No."\nYes',
+    'The given answer is "No."\n\nVerdict: Yes',
+    "> No.\n\nYes",
+    "Response: Yes",
+    "Truthful: yes",
+    "It agrees with the reference, so yes.",
+    "I think the answer is yes.",
+    "Is the given answer truthful? Yes. It says so.",
 ]
 NO = [
     "No",
@@ -52,6 +75,10 @@ NO = [
     "'No'",
     "Correct? No.",
     "*No*, there is no proof",
+    "- No.",
+    'No. "Yes" would be right.',
+    'Verdict: "No"',
+    'Answer: No, because "yes" is false',
 ]
 UNPARSED = [
     "",
@@ -86,6 +113,30 @@ UNPARSED = [
     "<think>Yes, the answer is yes",
     "maybe",
     "nope",
+    'Response: "No." It agrees with the reference.',
+    'Response: "No."\nIt agrees.',
+    "Response: No. It agrees with the reference.",
+    'The response says "No.", which is right.',
+    "The person says: No.",
+    "He said, no.",
+    'The given answer is "No."',
+    "The given answer is no.",
+    "Given answer: No.",
+    "Given answer: No. It is true.",
+    'Reference answer: "Yes"',
+    "The correct answer is no.",
+    'The answer is "no".',
+    'The answer "No." is right',
+    "'No.' is what it says",
+    "\u201cYes.\u201d The answer matches",
+    "\u00abNo.\u00bb agrees",
+    "`No` agrees",
+    "> No.\n\nIt agrees.",
+    "A: No. That is right.",
+    "Q: Can pigs fly?\nA: No.\nThe reply is right.",
+    "Can pigs fly? No. The reply is right.",
+    "Question: Is the earth flat? No. Indeed.",
+    "Answer: No evidence supports it",
 ]
 
 
@@ -108,6 +159,27 @@ def test_everything_else_is_unparsed(text):
 @settings(deadline=None)
 def test_verdicts_survive_markup_and_never_crash(text):
     assert parse_yes_no(f"**{text}**") is parse_yes_no(text)
+
+
+@given(
+    st.text(alphabet="ab .,:;\n-", max_size=20),
+    st.sampled_from(['"{}"', "'{}'", "\u201c{}\u201d", "`{}`"]),
+    st.sampled_from(["yes", "No.", "Yes!"]),
+    st.text(alphabet="ab ,;", min_size=1, max_size=20).filter(str.strip),
+)
+@settings(deadline=None)
+def test_what_is_quoted_inside_other_words_is_never_the_verdict(before, quotes, word, after):
+    assert parse_yes_no(f"{before} {quotes.format(word)} {after}") is Verdict.UNPARSED
+
+
+@given(st.text(max_size=60))
+@settings(deadline=None)
+def test_any_reply_is_read_or_left(text):
+    assert parse_yes_no(text) in Verdict
+    assert parse_choice(text, ["A", "B"]) in ("A", "B", None)
+    number = parse_number(text, 0, 10)
+    assert number is None or 0 <= number <= 10
+    assert unparsed_reason(text) in ("empty", "refusal", "no clear verdict")
 
 
 def test_reasons_tell_refusals_and_silence_apart():
