@@ -5,7 +5,7 @@ import math
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from trimtab.core.types import Message
@@ -56,10 +56,8 @@ def loopback(respond: Callable[[str, int], Answer]) -> Iterator[tuple[str, list]
             handler.send_header(name, value)
         handler.send_header("Content-Length", str(len(data)))
         handler.end_headers()
-        try:
+        with suppress(OSError):  # the client may have read enough
             handler.wfile.write(data)
-        except OSError:
-            pass  # the client has read enough
 
     kind = type(
         "Handler", (BaseHTTPRequestHandler,), {"do_POST": do_post, "log_message": lambda *a: 0}
@@ -90,12 +88,9 @@ def raw_server(talk: Callable[[socket.socket, threading.Event], None]) -> Iterat
             threading.Thread(target=run, args=(connection,), daemon=True).start()
 
     def run(connection: socket.socket) -> None:
-        with connection:
-            try:
-                connection.recv(65536)
-                talk(connection, ended)
-            except OSError:
-                pass  # the client has left
+        with connection, suppress(OSError):  # the client may have left
+            connection.recv(65536)
+            talk(connection, ended)
 
     threading.Thread(target=serve, daemon=True).start()
     try:

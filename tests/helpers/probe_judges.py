@@ -14,7 +14,7 @@ _PROBE = '''
 import json
 from pathlib import Path
 
-from trimtab.core.errors import StoreError
+from trimtab.core.errors import StoreError, UnansweredError
 from trimtab.core.spec import Metric, Spec
 from trimtab.judges.base import Judge, Verdict
 
@@ -39,7 +39,8 @@ class Probe(Judge[Config]):
         code = order.read_text() if order.exists() else ""
         for number, item in enumerate(items):
             if item.owed:
-                exec(code, {"StoreError": StoreError, "number": number, "order": order})
+                names = {"StoreError": StoreError, "UnansweredError": UnansweredError}
+                exec(code, {**names, "number": number, "order": order})
                 yield number, Verdict({"length": float(len(item.completion.text))})
 '''
 

@@ -1,4 +1,4 @@
-"""Whatever a server sends is a reply, a prompt that is owed, or a line that says why; never more."""
+"""Whatever a server sends is a reply, an owed prompt, or a line that says why; never more."""
 
 import json
 import tempfile
