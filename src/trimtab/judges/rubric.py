@@ -181,8 +181,9 @@ class Rubric(Judge[RubricConfig]):
 
     @property
     def fingerprint(self) -> dict[str, str]:
-        """Hash of the rubric's text."""
-        return {"rubric": self._hash}
+        """Hash of the rubric's text; in mode ``parsed`` also how replies are read."""
+        reading = {"grammar": str(verdicts.GRAMMAR)} if self.config.mode == "parsed" else {}
+        return {"rubric": self._hash, **reading}
 
     def prompt(self, item: Item) -> tuple[Message, ...]:
         """Return what the model is asked: instructions and examples first, the item last.

@@ -14,6 +14,10 @@ from trimtab.text._plain_reply import plain_reply
 from trimtab.text.health import is_empty, looks_refusal
 
 
+GRAMMAR = 2
+"""Raised whenever a reply may be read otherwise than before; part of the keys of judges."""
+
+
 class Verdict(StrEnum):
     """A judge's answer to a yes/no question."""
 
