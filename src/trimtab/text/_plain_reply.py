@@ -17,7 +17,7 @@ _MARKUP = re.compile(r"[`\"\u201c\u201d\u00ab\u00bb(){}\[\]]|(?<!\w)'|'(?!\w)")
 
 # A JSON object's keys and short values are the judge's own words.
 _PAIR = re.compile(
-    r"(?<=[{,\n])\s*\"([a-z][a-z_ -]{0,40})\"\s*:"
+    r"(?<=[{,\n])\s{0,9}\"([a-z][a-z_ -]{0,40})\"\s*:"
     r"(?:\s*\"([^\"\\\n]{1,20})\"(?=\s*[,}]|[ \t]*$))?",
     re.MULTILINE,
 )
@@ -33,7 +33,7 @@ _ALL_QUOTED = re.compile(
     rf"\A\W*(?:(?:(?:my|the|final)\s+)*(?:answer|[a-z]*grade|score)\s*[:=]\s*)?({_QUOTED})[\s.!]*\Z"
 )
 _OWN_QUOTED = re.compile(
-    r"^(\s*(?:(?:so|therefore|thus|hence),?\s+)?(?:(?:my|the|overall)\s+)*(?:verdict|judge?ment"
+    r"^([ \t]*(?:(?:so|therefore|thus|hence),?\s+)?(?:(?:my|the|overall)\s+)*(?:verdict|judge?ment"
     rf"|decision|conclusion|rating|final\s+answer|my\s+answer)\s*(?:is\s*)?[:=]\s*)({_QUOTED})"
     r"(?=[\s.!]*$)",
     re.MULTILINE,

@@ -39,7 +39,7 @@ _CLAUSE = (
 _THEN = (
     r"(?:(?:so|thus|therefore|hence|overall|finally|in\s+(?:conclusion|summary|short)|then|and|but"
     r"|or|well|ok|okay|hmm|actually|wait|rather|maybe|perhaps"
-    r"|i\s+(?:think|believe|conclude|judge|would\s+say)(?:\s+that)?)\b\s*[,:]?\s*)*"
+    r"|i\s+(?:think|believe|conclude|judge|would\s+say)(?:\s+that)?)\b(?:\s*[,:])?\s*){0,4}"
 )
 # Whose answer it is matters: "the given answer", "reference answer" and "response" are echoes.
 _OWN_LABEL = (
@@ -69,8 +69,8 @@ _STANDALONE = re.compile(
 )
 # A judge may ask itself; a question without these words is an echo of the one that was answered.
 _ASKED = re.compile(
-    r"^(?!q\b|question\b)[^.!?\n]*\b(?:answer|response|reply|claim|statement|truthful|informative"
-    rf"|correct|accurate)\b[^.!?\n]*\?\s*(yes|no)\b{_STOP}",
+    r"^(?!q\b|question\b)[^.!?\n]{0,200}\b(?:answer|response|reply|claim|statement|truthful"
+    rf"|informative|correct|accurate)\b[^.!?\n]{{0,200}}\?\s*(yes|no)\b{_STOP}",
     re.MULTILINE,
 )
 # Labels that are an echo beside other words, and a judge's own where there is nothing else.

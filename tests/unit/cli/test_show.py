@@ -19,7 +19,7 @@ def test_keys_have_defaults_values_and_meanings(capsys) -> None:
 
 @pytest.mark.parametrize("kind", REGISTRIES)
 def test_every_member_can_be_shown(kind, capsys) -> None:
-    for name in REGISTRIES[kind].own_files():
+    for name in REGISTRIES[kind].own_files:
         show(kind, name)
         said = capsys.readouterr().out
         config = getattr(REGISTRIES[kind].load(name), "Config", None)

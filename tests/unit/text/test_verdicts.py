@@ -182,6 +182,14 @@ def test_any_reply_is_read_or_left(text):
     assert unparsed_reason(text) in ("empty", "refusal", "no clear verdict")
 
 
+@pytest.mark.parametrize(
+    "loop",
+    ["so ", "so, ", "answer ", "the ", "- ", "\n", '"', "'a ", "yes or ", "the answer is ", "?"],
+)
+def test_a_reply_that_loops_takes_no_time_and_decides_nothing(loop):
+    assert parse_yes_no(loop * 5000 + "x") is Verdict.UNPARSED
+
+
 def test_reasons_tell_refusals_and_silence_apart():
     assert unparsed_reason(" \n") == "empty"
     assert unparsed_reason("<think>hm</think>") == "empty"
