@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -18,6 +19,8 @@ from trimtab.core.errors import JudgeError, UnansweredError
 from trimtab.core.spec import Endpoint
 from trimtab.core.streams import Owed, is_owed
 from trimtab.core.types import Message
+
+_log = logging.getLogger(__name__)
 
 Value = str | float | None
 
@@ -163,6 +166,7 @@ class HttpChat:
         try:
             if isinstance(outcome, PromptRefused):
                 why = f"{self.identity} {outcome}."
+                _log.warning("%s", why)
                 standing.hold(key, number, why, about_prompt=outcome.about_prompt)
             elif isinstance(outcome, UnansweredError):
                 standing.fail(number, str(outcome))

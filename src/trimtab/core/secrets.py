@@ -41,6 +41,8 @@ def redact(text: str) -> str:
     """Return ``text`` without known secrets and without the credentials of addresses in it."""
     for secret in sorted(_known, key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
+        if len(secret) >= 2 * _SHORTEST:  # a part that something cut off gives away as much
+            text = re.sub(re.escape(secret[: len(secret) // 2]) + r"[\w*.-]*", HIDDEN, text)
     return _ARGUMENT.sub(rf"\1{HIDDEN}", _USERINFO.sub(f"{HIDDEN}@", text))
 
 

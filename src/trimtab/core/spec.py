@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -152,11 +152,9 @@ class Endpoint(Spec):
     @classmethod
     def _check_base_url(cls, value: str) -> str:
         # No message repeats the address: it may hold a secret in a place that nobody expects.
-        try:
-            parts = urlsplit(value.strip())
-            host, _ = parts.hostname, parts.port
-        except ValueError:
-            raise ConfigError("base_url is no address: its host or port can't be read.") from None
+        parts = _address(value.strip())
+        if parts is None:
+            raise ConfigError("base_url is no address: its host or port can't be read.")
         if "@" in parts.netloc or parts.query or parts.fragment:
             raise ConfigError(
                 "base_url must hold no user name, password, query or fragment.",
@@ -167,7 +165,11 @@ class Endpoint(Spec):
                 "base_url holds what looks like a key in its path.",
                 hint="Put the key into an environment variable and name it in api_key_env.",
             )
-        if parts.scheme not in ("http", "https") or not host or not _PRINTABLE.fullmatch(value):
+        if (
+            parts.scheme not in ("http", "https")
+            or not parts.hostname
+            or not _PRINTABLE.fullmatch(value)
+        ):
             raise ConfigError(
                 "base_url must start with http:// or https://, name a host, and hold no spaces."
             )
@@ -182,6 +184,16 @@ class Endpoint(Spec):
                 hint="Use capitals, digits and underscores, e.g. OPENAI_API_KEY.",
             )
         return value
+
+
+def _address(url: str) -> SplitResult | None:
+    """Return the parts of an address; None where host or port can't be read."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.hostname, parts.port
+    except ValueError:
+        return None
+    return parts
 
 
 class Metric(Spec):

@@ -12,7 +12,7 @@ QUOTATION = "quotation"
 _THOUGHT = re.compile(r"\A.*</think(?:ing)?>|<think(?:ing)?>.*\Z", re.DOTALL | re.IGNORECASE)
 _TAG = re.compile(r"</?[a-z_]+>|\\(?:boxed|text|textbf)\b", re.IGNORECASE)
 _BLOCK_QUOTE = re.compile(r"^[ \t]*>.*$", re.MULTILINE)
-_EMPHASIS = re.compile(r"[*_#>~|]")
+_EMPHASIS = re.compile(r"[*_#>~|$]")
 _MARKUP = re.compile(r"[`\"\u201c\u201d\u00ab\u00bb(){}\[\]]|(?<!\w)'|'(?!\w)")
 
 # A JSON object's keys and short values are the judge's own words.
@@ -21,6 +21,9 @@ _PAIR = re.compile(
     r"(?:\s*\"([^\"\\\n]{1,20})\"(?=\s*[,}]|[ \t]*$))?",
     re.MULTILINE,
 )
+
+_INVISIBLE = {"So": " ", "Cf": ""}
+"""What pictures and invisible characters, by their category in Unicode, are read as."""
 
 _APOSTROPHES = r"(?<!\w)'(?:[^'\n]|(?<=\w)'(?=\w))*'(?!\w)"
 _QUOTED = (
@@ -38,7 +41,9 @@ _OWN_QUOTED = re.compile(
     r"(?=[\s.!]*$)",
     re.MULTILINE,
 )
-_BULLET = re.compile(r"^(?:[-+\u2022\u2023\u25e6\u2013\u2014](?=\s|yes\b|no\b)\s*)+", re.MULTILINE)
+_BULLET = re.compile(
+    r"^(?:[-+=\u2192\u21d2\u2022\u2023\u25e6\u2013\u2014](?=\s|yes\b|no\b)\s*)+", re.MULTILINE
+)
 
 
 def plain_reply(text: str) -> str:
@@ -50,7 +55,7 @@ def plain_reply(text: str) -> str:
     folded = _TAG.sub("\n", _THOUGHT.sub("\n", folded)).casefold()
     without = _BLOCK_QUOTE.sub("", folded)
     folded = _EMPHASIS.sub(" ", without if without.strip() else folded)
-    folded = "".join(" " if unicodedata.category(c) == "So" else c for c in folded)
+    folded = "".join(_INVISIBLE.get(unicodedata.category(c), c) for c in folded)
     unquoted = _PAIR.sub(lambda m: f"\n{m[1]}: {m[2] or ''}", folded)
     unquoted = _OWN_QUOTED.sub(lambda m: m[1] + m[2][1:-1], unquoted)
     if (alone := _ALL_QUOTED.match(unquoted)) is not None:

@@ -13,7 +13,6 @@ from enum import StrEnum
 from trimtab.text._plain_reply import plain_reply
 from trimtab.text.health import is_empty, looks_refusal
 
-
 GRAMMAR = 2
 """Raised whenever a reply may be read otherwise than before; part of the keys of judges."""
 
@@ -57,11 +56,12 @@ _NO = (
 _WORD = rf"(?:{_YES}|{_NO})"
 _LABELLED = re.compile(
     rf"{_CLAUSE}{_THEN}(?:{_OWN_LABEL}\s*(?:/\s*)?(?:[:=]|\s[-\u2013\u2014]\s|\bis\s*:)"
-    rf"|[^\n:]{{0,40}}/\s*:)\s*{_WORD}",
+    rf"|[^\n:]{{0,40}}/\s*:"
+    rf"|[^\n:.!]{{0,60}}\b(?:truthful|informative|accurate)\s*\??\s*:)\s*{_WORD}",
     re.MULTILINE,
 )
 _STATED = re.compile(
-    rf"{_CLAUSE}{_THEN}{_OWN_LABEL}\s+(?:is|would\s+be)\s+(yes|no)\b{_STOP}", re.MULTILINE
+    rf"(?:{_CLAUSE}|,\s*){_THEN}{_OWN_LABEL}\s+(?:is|would\s+be)\s+(yes|no)\b{_STOP}", re.MULTILINE
 )
 _OPENING = re.compile(rf"\s*{_WORD}")
 _STANDALONE = re.compile(

@@ -19,7 +19,7 @@ def known(monkeypatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "form", [SECRET, quote(SECRET, safe=""), json.dumps(SECRET), f"x{SECRET}y"]
+    "form", [SECRET, quote(SECRET, safe=""), json.dumps(SECRET), f"x{SECRET}y", f"{SECRET[:13]}..."]
 )
 def test_a_known_secret_is_hidden(form) -> None:
     assert "word" not in redact(f"before {form} after none")

@@ -60,6 +60,10 @@ YES = [
     "It agrees with the reference, so yes.",
     "I think the answer is yes.",
     "Is the given answer truthful? Yes. It says so.",
+    "The given answer is truthful: yes",
+    "$\\boxed{yes}$",
+    "=> yes",
+    "Yes\u200b.",
 ]
 NO = [
     "No",
@@ -79,6 +83,7 @@ NO = [
     'No. "Yes" would be right.',
     'Verdict: "No"',
     'Answer: No, because "yes" is false',
+    "Based on the information, the answer is no.",
 ]
 UNPARSED = [
     "",
