@@ -1,27 +1,23 @@
 """Messages to token ids: a chat template, plain ``Q:``/``A:`` text or verbatim, with one BOS.
 
-Templates that ask for today's date get a fixed one, so that a run is the same tomorrow. Answers
-are tokenised together with their prompt and split off it, as lm-eval-harness does; there the ids
-are split by length even where the joint encoding changes the prompt's last token, here such an
-answer is encoded alone, so that every answer continues the same prompt.
+Answers are tokenised together with their prompt and split off it, as lm-eval-harness does; there
+the ids are split by length even where the joint encoding changes the prompt's last token, here such
+an answer is encoded alone, so that every answer continues the same prompt.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from trimtab.core.errors import DataError, ModelError
 from trimtab.core.keys import content_key
 from trimtab.core.types import Message, Rendering
+from trimtab.models.bounded import TODAY
+from trimtab.models.templates import ChatTemplate
 
-VERSION = 1
-
-# Shadows the function that gives templates the clock; the date is Llama 3's own fallback.
-_NO_CLOCK = "{%- macro strftime_now(format) -%}26 Jul 2024{%- endmacro -%}"
-_MARK = "assistantsaysthis"
+VERSION = 2
 
 
 class Renderer:
@@ -30,6 +26,7 @@ class Renderer:
     def __init__(self, tokenizer: PreTrainedTokenizerBase, eos_ids: Iterable[int] = ()) -> None:
         """Keep ``tokenizer``; ``eos_ids`` are the end tokens of the generation configuration."""
         self.tokenizer = tokenizer
+        self._template = ChatTemplate(tokenizer)
         self._eos_ids = frozenset(eos_ids)
         self._bos: int | None = tokenizer.bos_token_id
         probe: list[int] = tokenizer("x").input_ids
@@ -103,8 +100,7 @@ class Renderer:
         if self.tokenizer.eos_token_id is not None:
             ids.add(self.tokenizer.eos_token_id)
         if self.has_template:
-            turns = [{"role": "user", "content": "x"}, {"role": "assistant", "content": _MARK}]
-            after = self._apply(turns, generation=False).rpartition(_MARK)[2].lstrip()
+            after = self._template.after_answer().lstrip()
             first = self.tokenizer(after, add_special_tokens=False).input_ids[:1]
             added = self.tokenizer.added_tokens_decoder
             ids.update(i for i in first if i in added and added[i].special)
@@ -113,7 +109,7 @@ class Renderer:
     @property
     def template_hash(self) -> str:
         """Hash of the chat template and of how this module uses it."""
-        return content_key([VERSION, self.tokenizer.chat_template, self._adds_bos, _NO_CLOCK])
+        return content_key([VERSION, self.tokenizer.chat_template, self._adds_bos, TODAY])
 
     def _encode(self, text: str) -> list[int]:
         ids = self.encode(text)
@@ -135,46 +131,7 @@ class Renderer:
                 f"The tokenizer of {self.tokenizer.name_or_path!r} has no chat template.",
                 hint="Give the task `rendering: plain`, or use an instruction-tuned model.",
             )
-        turns = [{"role": m.role, "content": m.content} for m in messages]
-        system = messages[0].content if messages[0].role == "system" else None
-        try:
-            text = self._apply(turns)
-        except TemplateError as error:
-            if system is None:
-                raise self._unrenderable(error) from error
-            text = ""
-        # Some templates refuse a system turn and some drop it: both lose the text.
-        if system is None or system.strip() in text:
-            return text
-        try:
-            return self._apply(_merge_system(turns))
-        except TemplateError as error:
-            raise self._unrenderable(error) from error
-
-    def _apply(self, turns: list[dict[str, str]], generation: bool = True) -> str:
-        template = self.tokenizer.get_chat_template()
-        text = self.tokenizer.apply_chat_template(
-            turns,
-            chat_template=_NO_CLOCK + template if "strftime_now" in template else template,
-            tokenize=False,
-            add_generation_prompt=generation,
-        )
-        assert isinstance(text, str)
-        return text
-
-    def _unrenderable(self, error: TemplateError) -> ModelError:
-        return ModelError(
-            f"The chat template of {self.tokenizer.name_or_path!r} refuses the conversation: "
-            f"{error}.",
-            hint="Check the order of its turns, or give the task `rendering: plain`.",
-        )
-
-
-def _merge_system(turns: list[dict[str, str]]) -> list[dict[str, str]]:
-    """Put the text of a leading system turn in front of the first user turn."""
-    system, first, *rest = turns
-    merged = {"role": first["role"], "content": f"{system['content']}\n\n{first['content']}"}
-    return [merged, *rest]
+        return self._template.text([{"role": m.role, "content": m.content} for m in messages])
 
 
 def _plain(messages: Sequence[Message], preamble: str) -> str:
@@ -199,4 +156,10 @@ def _plain(messages: Sequence[Message], preamble: str) -> str:
 
 def _verbatim(messages: Sequence[Message], preamble: str) -> str:
     system = f"{messages[0].content}\n\n" if messages[0].role == "system" else ""
+    if len(messages) > (2 if system else 1):
+        raise ModelError(
+            f"A verbatim prompt holds one user turn, and here are {len(messages)} turns; the last "
+            f"says {messages[-1].content[:60]!r}.",
+            hint="Put worked examples into the preamble, or use `rendering: plain`.",
+        )
     return system + preamble + messages[-1].content

@@ -112,9 +112,19 @@ def test_errors_of_a_template_say_what_to_do(tokenizer):
 
 
 def test_template_gets_a_fixed_date(tokenizer):
-    tokenizer.chat_template = "{{ bos_token + strftime_now('%d %b %Y') }}"
+    tokenizer.chat_template = "{{ bos_token + strftime_now('%d %b %Y') + messages[0].content }}"
     ids = Renderer(tokenizer).prompt(QUESTION, "chat")
-    assert text_of(tokenizer, ids) == "<bos>26 Jul 2024"
+    assert text_of(tokenizer, ids) == "<bos>26 Jul 2024Why?"
+
+
+def test_a_verbatim_prompt_loses_no_turn(tokenizer):
+    renderer = Renderer(tokenizer)
+    asked = turns(("system", "Be brief."), ("user", "Why?"))
+    assert (
+        text_of(tokenizer, renderer.prompt(asked, "verbatim", "x ")) == "<bos>Be brief.\n\nx Why?"
+    )
+    with pytest.raises(ModelError, match="holds one user turn, and here are 3 turns"):
+        renderer.prompt(turns(("user", "a"), ("assistant", "b"), ("user", "c")), "verbatim")
 
 
 def test_end_of_turn_ids(tokenizer):
@@ -123,6 +133,13 @@ def test_end_of_turn_ids(tokenizer):
     tokenizer.chat_template = CHATML
     assert Renderer(tokenizer).end_of_turn_ids() == {eos, end}
     tokenizer.chat_template = NO_SYSTEM
+    assert Renderer(tokenizer).end_of_turn_ids() == {eos}
+    # one that renders no answer at the end, and one that renders nothing at all
+    tokenizer.chat_template = CHATML.replace(
+        "{% for", "{% if messages[-1].role != 'user' %}{{ raise_exception('no') }}{% endif %}{% for"
+    )
+    assert Renderer(tokenizer).end_of_turn_ids() == {eos, end}
+    tokenizer.chat_template = "{{ messages["
     assert Renderer(tokenizer).end_of_turn_ids() == {eos}
     tokenizer.chat_template = None
     assert Renderer(tokenizer).end_of_turn_ids() == {eos}
