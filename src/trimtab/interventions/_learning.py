@@ -21,16 +21,19 @@ from trimtab.steering.fitted import FitContext
 from trimtab.steering.pairs import PairRows
 from trimtab.steering.partners import partners
 from trimtab.steering.reliability import reliability
+from trimtab.steering.room import require_room
 
 if TYPE_CHECKING:
     import torch
 
+    from trimtab.engine import request as rq
     from trimtab.engine.acts import prompted
     from trimtab.interventions.mlp import MlpConfig
     from trimtab.models.nets import networks
     from trimtab.training import loop, steering
 else:
     torch = lazy("torch")
+    rq = lazy("trimtab.engine.request")
     prompted = lazy("trimtab.engine.acts.prompted")
     networks = lazy("trimtab.models.nets.networks")
     loop = lazy("trimtab.training.loop")
@@ -129,6 +132,8 @@ def questions(
     if not groups:
         raise DataError("Learned steering needs contrast pairs of the fit and of the select split.")
     found = [_question_of(context, group) for group in groups.values()]
+    asked = [group[0].messages[-1].content for group in groups.values()]
+    require_room(context.engine, list(map(_scored, found)), asked)
     if not net.reads_state:
         return found
     states = prompted.last_states({q.prompt: {layer} for q in found}, context.engine.run)
@@ -150,6 +155,10 @@ def _question_of(context: FitContext, group: Sequence[ContrastPair]) -> steering
     return steering.Question(
         first.id, tuple(prompt), tuple(tokens[: len(right)]), tuple(tokens[len(right) :])
     )
+
+
+def _scored(question: steering.Question) -> rq.Request:
+    return rq.Request(question.id, question.prompt, rq.Options((*question.right, *question.wrong)))
 
 
 def _question(pairs: Sequence[ContrastPair], item: str) -> str:

@@ -36,6 +36,7 @@ from trimtab.steering.additive import layer_of, strength_in_units
 from trimtab.steering.fitted import FitContext, FitData, Fitted
 from trimtab.steering.gated import gated
 from trimtab.steering.pairs import PairRows, answer_tokens, pair_inputs, read_pairs, require_two
+from trimtab.steering.room import require_room
 
 if TYPE_CHECKING:
     import torch
@@ -268,6 +269,8 @@ def _gaps(
             rq.Request((pair.id, i), tuple(prompt), want, (edit,) if edit.strength else ())
             for i, edit in enumerate(edits)
         ]
+    asked = [pair.messages[-1].content for pair in pairs for _ in edits]
+    require_room(context.engine, requests, asked)
     gaps = {pair.id: [0.0] * len(edits) for pair in pairs}
     for result in context.engine.run(requests):
         assert isinstance(result, rq.OptionsResult) and isinstance(result.key, tuple)

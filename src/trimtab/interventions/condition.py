@@ -23,6 +23,7 @@ from trimtab.core.spec import Component
 from trimtab.interventions.base import Intervention
 from trimtab.steering.fitted import FitContext, Fitted
 from trimtab.steering.gated import GateConfig
+from trimtab.steering.room import require_room
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,6 +117,8 @@ class Condition(Intervention[GateConfig]):
             start = 0 if self.config.read == "mean" else len(ids) - 1
             want = rq.Activations(layers, (), start, len(ids))
             requests.append(rq.Request(number, tuple(ids), want))
+        asked = [prompt.sample.messages[-1].content for prompt in context.prompts]
+        require_room(context.engine, requests, asked)
         read = {result.key: result for result in context.engine.run(requests)}
         rows = [read[number] for number in range(len(requests))]
         return torch.stack(

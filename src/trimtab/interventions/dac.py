@@ -29,6 +29,7 @@ from trimtab.core.types import ContrastPair, Message, SamplingParams
 from trimtab.interventions.base import Intervention, Treatment
 from trimtab.steering.fitted import FitContext, FitData, Fitted
 from trimtab.steering.pairs import pair_inputs
+from trimtab.steering.room import require_room
 
 if TYPE_CHECKING:
     import torch
@@ -206,7 +207,7 @@ class Dac(Intervention[_Config]):
         """Yield (prompt, what the model writes) of few-shot prompts of one kind."""
         drawing = np.random.default_rng(derive_seed(context.seed, "dac"))
         sampling = SamplingParams(max_tokens=self.config.steps)
-        requests = []
+        requests, questions = [], []
         for number in range(self.config.num_prompts):
             asked = context.pairs[int(drawing.integers(len(context.pairs)))]
             others = [p for p in context.pairs if p.question_id != asked.question_id]
@@ -216,6 +217,8 @@ class Dac(Intervention[_Config]):
             messages = (*_shots(chosen, positive), *asked.messages)
             prompt = context.engine.renderer.prompt(messages, context.rendering, asked.preamble)
             requests.append(rq.Request(number, tuple(prompt), rq.Text(sampling)))
+            questions.append(asked.messages[-1].content)
+        require_room(context.engine, requests, questions)
         for result in context.engine.run(requests):
             assert isinstance(result, rq.TextResult) and isinstance(result.key, int)
             yield requests[result.key].prompt, result.tokens
@@ -236,6 +239,8 @@ class Dac(Intervention[_Config]):
                 layers, tuple(answer), start, start + read, self.config.knob("site"), each=True
             )
             requests.append(rq.Request(number, tuple(prompt), want))
+        shown = [context.engine.renderer.decode(request.prompt) for request in requests]
+        require_room(context.engine, requests, shown)
         total: torch.Tensor | None = None
         count = torch.zeros(self.config.steps)
         for result in context.engine.run(requests):

@@ -28,6 +28,7 @@ from trimtab.steering.additive import NamedPositions
 from trimtab.steering.fitted import FitContext, FitData, Fitted
 from trimtab.steering.gated import GatedConfig, gated
 from trimtab.steering.pairs import answer_tokens, pair_inputs
+from trimtab.steering.room import require_room
 
 if TYPE_CHECKING:
     import torch
@@ -155,6 +156,8 @@ def _read(context: FitContext) -> tuple[torch.Tensor, torch.Tensor, tuple[int, i
             length = len(prompt) + len(answer)
             want = rq.Activations(layers, tuple(answer), length - 1, length, "heads")
             requests.append(rq.Request((pair.id, right), tuple(prompt), want))
+    asked = [pair.messages[-1].content for pair in context.pairs for _ in range(2)]
+    require_room(engine, requests, asked)
     read = {result.key: result for result in engine.run(requests)}
     rows = [read[request.key] for request in requests]
     state_NBW = torch.stack([r.mean_LH for r in rows if isinstance(r, rq.ActivationsResult)])

@@ -18,6 +18,7 @@ from trimtab.core.lazy import lazy
 from trimtab.core.needs import Input, Pairs
 from trimtab.core.types import ContrastPair
 from trimtab.steering.fitted import FitContext
+from trimtab.steering.room import require_room
 
 if TYPE_CHECKING:
     import torch
@@ -98,7 +99,8 @@ def read_pairs(
         drop_nonfinite: Leave out pairs with NaN or infinity in an answer, in place of an error.
 
     Raises:
-        DataError: There are fewer than 2 pairs (that are finite), or an answer is empty.
+        DataError: There are fewer than 2 pairs (that are finite), an answer is empty, or a pair is
+            longer than the model has positions.
         NonFiniteError: Names the first layer, row and position that is NaN or infinite.
     """
     require_two(pairs)
@@ -119,6 +121,8 @@ def read_pairs(
                 for pair in pairs
                 for request in _requests(context, pair, layers, read, drop_nonfinite)
             ]
+            asked = [pair.messages[-1].content for pair in pairs for _ in range(2)]
+            require_room(context.engine, requests, asked)
             er.save_activations(context.engine.run(requests), requests, path, about=about)
         yield _finite(er.Rows(path), pairs, layers)
 

@@ -37,8 +37,7 @@ class LoraEnergy(EnergyModel):
         loaded = engine.loaded
         self.module = module
         self.loaded = loaded
-        limit = loaded.model.config.get_text_config().max_position_embeddings
-        self._limit = int(limit) if limit else None
+        self._limit = engine.max_positions
 
     def prepare(self, pairs: Sequence[PairText]) -> list[Any]:
         """Return token ids: BOS if the model has one, question, answer, end of text.
