@@ -255,7 +255,9 @@ def import_vectors(
 @vectors.command("show")
 def show_vectors(
     source: Annotated[Path, typer.Argument(help="Run directory or vector file.")],
-    form: VectorFormat = "native",
+    form: Annotated[
+        str | None, typer.Option("--format", help="The file's; told by its content if left out.")
+    ] = None,
 ) -> None:
     """Show blocks, lengths and origin of a file's vectors, or the conditions of a run."""
     from trimtab.cli import vectors as files

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from trimtab.cli.phases import open_run, wide_console
 from trimtab.core.errors import ConfigError
@@ -16,9 +17,10 @@ from trimtab.runs.vectors import of_condition, steered
 from trimtab.vectors.file import Vectors, read
 
 if TYPE_CHECKING:
-    from trimtab.vectors import formats
+    from trimtab.vectors import formats, recognise
 else:
     formats = lazy("trimtab.vectors.formats")
+    recognise = lazy("trimtab.vectors.recognise")
 
 
 def export(
@@ -64,28 +66,54 @@ def bring_in(path: Path, form: str, out: Path, layer: int | None) -> None:
         _say("note: row 0 is of the embedding, which no block puts out, and was left out")
 
 
-def show(source: Path, form: str) -> None:
-    """Print what a file holds, or which conditions of a run have vectors."""
+def show(source: Path, form: str | None) -> None:
+    """Print what a file holds, or which conditions of a run have vectors.
+
+    Args:
+        source: A run directory or a file.
+        form: The file's format; None tells by what is in it.
+    """
     if source.is_dir():
         run = open_run(source)
-        table = Table(title=f"steered conditions of {source}")
+        table = Table(title=Text(f"steered conditions of {source}"))
         table.add_column("condition")
         table.add_column("intervention")
         for label, cell in steered(run).items():
             table.add_row(label, cell.intervention.name)
+        wide_console().print(table)
+        return
+    if form is None:
+        form, alike = recognise.recognise(source)
     else:
-        vectors = formats.bring_in(source, form)
-        table = Table(title=str(source), caption=formats.FORMATS[form].index)
-        for column in ("block", "length", "residual norm"):
-            table.add_column(column, justify="right")
-        for block, direction in vectors.directions.items():
-            norm = vectors.residual_norms.get(block)
-            shown = "" if norm is None else f"{norm:.4g}"
-            table.add_row(str(block), f"{float(direction.norm()):.4g}", shown)
+        formats.the_format(form)
+        alike = None
+    vectors, said = _with_or_without_block(source, form)
+    numbered = "block" if alike is None and said else "row"
+    table = Table(title=Text(str(source)), caption=formats.FORMATS[form].index)
+    for column in (numbered, "length", "residual norm"):
+        table.add_column(column, justify="right")
+    for block, direction in vectors.directions.items():
+        norm = vectors.residual_norms.get(block)
+        shown = "" if norm is None else f"{norm:.4g}"
+        table.add_row(str(block), f"{float(direction.norm()):.4g}", shown)
     wide_console().print(table)
-    if not source.is_dir():
-        for key, value in _facts(vectors).items():
-            _say(f"{key}: {value}")
+    for key, value in {"format": form, **_facts(vectors)}.items():
+        _say(f"{key}: {value}")
+    if alike is not None:
+        _say(
+            f"note: row l is of block l in the format {form}, and of block l - 1 in the format "
+            f"{alike}; the file does not say which it is: give it with --format"
+        )
+    if not said:
+        _say("note: the file does not say of which block it is: `vectors import` wants --layer")
+
+
+def _with_or_without_block(source: Path, form: str) -> tuple[Vectors, bool]:
+    """Return a file's vectors, and whether it says of which blocks they are."""
+    try:
+        return formats.bring_in(source, form), True
+    except formats.UnknownBlock:
+        return formats.bring_in(source, form, 0), False
 
 
 def _facts(vectors: Vectors) -> dict[str, Any]:
@@ -111,4 +139,5 @@ def _blocks(vectors: Vectors) -> str:
 
 
 def _say(line: str) -> None:
+    line = "".join(c if c.isprintable() else "\ufffd" for c in line)
     Console().print(line, highlight=False, markup=False, soft_wrap=True)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
-import struct
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ from trimtab.core.errors import ModelError
 from trimtab.core.keys import content_key
 from trimtab.models.cache import cached_sha256
 from trimtab.models.memory import ModelCard, card_from_config
+from trimtab.models.safetensors_header import count_parameters
 
 # Weights, configuration, tokenizer and templates; not READMEs, logs or optimizer states.
 _SUFFIXES = {".safetensors", ".json", ".jinja", ".model", ".txt", ".tiktoken"}
@@ -22,7 +21,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """Return the object in a JSON file; raise ModelError if it holds none."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path} can't be read: {error}.", hint="Fetch it again.") from error
     if not isinstance(value, dict):
         raise ModelError(f"{path} holds no JSON object.", hint="Fetch it again.")
@@ -45,7 +44,7 @@ def check_directory(folder: Path) -> ModelCard:
             else "Name the folder that `save_pretrained` wrote.",
         )
     weights = _weight_files(folder)
-    count = sum(_num_parameters(path) for path in weights)
+    count = sum(count_parameters(path) for path in weights)
     return card_from_config(read_json(config), str(config), count)
 
 
@@ -85,23 +84,3 @@ def _weight_files(folder: Path) -> list[Path]:
             ".save_pretrained(NEW_DIR).",
         )
     raise ModelError(f"{folder} has no model.safetensors.", hint="Fetch the weights.")
-
-
-def _num_parameters(path: Path) -> int:
-    """Count the numbers in a safetensors file; raise ModelError if its header and size disagree."""
-    size = path.stat().st_size
-    try:
-        with path.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            if length > size:
-                raise ValueError(f"a header of {length} bytes in a file of {size}")
-            header = json.loads(file.read(length))
-        header.pop("__metadata__", None)
-        end = max((t["data_offsets"][1] for t in header.values()), default=0)
-        if size != 8 + length + end:
-            raise ValueError(f"{size} bytes where its header says {8 + length + end}")
-        return sum(math.prod(t["shape"]) for t in header.values())
-    except (struct.error, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(
-            f"{path} is not a whole safetensors file: {error}.", hint="Fetch it again."
-        ) from error

@@ -8,20 +8,19 @@ and takes a block that is left out for a zero. It reads no metadata.
 from __future__ import annotations
 
 import json
-import re
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import torch
-from gguf import GGMLQuantizationType, GGUFReader, GGUFWriter
+from gguf import GGMLQuantizationType, GGUFWriter
 
 from trimtab.core.errors import DataError, ModelError
-from trimtab.models.gguf_header import read_header
+from trimtab.models.gguf_header import CONTROL_VECTOR, read_header
+from trimtab.vectors._bounds import MAX_BLOCKS, MAX_NUMBERS, block_number, require_file, shown
 from trimtab.vectors.file import Vectors, checked, statement
 
-_ARCH = "controlvector"
 _ABOUT = "trimtab.about"
-_TENSOR = re.compile(r"direction\.(\d+)")
 
 
 def read_gguf(path: Path, _block: int | None) -> Vectors:
@@ -31,37 +30,35 @@ def read_gguf(path: Path, _block: int | None) -> Vectors:
         DataError: It is missing or damaged, holds a model or other tensors, or a vector for
             block 0, which llama.cpp refuses.
     """
-    if not path.is_file():
-        raise DataError(f"The vector file {path} does not exist.")
+    require_file(path)
     try:
         header = read_header(path)
     except ModelError as error:
         raise DataError(error.message, hint=error.hint) from None
-    except (MemoryError, OverflowError):
-        raise DataError(f"{path} is damaged: a length in its header is absurd.") from None
     arch = header.metadata.get("general.architecture")
-    if arch != _ARCH:
+    if arch != CONTROL_VECTOR:
         raise DataError(
-            f"{path} is a GGUF file of the architecture {arch!r}, not {_ARCH!r}: no vectors, but "
-            "probably a model."
+            f"{path} is a GGUF file of the architecture {shown(arch)}, not {CONTROL_VECTOR!r}: no "
+            "vectors, but probably a model."
         )
     try:
-        tensors = GGUFReader(path).tensors
         about = statement(str(header.metadata.get(_ABOUT, "{}")))
-    except (ValueError, LookupError, TypeError, OverflowError, MemoryError) as error:
+    except ValueError as error:
         raise DataError(f"{path} is damaged: {error}.") from None
     directions = {}
-    for tensor in tensors:
-        match = _TENSOR.fullmatch(tensor.name)
-        if match is None or tensor.tensor_type != GGMLQuantizationType.F32:
+    for name, (shape, kind, start) in header.tensors.items():
+        block = block_number(name.removeprefix("direction.")) if "." in name else None
+        if block is None or kind != GGMLQuantizationType.F32:
             raise DataError(
-                f"{path}: the tensor {tensor.name!r} ({tensor.tensor_type.name}) is no "
-                "direction.<block> in F32, and llama.cpp would refuse the file."
+                f"{path}: the tensor {shown(name)} ({kind.name}) is no direction.<block> in F32, "
+                "and llama.cpp would refuse the file."
             )
-        if int(match[1]) == 0:
+        if block == 0:
             raise DataError(f"{path}: it holds direction.0, for which llama.cpp refuses it.")
-        directions[int(match[1])] = torch.from_numpy(tensor.data.copy())
-    hint = header.metadata.get(f"{_ARCH}.model_hint")
+        if len(shape) != 1 or shape[0] > MAX_NUMBERS or len(header.tensors) > MAX_BLOCKS:
+            raise DataError(f"{path}: {name} has the shape {list(shape)}, and is no vector.")
+        directions[block] = torch.from_numpy(np.fromfile(path, "<f4", shape[0], offset=start))
+    hint = header.metadata.get(f"{CONTROL_VECTOR}.model_hint")
     return checked(directions, {"model": hint, **about}, str(path))
 
 
@@ -75,10 +72,10 @@ def dump_gguf(vectors: Vectors) -> bytes:
         )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "vectors.gguf"
-        writer = GGUFWriter(path, _ARCH)
+        writer = GGUFWriter(path, CONTROL_VECTOR)
         hint = vectors.about.get("model_type") or vectors.about.get("model") or "unknown"
-        writer.add_string(f"{_ARCH}.model_hint", str(hint))
-        writer.add_uint32(f"{_ARCH}.layer_count", len(vectors.directions))
+        writer.add_string(f"{CONTROL_VECTOR}.model_hint", str(hint))
+        writer.add_uint32(f"{CONTROL_VECTOR}.layer_count", len(vectors.directions))
         writer.add_string(_ABOUT, json.dumps(vectors.about, sort_keys=True))
         for block, direction in vectors.directions.items():
             writer.add_tensor(f"direction.{block}", direction.numpy())

@@ -12,7 +12,7 @@ Shapes: H hidden.
 from __future__ import annotations
 
 import json
-import re
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,14 @@ from typing import TYPE_CHECKING, Any
 from trimtab.core.errors import DataError, NonFiniteError
 from trimtab.core.files import replace_file
 from trimtab.core.lazy import lazy
+from trimtab.vectors._bounds import (
+    MAX_BLOCKS,
+    MAX_NUMBERS,
+    block_number,
+    read_object,
+    require_file,
+    shown,
+)
 
 if TYPE_CHECKING:
     import safetensors
@@ -32,7 +40,6 @@ else:
     torch = lazy("torch")
 
 INDEX = "block_output_0based"
-_DIRECTION = re.compile(r"l(\d+)\.direction")
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,23 +91,17 @@ def checked(
         residual_norms: See ``Vectors``.
 
     Raises:
-        DataError: One is no vector of floating numbers, their lengths differ, a block is negative,
-            or all are zero.
-        NonFiniteError: One holds NaN or infinity.
+        DataError: One is no vector of floating numbers, their lengths differ, a block is negative
+            or absurdly high, or all are zero.
+        NonFiniteError: One holds NaN, infinity, or what float32 can't.
     """
     kept: dict[int, torch.Tensor] = {}
     for block, direction in sorted(directions.items()):
-        if block < 0:
-            raise DataError(f"{where}: block {block} is below 0, the first.")
-        if direction.ndim != 1 or not direction.is_floating_point():
-            raise DataError(
-                f"{where}: what it holds for block {block} is {direction.dtype} of shape "
-                f"{list(direction.shape)}, not a vector of floating numbers."
-            )
-        if not bool(torch.isfinite(direction).all()):
-            raise NonFiniteError(f"{where}: the vector of block {block} holds NaN or infinity.")
-        if bool(direction.any()):
-            kept[block] = direction.detach().to("cpu", torch.float32).contiguous()
+        if not 0 <= block < MAX_BLOCKS:
+            raise DataError(f"{where}: block {block} is not one of 0 to {MAX_BLOCKS - 1}.")
+        single = _in_float32(direction, f"{where}: the vector of block {block}")
+        if bool(single.any()):
+            kept[block] = single
     lengths = sorted({len(direction) for direction in kept.values()})
     if len(lengths) > 1:
         raise DataError(f"{where}: its vectors have different lengths: {lengths}.")
@@ -117,29 +118,28 @@ def read_header(path: Path) -> Header:
         DataError: It is missing, of another kind, damaged, counts blocks in another way, or holds
             no vectors that are added to a block's output.
     """
-    if not path.is_file():
-        raise DataError(f"The vector file {path} does not exist.")
+    require_file(path)
     try:
         with safetensors.safe_open(path, "np") as file:
             names, metadata = sorted(file.keys()), file.metadata() or {}
-        about = json.loads(metadata.get("trimtab", "null"))
+        about = read_object(metadata["trimtab"]) if "trimtab" in metadata else {}
     except (OSError, ValueError, safetensors.SafetensorError) as error:
         raise DataError(
             f"{path} is no vector file of trimtab: {error}.",
             hint="Bring it in first: trimtab vectors import FILE --format ... --out FILE.",
         ) from None
-    if not isinstance(about, dict) or about.get("index") != INDEX:
-        said = about.get("index") if isinstance(about, dict) else None
+    if about.get("index") != INDEX:
         raise DataError(
-            f"{path} does not say that its vectors count blocks as {INDEX}; it says {said!r}.",
+            f"{path} does not say that its vectors count blocks as {INDEX}; it says "
+            f"{shown(about.get('index'))}.",
             hint="Files that trimtab writes do: a fit's tensors.safetensors, `vectors import`.",
         )
-    found = filter(None, map(_DIRECTION.fullmatch, names))
-    blocks = tuple(sorted(int(match[1]) for match in found))
+    found = (block_number(name[1:-10]) for name in names if _is_direction(name))
+    blocks = tuple(sorted(block for block in found if block is not None))
     if not blocks:
         raise DataError(
             f"{path} holds no vectors that are added to a block's output (l<block>.direction); "
-            f"it holds {', '.join(names) or 'nothing'}."
+            f"it holds {', '.join(names)[:200] or 'nothing'}."
         )
     return Header(blocks, about)
 
@@ -149,12 +149,48 @@ def read(path: Path) -> Vectors:
     header = read_header(path)
     tensors = st.load_file(path)
     norms = {
-        block: float(tensors[name])
+        block: _norm(tensors[name], f"{path}: {name}")
         for block in header.blocks
         if (name := f"l{block}.residual_norm") in tensors
     }
     directions = {block: tensors[f"l{block}.direction"] for block in header.blocks}
     return checked(directions, header.about, str(path), norms)
+
+
+def _is_direction(name: str) -> bool:
+    return name.startswith("l") and name.endswith(".direction")
+
+
+def _norm(stored: torch.Tensor, what: str) -> float:
+    """Return a mean length; raise DataError if it is none."""
+    if stored.numel() != 1 or not stored.is_floating_point():
+        raise DataError(f"{what} is {stored.dtype} of shape {list(stored.shape)}, not one number.")
+    length = float(stored)
+    if not 0 < length < math.inf:
+        raise DataError(f"{what} is {length}, which is no length.")
+    return length
+
+
+def _in_float32(stored: torch.Tensor, what: str) -> torch.Tensor:
+    """Return a vector as it is added, on the CPU; it must be one in float32, too."""
+    usual = stored.layout == torch.strided and not stored.is_meta
+    if stored.ndim != 1 or not stored.is_floating_point() or not usual:
+        kind = "without data" if stored.is_meta else str(stored.layout).removeprefix("torch.")
+        raise DataError(
+            f"{what} is {stored.dtype} of shape {list(stored.shape)}"
+            f"{'' if usual else f' ({kind})'}, not a vector of floating numbers."
+        )
+    if not 0 < len(stored) <= MAX_NUMBERS:
+        raise DataError(f"{what} has {len(stored)} numbers, not 1 to {MAX_NUMBERS}.")
+    single = stored.detach().to("cpu", torch.float32).contiguous()
+    if not bool(torch.isfinite(single).all()):
+        wide = stored.dtype == torch.float64 and bool(torch.isfinite(stored).all())
+        raise NonFiniteError(
+            f"{what} holds {'what float32 can not' if wide else 'NaN or infinity'}."
+        )
+    if stored.dtype == torch.float64 and bool(stored.any()) and not bool(single.any()):
+        raise NonFiniteError(f"{what} is zero in float32, and is not zero in the file.")
+    return single
 
 
 def dump(vectors: Vectors) -> bytes:
@@ -166,10 +202,10 @@ def dump(vectors: Vectors) -> bytes:
 
 def statement(text: str | bytes) -> dict[str, Any]:
     """Return what a file of ours says of itself; raise ValueError if it is no JSON object."""
-    said = json.loads(text)
-    if not isinstance(said, dict):
-        raise ValueError("what trimtab says of the vectors is no JSON object")
-    return said
+    try:
+        return read_object(text)
+    except ValueError as error:
+        raise ValueError(f"what trimtab says of the vectors can't be read: {error}") from None
 
 
 def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], about: dict[str, Any]) -> None:

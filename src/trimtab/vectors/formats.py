@@ -14,7 +14,10 @@ from trimtab.core.errors import ConfigError, did_you_mean
 from trimtab.core.files import replace_file
 from trimtab.core.keys import file_sha256
 from trimtab.vectors import _gguf, _svec, _torch_files, file
+from trimtab.vectors._torch_files import UnknownBlock
 from trimtab.vectors.file import Vectors
+
+__all__ = ["FORMATS", "Format", "UnknownBlock", "bring_in", "export", "the_format"]
 
 
 @dataclass(frozen=True)
@@ -103,11 +106,18 @@ def bring_in(path: Path, name: str, block: int | None = None) -> Vectors:
         block: 0-based block of the vector in a ``hotwire`` file that holds one and no more.
 
     Raises:
-        ConfigError: There is no such format.
+        ConfigError: There is no such format, or the file says itself of which blocks it is.
         DataError: The file is missing, malformed, or does something else than to add vectors.
         NonFiniteError: A vector holds NaN or infinity.
     """
     vectors = the_format(name).load(path, block)
+    if block is not None and list(vectors.directions) != [block]:
+        own = ", ".join(map(str, list(vectors.directions)[:4]))
+        raise ConfigError(
+            f"--layer {block} does not fit {path}: in the format {name} its vectors are those of "
+            f"block {own}{', ...' * (len(vectors.directions) > 4)}.",
+            hint="Leave it out; it is for files with one vector and no block.",
+        )
     if name == "native":
         return vectors
     source = {"format": name, "file": path.name, "sha256": file_sha256(path)}

@@ -1,3 +1,6 @@
+import struct
+import time
+
 import gguf
 import numpy as np
 import pytest
@@ -35,7 +38,10 @@ def test_header(tmp_path):
     card = header.card()
     assert (card.num_layers, card.hidden_size, card.num_kv_heads, card.head_dim) == (2, 32, 4, 8)
     assert (card.vocab_size, card.num_parameters, card.architecture) == (3, 96, "llama")
-    assert header.tensors == {"token_embd.weight": (32, 3)}
+    tensor = header.tensors["token_embd.weight"]
+    assert tensor.shape == (32, 3) and tensor.kind.name == "F32"
+    stored = np.fromfile(header.path, np.float32, 96, offset=tensor.start)
+    assert header.tensors.keys() == {"token_embd.weight"} and (stored == 1).all()
 
 
 @pytest.mark.parametrize(
@@ -45,7 +51,7 @@ def test_header(tmp_path):
         (lambda data: data[:-1], "cut short"),
         (lambda data: data[:60], "not a readable GGUF file"),
         (lambda data: data[:4] + b"\x09\0\0\0" + data[8:], "version 9"),
-        (lambda data: data[:24] + b"\xff" * 8 + data[32:], "longer than the file"),
+        (lambda data: data[:24] + b"\xff" * 8 + data[32:], "text of \\d+ bytes"),
         (lambda data: b"", "does not begin"),
     ],
 )
@@ -55,6 +61,103 @@ def test_damaged_file_is_refused_when_it_is_resolved(tmp_path, own_cache, damage
     with pytest.raises(ModelError, match=expected) as caught:
         resolve(ModelSpec(id=str(path)))
     assert "\n" not in str(caught.value) and str(path) in str(caught.value)
+
+
+def packed(*parts):
+    """Return bytes: whole numbers as 8 bytes, (format, number) as it says, texts with a length."""
+    made = b""
+    for part in parts:
+        if isinstance(part, str):
+            made += struct.pack("<Q", len(part)) + part.encode()
+        else:
+            form, number = part if isinstance(part, tuple) else ("Q", part)
+            made += struct.pack("<" + form, number)
+    return made
+
+
+def key(name, kind, *value):
+    return packed(name, ("I", kind), *value)
+
+
+def head(tensors, pairs, body=b""):
+    return b"GGUF" + packed(("I", 3), tensors, pairs) + body
+
+
+ABSURD = {
+    "many keys": head(0, 1 << 40),
+    "many tensors": head(1 << 40, 0),
+    "a long name": head(0, 1, packed(1 << 38)),
+    "an empty name again and again": head(0, 99_999),
+    "a long text": head(0, 1, key("a", 8, 1 << 38)),
+    "many texts": head(0, 1, key("a", 9, ("I", 8), 1 << 38)),
+    "many lists": head(0, 1, key("a", 9, ("I", 9), 1 << 38)),
+    "lists in lists": head(0, 1, packed("a", ("I", 9)) + packed(("I", 9), 1) * 5000),
+    "an unknown kind": head(0, 1, key("a", 77)),
+    "no alignment": head(0, 1, key("general.alignment", 4, ("I", 0))),
+    "a negative alignment": head(0, 1, key("general.alignment", 5, ("i", -32))),
+    "an infinite alignment": head(0, 1, key("general.alignment", 6, ("f", float("inf")))),
+    "an alignment in words": head(0, 1, key("general.alignment", 8, "much")),
+    "many axes": head(1, 0, packed("t", ("I", 1 << 31))),
+    "no axes": head(1, 0, packed("t", ("I", 0), ("I", 0), 0)),
+    "an axis of nothing": head(1, 0, packed("t", ("I", 2), 0, 1 << 60, ("I", 0), 0)),
+    "a large axis": head(1, 0, packed("t", ("I", 1), 1 << 62, ("I", 0), 0)),
+    "half a block": head(1, 0, packed("t", ("I", 1), 5, ("I", 8), 0)),
+    "an unknown format": head(1, 0, packed("t", ("I", 1), 4, ("I", 999), 0)),
+    "a key twice": head(0, 2, key("a", 4, ("I", 1)) * 2),
+    "a tensor twice": head(2, 0, packed("t", ("I", 1), 4, ("I", 0), 0) * 2),
+}
+
+
+@pytest.mark.parametrize("name", ABSURD)
+def test_absurd_headers_end_at_once_in_a_file_without_end(name, tmp_path):
+    path = tmp_path / "m.gguf"
+    with path.open("wb") as file:
+        file.write(ABSURD[name])
+        file.truncate(1 << 40)  # zeros that take no space
+    since = time.process_time()
+    with pytest.raises(ModelError, match="not a readable GGUF file"):
+        read_header(path)
+    assert time.process_time() - since < 5
+
+
+def number(name, value, kind=4, form="I"):
+    return key(f"llama.{name}", kind, (form, value))
+
+
+ARCH = key("general.architecture", 8, "llama")
+TOKENS = key("tokenizer.ggml.tokens", 9, ("I", 4), 7, *[("I", 0)] * 7)
+SIZES = [number("block_count", 2), number("embedding_length", 32), TOKENS]
+
+
+@pytest.mark.parametrize(
+    ("pairs", "expected"),
+    [
+        ([key("general.architecture", 8, "controlvector")], "control vectors, and no model"),
+        ([], "does not say of which architecture"),
+        ([ARCH, *SIZES], "lacks llama.attention.head_count"),
+        ([ARCH, *SIZES, number("attention.head_count", 0)], "has 0 for"),
+        ([ARCH, *SIZES, number("attention.head_count", -4, 5, "i")], "has -4 for"),
+        ([ARCH, *SIZES, number("attention.head_count", 4.5, 6, "f")], "has 4.5 for"),
+        (
+            [ARCH, *SIZES, key("llama.attention.head_count", 9, ("I", 4), 2, ("I", 4), ("I", 4))],
+            "has a list for llama.attention.head_count",
+        ),
+        (
+            [
+                ARCH,
+                *SIZES[:2],
+                number("attention.head_count", 4),
+                key("tokenizer.ggml.tokens", 4, ("I", 7)),
+            ],
+            "has 7 for tokenizer.ggml.tokens, not a list",
+        ),
+    ],
+)
+def test_files_that_are_no_model_say_so(pairs, expected, tmp_path, own_cache):
+    path = tmp_path / "m.gguf"
+    path.write_bytes(head(0, len(pairs), b"".join(pairs)) + bytes(64))
+    with pytest.raises(ModelError, match=expected):
+        resolve(ModelSpec(id=str(path)))
 
 
 @pytest.mark.parametrize(

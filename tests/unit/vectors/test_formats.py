@@ -6,9 +6,11 @@ import os
 import pickle
 import random
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
+import safetensors.torch as st
 import torch
 from gguf import GGUFReader, GGUFWriter
 
@@ -19,6 +21,7 @@ from trimtab.models.load import LoadedModel, load_model, resolve
 from trimtab.models.tiny import save_tiny
 from trimtab.vectors.file import INDEX, Vectors, checked
 from trimtab.vectors.formats import FORMATS, bring_in, export
+from trimtab.vectors.recognise import recognise
 
 H, L = 32, 4
 OTHERS = [name for name in FORMATS if name != "native"]
@@ -132,6 +135,55 @@ def test_coefficients_are_multiplied_in_and_zero_rows_are_absent(tmp_path: Path)
     assert bring_in(tmp_path / "d.svec", "svec").directions.keys() == {5}
 
 
+def test_a_vector_must_be_finite_as_it_is_added(tmp_path: Path) -> None:
+    for value, message in ((1e300, "what float32 can not"), (1e-300, "is zero in float32")):
+        torch.save(torch.full((2, H), value, dtype=torch.float64), tmp_path / "wide.pt")
+        with pytest.raises(NonFiniteError, match=f"the vector of block 0 .*{message}"):
+            bring_in(tmp_path / "wide.pt", "hotwire")
+    torch.save(torch.ones(2, H, dtype=torch.float64) / 3, tmp_path / "wide.pt")
+    assert torch.equal(bring_in(tmp_path / "wide.pt", "hotwire").directions[0], torch.ones(H) / 3)
+    torch.save(torch.ones(2, H).to(torch.float8_e4m3fn), tmp_path / "narrow.pt")
+    assert torch.equal(bring_in(tmp_path / "narrow.pt", "hotwire").directions[1], torch.ones(H))
+    large = {"steering_vector": torch.full((H,), 1e30), "action": "add"}
+    torch.save({"layers.1": {**large, "steering_coefficient": 1e20}}, tmp_path / "large.pt")
+    with pytest.raises(NonFiniteError, match="block 1"):
+        bring_in(tmp_path / "large.pt", "lm-eval")
+    both = {"steering_vector": torch.full((H,), 1e300, dtype=torch.float64), "action": "add"}
+    torch.save({"layers.1": {**both, "steering_coefficient": 1e-300}}, tmp_path / "both.pt")
+    assert torch.allclose(bring_in(tmp_path / "both.pt", "lm-eval").directions[1], torch.ones(H))
+
+
+def test_a_layer_that_is_given_is_taken_or_refused(vectors: Vectors, tmp_path: Path) -> None:
+    for stored in (torch.ones(H), torch.ones(1, H), {"v": torch.ones(1, H)}):
+        torch.save(stored, tmp_path / "one.pt")
+        assert bring_in(tmp_path / "one.pt", "hotwire", 15).directions.keys() == {15}
+    for name in FORMATS:
+        export(vectors, name, tmp_path / name)
+        with pytest.raises(ConfigError, match=r"--layer 15 does not fit .* block 1, 3"):
+            bring_in(tmp_path / name, name, 15)
+    single = checked({0: torch.ones(H)}, {"num_layers": 1}, "test")
+    export(single, "hotwire", tmp_path / "single")
+    assert bring_in(tmp_path / "single", "hotwire").directions.keys() == {0}
+
+
+def test_formats_are_recognised_by_content(vectors: Vectors, tmp_path: Path) -> None:
+    for name in FORMATS:
+        export(vectors, name, tmp_path / "file")
+        assert recognise(tmp_path / "file") == (name, None)
+    foreign = {
+        "lm-eval": {"layers.1": entry()},
+        "hotwire": {"v": torch.ones(4, H)},
+    }
+    for name, stored in foreign.items():
+        torch.save(stored, tmp_path / "foreign.pt")
+        assert recognise(tmp_path / "foreign.pt") == (name, None)
+    torch.save(torch.ones(4, H), tmp_path / "foreign.pt")
+    assert recognise(tmp_path / "foreign.pt") == ("hotwire", "persona")
+    (tmp_path / "text").write_text("hello")
+    with pytest.raises(DataError, match=r"can't be read as a \.pt file"):
+        recognise(tmp_path / "text")
+
+
 class Evil:
     def __reduce__(self):
         return os.mkdir, ("pwned",)
@@ -145,6 +197,29 @@ def gguf(path: Path, arch: str, tensors: dict[str, torch.Tensor]) -> None:
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+
+
+def native(path: Path, tensors: dict[str, torch.Tensor], about: str | None = None) -> None:
+    said = json.dumps({"index": INDEX}) if about is None else about
+    path.write_bytes(st.save(tensors, {"trimtab": said}))
+
+
+def save(stored: object, path: Path) -> None:
+    torch.save(stored, path)
+
+
+def packed(path: Path, size: int) -> None:
+    """Write an archive whose members are small and claim to be large."""
+    torch.save(torch.ones(2, H), path)
+    data = bytearray(path.read_bytes())
+    place = data.index(b"PK\x01\x02") + 24  # the size of the first member, in the directory
+    data[place : place + 4] = size.to_bytes(4, "little")
+    path.write_bytes(data)
+
+
+def sparse_file(path: Path, size: int) -> None:
+    with path.open("wb") as file:
+        file.truncate(size)
 
 
 def entry(**changed: object) -> dict[str, object]:
@@ -182,8 +257,56 @@ MALFORMED = [
     ("svec", lambda p: p.write_text('{"directions": {"a": [1.0]}}'), "no .svec file"),
     ("svec", lambda p: p.write_text('{"directions": {"1": [[1.0], [2.0]]}}'), r"shape \[2, 1\]"),
     ("svec", lambda p: p.write_text('{"directions": {"1": [1.0]}, "num_heads": 1}'), "heads"),
-    ("svec", lambda p: p.write_text('{"directions": {"-1": [1.0]}}'), "below 0"),
+    ("svec", lambda p: p.write_text('{"directions": {"-1": [1.0]}}'), "no number of a block"),
+    ("svec", lambda p: p.write_text('{"directions": {"01": [1.0]}}'), "no number of a block"),
+    ("svec", lambda p: p.write_text('{"directions": {"1": [1.0], "1": [2.0]}}'), "a key twice"),
+    ("svec", lambda p: p.write_text("[" * 100_000), "nested too deeply"),
+    ("svec", lambda p: p.write_text('{"directions": {"1": [%s]}}' % ("9" * 5000)), "no .svec file"),
+    ("svec", lambda p: p.write_text('{"directions": {"1": [%s]}}' % ("9" * 400)), "no .svec file"),
+    ("svec", lambda p: p.write_text('{"directions": {"1": []}}'), "has 0 numbers"),
+    (
+        "svec",
+        lambda p: p.write_text('{"directions": {"1": [1.0]}, "trimtab": []}'),
+        "no .svec file",
+    ),
+    ("svec", lambda p: p.write_text('{"directions": {"1": ["\\ud800"]}}'), "no .svec file"),
     ("native", lambda p: p.write_text("hello"), "vectors import"),
+    ("native", lambda p: native(p, {"l1.direction": torch.ones(H)}, "[" * 100_000), "too deeply"),
+    ("native", lambda p: native(p, {"l1.direction": torch.ones(H)}, "[]"), "no JSON object"),
+    ("native", lambda p: native(p, {f"l{'1' * 5000}.direction": torch.ones(H)}), "no vectors that"),
+    (
+        "native",
+        lambda p: native(p, {"l1.direction": torch.ones(H), "l1.residual_norm": torch.ones(2)}),
+        r"shape \[2\], not one number",
+    ),
+    (
+        "native",
+        lambda p: native(p, {"l1.direction": torch.ones(H), "l1.residual_norm": torch.zeros(1)}),
+        "is no length",
+    ),
+    ("native", lambda p: native(p, {"l1.direction": torch.ones(2, H)}), r"shape \[2, 32\]"),
+    *(
+        ("lm-eval", partial(save, {"layers.1": entry(steering_coefficient=odd)}), "is no number")
+        for odd in (None, [1.0, 2.0], "strong", True, 1e40, float("nan"), torch.ones(2), 10**400)
+    ),
+    ("lm-eval", partial(save, {f"layers.{'1' * 5000}": entry()}), "is not the output of a block"),
+    ("lm-eval", partial(save, {"layers.01": entry()}), "is not the output of a block"),
+    ("lm-eval", partial(save, {"x" * 9999: entry()}), "x{58} is not the output of a block"),
+    *(
+        (name, partial(save, odd), message)
+        for name in ("hotwire", "persona")
+        for odd, message in (
+            (torch.ones(4, H).to_sparse(), "sparse_coo"),
+            (torch.ones(4, H, device="meta"), "without data"),
+            (torch.ones(1).expand(10**9, H), r"\[1000000000, 32\]"),
+            (torch.ones(1).expand(4, 10**9), "1000000000 numbers"),
+            (torch.ones(4, H, dtype=torch.complex64), "complex64"),
+            (torch.ones(4, 0), "has 0 numbers"),
+        )
+    ),
+    ("hotwire", lambda p: torch.save(torch.ones(1, H), p), "--layer"),
+    ("hotwire", lambda p: packed(p, 2 << 30), "too large for vectors"),
+    *((name, lambda p: sparse_file(p, 1 << 40), "too large for vectors") for name in FORMATS),
 ]
 
 
@@ -201,6 +324,8 @@ def test_malformed_files_are_named(name, write, message, tmp_path, monkeypatch) 
 def test_missing_files_and_values_that_are_not_finite(name, vectors, tmp_path) -> None:
     with pytest.raises(DataError, match="does not exist"):
         bring_in(tmp_path / "none", name)
+    with pytest.raises(DataError, match="is no file"):
+        bring_in(tmp_path, name)
     vectors.directions[3][4] = float("nan")
     export(vectors, name, tmp_path / "nan")
     with pytest.raises(NonFiniteError, match="block 3"):
