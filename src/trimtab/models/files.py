@@ -65,7 +65,7 @@ def directory_identity(folder: Path, with_code: bool) -> str:
 def _weight_files(folder: Path) -> list[Path]:
     index = folder / "model.safetensors.index.json"
     if index.is_file():
-        names = sorted(set(read_json(index).get("weight_map", {}).values()))
+        names = _shard_names(index)
         missing = [name for name in names if not (folder / name).is_file()]
         if missing or not names:
             raise ModelError(
@@ -84,3 +84,15 @@ def _weight_files(folder: Path) -> list[Path]:
             ".save_pretrained(NEW_DIR).",
         )
     raise ModelError(f"{folder} has no model.safetensors.", hint="Fetch the weights.")
+
+
+def _shard_names(index: Path) -> list[str]:
+    """Return the files that an index lists; raise ModelError if it lists none of its folder."""
+    mapping = read_json(index).get("weight_map")
+    names = list(mapping.values()) if isinstance(mapping, dict) else [None]
+    if not all(isinstance(name, str) and Path(name).name == name for name in names):
+        raise ModelError(
+            f"{index}: its weight_map does not give a file of the same folder for every weight.",
+            hint="Fetch it again.",
+        )
+    return sorted({str(name) for name in names})

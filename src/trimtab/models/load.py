@@ -15,28 +15,20 @@ from trimtab.core.errors import ModelError
 from trimtab.core.keys import content_key
 from trimtab.core.lazy import lazy
 from trimtab.core.spec import ModelSpec
-from trimtab.models import bundled, hub, presets
+from trimtab.models import bundled, hub, presets, weights
 from trimtab.models.cache import cached_sha256
 from trimtab.models.files import check_directory, directory_identity
 from trimtab.models.memory import ModelCard, available_ram, check_fits
-from trimtab.models.placement import (
-    VERSION,
-    check_placement,
-    compute_in_dtype,
-    load_arguments,
-    may_use_disk,
-)
+from trimtab.models.placement import VERSION, check_placement, may_use_disk
 from trimtab.models.quiet import quiet
 
 if TYPE_CHECKING:
-    import safetensors
     import torch
     import transformers
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from trimtab.models import chat, gguf, gguf_header, layout
 else:
-    safetensors = lazy("safetensors")
     torch = lazy("torch")
     transformers = lazy("transformers")
     chat = lazy("trimtab.models.chat")
@@ -77,6 +69,8 @@ class LoadedModel:
         dtype: Number format of its weights.
         renderer: Makes its prompts.
         eos_ids: Tokens that end an answer.
+        row_length: Tokens of the rows that are computed, where the layout's rotation depends on
+            it.
     """
 
     resolved: ResolvedModel
@@ -87,12 +81,30 @@ class LoadedModel:
     dtype: torch.dtype
     renderer: chat.Renderer
     eos_ids: frozenset[int]
+    row_length: int = 0
 
     @property
     def blocks_in_body(self) -> str:
         """Name of the list of blocks within the model's body, ``model.base_model``."""
         first = self.layout.block_names[0].removeprefix(f"{self.model.base_model_prefix}.")
         return first.removesuffix(".0")
+
+    @property
+    def num_words(self) -> int:
+        """Rows of the input embedding: tokens that the model knows."""
+        weight: torch.Tensor = self.model.get_input_embeddings().weight  # type: ignore[assignment]
+        return len(weight)
+
+    @cached_property
+    def num_positions(self) -> int | None:
+        """Rows of a table of learned positions, beyond which no row reaches; None without one."""
+        words = self.model.get_input_embeddings()
+        tables = [
+            module.num_embeddings
+            for module in self.layout.text_model.children()
+            if isinstance(module, torch.nn.Embedding) and module is not words
+        ]
+        return min(tables, default=None)
 
     @property
     def identity(self) -> str:
@@ -159,14 +171,16 @@ def load_model(resolved: ResolvedModel) -> LoadedModel:
     dtype: torch.dtype = getattr(torch, spec.dtype)
     try:
         with quiet():
-            model = _read_weights(folder, spec, dtype)
+            model = weights.read_weights(folder, spec, dtype)
             tokenizer = transformers.AutoTokenizer.from_pretrained(
                 folder, trust_remote_code=spec.trust_remote_code, local_files_only=True
             )
-    except (OSError, ValueError, KeyError, ImportError, safetensors.SafetensorError) as error:
+    except ModelError:
+        raise
+    except Exception as error:  # tokenizers raises the bare class, configurations any other
         reason = " ".join(str(error).split())[:300]
         raise ModelError(
-            f"{spec.id!r} can't be loaded from {folder}: {reason}",
+            f"{spec.id!r} can't be loaded from {folder}: {type(error).__name__}: {reason}",
             hint="Check its files; models with code of their own need `trust_remote_code: true`.",
         ) from error
     model.eval().requires_grad_(False)
@@ -221,40 +235,6 @@ def _content(spec: ModelSpec) -> tuple[Any, ModelCard, str | None]:
         )
     commit = hub.resolve_commit(spec.id, spec.revision)
     return ["hub", spec.id, commit], hub.hub_card(spec.id, commit), commit
-
-
-def _read_weights(folder: Path, spec: ModelSpec, dtype: torch.dtype) -> PreTrainedModel:
-    """Read the weights; a parameter that no file holds would be random, so it is an error."""
-    config = transformers.AutoConfig.from_pretrained(
-        folder, trust_remote_code=spec.trust_remote_code, local_files_only=True
-    )
-    placed = load_arguments(spec, config, dtype)
-    loaded: Any = transformers.AutoModelForCausalLM.from_pretrained(
-        folder,
-        config=config,
-        dtype=dtype,
-        use_safetensors=True,
-        trust_remote_code=spec.trust_remote_code,
-        local_files_only=True,
-        output_loading_info=True,
-        **placed,
-    )
-    model, report = loaded
-    missing = sorted(report["missing_keys"])
-    if missing:
-        raise ModelError(
-            f"{folder} lacks {len(missing)} weights of {type(model).__name__}: "
-            f"{', '.join(missing[:3])}.",
-            hint="Fetch the whole model; a base model without its head can't generate.",
-        )
-    assert isinstance(model, transformers.PreTrainedModel)
-    if "device_map" not in placed:
-        model.to(spec.device)  # type: ignore[arg-type]  # a decorator hides the signature
-    compute_in_dtype(model)
-    if getattr(model.config.get_text_config(), "attn_logit_softcapping", None):
-        # torch's fused attention has no soft cap and would leave it out in silence
-        model.set_attn_implementation("eager")
-    return model
 
 
 def check_device(spec: ModelSpec) -> torch.device:

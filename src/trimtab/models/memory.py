@@ -15,6 +15,7 @@ _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 # NF4: 4 bits, and per 64 weights a scale of 8 bits, itself scaled per 256. LLM.int8: a row's scale
 # is nothing beside the row.
 _QUANTIZED_BITS = {"4bit": 4 + 8 / 64 + 32 / (64 * 256), "8bit": 8}
+_MOST = 2**40
 # The batch that a sweep usually runs, for estimates before there is one.
 USUAL_ROWS, USUAL_TOKENS = 64, 256
 
@@ -69,20 +70,26 @@ def card_from_config(
         num_parameters: Count from the weights, if known.
     """
     text = config.get("text_config", config)
+    if not isinstance(text, Mapping):
+        raise ModelError(f"{origin}: text_config is {str(text)[:60]!r}, and must be an object.")
+    if "model_type" in config:
+        origin = f"{origin} (model type {str(config['model_type'])[:60]!r})"
     layers = _first(text, origin, "num_hidden_layers", "n_layer", "num_layers")
     hidden = _first(text, origin, "hidden_size", "n_embd")
     heads = _first(text, origin, "num_attention_heads", "n_head", "num_heads")
-    kv_heads = text.get("num_key_value_heads") or heads
-    head_dim = text.get("head_dim") or hidden // heads
+    kv_heads = _optional(text, origin, "num_key_value_heads") or heads
+    head_dim = _optional(text, origin, "head_dim") or hidden // heads
     vocab = _first(text, origin, "vocab_size")
     tied = bool(text.get("tie_word_embeddings", config.get("tie_word_embeddings", True)))
     if num_parameters is None:
-        inner = text.get("intermediate_size") or text.get("n_inner") or 4 * hidden
+        inner = _optional(text, origin, "intermediate_size") or _optional(text, origin, "n_inner")
+        inner = inner or 4 * hidden
         attention = 2 * hidden * head_dim * (heads + kv_heads)
         embeddings = vocab * hidden * (1 if tied else 2)
         num_parameters = embeddings + layers * (attention + 3 * hidden * inner)
-    names = config.get("architectures") or [config.get("model_type", "unknown")]
-    return ModelCard(num_parameters, layers, hidden, kv_heads, head_dim, vocab, names[0], tied)
+    names = config.get("architectures")
+    name = names[0] if isinstance(names, list) and names else config.get("model_type", "unknown")
+    return ModelCard(num_parameters, layers, hidden, kv_heads, head_dim, vocab, str(name), tied)
 
 
 def estimate_bytes(
@@ -140,9 +147,24 @@ def check_fits(
 
 def _first(config: Mapping[str, Any], origin: str, *names: str) -> int:
     for name in names:
-        if isinstance(config.get(name), int):
-            return int(config[name])
+        found = _optional(config, origin, name)
+        if found is not None:
+            return found
     raise ModelError(
         f"{origin} has none of {', '.join(names)}.",
         hint="Is it the configuration of a language model?",
     )
+
+
+def _optional(config: Mapping[str, Any], origin: str, name: str) -> int | None:
+    """Return a size; some families give one for each block, and then the largest."""
+    value = config.get(name)
+    sizes = value if isinstance(value, list) else [value]
+    if value is None or not sizes:
+        return None
+    if not all(type(size) is int and 0 < size < _MOST for size in sizes):
+        raise ModelError(
+            f"{origin}: {name} is {str(value)[:60]!r}, and must be a number from 1 on.",
+            hint="Fetch the file again.",
+        )
+    return int(max(sizes))
