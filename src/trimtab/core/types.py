@@ -5,11 +5,13 @@ Records of two identical runs are equal except in the fields ``attempt`` and ``t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Literal, Protocol, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict, JsonValue, model_validator
 
+from trimtab.core.errors import ConfigError
 from trimtab.core.streams import Owed
 
 
@@ -218,6 +220,25 @@ class SamplingParams(Record):
     top_p: float = 1.0
     top_k: int = 0
     stop: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _check(self) -> SamplingParams:
+        self.check()
+        return self
+
+    def check(self) -> None:
+        """Raise ConfigError for a value that asks for no text or for no distribution."""
+        allowed = (
+            ("max_tokens", self.max_tokens >= 1, "at least 1"),
+            ("temperature", 0 <= self.temperature < math.inf, "0 or more, and finite"),
+            ("top_p", 0 < self.top_p <= 1, "above 0 and at most 1"),
+            ("top_k", self.top_k >= 0, "0 (keeps all) or more"),
+            ("stop", all(self.stop), "without empty strings, which would end every text at once"),
+        )
+        for name, fine, wanted in allowed:
+            if not fine:
+                value = getattr(self, name)
+                raise ConfigError(f"sampling: {name} = {value!r}, and it must be {wanted}.")
 
 
 @runtime_checkable

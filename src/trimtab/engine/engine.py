@@ -17,12 +17,12 @@ from weakref import WeakSet
 
 import torch
 
-from trimtab.core.errors import ConfigError
-from trimtab.engine.acts.adapters import check_adapters
-from trimtab.engine.acts.edits import check
-from trimtab.engine.acts.gates import check_gate, resolve
-from trimtab.engine.acts.prompted import check_source, resolve_vectors
+from trimtab.engine.acts.gates import resolve
+from trimtab.engine.acts.prompted import resolve_vectors
+from trimtab.engine.agreement import check_agreement
+from trimtab.engine.asked import check_requests
 from trimtab.engine.batching.allocator import suit_changing_shapes
+from trimtab.engine.batching.by_length import by_length
 from trimtab.engine.batching.scheduler import Ladder, Limits, Load, order
 from trimtab.engine.batching.within_memory import within_memory
 from trimtab.engine.passes.attention import check_family
@@ -30,11 +30,11 @@ from trimtab.engine.passes.head import Head
 from trimtab.engine.passes.packed import pack
 from trimtab.engine.reading.capture import capture
 from trimtab.engine.reading.options import score
-from trimtab.engine.request import Activations, Options, Request, Result, Site, Text
+from trimtab.engine.request import Activations, Options, Request, Result, Text
 from trimtab.engine.workers.parallel import Workers
 from trimtab.engine.workers.pool import Work
 from trimtab.engine.writing import decode
-from trimtab.engine.writing.dynamic import check_dynamic, write_dynamic
+from trimtab.engine.writing.dynamic import write_dynamic
 from trimtab.engine.writing.stepping import why_not, write_static
 from trimtab.models.load import LoadedModel
 from trimtab.models.lowrank import Adapter
@@ -65,7 +65,8 @@ class Engine:
             max_tokens: Most tokens of prompts, answers or options computed together.
 
         Raises:
-            ModelError: The model's attention can't be shared between rows.
+            ModelError: The model's attention can't be shared between rows, or trial rows have
+                other values than in transformers; see ``agreement``.
         """
         check_family(loaded)
         suit_changing_shapes()
@@ -81,16 +82,17 @@ class Engine:
         self._records_steps = reason is None
         write = write_static if self._records_steps else _write_unrecorded
         works: dict[str, Work] = {
-            _TEXTS: partial(write, loaded, self._head),
-            _DYNAMIC: partial(_write_dynamic, loaded, self._head),
-            _OPTIONS: partial(score, loaded, self._head),
-            _ACTIVATIONS: partial(capture, loaded),
+            _TEXTS: self._divided(write),
+            _DYNAMIC: self._divided(_write_dynamic),
+            _OPTIONS: self._divided(score),
+            _ACTIVATIONS: partial(by_length, capture, loaded),
         }
         self._workers = Workers(loaded, works)
         self._fitting: WeakSet[Adapter] = WeakSet()
         if reason is not None:
             level = logging.DEBUG if loaded.device.type == "cpu" else logging.INFO
             _log.log(level, "Texts are written without recorded steps: %s.", reason)
+        check_agreement(loaded, self.run)
 
     @property
     def num_layers(self) -> int:
@@ -124,32 +126,15 @@ class Engine:
         """Yield a result per request that is owed, in the order in which they finish.
 
         Raises:
-            ConfigError: A prompt is empty, two keys are equal, or an edit or a read does not fit
-                the model.
+            ConfigError: A request does not fit the model or the others; see ``check_requests``.
             ModelError: An adapter does not fit the model, or a single row not into memory.
             NonFiniteError: Names the first layer, row and position that is NaN or infinite.
         """
-        width: dict[Site, int] = {
-            "residual": self.hidden_size,
-            "heads": self.loaded.layout.head_width,
-        }
-        by_kind: dict[type, list[Request]] = {}
-        if len({request.key for request in requests}) < len(requests):
-            raise ConfigError("Two requests have the same key.")
         owed = {request.key for request in requests if request.owed}
         if not owed:
             return
-        for request in requests:
-            if not request.prompt:
-                raise ConfigError(f"Request {request.key!r} has an empty prompt.")
-            check(request.edits, self.num_layers, width)
-            for edit in request.edits:
-                if edit.gate is not None:
-                    check_gate(edit.gate, self.num_layers, self.hidden_size)
-                if edit.source is not None:
-                    check_source(edit.source, self.num_layers)
-        check_dynamic(requests, self.num_layers, width)
-        check_adapters([r.adapter for r in requests], self.loaded.layout, self._fitting)
+        check_requests(self.loaded, requests, self._fitting)
+        by_kind: dict[type, list[Request]] = {}
         plain, readings = resolve(requests, self._read)
         for request in resolve_vectors(plain, self._read):
             by_kind.setdefault(type(request.want), []).append(request)
@@ -158,6 +143,16 @@ class Engine:
                 if result.key in owed:
                     gates = readings.get(result.key)
                     yield result if gates is None else replace(result, gates=gates)
+
+    def _divided(self, compute: Callable[..., Iterator[Result]]) -> Work:
+        """Return what runs requests with the head; rows of unlike rotations apart."""
+
+        def with_head(
+            loaded: LoadedModel, requests: Sequence[Request], limits: Limits
+        ) -> Iterator[Result]:
+            return compute(loaded, self._head, requests, limits)
+
+        return partial(by_length, with_head, self.loaded)
 
     def _read(self, requests: Sequence[Request]) -> Iterator[Result]:
         return _without_gradients(self._results(Activations, requests))

@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 
 from trimtab.core.errors import ModelError
 from trimtab.models.placement import device_of
+from trimtab.models.rotation import Rotation, find_rotation
 
 LayerType = Literal["full_attention", "sliding_attention"]
 
@@ -62,6 +63,7 @@ class Layout:
         may_expand: A block may return more tokens than it was given.
         devices: Where each block computes.
         head_device: Where the head computes.
+        rotation: What of the model depends on a row's length; None if nothing does.
     """
 
     blocks: list[nn.Module]
@@ -78,6 +80,7 @@ class Layout:
     may_expand: bool
     devices: list[torch.device]
     head_device: torch.device
+    rotation: Rotation | None = None
 
     @property
     def head_width(self) -> int:
@@ -157,6 +160,7 @@ def find_layout(model: PreTrainedModel) -> Layout:
         may_expand=family in _MASK_AS_DICT and family not in _FIXED_LENGTH,
         devices=[device_of(block, f"{names[0]}.{i}") for i, block in enumerate(blocks)],
         head_device=device_of(head, "the output head"),
+        rotation=find_rotation(model),
     )
     if family not in _MASK_AS_DICT:
         _check_logits(model, layout)
@@ -216,8 +220,13 @@ def _attention(model: PreTrainedModel, config: Any) -> tuple[int | None, list[La
 def _check_logits(model: PreTrainedModel, layout: Layout) -> None:
     """Compare head(body(x)) with the model's logits on a few tokens, for families we don't know."""
     ids = torch.arange(1, 5, device=layout.devices[0])[None]
-    wanted = model(input_ids=ids, use_cache=False).logits
-    body = layout.text_model(input_ids=ids, use_cache=False).last_hidden_state
+    try:
+        wanted = model(input_ids=ids, use_cache=False).logits
+        body = layout.text_model(input_ids=ids, use_cache=False).last_hidden_state
+    except (RuntimeError, TypeError, ValueError, AttributeError, LookupError) as error:
+        reason = " ".join(str(error).split())[:200]
+        found = f"can't be run on four tokens ({type(error).__name__}: {reason})"
+        raise _refusal(model, found) from error
     if not torch.allclose(layout.logits(body).float(), wanted.float(), rtol=1e-2, atol=1e-3):
         raise _refusal(model, "does more to its logits than its head does (a scale or a soft cap)")
 

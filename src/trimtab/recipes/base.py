@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
-from pydantic import BaseModel, field_validator, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 from trimtab.core.config import apply_overrides, read_yaml, validate
 from trimtab.core.errors import ConfigError
@@ -36,7 +36,7 @@ class RecipeConfig(Spec):
     model: ModelSpec | None = None
     models: tuple[ModelSpec, ...] = ()
     headline: str | None = None
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, lt=2**63)
     extensions: tuple[str, ...] = ()
 
     @field_validator("model", mode="before")

@@ -64,7 +64,7 @@ class _Config(Spec):
     steps: int = Field(default=2, ge=1, le=8)
     operations: tuple[Literal["+", "-", "*"], ...] = Field(default=("+", "-"), min_length=1)
     count: int = Field(default=600, ge=1)
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, lt=2**63)
     rendering: Literal["chat", "raw"] = "chat"
     instruction: str = INSTRUCTION
     shots: int = Field(default=5, ge=0)

@@ -44,7 +44,7 @@ def within_memory(
                 done.add(result.key)
                 yield result
         except (RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             if not ladder.lower(kind, length):
                 raise ModelError(
@@ -90,7 +90,7 @@ def _num_new(request: Request) -> int:
     return len(want.continuation)
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error is a failed allocation: torch has a class for it on accelerators only."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True

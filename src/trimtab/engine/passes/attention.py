@@ -65,7 +65,10 @@ Attention = Callable[
 """Given a block, its queries [T, K, R, D], its new keys and values [T, K, D], the scale of the
 scores and their soft cap: the output [T, K, R, D]."""
 
-_ACTIVE: ContextVar[Attention | None] = ContextVar("trimtab_attention", default=None)
+_ACTIVE: ContextVar[tuple[Attention, set[int]] | None] = ContextVar(
+    "trimtab_attention", default=None
+)
+"""What attends in this forward, and the blocks that have."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +113,7 @@ def check_family(loaded: LoadedModel) -> None:
 @contextmanager
 def attending(loaded: LoadedModel, attention: Attention) -> Iterator[None]:
     """Let the model's forwards within attend by ``attention``."""
-    token = _ACTIVE.set(attention)
+    token = _ACTIVE.set((attention, set()))
     config = loaded.model.config.get_text_config()
     usual = config._attn_implementation
     config._attn_implementation = NAME
@@ -151,9 +154,17 @@ def attend(
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Attend as transformers asks for: query [1, K * R, T, D] to output [1, T, K * R, D]."""
     _refuse(others)
-    attention = _ACTIVE.get()
-    assert attention is not None
+    active = _ACTIVE.get()
+    assert active is not None
+    attention, called = active
     layer: int = module.layer_idx  # type: ignore[assignment]
+    if layer in called:
+        raise ModelError(
+            f"{type(module).__name__} attends more than once in block {layer}, and the engine "
+            "keeps one set of keys and values per block.",
+            hint="Use a family with one attention per block.",
+        )
+    called.add(layer)
     q_TKRD = query[0].transpose(0, 1).unflatten(1, (key.shape[1], -1))
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     key_TKD, value_TKD = key[0].transpose(0, 1), value[0].transpose(0, 1)

@@ -94,6 +94,9 @@ class DecodeBatch:
         ``more`` is added to the rows' own edits: places must not be theirs.
         """
         position_B = self._own.position_B
+        if self._loaded.num_positions is not None:
+            # a row that has ended stays in the batch for a while, and goes on counting
+            position_B = np.minimum(position_B, self._loaded.num_positions - 1)
         ones = np.ones_like(position_B)
         deltas = self._edits.deltas(np.arange(len(ones)), ones, position_B)
         hidden_BH = forward(
@@ -103,6 +106,7 @@ class DecodeBatch:
             by_parts(self._seen),
             deltas | (more or {}),
             additions=self._additions,
+            length_T=torch.from_numpy(position_B + 1),
         )
         self._own.advance()
         for key in [key for key in self._parts if key[1] is not None or key[0] == b"own"]:

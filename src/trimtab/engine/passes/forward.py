@@ -18,6 +18,7 @@ from torch import nn
 from trimtab.engine.acts.adapters import Additions, hook_additions
 from trimtab.engine.acts.edits import Deltas, add
 from trimtab.engine.passes.attention import Attention, attending
+from trimtab.engine.passes.rotation import rotating
 from trimtab.engine.request import Place
 from trimtab.models.load import LoadedModel
 
@@ -34,6 +35,7 @@ def forward(
     expand: Mapping[int, torch.Tensor] | None = None,
     readers: Mapping[Place, Reader] | None = None,
     additions: Additions | None = None,
+    length_T: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Run tokens through the body; return final hidden states [T', H].
 
@@ -47,6 +49,8 @@ def forward(
             the number of blocks stands for what follows the last.
         readers: Readers of activations.
         additions: What adapters add to linear layers.
+        length_T: Each token's row so far, for rotations that depend on it; all tokens are of rows
+            of ``loaded.row_length`` if not given.
     """
     layout = loaded.layout
     # blocks on other devices get what they are given moved there by accelerate's hooks
@@ -55,6 +59,7 @@ def forward(
     mask = dict.fromkeys(layout.layer_types, dummy) if layout.mask_as_dict else dummy
     with ExitStack() as stack:
         stack.enter_context(attending(loaded, attention))
+        stack.enter_context(rotating(loaded, length_T))
         stack.enter_context(_hooked(loaded, deltas, expand or {}, readers or {}, additions or {}))
         output = layout.text_model(
             input_ids=ids_T[None],

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from trimtab.core.errors import ModelError
 from trimtab.engine.batching.segments import Segment, span
 from trimtab.engine.passes.batch import Primer
 from trimtab.engine.passes.cache import PrefixCache
@@ -51,6 +52,8 @@ def common_start(loaded: LoadedModel, rows: Sequence[Answered]) -> Primer:
 
     It is empty if an adapter is trained, on which all tokens depend.
     """
+    for row in rows:
+        _require_usual(loaded, len(row.prompt) + max(map(len, row.answers)))
     if _trains(rows):
         rows = rows[:1]  # a single prompt has nothing in common with others
     with torch.no_grad():
@@ -124,10 +127,22 @@ def last_hidden(
 
     Gradients flow into the adapter's factors if they are asked for.
     """
+    _require_usual(loaded, max(map(len, rows)))
     segments = [Segment(row, 0, len(row), (), adapter) for row in rows]
     computed = Pass(loaded, segments).run()
     last = [first + len(row) - 1 for first, row in zip(computed.first_R, rows, strict=True)]
     return computed.hidden_TH[torch.tensor(last, device=computed.hidden_TH.device)]
+
+
+def _require_usual(loaded: LoadedModel, length: int) -> None:
+    """Raise ModelError for a row whose rotary frequencies would depend on its length."""
+    rotation = loaded.layout.rotation
+    if rotation is not None and length > rotation.usual:
+        raise ModelError(
+            f"A row to learn from has {length} tokens, and the rotary frequencies of "
+            f"{loaded.resolved.spec.id!r} depend on a row's length beyond {rotation.usual}.",
+            hint="Learn from shorter rows, or with a model without such scaling.",
+        )
 
 
 def _trains(rows: Sequence[Answered]) -> bool:

@@ -38,6 +38,8 @@ def why_not(loaded: LoadedModel) -> str | None:
         return "the model is not wholly on a CUDA device"
     if len(devices) > 1:
         return f"the model is spread over {len(devices)} devices"
+    if loaded.layout.rotation is not None:
+        return "its rotary frequencies depend on the length of a row"
     return None
 
 
