@@ -12,6 +12,7 @@ from torch import nn
 
 from trimtab.core.errors import NonFiniteError
 from trimtab.engine.batching.segments import Segment
+from trimtab.engine.passes.bad_weights import blame_weights
 from trimtab.engine.passes.forward import Reader
 from trimtab.engine.passes.passes import Pass
 from trimtab.engine.request import DynamicStrength, Place, Request
@@ -27,16 +28,11 @@ def locate(loaded: LoadedModel, request: Request, tokens: Sequence[int]) -> NonF
     edits, plain = request.edits, replace(request, edits=(), adapter=None)
     where = _first(loaded, request, tokens)
     if where is None:
-        return _unlocated(request.key)
-    name = where[0]
+        return _unlocated(loaded, request.key)
     message, place = _found(request, tokens, where), _place(where)
-    bad = _bad_parameters(loaded, name)
-    if bad:
-        return NonFiniteError(
-            f"{message} The weights {bad} hold NaN or infinity.",
-            hint="The checkpoint is damaged: download or convert it again.",
-            where=place,
-        )
+    blame = blame_weights(loaded, where[0])
+    if blame is not None:
+        return NonFiniteError(f"{message} {blame.sentence}", hint=blame.hint, where=place)
     if edits and _first(loaded, replace(request, edits=()), tokens) is None:
         sizes = ", ".join(
             f"layer {e.layer}: |strength * vector| = {abs(e.strength) * e.vector.norm():.3g}"
@@ -53,10 +49,11 @@ def locate(loaded: LoadedModel, request: Request, tokens: Sequence[int]) -> NonF
             hint="Train the adapter again at a lower learning rate, or run in float32.",
             where=place,
         )
+    kind = str(loaded.dtype).removeprefix("torch.")
+    wider = "" if loaded.dtype == torch.float32 else "`-o model.dtype=float32`, "
     return NonFiniteError(
-        f"{message} The model runs in {str(loaded.dtype).removeprefix('torch.')}.",
-        hint="Try `-o model.dtype=float32`, shorter prompts, or one device; `trimtab doctor nan` "
-        "tries them.",
+        f"{message} The model runs in {kind}, and its weights are finite.",
+        hint=f"Try {wider}shorter prompts, or one device; `trimtab doctor nan` tries them.",
         where=place,
     )
 
@@ -109,7 +106,7 @@ def locate_dynamic(
                 hint="Lower `probe` and `most`, or run in float32.",
                 where=_place(where),
             )
-    return _unlocated(request.key)
+    return _unlocated(loaded, request.key)
 
 
 def _found(request: Request, tokens: Sequence[int], where: tuple[str, int]) -> str:
@@ -124,11 +121,17 @@ def _place(where: tuple[str, int]) -> str:
     return f"{where[0]}, position {where[1]}"
 
 
-def _unlocated(key: Hashable) -> NonFiniteError:
-    return NonFiniteError(
+def _unlocated(loaded: LoadedModel, key: Hashable) -> NonFiniteError:
+    """Return the error for a row whose block outputs are finite, and its logits are not."""
+    message = (
         f"Non-finite values for row {key!r}: the logits are not finite, though every block output "
-        "of the row alone is.",
-        hint="Try dtype float32, or a smaller batch; see docs/errors.md.",
+        "of the row alone is."
+    )
+    blame = blame_weights(loaded, "")
+    if blame is not None:
+        return NonFiniteError(f"{message} {blame.sentence}", hint=blame.hint)
+    return NonFiniteError(
+        message, hint="Try dtype float32, or a smaller batch; see docs/errors.md."
     )
 
 
@@ -182,12 +185,3 @@ def first_in_library(loaded: LoadedModel, tokens: Sequence[int]) -> str | None:
         for handle in handles:
             handle.remove()
     return found[0] if found else None
-
-
-def _bad_parameters(loaded: LoadedModel, name: str) -> str:
-    modules = dict(zip(loaded.layout.block_names, loaded.layout.blocks, strict=True))
-    module = modules.get(name, loaded.model.get_input_embeddings())
-    # weights that are kept elsewhere between forwards can't be looked at
-    here = [(n, p) for n, p in module.named_parameters() if not p.is_meta]
-    bad = [n for n, p in here if not bool(torch.isfinite(p).all())]
-    return ", ".join(bad[:3])
