@@ -22,7 +22,7 @@ MODELS_STAMP := $(VENV)/.stamp-test-models
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install test-models demo check format test golden docs bench clean
+.PHONY: help install test-models demo check format test families golden docs bench clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -67,6 +67,9 @@ format: $(DEV_STAMP)  ## rewrite the code in the house format and apply safe fix
 
 test: $(MODELS_STAMP)  ## all tests that need neither GPU nor network
 	$(BIN)/pytest -q $(PYTEST_WORKERS) $(PYTEST_ARGS)
+
+families: $(DEV_STAMP)  ## every family of models against plain transformers (some minutes)
+	$(BIN)/pytest -q tests/conformance/test_model_families.py -m "families or not families" $(PYTEST_ARGS)
 
 golden: $(MODELS_STAMP)  ## only the recorded numbers
 	$(BIN)/pytest -q tests/golden $(PYTEST_ARGS)
