@@ -42,7 +42,7 @@ def test_status_finds_nothing_owed(name: str, run: Path, tmp_path: Path) -> None
     judges = {path.name for path in (KEPT / name / "scores").iterdir()}
     assert {owed[phase] for phase in {"fit", "generate", *judges}} == {"0"}
     rows = sum(p.read_bytes().count(b"\n") for p in (KEPT / name).glob("completions/*/*.jsonl"))
-    assert ["generate", str(rows), "0"] in _rows(done.out)
+    assert ["generate", "done", str(rows), "0"] in _rows(done.out)
     assert "fail: " not in done.out
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.console import Console
-
 from trimtab.cli import phases
+from trimtab.cli.terminal import wide_console
 from trimtab.core.keys import file_sha256
 from trimtab.core.spec import Component
 from trimtab.runs.imports.candidates import import_candidates
@@ -19,7 +18,7 @@ def score_candidates(path: Path, out: Path) -> None:
     run = import_candidates(path, out, _judges_of_candidates)
     phases.run_some(run, "score")
     phases.show_report(run)
-    Console().print(f"`trimtab report {out}` writes the report again.", markup=False)
+    wide_console().print(f"`trimtab report {out}` writes the report again.")
 
 
 def _judges_of_candidates(score: str | None) -> tuple[Component, ...]:
@@ -37,19 +36,16 @@ def import_generations(
     first = baseline or next(iter(conditions), "baseline")
     run = create_run(out, name or file.stem, conditions, first, config)
     checks.after_plan(run)
-    console = Console()
+    console = wide_console()
     for cell in run.plan.cells:
         rows = run.completions(cell.key).values()
         failed = sum(row.error is not None for row in rows)
         console.print(
             f"{cell.condition}: {len(rows)} answers to {len(run.samples(cell.samples))} questions, "
             f"{failed} without a text",
-            highlight=False,
         )
     console.print(
         f"Created {run.dir}. Score it with: trimtab score {run.dir} --judge text_health --judge "
         "'{name: rubric, rubric: truth, model: bundled:smollm2-135m-instruct}'",
-        highlight=False,
         soft_wrap=True,
-        markup=False,
     )

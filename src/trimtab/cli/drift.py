@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from trimtab.cli import asking
-from trimtab.cli.phases import wide_console
+from trimtab.cli.terminal import wide_console
 from trimtab.core.lazy import lazy
 from trimtab.core.spec import ModelSpec
 from trimtab.models import threads
@@ -49,7 +49,7 @@ def show(target: str, dtype: str | None, limit: int, max_tokens: int) -> None:
     console = wide_console()
     count = threads.choose(threads.take_readings())
     if count.notice:
-        console.print(count.notice, highlight=False, markup=False)
+        console.print(count.notice)
     torch.set_num_threads(count.count)
     reference, _ = _answers(spec, "float32", asked, max_tokens)
     together, alone = _answers(spec, chosen, asked, max_tokens, alone=True)

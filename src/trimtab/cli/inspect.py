@@ -10,12 +10,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from trimtab.cli.phases import spending, wide_console
-from trimtab.core.errors import ConfigError, did_you_mean
+from trimtab.cli.phases import spending
+from trimtab.cli.terminal import wide_console
+from trimtab.core.errors import ConfigError, StoreError, did_you_mean
 from trimtab.core.folder import Folder, extension_dirs
 from trimtab.interventions.base import INTERVENTIONS
 from trimtab.judges.base import JUDGES
@@ -26,9 +26,9 @@ from trimtab.models.memory import USUAL_ROWS, USUAL_TOKENS, ModelCard, estimate_
 from trimtab.recipes.base import RECIPES
 from trimtab.reports.sections.base import SECTIONS
 from trimtab.runs.store.run import Run
+from trimtab.runs.store.verify import examine
 from trimtab.runs.work import checks
-from trimtab.runs.work.score import cells_of, owed
-from trimtab.runs.work.standing import standing
+from trimtab.runs.work.standing import standing, tallies
 from trimtab.tasks.base import TASKS
 
 REGISTRIES: dict[str, Folder[Any]] = {
@@ -44,26 +44,38 @@ def status(run_dir: Path) -> None:
     """Print what each phase has done and owes."""
     run = Run.open(run_dir)
     table = Table(title=f"{run.plan.name} ({run.dir})")
-    for column in ("phase", "done", "owed"):
-        table.add_column(column, justify="left" if column == "phase" else "right")
-    keys = list(run.plan.artifact_keys())
-    fitted = sum(run.has_artifact(key) for key in keys)
-    table.add_row("fit", str(fitted), str(len(keys) - fitted))
-    missing = sum(len(run.owed(cell)) for cell in run.plan.cells)
-    present = sum(len(run.completion_keys(cell.key)) for cell in run.plan.cells)
-    table.add_row("generate", str(present), str(missing))
-    for judge in run.judges():
-        done = sum(len(run.score_keys(judge.key, cell.key)) for cell in cells_of(run, judge))
-        table.add_row(f"score {judge.key}", str(done), str(owed(run, judge)))
-    console = Console()
+    for column in ("phase", "state", "done", "owed"):
+        table.add_column(column, justify="right" if column in ("done", "owed") else "left")
+    for tally in tallies(run):
+        table.add_row(tally.phase, tally.state, str(tally.done), str(tally.owed))
+    console = wide_console()
     console.print(table)
     for line in [*standing(run), *spending(run)]:
-        console.print(line, highlight=False, markup=False)
-    for gate in checks.read(run):
+        console.print(line)
+    for gate in checks.current(run):
         line = f"{gate.status}: {gate.name}: {gate.detail}"
-        console.print(line, highlight=False, markup=False)
+        console.print(line)
     for problem in run.problems():
-        console.print(f"note: {problem}", highlight=False, markup=False)
+        console.print(f"note: {problem}")
+
+
+def verify(run_dir: Path) -> None:
+    """Print what of a run differs from what was written; raise StoreError if anything does."""
+    found = examine(run_dir)
+    console = wide_console()
+    for line in found.differs:
+        console.print(f"differs: {line}", soft_wrap=True)
+    for line in found.unknown:
+        console.print(f"can't be checked: {line}", soft_wrap=True)
+    console.print(f"checked: {found.files} files and {found.rows} rows of {run_dir}")
+    if found.differs:
+        count = len(found.differs)
+        raise StoreError(
+            f"{count} {'thing' if count == 1 else 'things'} in {run_dir} "
+            f"{'is' if count == 1 else 'are'} not what was written there.",
+            hint="Restore them from a copy; artifacts may be deleted and fitted again, and damaged "
+            "rows count as missing.",
+        )
 
 
 def list_members(what: str) -> None:
@@ -74,8 +86,10 @@ def list_members(what: str) -> None:
         _fill_with_models(table)
     elif what in REGISTRIES:
         table.add_column("file", overflow="fold")
-        for name, path in sorted(REGISTRIES[what].files().items()):
-            table.add_row(name, str(path))
+        folder = REGISTRIES[what]
+        for name, path in sorted(folder.files().items()):
+            broken = folder.fault(name)
+            table.add_row(name, f"{path}\nbroken: {broken}" if broken else str(path))
     else:
         known = [*REGISTRIES, "models"]
         raise ConfigError(f"There is nothing to list as {what!r}. {did_you_mean(what, known)}")
@@ -135,7 +149,7 @@ def doctor() -> None:
         present = importlib.util.find_spec(module) is not None
         found = "installed" if present else f"missing: pip install 'trimtab[{extra}]'"
         table.add_row(module, Text(found))
-    Console().print(table)
+    wide_console().print(table)
 
 
 def _cores() -> str:

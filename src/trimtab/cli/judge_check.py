@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from trimtab.cli import phases
+from trimtab.cli.terminal import wide_console
 from trimtab.core.errors import ConfigError
 from trimtab.core.keys import content_key, file_sha256
 from trimtab.core.plan import JudgePlan
@@ -47,7 +47,7 @@ def check(
     asked = [judge for judge in wanted if _gives(judge, labelled.metric)]
     for result in evaluate(run, asked, labelled.metric, seed):
         show(result)
-    Console().print(f"check: {run.dir}", highlight=False, markup=False, soft_wrap=True)
+    wide_console().print(f"check: {run.dir}", soft_wrap=True)
 
 
 def _wanted(
@@ -112,15 +112,14 @@ def show(result: dict[str, Any]) -> None:
             table.add_row(name.replace("_", " "), _number(result[name]), "")
     if "length" in result:
         table.add_row("length bias (0.5 is none)", _number(result["length"]["bias"]), "")
-    console = Console()
+    console = wide_console()
     console.print(table)
     if result["n"] < result["labels_total"]:
         console.print(
             f"{result['n']:,} of the file's {result['labels_total']:,} labels, drawn at random "
             f"(seed {result['seed']}).",
-            highlight=False,
         )
-    console.print(f"{result['judge']}: {result['verdict']}", highlight=False, markup=False)
+    console.print(f"{result['judge']}: {result['verdict']}")
 
 
 def _number(value: float | None) -> str:

@@ -2,7 +2,7 @@
 
 Exit codes: 0 success; 1 other; 2 wrong configuration or data; 3 model; 4 non-finite values; 5
 another process works on the run; 6 run directory; 7 a judge failed; 8 an honesty check failed; 130
-interrupted.
+interrupted. What nobody foresaw is one line as well, see ``cli.failures``.
 """
 
 from __future__ import annotations
@@ -14,15 +14,17 @@ from typing import Annotated
 
 import typer
 
+from trimtab import __version__
+from trimtab.cli import failures
 from trimtab.core import secrets
-from trimtab.core.errors import TrimtabError
 
 app = typer.Typer(
     name="trimtab",
     help="Steer, tune, rerank or prompt a language model, and measure honestly what that did.",
+    cls=failures.Commands,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 data = typer.Typer(help="Bring in what was made elsewhere.", no_args_is_help=True)
@@ -30,6 +32,10 @@ app.add_typer(data, name="data")
 vectors = typer.Typer(help="Bring steering vectors in and out.", no_args_is_help=True)
 app.add_typer(vectors, name="vectors")
 
+Trust = Annotated[
+    bool,
+    typer.Option("--trust", help="Use the code and the addresses that a run from elsewhere names."),
+]
 ConfigFile = Annotated[Path, typer.Argument(help="Experiment file (YAML).", show_default=False)]
 RunDir = Annotated[Path, typer.Argument(help="Run directory.", show_default=False)]
 Override = Annotated[
@@ -38,10 +44,29 @@ Override = Annotated[
 ]
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        sys.stdout.write(f"trimtab {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Steer, tune, rerank or prompt a language model, and measure honestly what that did."""
+
+
 @app.command()
 def run(
     config: ConfigFile,
-    out: Annotated[Path, typer.Option("--out", help="Run directory to create.")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Run directory to create; runs/<name>-<date> if none is given."),
+    ] = None,
     override: Override = None,
     reuse: Annotated[
         Path | None,
@@ -56,22 +81,22 @@ def run(
 
 
 @app.command()
-def resume(run_dir: RunDir) -> None:
-    """Continue a run where it stopped; takes no options, the run knows them."""
+def resume(run_dir: RunDir, trust: Trust = False) -> None:
+    """Continue a run where it stopped; the run knows its options."""
     from trimtab.cli import phases
 
-    phases.run_all(phases.open_run(run_dir))
+    phases.run_all(phases.open_run(run_dir, trusted=trust))
 
 
 @app.command()
-def work(run_dir: RunDir) -> None:
+def work(run_dir: RunDir, trust: Trust = False) -> None:
     """Join the work on a run; any number of workers, on any machines that see the folder.
 
     Each takes what no other holds. The last one writes the report.
     """
     from trimtab.cli import phases
 
-    phases.join(phases.open_run(run_dir))
+    phases.join(phases.open_run(run_dir, trusted=trust))
 
 
 @app.command()
@@ -87,19 +112,19 @@ def plan(
 
 
 @app.command()
-def fit(run_dir: RunDir) -> None:
+def fit(run_dir: RunDir, trust: Trust = False) -> None:
     """Fit the artifacts that are owed."""
     from trimtab.cli import phases
 
-    phases.run_some(phases.open_run(run_dir), "fit")
+    phases.run_some(phases.open_run(run_dir, trusted=trust), "fit")
 
 
 @app.command()
-def generate(run_dir: RunDir) -> None:
+def generate(run_dir: RunDir, trust: Trust = False) -> None:
     """Generate the completions that are owed."""
     from trimtab.cli import phases
 
-    phases.run_some(phases.open_run(run_dir), "generate")
+    phases.run_some(phases.open_run(run_dir, trusted=trust), "generate")
 
 
 @app.command()
@@ -119,6 +144,7 @@ def score(
         float | None,
         typer.Option(min=0, help="Cap what each run may spend on APIs in all, from now on."),
     ] = None,
+    trust: Trust = False,
 ) -> None:
     """Score the completions that are there, with all judges of the runs or with --judge alone.
 
@@ -126,7 +152,7 @@ def score(
     """
     from trimtab.cli import phases
 
-    runs = [phases.open_run(run_dir) for run_dir in run_dirs]
+    runs = [phases.open_run(run_dir, trusted=trust) for run_dir in run_dirs]
     chosen = [phases.choose_judges(run, judge or []) for run in runs]
     for run in runs:
         phases.cap_spending(run, max_dollars)
@@ -134,11 +160,11 @@ def score(
 
 
 @app.command()
-def report(run_dir: RunDir) -> None:
+def report(run_dir: RunDir, trust: Trust = False) -> None:
     """Write the report from the records alone."""
     from trimtab.cli import phases
 
-    phases.show_report(phases.open_run(run_dir))
+    phases.show_report(phases.open_to_read(run_dir, trusted=trust))
 
 
 @app.command()
@@ -147,6 +173,14 @@ def status(run_dir: RunDir) -> None:
     from trimtab.cli import inspect
 
     inspect.status(run_dir)
+
+
+@app.command()
+def verify(run_dir: RunDir) -> None:
+    """Check that everything in a run is what was written there, and name what differs."""
+    from trimtab.cli import inspect
+
+    inspect.verify(run_dir)
 
 
 @app.command("list")
@@ -346,14 +380,7 @@ def judge_check(
 
 
 def main() -> None:
-    """Run the command line; errors that a user can cause or cure become one line."""
+    """Run the command line."""
     for name in secrets.VARIABLES:
         secrets.remember(os.environ.get(name, ""))
-    try:
-        app()
-    except TrimtabError as error:
-        sys.stderr.write(f"error: {error}\n")
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted; nothing finished is lost, `trimtab resume` continues\n")
-        sys.exit(130)
+    sys.exit(failures.run(app))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from trimtab.cli import asking
-from trimtab.cli.phases import wide_console
+from trimtab.cli.terminal import wide_console
 from trimtab.core.errors import ModelError, NonFiniteError
 from trimtab.core.lazy import lazy
 from trimtab.core.spec import ModelSpec
@@ -93,7 +93,7 @@ def show(target: str, dtype: str | None, limit: int, max_tokens: int) -> None:
         if helped
         else "Nothing that was tried helps: see whether the checkpoint itself is damaged."
     )
-    console.print(advice, highlight=False, markup=False)
+    console.print(advice)
 
 
 def _place(spec: ModelSpec) -> str:

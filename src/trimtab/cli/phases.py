@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import yaml
-from rich.console import Console
 
+from trimtab.cli import trust
 from trimtab.cli.progress import make_progress
+from trimtab.cli.terminal import say, wide_console
 from trimtab.core.config import validate
-from trimtab.core.errors import ConfigError, JudgeError, TrimtabError
-from trimtab.core.folder import add_extension
+from trimtab.core.errors import ConfigError, JudgeError
 from trimtab.core.plan import JudgePlan, Plan
 from trimtab.core.spec import Component, ModelSpec
 from trimtab.models import threads
@@ -38,15 +38,21 @@ from trimtab.runs.work.resources import SPEND, ledger_of
 from trimtab.runs.work.selection import needed_judges
 from trimtab.runs.work.units import KINDS, Kind
 
-_PIPE_WIDTH = 120
+_MOST_FAULTS = 20
 _log = logging.getLogger(__name__)
 
 
-def open_run(run_dir: Path) -> Run:
-    """Open a run and make its extension folders known."""
+def open_run(run_dir: Path, *, trusted: bool = False) -> Run:
+    """Open a run to work on it; its extension folders become known, if they are trusted."""
     run = Run.open(run_dir)
-    for folder in run.config.get("extensions") or ():
-        add_extension(Path(folder))
+    trust.admit(run, trust=trusted)
+    return run
+
+
+def open_to_read(run_dir: Path, *, trusted: bool = False) -> Run:
+    """Open a run to report on it: its extension folders become known, if they are trusted."""
+    run = Run.open(run_dir)
+    trust.admit_code(run, trust=trusted)
     return run
 
 
@@ -54,8 +60,9 @@ def run_all(run: Run) -> None:
     """Run all phases and the report; a failed judge is reported after the report is written."""
     failed: JudgeError | None = None
     before = len(meter.read(run.dir))
+    say(f"run: {run.dir}")
     try:
-        _run(run, KINDS)
+        _run(run, KINDS, f"trimtab resume {run.dir}")
     except JudgeError as error:
         failed = error
     show_report(run, _speed(run, before))
@@ -66,7 +73,7 @@ def run_all(run: Run) -> None:
 
 def join(run: Run) -> None:
     """Work beside other workers until nothing is owed; whoever comes last writes the report."""
-    _run(run, KINDS)
+    _run(run, KINDS, f"trimtab work {run.dir}")
     with claim(run.dir, "report") as mine:
         if mine is None:
             wide_console().print("Nothing is left to do; another worker writes the report.")
@@ -79,7 +86,7 @@ def run_some(run: Run, phase: Kind) -> None:
     """Run one phase; after a fit, print how far what was fitted can be trusted."""
     before = len(meter.read(run.dir))
     try:
-        _run(run, (phase,))
+        _run(run, (phase,), f"trimtab {phase} {run.dir}")
     finally:
         _print_speed(run, before)
     if phase == "fit":
@@ -112,6 +119,7 @@ def _chosen(run: Run, text: str) -> list[str]:
         return named
     for judge in judges:
         run.add_judge(judge)
+    trust.remember(run.config, run.plan.cells, run.judges())
     return [judge.key for judge in judges]
 
 
@@ -142,16 +150,13 @@ def score_all(runs: Sequence[Run], only: Sequence[frozenset[str]] | None = None)
     try:
         with ExitStack() as logs:
             jobs = []
+            again = f"trimtab score {' '.join(str(run.dir) for run in runs)}"
             for i, run in enumerate(runs):
                 attempt, count = _start(run, progress)
-                logs.enter_context(log_to(attempt.log_file))
+                logs.enter_context(_logged(attempt, again))
                 judges = None if only is None else only[i]
                 jobs.append(Job(run, attempt.number, progress, count, judges))
-            try:
-                run_phases(jobs, ("score",))
-            except TrimtabError:
-                _log.exception("stopped")
-                raise
+            run_phases(jobs, ("score",))
     finally:
         for run, records in zip(runs, before, strict=True):
             _print_speed(run, records)
@@ -162,30 +167,37 @@ def show_report(run: Run, speed: Sequence[str] = ()) -> None:
     console = wide_console()
     done = stages(run.dir, manifest.collect())
     changed = differences(done)
+    checked = checks.current(run)
     written = write_report(
         run,
-        checks.read(run),
+        checked,
         run.dir,
         making=Making(
             usage=meter.read(run.dir),
             spending=ledger_of(run).accounts() if (run.dir / SPEND).is_file() else (),
             stages=done,
         ),
-        notices=[*notices(run), *changed],
+        notices=[*notices(run), *changed, *_faults(run)],
     )
     for table in written.headline:
         console.print(table.to_rich())
-    console.print(written.summary["finding"], highlight=False, markup=False)
+    console.print(written.summary["finding"])
     for line in changed:
-        console.print(f"note: {line}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"note: {line}", soft_wrap=True)
     for problem in run.problems():
-        console.print(f"note: {problem}", highlight=False, markup=False)
-    for gate in checks.read(run):
+        console.print(f"note: {problem}")
+    for gate in checked:
         if gate.status != "pass":
             line = f"{gate.status}: {gate.name}: {gate.detail}"
-            console.print(line, highlight=False, markup=False)
+            console.print(line)
     for line in (*spending(run), *speed, f"report: {written.html}"):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
+
+
+def _faults(run: Run) -> list[str]:
+    """Return the lines and rows that make a report's numbers doubtful."""
+    found = run.faults()
+    return [*found.conflicts, *found.invalid][:_MOST_FAULTS]
 
 
 def spending(run: Run) -> list[str]:
@@ -208,21 +220,27 @@ def _speed(run: Run, before: int) -> list[str]:
 
 def _print_speed(run: Run, before: int) -> None:
     for line in _speed(run, before):
-        wide_console().print(line, highlight=False, markup=False, soft_wrap=True)
+        wide_console().print(line, soft_wrap=True)
 
 
-def wide_console() -> Console:
-    """Return a console that is wide enough for tables in a pipe, where there is no terminal."""
-    return Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
-
-
-def _run(run: Run, kinds: Sequence[Kind]) -> None:
+def _run(run: Run, kinds: Sequence[Kind], again: str) -> None:
     progress = make_progress()
     attempt, count = _start(run, progress)
+    with _logged(attempt, again):
+        run_phases([Job(run, attempt.number, progress, count)], kinds, grower(run))
+
+
+@contextmanager
+def _logged(attempt: Attempt, again: str) -> Iterator[None]:
+    """Keep the attempt's log, how it ended included; ``again`` is the command that goes on."""
     with log_to(attempt.log_file):
         try:
-            run_phases([Job(run, attempt.number, progress, count)], kinds, grower(run))
-        except TrimtabError:
+            yield
+        except KeyboardInterrupt as stop:
+            _log.warning("interrupted; `%s` goes on", again)
+            stop.add_note(f"Go on with: {again}")
+            raise
+        except Exception:
             _log.exception("stopped")
             raise
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import defaultdict
+from datetime import datetime
+from itertools import chain, count
 from pathlib import Path
 
 from rich.table import Table
 
-from trimtab.cli.phases import wide_console
+from trimtab.cli import trust
+from trimtab.cli.terminal import wide_console
 from trimtab.core.plan import Cell
 from trimtab.models.memory import USUAL_ROWS, USUAL_TOKENS, estimate_bytes
 from trimtab.recipes.base import load_recipe
@@ -23,15 +27,29 @@ _FLOPS_PER_CORE = 60e9
 _MOST_COLUMNS = 6
 
 
-def create(config: Path, overrides: tuple[str, ...], out: Path, reuse: Path | None = None) -> Run:
-    """Plan an experiment and create its run directory, with rows of the run ``reuse`` if given."""
+def create(
+    config: Path, overrides: tuple[str, ...], out: Path | None, reuse: Path | None = None
+) -> Run:
+    """Plan an experiment and create its run directory, with rows of the run ``reuse`` if given.
+
+    Without ``out`` it is ``runs/<name>-<date>``, with a number where that is taken.
+    """
     recipe = load_recipe(config, overrides)
+    out = out or _free_folder(recipe.config.name)
     planned = recipe.plan()
     plan, rows = (planned.plan, {}) if reuse is None else take_over(planned.plan, Run.open(reuse))
     settings = recipe.config.model_dump(mode="json")
+    trust.remember(settings, plan.cells, plan.judges)
     run = Run.create(out, settings, plan, planned.data.folders(), rows)
     checks.after_plan(run)
     return run
+
+
+def _free_folder(name: str) -> Path:
+    stem = "-".join(re.findall(r"\w[\w.]*", name))[:60] or "run"
+    first = Path("runs") / f"{stem}-{datetime.now().astimezone().date().isoformat()}"
+    numbered = (first.with_name(f"{first.name}-{n}") for n in count(2))
+    return next(path for path in chain([first], numbered) if not os.path.lexists(path))
 
 
 def show(config: Path, overrides: tuple[str, ...], out: Path | None) -> None:
@@ -40,7 +58,7 @@ def show(config: Path, overrides: tuple[str, ...], out: Path | None) -> None:
     console = wide_console()
     console.print(_cells_table(planned))
     for line in _estimates(planned):
-        console.print(line, highlight=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
     if out is not None:
         run = create(config, overrides, out)
         console.print(f"Created {run.dir}. Continue with: trimtab resume {run.dir}")

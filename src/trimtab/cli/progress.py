@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 import time
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 
+from trimtab.cli.terminal import PlainConsole, complain
 from trimtab.runs.usage.progress import Progress
 
 _SECONDS_BETWEEN_LINES = 15.0
@@ -20,15 +20,15 @@ class Bars:
     def __init__(self) -> None:
         """Draw on standard error."""
         self._bar: RichProgress | None = None
-        self._console = Console(stderr=True)
+        self._console = PlainConsole(stderr=True)
 
     def start(self, phase: str, total: int, done: int) -> None:
         """Begin a bar."""
         self._bar = RichProgress(
-            TextColumn("{task.description:<16}"),
+            TextColumn("{task.description:<16}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
+            TextColumn("{task.fields[rate]}", markup=False),
             TimeRemainingColumn(),
             console=self._console,
         )
@@ -46,7 +46,7 @@ class Bars:
 
     def note(self, line: str) -> None:
         """Print a line above the bar."""
-        self._console.print(line, highlight=False, markup=False)
+        self._console.print(line)
 
     def finish(self) -> None:
         """Leave the bar as it stands."""
@@ -85,8 +85,7 @@ class Lines:
         return f"{self._phase}: {self._done} of {self._total} rows, {seconds:.0f} s{rate}"
 
     def _say(self, line: str) -> None:
-        sys.stderr.write(line + "\n")
-        sys.stderr.flush()
+        complain(line)
 
 
 def make_progress() -> Progress:

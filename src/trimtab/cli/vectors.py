@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from trimtab.cli.phases import open_run, wide_console
+from trimtab.cli.phases import open_to_read
+from trimtab.cli.terminal import wide_console
 from trimtab.core.errors import ConfigError
 from trimtab.core.lazy import lazy
 from trimtab.runs.vectors import of_condition, steered
@@ -74,7 +74,7 @@ def show(source: Path, form: str | None) -> None:
         form: The file's format; None tells by what is in it.
     """
     if source.is_dir():
-        run = open_run(source)
+        run = open_to_read(source)
         table = Table(title=Text(f"steered conditions of {source}"))
         table.add_column("condition")
         table.add_column("intervention")
@@ -127,7 +127,7 @@ def _facts(vectors: Vectors) -> dict[str, Any]:
 
 def _source(source: Path, condition: str | None) -> Vectors:
     if source.is_dir():
-        return of_condition(open_run(source), condition)
+        return of_condition(open_to_read(source), condition)
     if condition is not None:
         raise ConfigError(f"--condition is for a run directory, and {source} is none.")
     return read(source)
@@ -139,5 +139,4 @@ def _blocks(vectors: Vectors) -> str:
 
 
 def _say(line: str) -> None:
-    line = "".join(c if c.isprintable() else "\ufffd" for c in line)
-    Console().print(line, highlight=False, markup=False, soft_wrap=True)
+    wide_console().print(line, soft_wrap=True)

@@ -7,12 +7,13 @@ import errno
 import json
 import math
 import os
-import secrets
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from trimtab.core.errors import NonFiniteError, StoreError
+from trimtab.core.temporary import temporary
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -29,19 +30,19 @@ def write_all(fd: int, data: bytes) -> None:
 
 def replace_file(path: Path, data: bytes) -> None:
     """Give ``path`` the content ``data``, whole or not at all; raise StoreError if that fails."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    written = temporary(path)
     try:
-        fd = create_file(temporary)
+        fd = create_file(written)
         try:
             write_all(fd, data)
             os.fsync(fd)
         finally:
             os.close(fd)
-        os.replace(temporary, path)
+        os.replace(written, path)
         sync_dir(path.parent)
     except OSError as error:
         with contextlib.suppress(OSError):
-            temporary.unlink()
+            written.unlink()
         raise write_error(path, error, len(data)) from error
 
 
@@ -51,15 +52,15 @@ def create_whole(path: Path, data: bytes) -> bool:
     Of several processes that try, one succeeds, on network file systems too: the file appears under
     its name by a hard link, which is made once. Raise StoreError if that fails.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    written = temporary(path)
     try:
-        fd = create_file(temporary)
+        fd = create_file(written)
         try:
             write_all(fd, data)
             os.fsync(fd)
         finally:
             os.close(fd)
-        os.link(temporary, path)
+        os.link(written, path)
         sync_dir(path.parent)
     except FileExistsError:
         return False
@@ -67,7 +68,7 @@ def create_whole(path: Path, data: bytes) -> bool:
         raise write_error(path, error, len(data)) from error
     finally:
         with contextlib.suppress(OSError):
-            temporary.unlink()
+            written.unlink()
     return True
 
 
@@ -118,17 +119,31 @@ def write_error(path: Path, error: OSError, missing: int) -> StoreError:
             hint="Resume the run: each attempt writes to new files.",
         )
     cure = "Free space (or raise the quota)" if error.errno in _FULL else "Repair that"
+    needed = f"; {missing} more bytes were needed" if missing else ""
     return StoreError(
-        f"{path} can't be written: {error.strerror or error}; {missing} more bytes were needed.",
+        f"{path} can't be written: {error.strerror or error}{needed}.",
         hint=f"{cure}, then resume the run: nothing written before is lost.",
     )
 
 
 def read_bytes(path: Path) -> bytes:
-    """Return what a file holds; raise StoreError if it can't be read."""
+    """Return what a regular file holds; raise StoreError if it can't be read.
+
+    A pipe or a device, which a folder from elsewhere may hold, is refused and never waited for.
+    """
     try:
-        return path.read_bytes()
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise StoreError(f"{path} is no regular file.", hint="Remove it from the run.")
+        with open(fd, "rb") as file:
+            return file.read()
     except FileNotFoundError:
+        if path.is_symlink():
+            raise StoreError(
+                f"{path} is a link to nothing ({os.readlink(path)}).",
+                hint="Put back what it points to, or remove it.",
+            ) from None
         raise StoreError(f"{path} does not exist.", hint="Is this the right folder?") from None
     except OSError as error:
         raise StoreError(f"{path} can't be read: {error.strerror or error}.") from error

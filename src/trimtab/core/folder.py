@@ -3,7 +3,7 @@
 ``tasks/``, ``judges/``, ``interventions/``, ``recipes/`` and ``reports/sections/`` each hold one
 module or package per member. A member defines one class whose name is listed in ``__all__`` of the
 file, or of the package's ``__init__.py``. Names that start with ``_`` and ``base.py`` are shared
-code. Members are imported when they are asked for, never to be listed.
+code. Members are imported when they are asked for; to be listed none of trimtab's own is.
 
 Your own members live outside the package: a folder with ``judges/my_judge.py`` or
 ``sections/my_section.py`` in it, named in the environment variable ``TRIMTAB_PATH`` (several are
@@ -17,6 +17,7 @@ import importlib
 import importlib.util
 import os
 import sys
+import traceback
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
@@ -93,13 +94,29 @@ class Folder(Generic[T]):
                 hint=f"To add one, create {self.name}/{name}.py in a TRIMTAB_PATH folder.",
             )
         module = self._import(name, files[name])
-        exported: list[str] = getattr(module, "__all__", [])
-        if len(exported) != 1 or not hasattr(module, exported[0]):
+        exported: list[str] = list(getattr(module, "__all__", []))
+        if len(exported) != 1 or not isinstance(getattr(module, exported[0], None), type):
             raise ConfigError(
                 f"{files[name]} must list exactly one class in __all__, it lists {exported}."
             )
         member: type[T] = getattr(module, exported[0])
+        missing = sorted(getattr(member, "__abstractmethods__", ()))
+        if missing or not hasattr(member, "Config"):
+            raise ConfigError(
+                f"{files[name]}: the class {exported[0]} is no whole {self.kind}: it lacks "
+                f"{', '.join(missing or ['Config'])}."
+            )
         return member
+
+    def fault(self, name: str) -> str | None:
+        """Return what is wrong with a member that somebody added; None for all others."""
+        if name in self.own_files:
+            return None
+        try:
+            self.load(name)
+        except ConfigError as error:
+            return error.message
+        return None
 
     def _import(self, name: str, path: Path) -> ModuleType:
         if path.is_relative_to(self._home):
@@ -117,6 +134,9 @@ class Folder(Generic[T]):
         sys.modules[module_name] = module
         try:
             spec.loader.exec_module(module)
+        except (Exception, SystemExit) as error:
+            del sys.modules[module_name]
+            raise ConfigError(f"{path} can't be imported: {_told(error, path)}.") from error
         except BaseException:
             del sys.modules[module_name]
             raise
@@ -136,4 +156,15 @@ def _members(folder: Path) -> dict[str, Path]:
     """Return the names and files of the modules and packages in ``folder``."""
     modules = {path.stem: path for path in folder.glob("[!_]*.py") if path.stem != "base"}
     packages = {path.parent.name: path for path in folder.glob(f"[!_]*/{_INIT}")}
-    return dict(sorted({**packages, **modules}.items()))
+    found = {name: path for name, path in {**packages, **modules}.items() if path.is_file()}
+    return dict(sorted(found.items()))
+
+
+def _told(error: BaseException, path: Path) -> str:
+    """Return what an import failed with, and at which line of the file."""
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == str(path)]
+    line = error.lineno if isinstance(error, SyntaxError) else next(reversed(lines), None)
+    where = "" if line is None else f"line {line}: "
+    what = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())
+    return f"{where}{type(error).__name__}{f': {what}' if what else ''}"

@@ -27,7 +27,7 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
     """
     try:
         make_dir(path.parent)
-        fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
     except OSError as error:
         raise StoreError(
             f"{path} can't be made: {error.strerror or error}.",

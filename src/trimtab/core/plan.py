@@ -205,7 +205,7 @@ class Plan(Spec):
     name: str
     baseline: str = "baseline"
     headline: str | None = None
-    window: int = 512
+    window: int = Field(default=512, ge=1)
     seed: int = 0
     fragments: tuple[Fragment, ...] = ()
 

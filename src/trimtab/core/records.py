@@ -3,6 +3,11 @@
 A segment has one writer for ever, so writers never meet and a crash can only tear its last line.
 Readers merge all segments of a folder by the rows' keys; what they can't read they report. A line
 ends with a line feed alone: texts may hold other characters that Python counts as line breaks.
+
+A row of a segment carries a checksum, ``crc``, of everything in it but ``attempt`` and ``time``, so
+equal rows have equal ones. A line that does not fit its checksum was changed after it was written,
+and counts as damaged: what it said is not there. Files that are written whole are sealed, see
+``core.seals``.
 """
 
 from __future__ import annotations
@@ -19,6 +24,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from trimtab import __version__
+from trimtab.core.checksums import ChangedError, checked, with_checksum
 from trimtab.core.errors import StoreError
 from trimtab.core.files import (
     create_file,
@@ -29,6 +35,7 @@ from trimtab.core.files import (
     write_all,
     write_error,
 )
+from trimtab.core.seals import check_data, seal
 from trimtab.core.types import Completion, Record, Score
 
 R = TypeVar("R", bound=Completion | Score)
@@ -51,6 +58,7 @@ class SegmentWriter:
         """Name the file; it must not exist when the first row is appended."""
         self.path = path
         self._fd: int | None = None
+        self._made = False
         self._closed = False
         self._num_unsynced = 0
 
@@ -75,7 +83,7 @@ class SegmentWriter:
             NonFiniteError: A row holds NaN or infinity; nothing is written.
         """
         assert not self._closed, f"{self.path} is closed"
-        data = b"".join(_encode(row, self.path) for row in rows)
+        data = b"".join(with_checksum(_encode(row, self.path)) for row in rows)
         if not data:
             return
         if fence is not None:
@@ -83,7 +91,7 @@ class SegmentWriter:
         start = 0
         try:
             if self._fd is None:
-                self._fd = create_file(self.path)
+                self._fd = self._open()
             start = os.fstat(self._fd).st_size
             write_all(self._fd, data)
         except OSError as error:
@@ -108,6 +116,24 @@ class SegmentWriter:
             self.close()
             raise write_error(self.path, error, self._num_unsynced) from error
         self._num_unsynced = 0
+
+    def rest(self) -> None:
+        """Give the file back to the system until the next append: a process may hold only so many.
+
+        Raises:
+            StoreError: The disk is full or broken.
+        """
+        self.sync()
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def _open(self) -> int:
+        if self._made:
+            return os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW)
+        fd = create_file(self.path)
+        self._made = True
+        return fd
 
     def _cut_back(self, start: int, data: bytes) -> int:
         """Cut a half-written line off the end; return how many bytes of ``data`` stay."""
@@ -154,6 +180,23 @@ class ReadResult(Generic[R]):
     conflicts: list[str] = field(default_factory=list)
 
 
+def list_segments(folder: Path) -> list[Path]:
+    """Return the segments of a folder by name; none if there is no folder.
+
+    Raises:
+        StoreError: It is no folder, or can't be read: what it holds must not pass for missing.
+    """
+    try:
+        return sorted(folder / n for n in os.listdir(folder) if n.endswith(".jsonl"))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise StoreError(
+            f"{folder} can't be read: {error.strerror or error}.",
+            hint="Change its permissions, or restore it from a copy.",
+        ) from error
+
+
 def read_segments(folder: Path, model: type[R]) -> ReadResult[R]:
     """Merge all ``*.jsonl`` segments of ``folder`` in the order of their names; first wins.
 
@@ -164,7 +207,7 @@ def read_segments(folder: Path, model: type[R]) -> ReadResult[R]:
     """
     result: ReadResult[R] = ReadResult()
     merged: dict[tuple[str, str, int], R] = {}
-    for path in sorted(folder.glob("*.jsonl")):
+    for path in list_segments(folder):
         decode = partial(_decode, model, path)
         for number, row in lines_of(path, decode, result):
             first = merged.setdefault(row.key, row)
@@ -187,7 +230,11 @@ def lines_of(
     """
     *lines, tail = read_bytes(path).split(b"\n")
     for number, line in enumerate(lines, start=1):
-        value = decode(line, number)
+        try:
+            value = decode(checked(line), number)
+        except ChangedError:
+            result.invalid.append(f"{path}:{number}: the line was changed after it was written")
+            continue
         if value is not None:
             yield number, value
         elif number == len(lines) and not tail:
@@ -202,23 +249,42 @@ def _content(row: Completion | Score) -> dict[str, Any]:
     return row.model_dump(exclude={"attempt", "time"})
 
 
+def read_lines(path: Path, model: type[M]) -> list[M]:
+    """Return the rows of one segment that can be read; raise StoreError if the file can't be."""
+    rows = []
+    for number, line in enumerate(read_bytes(path).split(b"\n"), start=1):
+        with contextlib.suppress(ChangedError, StoreError):
+            row = _decode(model, path, checked(line), number)
+            if row is not None:
+                rows.append(row)
+    return rows
+
+
 def write_rows(path: Path, rows: Iterable[Record]) -> None:
-    """Write an immutable file of rows, in their order, whole or not at all.
+    """Write an immutable file of rows, in their order, whole or not at all, and seal it.
 
     Raises:
         StoreError: The file can't be written.
         NonFiniteError: A row holds NaN or infinity.
     """
-    replace_file(path, b"".join(_encode(row, path) for row in rows))
+    data = b"".join(_encode(row, path) for row in rows)
+    seal(path, data)
+    replace_file(path, data)
+
+
+def write_segment(path: Path, rows: Iterable[Record]) -> None:
+    """Write a segment whole or not at all; errors as ``write_rows``."""
+    replace_file(path, b"".join(with_checksum(_encode(row, path)) for row in rows))
 
 
 def read_rows(path: Path, model: type[M]) -> list[M]:
     """Return the rows that ``write_rows`` wrote; such a file has no excuse for a damaged line.
 
     Raises:
-        StoreError: The file is missing, damaged or of another version.
+        StoreError: The file is missing, damaged, changed or of another version.
     """
-    *lines, tail = read_bytes(path).split(b"\n")
+    data = read_bytes(path)
+    *lines, tail = data.split(b"\n")
     rows = [_decode(model, path, line, n) for n, line in enumerate(lines, start=1)]
     good = [row for row in rows if row is not None]
     if tail or len(good) < len(rows):
@@ -227,44 +293,54 @@ def read_rows(path: Path, model: type[M]) -> list[M]:
             f"{path}:{number} is damaged: the line is no JSON object.",
             hint="The file was written whole, so restore it from a copy or start a new run.",
         )
+    check_data(path, data)
     return good
 
 
-def write_json(path: Path, value: Any, *, sort: bool = True) -> None:
+def write_json(path: Path, value: Any, *, sort: bool = True, sealed: bool = False) -> None:
     """Replace ``path`` by ``value`` (JSON types or a pydantic model), whole or not at all.
 
     Args:
         path: The file.
         value: What it is to hold.
         sort: Sort keys, so that equal values make equal files; off where their order counts.
+        sealed: Note what it holds, so that a change by anything else is found.
 
     Raises:
         StoreError: The file can't be written; the old one is untouched.
         NonFiniteError: The value holds NaN or infinity; write None for what is missing.
     """
     value = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
-    replace_file(path, dumps(value, str(path), sort_keys=sort, indent=1))
+    data = dumps(value, str(path), sort_keys=sort, indent=1)
+    if sealed:
+        seal(path, data)
+    replace_file(path, data)
 
 
-def create_json(path: Path, value: Any, *, sort: bool = True) -> bool:
+def create_json(path: Path, value: Any, *, sort: bool = True, sealed: bool = False) -> bool:
     """Write ``value`` to a new file, whole or not at all; return False if it exists already.
 
     Of several processes that try, one succeeds. Other arguments and errors as ``write_json``.
     """
     value = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
-    return create_whole(path, dumps(value, str(path), sort_keys=sort, indent=1))
+    data = dumps(value, str(path), sort_keys=sort, indent=1)
+    if sealed:
+        seal(path, data)
+    return create_whole(path, data)
 
 
 def read_json(path: Path) -> Any:
-    """Return the value in a JSON file; raise StoreError if it is missing or damaged."""
+    """Return the value in a JSON file; raise StoreError if it is missing, damaged or changed."""
     data = read_bytes(path)
     try:
-        return json.loads(data)
-    except ValueError as error:
+        value = json.loads(data)
+    except (ValueError, RecursionError) as error:
         raise StoreError(
             f"{path} is damaged: {error}.",
             hint="It was written whole, so something else changed it; restore it from a copy.",
         ) from None
+    check_data(path, data)
+    return value
 
 
 def _encode(row: Record, path: Path) -> bytes:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +16,9 @@ try:
     import fcntl
 except ImportError:  # Windows: two processes may do the same work; the first rename wins.
     fcntl = None  # type: ignore[assignment]
+
+
+_SETTLED_S = 2.0
 
 
 def cache_dir() -> Path:
@@ -36,7 +41,11 @@ def building(target: Path) -> Iterator[Path | None]:
         if target.is_dir():
             yield None
             return
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".building-") as temporary:
+        prefix = f".building-{target.name}-"
+        if fcntl is not None:  # the lock is ours, so whoever began these is dead
+            for left in target.parent.glob(f"{prefix}*"):
+                shutil.rmtree(left, ignore_errors=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=prefix) as temporary:
             folder = Path(temporary) / target.name
             folder.mkdir()
             yield folder
@@ -46,16 +55,24 @@ def building(target: Path) -> Iterator[Path | None]:
 
 
 def cached_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, remembered by its path, size and time of last change."""
+    """Return the SHA-256 of a file, remembered as long as nothing has written to it.
+
+    Size and time of change alone would not tell: programs set that time. The time of the last
+    change of the inode can't be set, and a file that another one replaces has another inode. A file
+    that was written a moment ago is not remembered: its next change could bear the same time.
+    """
     path = path.resolve()
     info = path.stat()
-    key = content_key([str(path), info.st_size, info.st_mtime_ns], 32)
+    state = [info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns]
+    key = content_key([str(path), *state], 32)
     note = cache_dir() / "sha256" / key
     if note.is_file():
         known = note.read_text(encoding="ascii")
         if len(known) == 64:
             return known
     digest = file_sha256(path)
+    if abs(time.time() - info.st_ctime) < _SETTLED_S:
+        return digest
     # A cache that can't be written costs time, not correctness.
     with contextlib.suppress(OSError):
         note.parent.mkdir(parents=True, exist_ok=True)

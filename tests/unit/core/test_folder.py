@@ -125,3 +125,43 @@ def test_unknown_names_and_folders_are_told(write: Write, tmp_path: Path) -> Non
         JUDGES.load("exakt")
     with pytest.raises(ConfigError, match="does not exist"):
         folder.add_extension(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("def (", r"line 1: SyntaxError"),
+        ("x = 1\nimport no_such_library", r"line 2: ModuleNotFoundError: .*no_such_library"),
+        ("raise SystemExit(3)", r"line 1: SystemExit: 3"),
+        ("1 / 0", r"ZeroDivisionError"),
+        ("__all__ = ['a']\na = 5", r"exactly one class"),
+        ("__all__ = 7 * ['a']\nclass a: pass", r"exactly one class"),
+        ("__all__ = ['a']\nclass a: pass", r"no whole judge: it lacks Config"),
+        ("\0", r"can't be imported"),
+    ],
+)
+def test_a_broken_file_is_named_with_what_is_wrong(write: Write, code: str, words: str) -> None:
+    path = write("broken", code)
+    with pytest.raises(ConfigError, match=words) as caught:
+        JUDGES.load("broken")
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+    assert JUDGES.fault("broken") == caught.value.message
+    assert JUDGES.fault("exact") is None
+    write("broken", MEMBER)
+    assert JUDGES.fault("broken") is None, "it is read again when it is mended"
+
+
+def test_a_class_that_lacks_methods_says_which(write: Write) -> None:
+    code = (
+        "from trimtab.judges.base import Judge\n__all__ = ['A']\nclass A(Judge):\n    Config = int"
+    )
+    write("half", code)
+    with pytest.raises(ConfigError, match=r"no whole judge: it lacks .*metrics"):
+        JUDGES.load("half")
+
+
+def test_what_is_no_file_is_no_member(write: Write) -> None:
+    path = write("mine", MEMBER)
+    (path.parent / "dangling.py").symlink_to("/nowhere")
+    (path.parent / "folder.py").mkdir()
+    assert not {"dangling", "folder"} & JUDGES.files().keys()

@@ -4,6 +4,7 @@ import threading
 import pytest
 
 from trimtab.core.keys import file_sha256
+from trimtab.models import cache
 from trimtab.models.cache import building, cache_dir, cached_sha256
 
 
@@ -41,7 +42,8 @@ def test_failed_build_leaves_nothing(own_cache):
     assert [p.name for p in own_cache.iterdir()] == ["target.lock"]
 
 
-def test_hash_is_remembered_until_the_file_changes(own_cache, tmp_path):
+def test_hash_is_remembered_until_the_file_changes(own_cache, tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "_SETTLED_S", 0.0)
     path = tmp_path / "weights"
     path.write_text("one")
     first = cached_sha256(path)
@@ -52,3 +54,28 @@ def test_hash_is_remembered_until_the_file_changes(own_cache, tmp_path):
     path.write_text("two")
     os.utime(path, ns=(1, 1))
     assert cached_sha256(path) == file_sha256(path) != first
+
+
+def test_size_and_time_alone_are_not_trusted(own_cache, tmp_path, monkeypatch):
+    path, other = tmp_path / "weights", tmp_path / "other"
+    path.write_text("one")
+    assert cached_sha256(path) == file_sha256(path)
+    assert not (own_cache / "sha256").exists(), "it was written a moment ago"
+    monkeypatch.setattr(cache, "_SETTLED_S", 0.0)
+    first, times = cached_sha256(path), path.stat()
+    path.write_text("two")
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    second = cached_sha256(path)
+    assert second == file_sha256(path) != first
+    other.write_text("six")
+    os.utime(other, ns=(times.st_atime_ns, times.st_mtime_ns))
+    other.replace(path)
+    assert cached_sha256(path) == file_sha256(path) != second
+
+
+def test_what_a_killed_build_left_is_swept_by_the_next(own_cache):
+    left = own_cache / ".building-target-abc"
+    (left / "target").mkdir(parents=True)
+    with building(own_cache / "target") as folder:
+        (folder / "file").write_text("x")
+    assert sorted(p.name for p in own_cache.iterdir()) == ["target", "target.lock"]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from trimtab.reports.draw.values import Cell, Written, write_cell
+from trimtab.text.escapes import csv_field, markdown
 
 if TYPE_CHECKING:
     import rich.table
@@ -64,10 +65,11 @@ class Table:
         """Return the table as a Markdown table with its title and note."""
         lines = [self.columns, ("---", *("---:" for _ in self.columns[1:])), *self.texts]
         body = "\n".join(
-            "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in line) + " |"
+            "| " + " | ".join(markdown(cell).replace("|", "\\|") for cell in line) + " |"
             for line in lines
         )
-        return f"### {self.title}\n\n{body}\n" + (f"\n{self.note}\n" if self.note else "")
+        note = f"\n{markdown(self.note)}\n" if self.note else ""
+        return f"### {markdown(self.title)}\n\n{body}\n{note}"
 
     def to_csv(self) -> str:
         """Return the table as CSV, numbers as they are read."""
@@ -104,9 +106,13 @@ class Table:
 
 
 def to_csv(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    """Return CSV with a header row and Unix line ends; None is an empty cell."""
+    """Return CSV with a header row and Unix line ends; None is an empty cell.
+
+    A text that a spreadsheet would take for a formula begins with an apostrophe.
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
+    writer.writerow([csv_field(column) for column in columns])
+    for row in rows:
+        writer.writerow([csv_field(cell) if isinstance(cell, str) else cell for cell in row])
     return out.getvalue()

@@ -6,21 +6,26 @@ from collections.abc import Iterable
 
 from trimtab.reports.draw.tables import Table
 from trimtab.reports.page.content import Page
+from trimtab.text.escapes import markdown
 
 
 def render_markdown(page: Page) -> str:
     """Return the report as Markdown; figures are linked as ``figures/<name>.png``."""
-    parts = [f"# {page.name}", page.finding]
+    parts = [f"# {markdown(page.name)}", markdown(page.finding)]
     if page.checks:
-        checks = "\n".join(f"- **{c.status}** {c.name}: {c.detail}" for c in page.checks)
+        checks = "\n".join(
+            f"- **{c.status}** {markdown(c.name)}: {markdown(c.detail)}" for c in page.checks
+        )
         parts += ["## Honesty checks", checks]
     if page.notices:
-        parts += ["## Notes", "\n".join(f"- {notice}" for notice in page.notices)]
+        parts += ["## Notes", "\n".join(f"- {markdown(notice)}" for notice in page.notices)]
     parts += ["## Results", *_tables(page.shown)]
     if page.figures:
         parts.append("## Figures")
-        parts += [f"![{f.name}](figures/{f.name}.png)\n\n{f.caption}" for f in page.figures]
-    glossary = "\n".join(f"- **{term}**: {meaning}" for term, meaning in page.glossary)
+        parts += [
+            f"![{f.name}](figures/{f.name}.png)\n\n{markdown(f.caption)}" for f in page.figures
+        ]
+    glossary = "\n".join(f"- **{term}**: {markdown(meaning)}" for term, meaning in page.glossary)
     parts += ["## Methods", *_tables(page.methods), glossary, f"Statistics seed: {page.seed}."]
     parts += _tables(page.closing)
     return "\n\n".join(parts) + "\n"

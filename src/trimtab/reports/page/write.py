@@ -13,7 +13,8 @@ from trimtab.reports.draw.tables import Table
 from trimtab.reports.page.content import Page
 from trimtab.reports.page.html import render_html
 from trimtab.reports.page.markdown import render_markdown
-from trimtab.reports.page.report import read_report, to_json
+from trimtab.reports.page.report import Report, read_report, to_json
+from trimtab.reports.page.stage import Stage, staged
 from trimtab.reports.sections.base import PARTS
 
 __all__ = ["Written", "write_report"]
@@ -53,19 +54,31 @@ def write_report(
         making: How the records were made, for tables at the end; like what follows, not in
             ``summary.json``.
         notices: Lines on what weakens what the run guarantees.
+
+    Raises:
+        StoreError: The report can't be written; the old one is as it was.
     """
     report = read_report(source, making)
     summary = report.summary()
-    folder = out_dir / "report"
-    for name in ("tables", "figures"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-    files = [_write(out_dir / "summary.json", to_json(summary))]
+    with staged(out_dir) as stage:
+        return _write_all(report, summary, stage, checks, notices)
+
+
+def _write_all(
+    report: Report,
+    summary: dict[str, Any],
+    stage: Stage,
+    checks: Sequence[Check],
+    notices: Sequence[str],
+) -> Written:
+    stage.write("summary.json", to_json(summary))
     results, methods, closing = map(report.tables, PARTS)
     for table in (*results, *methods, *closing):
-        files.append(_write(folder / "tables" / f"{table.stem}.csv", table.to_csv()))
+        stage.write(f"report/tables/{table.stem}.csv", table.to_csv())
     figures = report.figures()
+    drawn = stage.folder("report/figures")
     for figure in figures:
-        files += figure.write(folder / "figures")
+        figure.write(drawn)
     page = Page(
         name=report.run.plan.name,
         recipe=report.run.plan.recipe,
@@ -81,11 +94,6 @@ def write_report(
         figures=tuple(figure for figure in figures if figure.plot is not None),
         terms=tuple(report.terms()),
     )
-    files.append(_write(folder / "report.md", render_markdown(page)))
-    html = _write(folder / "index.html", render_html(page, report.run, folder / "figures"))
-    return Written(summary, html, (*files, html), tuple(report.headline()))
-
-
-def _write(path: Path, text: str) -> Path:
-    path.write_text(text, encoding="utf-8", newline="\n")
-    return path
+    stage.write("report/report.md", render_markdown(page))
+    html = stage.write("report/index.html", render_html(page, report.run, drawn))
+    return Written(summary, html, stage.finish(), tuple(report.headline()))

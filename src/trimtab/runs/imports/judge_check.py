@@ -123,7 +123,8 @@ def create_check(dir: Path, path: Path, labelled: Labelled) -> Run:
     name = f"labels-{labelled.metric}"
     run = create_run(dir, name, {CONDITION: labelled.answers}, CONDITION, config)
     ids = [answer.sample.id for answer in labelled.answers]
-    write_json(dir / "labels.json", dict(zip(ids, labelled.labels, strict=True)))
+    labels = dict(zip(ids, labelled.labels, strict=True))
+    write_json(dir / "labels.json", labels, sealed=True)
     return run
 
 
@@ -154,7 +155,7 @@ def evaluate(run: Run, judges: Sequence[JudgePlan], metric: str, seed: int) -> l
         }
         result = {"judge": judge.key, "metric": metric, **about, **measure(rows, seed)}
         found.append(result)
-    write_json(run.dir / JUDGE_CHECK, found)
+    write_json(run.dir / JUDGE_CHECK, found, sealed=True)
     return found
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from trimtab.core.errors import NonFiniteError, StoreError
 from trimtab.core.lazy import lazy
 from trimtab.core.records import read_json, write_json
+from trimtab.core.seals import check_files, seal_files
 from trimtab.steering.fitted import Fitted
 from trimtab.vectors.file import write_tensors
 
@@ -38,17 +39,28 @@ def save(folder: Path, fitted: Fitted, provenance: dict[str, Any]) -> None:
             )
     about = {**provenance, **fitted.info}
     write_tensors(folder / "tensors.safetensors", fitted.tensors, about)
-    write_json(folder / "artifact.json", about)
+    seal_files(folder)
+    write_json(folder / "artifact.json", about, sealed=True)
 
 
 def load(folder: Path) -> Fitted:
-    """Return a saved artifact; raise StoreError if it is damaged."""
+    """Return a saved artifact; raise StoreError if it is damaged or was changed."""
+    check(folder)
     path = folder / "tensors.safetensors"
     try:
         tensors = st.load_file(path)
     except (OSError, safetensors.SafetensorError) as error:
         raise StoreError(
             f"The artifact {path} can't be read: {error}.",
-            hint=f"Delete {folder} and run `trimtab resume`: it is fitted again.",
+            hint=_again(folder),
         ) from None
     return Fitted(tensors, read_json(folder / "artifact.json"))
+
+
+def check(folder: Path) -> None:
+    """Raise StoreError if a file of the artifact is gone or holds what no fit wrote there."""
+    check_files(folder, _again(folder))
+
+
+def _again(folder: Path) -> str:
+    return f"Restore it, or delete {folder} and run `trimtab resume`: it is fitted again."

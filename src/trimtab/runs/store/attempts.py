@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,15 +10,37 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, TypeAdapter
+
 from trimtab.core.errors import StoreError
 from trimtab.core.files import make_dir
-from trimtab.core.records import read_json, write_json
+from trimtab.core.records import write_json
+from trimtab.core.temporary import sweep
 from trimtab.runs.store import manifest
+from trimtab.runs.store.reading import read_shaped
 
 MANIFEST = "manifest.json"
 _WORDS = r"(?:api[_-]?key|secret|password|(?:hf|access|auth)[_-]?token)"
 _ASSIGNED = re.compile(rf"(?i)({_WORDS}=).+")
+_NUMBER = re.compile(r"[0-9]{1,9}")
 _OPTION = re.compile(rf"(?i)-[\w-]*{_WORDS}")
+# Folders of many files, all of which are appended to under their own names.
+_NO_TEMPORARIES = ("completions", "scores", "claims")
+_log = logging.getLogger(__name__)
+
+
+class _Manifest(BaseModel, extra="allow"):
+    """What is read of a manifest."""
+
+    code: dict[str, Any]
+    packages: dict[str, Any]
+    machine: dict[str, Any]
+    environment: dict[str, Any] = {}
+    inputs: dict[str, Any] = {}
+    phases: list[str] = []
+
+
+_SHAPE = TypeAdapter(_Manifest)
 
 
 @dataclass(frozen=True)
@@ -48,6 +71,8 @@ def open_attempt(
 ) -> Attempt:
     """Start an attempt: take the next number and write down the state of everything.
 
+    What killed processes left half written in the run is swept first.
+
     Args:
         run_dir: The run.
         command: The command line; values that look like keys are left out of the manifest.
@@ -57,6 +82,7 @@ def open_attempt(
     Raises:
         StoreError: The folder can't be made or written.
     """
+    sweep(run_dir, skip=_NO_TEMPORARIES)
     earlier = _numbers(run_dir)
     number, folder = _allocate(run_dir, max(earlier, default=0) + 1)
     state = manifest.collect(inputs, threads)
@@ -71,13 +97,18 @@ def open_attempt(
 def recorded_threads(run_dir: Path) -> int | None:
     """Return the threads of the first attempt that chose some; None if there is none."""
     for _, state in manifests(run_dir):
-        if state["machine"].get("threads"):
-            return int(state["machine"]["threads"])
+        threads = state["machine"].get("threads")
+        if isinstance(threads, int) and threads > 0:
+            return threads
     return None
 
 
 def manifests(run_dir: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield number and manifest of each attempt; one that was killed at its start has none."""
+    """Yield number and manifest of each attempt that has a readable one.
+
+    An attempt that was killed at its start has none; one that was damaged is left out, as no result
+    depends on it.
+    """
     for number in _numbers(run_dir):
         state = _manifest(run_dir, number)
         if state is not None:
@@ -86,7 +117,7 @@ def manifests(run_dir: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _numbers(run_dir: Path) -> list[int]:
     names = [path.name for path in (run_dir / "attempts").glob("[0-9]*")]
-    return sorted(int(name) for name in names if name.isdigit())
+    return sorted(int(name) for name in names if _NUMBER.fullmatch(name))
 
 
 def _folder(run_dir: Path, number: int) -> Path:
@@ -120,8 +151,11 @@ def _manifest(run_dir: Path, number: int) -> dict[str, Any] | None:
     path = _folder(run_dir, number) / MANIFEST
     if not path.is_file():
         return None
-    found: dict[str, Any] = read_json(path)
-    return found
+    try:
+        return read_shaped(_SHAPE, path).model_dump()
+    except StoreError as error:
+        _log.warning("left out: %s", error)
+        return None
 
 
 def _redact(command: Sequence[str]) -> list[str]:

@@ -38,6 +38,7 @@ TTL_S = 120.0
 _NAMELESS_S = 10.0
 """How long one stands that names nobody: its holder died between making and writing the file."""
 
+_MOST_BYTES = 65536
 _BEATS_PER_TTL = 4
 _RELEASED = b'{"released":true}\n'
 _TAKEN = b'{"taken_over":true}\n'
@@ -59,7 +60,10 @@ class Holder(BaseModel):
     since: float
 
     def __str__(self) -> str:
-        since = datetime.fromtimestamp(self.since, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        try:
+            since = datetime.fromtimestamp(self.since, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        except (ValueError, OverflowError, OSError):  # no time at all: a damaged file
+            since = "a time that can't be read"
         return f"process {self.process.pid} on {self.process.host} since {since}"
 
 
@@ -171,8 +175,8 @@ class _State:
         """Read a file; one that somebody removed meanwhile has ended."""
         try:
             # A file that is opened is asked for on the server; a mere stat may be old.
-            with path.open("rb") as file:
-                data, touched = file.read(), os.fstat(file.fileno()).st_mtime
+            with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+                data, touched = file.read(_MOST_BYTES), os.fstat(file.fileno()).st_mtime
         except FileNotFoundError:
             return cls(None, True, 0.0)
         except OSError as error:
@@ -233,7 +237,7 @@ def _beat(path: Path, ttl: float, end: threading.Event) -> None:
 
 def _file_clock(folder: Path) -> float:
     """Return the time by the clock of the file system, which sets the times of heartbeats, too."""
-    fd = os.open(folder / ".clock", os.O_RDWR | os.O_CREAT, 0o666)
+    fd = os.open(folder / ".clock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
     try:
         os.utime(fd)
         return os.fstat(fd).st_mtime
@@ -248,7 +252,10 @@ def _newest(folder: Path) -> int:
     except FileNotFoundError:
         return 0
     epochs = [name.removesuffix(".jsonl") for name in names]
-    return max((int(epoch) for epoch in epochs if epoch.isdigit()), default=0)
+    return max(
+        (int(epoch) for epoch in epochs if epoch.isascii() and epoch.isdigit() and len(epoch) < 10),
+        default=0,
+    )
 
 
 def _path(folder: Path, epoch: int) -> Path:
@@ -277,7 +284,7 @@ def _create(path: Path, line: bytes) -> bool:
 
 
 def _append(path: Path, line: bytes) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_APPEND)
+    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_NOFOLLOW)
     try:
         write_all(fd, line)
     finally:

@@ -13,7 +13,7 @@ from trimtab.core.errors import DataError, StoreError
 from trimtab.core.files import remove_half_written
 from trimtab.core.locks import locked
 from trimtab.core.plan import Fragment, Plan
-from trimtab.core.records import read_json, write_json, write_rows
+from trimtab.core.records import read_json, write_json, write_rows, write_segment
 from trimtab.core.types import Completion, Record
 
 HEAD = "plan/head.json"
@@ -51,10 +51,11 @@ def write_run(
         _remove_leftovers(dir)
         write_data(dir, data)
         for key, rows in completions.items():
-            write_rows(dir / "completions" / file_stem(key) / GIVEN, rows)
-        write_json(dir / "config.json", config)
-        write_json(dir / HEAD, plan.model_dump(mode="json", exclude={"fragments"}))
-        write_json(dir / fragment_file(0), fragment_json(fragment), sort=False)
+            write_segment(dir / "completions" / file_stem(key) / GIVEN, rows)
+        write_json(dir / "config.json", config, sealed=True)
+        head = plan.model_dump(mode="json", exclude={"fragments"})
+        write_json(dir / HEAD, head, sealed=True)
+        write_json(dir / fragment_file(0), fragment_json(fragment), sort=False, sealed=True)
         (dir / CREATING).unlink(missing_ok=True)
 
 

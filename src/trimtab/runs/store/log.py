@@ -14,6 +14,7 @@ from pathlib import Path
 
 from trimtab.core.errors import StoreError
 from trimtab.core.secrets import redact
+from trimtab.text.escapes import printable
 
 _ROOT = "trimtab"
 
@@ -88,9 +89,14 @@ def _console() -> logging.Handler:
     return coloured
 
 
+class _Lines(_WithoutSecrets):
+    """Lines of a file that may be shown in a terminal: what they quote does nothing there."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
+
 def _utc_lines() -> logging.Formatter:
-    formatter = _WithoutSecrets(
-        "%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%SZ"
-    )
+    formatter = _Lines("%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%SZ")
     formatter.converter = time.gmtime
     return formatter

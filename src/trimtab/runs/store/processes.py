@@ -55,8 +55,10 @@ class Process(BaseModel):
 
 def _is_running(pid: int, start: int | None) -> bool:
     try:
+        if pid <= 0:
+            return False
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         pass  # it lives, and belongs to another user

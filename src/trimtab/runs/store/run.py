@@ -9,11 +9,10 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from trimtab import __version__
 from trimtab.core.errors import ConfigError, StoreError
 from trimtab.core.locks import locked
 from trimtab.core.plan import Cell, DataRef, Fragment, JudgePlan, Plan
@@ -24,7 +23,6 @@ from trimtab.core.records import (
     SegmentWriter,
     create_json,
     read_json,
-    read_rows,
     read_segments,
     write_json,
 )
@@ -43,14 +41,22 @@ from trimtab.runs.store.create import (
     write_run,
 )
 from trimtab.runs.store.formats import judge_plan, present, upgraded
+from trimtab.runs.store.reading import (
+    OBJECT,
+    OBJECTS,
+    Faults,
+    Signature,
+    misfit,
+    parse,
+    read_data,
+    read_shaped,
+    signature,
+)
+from trimtab.runs.store.reading import STRENGTHS as STRENGTH_SHAPE
 from trimtab.tasks.base import TASKS
 
 STRENGTHS = "strengths.json"
 JUDGE_CHECK = "judge_check.json"
-B = TypeVar("B", bound=BaseModel)
-
-# Name, size and time of change of each segment of a folder.
-_Signature = tuple[tuple[str, int, int], ...]
 
 
 class Run:
@@ -71,8 +77,8 @@ class Run:
         self.config = config
         self.plan = plan
         self._samples: dict[str, dict[str, Sample]] = {}
-        self._cache: dict[Path, tuple[_Signature, ReadResult[Any], dict[RowKey, Any]]] = {}
-        self._keys: dict[Path, tuple[_Signature, Presence]] = {}
+        self._cache: dict[Path, tuple[Signature, ReadResult[Any], dict[RowKey, Any]]] = {}
+        self._keys: dict[Path, tuple[Signature, Presence]] = {}
 
     @classmethod
     def create(
@@ -105,7 +111,7 @@ class Run:
         """Return the run in ``dir``; raise StoreError, with a hint, if there is none."""
         if not is_run(dir):
             raise StoreError(f"{dir} is not a run: it has no plan.", hint=_find_hint(dir))
-        return cls(dir, read_json(dir / "config.json"), _read_plan(dir))
+        return cls(dir, read_shaped(OBJECT, dir / "config.json"), _read_plan(dir))
 
     def extend(self, fragment: Fragment, data: DataSets) -> bool:
         """Add a fragment to the plan, its data first; return False if its number is taken.
@@ -118,7 +124,7 @@ class Run:
         check_data(fragment, data)
         write_data(self.dir, data)
         path = self.dir / fragment_file(fragment.number)
-        added = create_json(path, fragment_json(fragment), sort=False)
+        added = create_json(path, fragment_json(fragment), sort=False, sealed=True)
         self.refresh()
         return added
 
@@ -130,7 +136,7 @@ class Run:
     def samples(self, key: str) -> dict[str, Sample]:
         """Return a sample set by id, in its stored order."""
         if key not in self._samples:
-            rows = read_rows(self.dir / "samples" / f"{file_stem(key)}.jsonl", Sample)
+            rows = read_data(self._data_file("samples", key), key, Sample)
             self._samples[key] = {row.id: row for row in rows}
         return self._samples[key]
 
@@ -139,13 +145,12 @@ class Run:
         if ref.kind == "pairs":
             return self.pairs(ref.key)
         if ref.kind == "conversations":
-            path = self.dir / "conversations" / f"{file_stem(ref.key)}.jsonl"
-            return read_rows(path, Conversation)
+            return read_data(self._data_file("conversations", ref.key), ref.key, Conversation)
         return list(self.samples(ref.key).values())
 
     def pairs(self, key: str) -> list[ContrastPair]:
         """Return a set of contrast pairs in its stored order."""
-        return read_rows(self.dir / "pairs" / f"{file_stem(key)}.jsonl", ContrastPair)
+        return read_data(self._data_file("pairs", key), key, ContrastPair)
 
     def completions(self, cell: str) -> dict[RowKey, Completion]:
         """Return the completions of the cell with this key, sorted by their keys."""
@@ -199,14 +204,13 @@ class Run:
         """Return what ``artifact.json`` says of an artifact; None while it is owed."""
         if not self.has_artifact(key):
             return None
-        info: dict[str, Any] = read_json(self.artifact_dir(key) / "artifact.json")
-        return info
+        return read_shaped(OBJECT, self.artifact_dir(key) / "artifact.json")
 
     @property
     def strengths(self) -> dict[str, dict[str, float]]:
         """Each cell's strength as ``raw``, ``unit`` and ``relative``; empty before the fit."""
         path = present(self.dir, STRENGTHS)
-        return read_json(path) if path.is_file() else {}
+        return read_shaped(STRENGTH_SHAPE, path) if path.is_file() else {}
 
     @property
     def extra_judges(self) -> tuple[JudgePlan, ...]:
@@ -214,7 +218,8 @@ class Run:
         path = self.dir / "judges.json"
         if not path.is_file():
             return ()
-        return tuple(_parse(JudgePlan, judge_plan(item), path) for item in read_json(path))
+        items = read_shaped(OBJECTS, path)
+        return tuple(parse(JudgePlan, judge_plan(item), path) for item in items)
 
     def judges(self) -> tuple[JudgePlan, ...]:
         """Return the plan's judges, then the added ones."""
@@ -224,7 +229,7 @@ class Run:
     def judge_checks(self) -> list[dict[str, Any]]:
         """What checks of judges found, from every folder of ``judge_checks/``."""
         files = sorted((self.dir / "judge_checks").glob(f"*/{JUDGE_CHECK}"))
-        return [found for path in files for found in read_json(path)]
+        return [found for path in files for found in read_shaped(OBJECTS, path)]
 
     def add_judge(self, judge: JudgePlan) -> None:
         """Let one more judge score this run; nothing happens if its key is there already."""
@@ -234,18 +239,27 @@ class Run:
             write_json(
                 self.dir / "judges.json",
                 [item.model_dump(mode="json") for item in (*self.extra_judges, judge)],
+                sealed=True,
             )
 
     def problems(self) -> list[str]:
         """Return what was wrong with the rows read so far, a line each, paths within the run."""
-        lines: list[str] = []
+        found = self.faults()
+        return sorted([*found.torn, *found.invalid, *found.conflicts, *found.repeated])
+
+    def faults(self) -> Faults:
+        """Return what was wrong with the rows read so far, kind by kind, paths within the run."""
+        found = Faults()
         for folder, (_, result, _rows) in self._cache.items():
-            lines += [*result.torn, *result.invalid, *result.conflicts]
-            if result.duplicates:
-                lines.append(f"{folder}: {result.duplicates} repeated rows; the first ones count")
+            found.add(result, folder, self.dir)
         for folder, (_, presence) in self._keys.items():
-            lines += () if folder in self._cache else presence.damage
-        return sorted(line.removeprefix(f"{self.dir}/") for line in lines)
+            if folder not in self._cache:
+                damage = ReadResult[Any](torn=[*presence.torn], invalid=[*presence.invalid])
+                found.add(damage, folder, self.dir)
+        return found
+
+    def _data_file(self, folder: str, key: str) -> Path:
+        return self.dir / folder / f"{file_stem(key)}.jsonl"
 
     def _completions_dir(self, cell: str) -> Path:
         return self.dir / "completions" / file_stem(cell)
@@ -254,26 +268,20 @@ class Run:
         return self.dir / "scores" / file_stem(judge) / file_stem(cell)
 
     def _read(self, folder: Path, model: type[R], belongs: Callable[[R], bool]) -> dict[RowKey, R]:
-        signature = _signature(folder)
-        if folder not in self._cache or self._cache[folder][0] != signature:
+        state = signature(folder)
+        if folder not in self._cache or self._cache[folder][0] != state:
             result = read_segments(folder, model)
             strays = [row.key for row in result.rows if not belongs(row)]
             result.invalid += [f"{folder}: the row {key} belongs elsewhere" for key in strays]
             result.rows = [row for row in result.rows if belongs(row)]
-            self._cache[folder] = (signature, result, {row.key: row for row in result.rows})
+            self._cache[folder] = (state, result, {row.key: row for row in result.rows})
         return dict(self._cache[folder][2])
 
     def _read_keys(self, folder: Path, cell: str) -> frozenset[RowKey]:
-        signature = _signature(folder)
-        if folder not in self._keys or self._keys[folder][0] != signature:
-            self._keys[folder] = (signature, read_keys(folder, cell))
+        state = signature(folder)
+        if folder not in self._keys or self._keys[folder][0] != state:
+            self._keys[folder] = (state, read_keys(folder, cell))
         return self._keys[folder][1].keys
-
-
-def _signature(folder: Path) -> _Signature:
-    """Return what changes whenever a segment is added or grows."""
-    stats = [(path.name, path.stat()) for path in sorted(folder.glob("*.jsonl"))]
-    return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
 
 
 def _segment(attempt: int) -> str:
@@ -285,14 +293,17 @@ def _read_plan(dir: Path) -> Plan:
     old = dir / OLD_PLAN
     if old.is_file():
         try:
-            return upgraded(read_json(old), _task_of)
-        except (ValidationError, KeyError, TypeError) as error:
-            raise _misfit(old, str(error).splitlines()[0]) from None
+            whole: dict[str, Any] = read_shaped(OBJECT, old)
+            return upgraded(whole, _task_of)
+        except (ValidationError, KeyError, TypeError, AttributeError) as error:
+            raise misfit(old, str(error).splitlines()[0]) from None
     fragments: list[Fragment] = []
     while (dir / fragment_file(len(fragments))).is_file():
         path = dir / fragment_file(len(fragments))
-        fragments.append(_parse(Fragment, read_json(path), path))
-    plan = _parse(Plan, read_json(dir / HEAD), dir / HEAD)
+        fragments.append(parse(Fragment, read_json(path), path))
+    plan = parse(Plan, read_json(dir / HEAD), dir / HEAD)
+    if not all(part.cells or part.fits or part.judges for part in fragments[:1]):
+        raise misfit(dir / fragment_file(0), "it plans nothing")
     return plan.model_copy(update={"fragments": tuple(fragments)})
 
 
@@ -312,20 +323,3 @@ def _find_hint(dir: Path) -> str:
     if near:
         return "Did you mean " + " or ".join(repr(str(path)) for path in near) + "?"
     return "Give the folder that `trimtab run` printed, which holds plan/."
-
-
-def _parse(model: type[B], value: Any, path: Path) -> B:
-    try:
-        return model.model_validate(value)
-    except ValidationError as error:
-        first = error.errors()[0]
-    name = ".".join(str(part) for part in first["loc"])
-    raise _misfit(path, f"{name!r}: {first['msg']}")
-
-
-def _misfit(path: Path, what: str) -> StoreError:
-    return StoreError(
-        f"{path} does not fit trimtab {__version__}: {what}.",
-        hint="Another version of trimtab wrote it (see attempts/*/manifest.json): use that "
-        "version, or start a new run.",
-    )

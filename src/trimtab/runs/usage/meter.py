@@ -11,10 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-from pydantic import ValidationError
-
 from trimtab.core.errors import StoreError
-from trimtab.core.records import SegmentWriter
+from trimtab.core.records import SegmentWriter, read_lines
 from trimtab.core.report import Usage
 from trimtab.core.spec import ModelSpec
 from trimtab.models.machine import (
@@ -137,15 +135,14 @@ def usage_file(run_dir: Path, attempt: int) -> Path:
 
 
 def read(run_dir: Path) -> list[Usage]:
-    """Return the records of all attempts, in order; lines that a crash tore are left out."""
-    lines = [
-        line
+    """Return the records of all attempts, in order; torn and damaged lines are left out."""
+    return [
+        record
         for path in sorted((run_dir / "attempts").glob("*"))
         for path in [present(path, FILE)]
         if path.is_file()
-        for line in path.read_text(encoding="utf-8", errors="replace").split("\n")
+        for record in read_lines(path, Usage)
     ]
-    return [record for record in map(_parsed, lines) if record is not None]
 
 
 def speed_line(records: Sequence[Usage]) -> str:
@@ -189,13 +186,6 @@ def disturbance(records: Sequence[Usage]) -> str | None:
         f"Other processes were busy during {', '.join(phases)}: these times are not to be quoted, "
         "the run may have been several times slower than on a quiet machine. Results are the same."
     )
-
-
-def _parsed(line: str) -> Usage | None:
-    try:
-        return Usage.model_validate_json(line)
-    except ValidationError:
-        return None
 
 
 def _joined(names: Sequence[str]) -> str | None:

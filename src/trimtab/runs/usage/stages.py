@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from trimtab.core.records import read_json, write_json
+from trimtab.core.records import write_json
 from trimtab.core.report import Stage
 from trimtab.runs.store import attempts, manifest
+from trimtab.runs.store.reading import OBJECT, read_shaped
 
 _PHASES = "phases"
 
@@ -24,7 +25,7 @@ def note_phase(folder: Path, phase: str) -> None:
     """
     path = folder / attempts.MANIFEST
     if path.is_file():
-        state = read_json(path)
+        state = read_shaped(OBJECT, path)
         phases = state.get(_PHASES, [])
         if phase not in phases:
             write_json(path, {**state, _PHASES: [*phases, phase]})

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
+
+from pydantic import TypeAdapter
 
 from trimtab.core.errors import CheckError
-from trimtab.core.keys import content_key
 from trimtab.core.locks import locked
 from trimtab.core.plan import Cell, JudgePlan
-from trimtab.core.records import read_json, write_json
+from trimtab.core.records import write_json
 from trimtab.core.report import Check, Status
 from trimtab.core.types import Completion, Message, Sample
 from trimtab.runs.store.formats import present
+from trimtab.runs.store.reading import read_shaped
 from trimtab.runs.store.run import Run
+from trimtab.runs.work import openings
+from trimtab.runs.work.finite import artifacts_finite, rows_finite
 from trimtab.runs.work.score import cells_of
 from trimtab.text.leaks import NGRAM_WORDS, HeldOut
 
@@ -28,11 +29,31 @@ _UNSCORED_WARN, _UNSCORED_FAIL = 0.02, 0.25
 
 def read(run: Run) -> list[Check]:
     """Return all checks recorded so far, in the order of the phases."""
-    path = present(run.dir, "checks.json")
-    if not path.is_file():
-        return []
-    phases = read_json(path)
-    return [Check(**check) for phase in _PHASES for check in phases.get(phase, [])]
+    phases = _recorded(run)
+    return [check for phase in _PHASES for check in phases.get(phase, [])]
+
+
+def current(run: Run) -> list[Check]:
+    """Return the recorded checks, what they say of data, artifacts and rows looked at again.
+
+    What was there when a phase ended may be gone or changed now. The last check is of the records
+    themselves.
+    """
+    phases = _recorded(run)
+    kept = [check for check in phases.get("generate", []) if check.name == openings.NAME]
+    again = {
+        "plan": lambda: [_splits_disjoint(run)],
+        "fit": lambda: artifacts_finite(run),
+        "generate": lambda: [*_zero_equals_baseline(run), rows_finite(run), *kept],
+        "score": lambda: [_unscored(run, judge) for judge in run.judges()],
+    }
+    found = [
+        check
+        for phase in _PHASES
+        if phase in phases
+        for check in (again[phase]() if phase in again else phases[phase])
+    ]
+    return [*found, _records_agree(run)]
 
 
 def require(run: Run) -> None:
@@ -57,19 +78,14 @@ def after_plan(run: Run) -> None:
 
 
 def after_fit(run: Run) -> None:
-    """Check that every artifact of data is there (saving refuses non-finite ones)."""
-    keys = [key for fit in run.plan.fits if not fit.completions for key in fit.artifacts.values()]
-    missing = [key for key in keys if not run.has_artifact(key)]
-    total = len(keys)
-    status: Status = "fail" if missing else "pass"
-    detail = f"{total - len(missing)} of {total} artifacts fitted, all finite"
-    _record(run, "fit", [Check("artifacts finite", status, detail)] if total else [])
+    """Check that every artifact of data is there, unchanged and finite."""
+    _record(run, "fit", artifacts_finite(run))
 
 
 def after_generate(run: Run) -> None:
     """Check strength 0, finite numbers and errors, and note the opening of the test split."""
-    checks = [*_zero_equals_baseline(run), _finite(run), _test_opened(run)]
-    _record(run, "generate", checks)
+    opened = openings.test_opened(run)
+    _record(run, "generate", [*_zero_equals_baseline(run), rows_finite(run), opened])
 
 
 def after_score(run: Run) -> None:
@@ -77,14 +93,40 @@ def after_score(run: Run) -> None:
     _record(run, "score", [_unscored(run, judge) for judge in run.judges()])
 
 
+_SHAPE = TypeAdapter(dict[str, list[Check]])
 _PHASES = ("import", "plan", "fit", "generate", "score")
 
 
 def _record(run: Run, phase: str, checks: Sequence[Check]) -> None:
     with locked(run.dir / ".checks.lock"):  # several workers may end phases at once
-        path = present(run.dir, "checks.json")
-        phases = read_json(path) if path.is_file() else {}
-        write_json(run.dir / "checks.json", {**phases, phase: [asdict(check) for check in checks]})
+        phases = {**_recorded(run), phase: list(checks)}
+        value = {name: [asdict(check) for check in some] for name, some in phases.items()}
+        write_json(run.dir / "checks.json", value, sealed=True)
+
+
+def _recorded(run: Run) -> dict[str, list[Check]]:
+    path = present(run.dir, "checks.json")
+    return read_shaped(_SHAPE, path) if path.is_file() else {}
+
+
+def _records_agree(run: Run) -> Check:
+    """Tell lines that can't be read, and rows that contradict others of the same key."""
+    for cell in run.plan.cells:
+        run.completions(cell.key)
+    for judge in run.judges():
+        for cell in cells_of(run, judge):
+            run.scores(judge.key, cell.key)
+    found = run.faults()
+    # unfinished and repeated lines are what a kill leaves, and change nothing
+    counts = {"contradicting": len(found.conflicts), "damaged": len(found.invalid)}
+    said = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+    bad = found.conflicts or found.invalid
+    detail = f"{found.rows} rows read; {said or 'none damaged or contradicting'}"
+    if found.conflicts:
+        detail += f"; of contradicting rows the first counts, e.g. {found.conflicts[0]}"
+    elif found.invalid:
+        detail += f"; what is damaged counts as missing, e.g. {found.invalid[0]}"
+    return Check("records agree", "warn" if bad else "pass", detail)
 
 
 def _splits_disjoint(run: Run) -> Check:
@@ -174,16 +216,6 @@ def _same(a: Completion, b: Completion) -> bool:
     return (a.text, a.num_tokens, a.finish_reason) == (b.text, b.num_tokens, b.finish_reason)
 
 
-def _finite(run: Run) -> Check:
-    rows = [row for cell in run.plan.cells for row in run.completions(cell.key).values()]
-    planned = sum(len(run.samples(cell.samples)) * cell.num_samples for cell in run.plan.cells)
-    errors = sum(row.error is not None for row in rows)
-    missing = planned - len(rows)
-    status: Status = "fail" if missing else "warn" if errors else "pass"
-    detail = f"{len(rows)} of {planned} rows, all finite; {errors} with errors"
-    return Check("all rows present and finite", status, detail)
-
-
 def _unscored(run: Run, judge: JudgePlan) -> Check:
     scored, total = 0, 0
     for cell in cells_of(run, judge):
@@ -196,39 +228,3 @@ def _unscored(run: Run, judge: JudgePlan) -> Check:
         "fail" if rate > _UNSCORED_FAIL else "warn" if rate > _UNSCORED_WARN else "pass"
     )
     return Check(f"scored by {judge.key}", status, f"{scored} of {total} completions scored")
-
-
-def _test_opened(run: Run) -> Check:
-    """Count the plans that have opened each test set on this machine; more than one is told."""
-    tests = sorted({cell.samples for cell in run.plan.cells if cell.split == "test"})
-    # by configuration: a plan that grew is the same experiment
-    plan = content_key([run.plan.recipe, run.config])
-    ledger = _home() / "test_opened.jsonl"
-    known = _openings(ledger)
-    for samples in tests:
-        if (samples, plan) not in known:
-            _append(ledger, {"samples": samples, "plan": plan, "name": run.plan.name})
-            known.add((samples, plan))
-    others = {p for samples, p in known if samples in tests and p != plan}
-    if not others:
-        return Check(
-            "test split opened once", "pass", "no other plan has opened it on this machine"
-        )
-    detail = f"{len(others)} other plans have opened this test split on this machine"
-    return Check("test split opened once", "warn", detail)
-
-
-def _home() -> Path:
-    return Path(os.environ.get("TRIMTAB_HOME", "~/.trimtab")).expanduser()
-
-
-def _openings(ledger: Path) -> set[tuple[str, str]]:
-    lines: Iterable[str] = ledger.read_text().splitlines() if ledger.is_file() else []
-    rows = [json.loads(line) for line in lines if line.endswith("}")]
-    return {(row["samples"], row["plan"]) for row in rows}
-
-
-def _append(ledger: Path, row: dict[str, str]) -> None:
-    ledger.parent.mkdir(parents=True, exist_ok=True)
-    with ledger.open("a") as file:
-        file.write(json.dumps(row) + "\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from trimtab.core.files import remove_half_written
@@ -9,6 +10,7 @@ from trimtab.core.keys import derive_seed
 from trimtab.core.locks import locked
 from trimtab.core.plan import FitPlan
 from trimtab.core.records import write_json
+from trimtab.core.seals import seal_files
 from trimtab.interventions.base import INTERVENTIONS
 from trimtab.judges.base import JUDGES
 from trimtab.runs.store import artifacts
@@ -18,8 +20,13 @@ from trimtab.runs.work.resources import fit_context, fitted_of
 from trimtab.steering.fitted import FitContext, Fitted
 
 
-def make_artifacts(run: Run, fit: FitPlan, pool: EnginePool) -> None:
-    """Fit, and save every artifact that is not there; a fit that was killed is done again."""
+def make_artifacts(
+    run: Run, fit: FitPlan, pool: EnginePool, fence: Callable[[], None] = lambda: None
+) -> None:
+    """Fit, and save every artifact that is not there; a fit that was killed is done again.
+
+    ``fence`` is called before anything is saved; it raises if this worker may not write any more.
+    """
     for key in fit.artifacts.values():
         remove_half_written(run.artifact_dir(key))
     registry: Any = INTERVENTIONS if fit.owner == "intervention" else JUDGES
@@ -29,11 +36,14 @@ def make_artifacts(run: Run, fit: FitPlan, pool: EnginePool) -> None:
     if made is None:
         missing = [key for key in fit.artifacts.values() if not run.has_artifact(key)]
         assert not missing, f"{fit.component.name!r} wrote no artifact.json for {missing}"
+        for key in fit.artifacts.values():
+            seal_files(run.artifact_dir(key))
         return
     if isinstance(made, Fitted):
         (name,) = fit.artifacts
         made = {name: made}
     assert made.keys() == fit.artifacts.keys(), f"{fit.component.name!r} made {sorted(made)}"
+    fence()
     about = _provenance(fit, owner.VERSION, context)
     for name, fitted in made.items():
         artifacts.save(run.artifact_dir(fit.artifacts[name]), fitted, about)
@@ -50,7 +60,7 @@ def write_strengths(run: Run) -> None:
             found[cell.key] = acting.strengths(fitted_of(run, cell.artifacts))
     if found:
         with locked(run.dir / ".strengths.lock"):  # another worker may have written meanwhile
-            write_json(run.dir / STRENGTHS, {**run.strengths, **found})
+            write_json(run.dir / STRENGTHS, {**run.strengths, **found}, sealed=True)
 
 
 def _provenance(fit: FitPlan, version: int, context: FitContext) -> dict[str, Any]:

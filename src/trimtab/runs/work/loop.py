@@ -143,6 +143,7 @@ def _attempt(
             assert not left, f"{unit.name} was done, and still owes {left[:3]}"
     except HeldError as error:
         _log.warning("%s", error)
+        worker.progress.note(f"stopped: {error}")
     except (StoreError, KeyboardInterrupt):
         raise
     except Exception as error:

@@ -66,7 +66,8 @@ def run_phases(jobs: Sequence[Job], kinds: Sequence[Kind] = KINDS, grow: Grow = 
             for job, meter in zip(jobs, meters, strict=True)
         ]
         try:
-            work(workers, EnginePool(using=using), kinds, grow)
+            pool = EnginePool(using=using, telling=jobs[0].progress.note)
+            work(workers, pool, kinds, grow)
         finally:
             for job in jobs:
                 record_checks(job.run, kinds)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from trimtab.core.errors import StoreError
 from trimtab.core.lazy import lazy
 from trimtab.core.plan import FitPlan, JudgePlan
 from trimtab.core.spec import ModelSpec
@@ -103,7 +105,10 @@ def resource_of(run: Run, plan: JudgePlan, judge: Judge[Any], pool: EnginePool) 
 
 def ledger_of(run: Run) -> budget.Ledger:
     """Return the ledger of what a run spends on APIs, shared by all its judges and attempts."""
-    return budget.Ledger(run.dir / SPEND)
+    path = run.dir / SPEND
+    if os.path.lexists(path) and not path.is_file():
+        raise StoreError(f"{path} is no regular file.", hint="Remove it from the run.")
+    return budget.Ledger(path)
 
 
 def _access(model: ModelSpec | None, identity: str | None, pool: EnginePool) -> ModelAccess | None:

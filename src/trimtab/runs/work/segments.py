@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -18,14 +19,24 @@ judge. Completions come one by one, and are worth the wait.
 """
 
 
+_MOST_OPEN = 256
+
+
 class Segments:
-    """Segment files, each opened when its first row is there; close them, or use ``with``."""
+    """Segment files, each made when its first row is there; close them, or use ``with``.
+
+    Of many cells only the files that were written last are open: a process may hold so many.
+    """
 
     def __init__(self, run: Run, attempt: int) -> None:
         """Open nothing yet; the files are those of ``attempt``."""
         self._run, self._attempt = run, attempt
         self._files = ExitStack()
         self._writers: dict[tuple[str, ...], SegmentWriter] = {}
+        self._open: dict[tuple[str, ...], SegmentWriter] = {}
+        self._most_open = min(
+            _MOST_OPEN, max(resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4, 1)
+        )
         self._synced = time.monotonic()
 
     def write(self, row: Completion | Score, fence: Callable[[], None]) -> None:
@@ -44,7 +55,7 @@ class Segments:
 
     def sync(self) -> None:
         """Put all that was written on the disk; raise StoreError if that fails."""
-        for writer in self._writers.values():
+        for writer in self._open.values():
             writer.sync()
         self._synced = time.monotonic()
 
@@ -61,4 +72,9 @@ class Segments:
                 else self._run.score_writer(self._attempt, row.judge, row.cell)
             )
             self._writers[key] = self._files.enter_context(writer)
-        return self._writers[key]
+        writer = self._writers[key]
+        self._open.pop(key, None)
+        if len(self._open) >= self._most_open:
+            self._open.pop(next(iter(self._open))).rest()
+        self._open[key] = writer
+        return writer

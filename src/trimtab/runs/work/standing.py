@@ -3,12 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from trimtab.runs.store.claims import holder_of
 from trimtab.runs.store.run import Run
+from trimtab.runs.work.score import cells_of
 from trimtab.runs.work.state import State
 from trimtab.runs.work.units import Unit, units
 from trimtab.runs.work.worker import phase_of
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How far one phase is.
+
+    Attributes:
+        phase: Its name.
+        done: What is there.
+        owed: What the plan asks for beyond that.
+        state: The same in words.
+    """
+
+    phase: str
+    done: int
+    owed: int
+
+    @property
+    def state(self) -> str:
+        """``done``, ``not yet`` begun, or half way; ``nothing to do`` where nothing is planned."""
+        if not self.owed:
+            return "done" if self.done else "nothing to do"
+        return "half way" if self.done else "not yet"
+
+
+def tallies(run: Run) -> Iterator[Tally]:
+    """Yield how far each phase is, and of scores each judge; all that is planned counts as owed."""
+    keys = list(run.plan.artifact_keys())
+    fitted = sum(run.has_artifact(key) for key in keys)
+    yield Tally("fit", fitted, len(keys) - fitted)
+    missing = sum(len(run.owed(cell)) for cell in run.plan.cells)
+    present = sum(len(run.completions(cell.key)) for cell in run.plan.cells)
+    yield Tally("generate", present, missing)
+    for judge in run.judges():
+        cells = cells_of(run, judge)
+        done = sum(len(run.scores(judge.key, cell.key)) for cell in cells)
+        planned = sum(len(run.samples(cell.samples)) * cell.num_samples for cell in cells)
+        yield Tally(f"score {judge.key}", done, max(planned - done, 0))
 
 
 def standing(run: Run) -> list[str]:

@@ -76,7 +76,7 @@ class Worker:
             self._keep_only(pool, unit.model_identity)
         if isinstance(unit, FitUnit):
             claim.check()
-            make_artifacts(self.run, unit.plan, pool)
+            make_artifacts(self.run, unit.plan, pool, claim.check)
             self.progress.advance(len(missing), 0)
         elif isinstance(unit, WindowUnit):
             self._generate(unit, set(missing), pool, claim)

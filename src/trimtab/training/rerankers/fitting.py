@@ -18,6 +18,7 @@ from trimtab.core.errors import DataError, ModelError
 from trimtab.core.files import make_dir, remove_half_written
 from trimtab.core.keys import content_key, file_sha256
 from trimtab.core.records import read_json, write_json
+from trimtab.core.seals import check_files, seal_files
 from trimtab.models.nets.networks import Head
 from trimtab.models.pairs import pair_hash
 from trimtab.steering.fitted import ModelAccess
@@ -109,7 +110,8 @@ def fit_energy(
         "others": sorted({group.problem for group in data.select})[:_OTHERS],
         **about,
     }
-    write_json(folder / "artifact.json", info)
+    seal_files(folder)
+    write_json(folder / "artifact.json", info, sealed=True)
     return _named(model, info, folder)
 
 
@@ -117,9 +119,10 @@ def load_energy(folder: Path, subject: ModelAccess | None = None) -> EnergyModel
     """Return a fitted energy model.
 
     Raises:
-        StoreError: A file is missing or damaged.
+        StoreError: A file is missing, damaged or was changed.
         ModelError: It was trained on another rendering of pairs, or on another language model.
     """
+    check_files(folder)
     info = read_json(folder / "artifact.json")
     if info["pair_hash"] != pair_hash():
         raise ModelError(

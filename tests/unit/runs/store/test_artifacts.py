@@ -30,6 +30,7 @@ def test_tensors_and_origin_come_back_and_the_header_tells_a_stranger(
     with safe_open(tmp_path / "key" / "tensors.safetensors", "pt") as file:
         assert json.loads(file.metadata()["trimtab"]) == loaded.info
     assert sorted(p.name for p in (tmp_path / "key").iterdir()) == [
+        "SHA256SUMS",
         "artifact.json",
         "tensors.safetensors",
     ]

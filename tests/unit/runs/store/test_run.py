@@ -46,6 +46,7 @@ def test_a_created_run_opens_with_everything_in_order(
     assert list(run.samples("set-1").values()) == parts["data"]["samples"]["set-1"]
     assert run.pairs("pairs-1") == parts["data"]["pairs"]["pairs-1"]
     assert sorted(p.name for p in run.dir.iterdir()) == [
+        "SHA256SUMS",
         "config.json",
         "pairs",
         "plan",
@@ -80,7 +81,7 @@ def test_open_says_where_the_run_may_be(tmp_path: Path, parts: dict[str, Any]) -
         Run.open(tmp_path)
     plan = tmp_path / "demo" / "plan" / "head.json"
     plan.write_text(plan.read_text().replace('"recipe"', '"recipes"'))
-    with pytest.raises(StoreError, match=r"head\.json does not fit trimtab .*version"):
+    with pytest.raises(StoreError, match=r"head\.json is not what was written there"):
         Run.open(tmp_path / "demo")
 
 
@@ -131,6 +132,10 @@ def test_create_killed_at_any_replacement_leaves_a_run_or_none_and_can_be_repeat
             "pairs/pairs-1.jsonl",
             "samples/set-1.jsonl",
             "samples/set-2.jsonl",
+            "SHA256SUMS",
+            "plan/SHA256SUMS",
+            "samples/SHA256SUMS",
+            "pairs/SHA256SUMS",
         }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from trimtab.core.errors import HeldError
+from trimtab.core.errors import HeldError, StoreError
 from trimtab.core.types import Completion, Score
 from trimtab.runs.store.run import Run
 from trimtab.runs.work import segments
@@ -99,3 +99,33 @@ def test_completions_wait_for_the_disk_and_scores_for_half_a_second(
     files.sync()
     assert synced == ["cell-2", "cell-1"]
     files.close()
+
+
+def test_of_many_cells_few_files_are_open_and_each_cell_has_one(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segments, "_MOST_OPEN", 2)
+    files = Segments(run, 7)
+    before = len(os.listdir("/proc/self/fd"))
+    for sample in "ab":
+        for number in range(20):
+            files.write(completion(f"cell-{number}", sample), free)
+            files.write(score(f"cell-{number}", sample), free)
+    assert len(os.listdir("/proc/self/fd")) <= before + 2
+    files.close()
+    written = [*run.dir.glob("completions/*/*.jsonl"), *run.dir.glob("scores/*/*/*.jsonl")]
+    assert len(written) == 40
+    assert {path.read_bytes().count(b"\n") for path in written} == {2}
+
+
+def test_a_file_that_is_taken_away_meanwhile_is_an_error(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segments, "_MOST_OPEN", 1)
+    files = Segments(run, 7)
+    files.write(completion("cell-1", "a"), free)
+    files.write(completion("cell-2", "a"), free)
+    (path,) = run.dir.glob("completions/cell-1/*.jsonl")
+    path.unlink()
+    with pytest.raises(StoreError, match=r"completions/cell-1/.* can't be written"):
+        files.write(completion("cell-1", "b"), free)

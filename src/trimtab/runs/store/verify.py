@@ -1,0 +1,138 @@
+"""Whether a run still holds what was written there: every file by its checksum, every row."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from trimtab.core.checksums import has_checksums
+from trimtab.core.errors import StoreError
+from trimtab.core.files import read_bytes
+from trimtab.core.records import list_segments, read_rows, read_segments
+from trimtab.core.seals import SUMS, check_file, is_sealed, known_sums
+from trimtab.core.types import Completion, ContrastPair, Conversation, Record, Sample, Score
+from trimtab.runs.store.create import is_run
+from trimtab.runs.store.reading import fits_key
+
+_DATA: dict[str, type[Record]] = {
+    "samples": Sample,
+    "pairs": ContrastPair,
+    "conversations": Conversation,
+}
+# What a run is made of, which is sealed when it is made.
+_MADE = ("config.json", "plan/head.json")
+
+
+@dataclass
+class Findings:
+    """What a look at every file and row brought.
+
+    Attributes:
+        differs: What is not as it was written, a line each.
+        unknown: What nothing tells the right content of, a line each.
+        files: Files that were looked at.
+        rows: Rows of segments that can be read.
+    """
+
+    differs: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    files: int = 0
+    rows: int = 0
+
+
+def examine(run: Path) -> Findings:
+    """Look at everything in a run; raise StoreError if ``run`` is none."""
+    if not (run / "plan").is_dir() and not is_run(run):
+        raise StoreError(f"{run} is not a run: it has no plan.", hint="Give a run directory.")
+    found = Findings()
+    for folder in _sealed_folders(run):
+        _check_sums(run, folder, found)
+    for name, model in _DATA.items():
+        for path in list_segments(run / name):
+            _check_keyed(run, path, model, found)
+    _tell_unsealed(run, found)
+    for folder in sorted((run / "completions").glob("*/")):
+        _check_segments(run, folder, Completion, found)
+    for folder in sorted((run / "scores").glob("*/*/")):
+        _check_segments(run, folder, Score, found)
+    return found
+
+
+def _sealed_folders(run: Path) -> Iterator[Path]:
+    for place, folders, files in os.walk(run):
+        folders.sort()
+        if SUMS in files:
+            yield Path(place)
+
+
+def _check_sums(run: Path, folder: Path, found: Findings) -> None:
+    try:
+        names = sorted(known_sums(folder))
+    except StoreError as error:
+        found.differs.append(error.message)
+        return
+    for name in names:
+        path = folder / name
+        if not os.path.lexists(path):
+            if _must_be_there(run, path):
+                found.differs.append(f"{_within(run, path)} is gone")
+            continue
+        found.files += 1
+        try:
+            check_file(path)
+        except StoreError as error:
+            found.differs.append(error.message)
+
+
+def _must_be_there(run: Path, path: Path) -> bool:
+    """Return whether a file that was noted must exist: a kill may have come before it was made."""
+    if path.parent.parent == run / "artifacts":
+        return (path.parent / "artifact.json").is_file()
+    return path.parent.name in _DATA or _within(run, path) in _MADE
+
+
+def _check_keyed(run: Path, path: Path, model: type[Record], found: Findings) -> None:
+    """Compare a set's name, which is the hash of its rows, with the rows."""
+    found.files += not is_sealed(path)
+    try:
+        rows = read_rows(path, model)
+    except StoreError as error:
+        if not is_sealed(path):
+            found.differs.append(error.message)
+        return
+    if not fits_key(rows, path.stem):
+        found.differs.append(f"{_within(run, path)}: its rows have another hash than its name")
+
+
+def _tell_unsealed(run: Path, found: Findings) -> None:
+    paths = [run / name for name in _MADE]
+    paths += [*run.glob("plan/[0-9]*.json"), *run.glob("plan.json")]
+    paths += [
+        path for path in run.glob("artifacts/*/*") if path.suffix in (".json", ".safetensors")
+    ]
+    for path in paths:
+        if path.is_file() and not is_sealed(path):
+            found.unknown.append(f"{_within(run, path)} (written without a checksum)")
+
+
+def _check_segments(
+    run: Path, folder: Path, model: type[Completion] | type[Score], found: Findings
+) -> None:
+    try:
+        result = read_segments(folder, model)
+        bare = [path for path in list_segments(folder) if not has_checksums(read_bytes(path))]
+    except StoreError as error:
+        found.differs.append(error.message)
+        return
+    found.files += len(list_segments(folder))
+    found.rows += len(result.rows)
+    for line in [*result.invalid, *result.conflicts]:
+        found.differs.append(line.removeprefix(f"{run}/"))
+    for path in bare:
+        found.unknown.append(f"{_within(run, path)} (rows without checksums)")
+
+
+def _within(run: Path, path: Path) -> str:
+    return str(path.relative_to(run))
