@@ -72,6 +72,6 @@ def staged(target: Path) -> Iterator[Stage]:
     except OSError as error:
         path = Path(error.filename) if isinstance(error.filename, str) else target / "report"
         known = target / path.relative_to(aside) if path.is_relative_to(aside) else path
-        raise write_error(known, error, 0) from error
+        raise write_error(known, OSError(error.errno, error.strerror), 0) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
