@@ -146,8 +146,7 @@ def test_a_judge_without_the_texts_that_its_fit_reads_says_what_it_waits_for(
     assert (owed(run, labels), owed(run, usual)) == (0, 4), "an early score is no mistake"
     for cell in run.plan.cells:
         write_texts(run, cell, "c")
-    (said,) = do(run).lines
-    assert said.startswith("stopped: score-probe-") and "was taken over" in said
+    assert do(run).lines == []
     assert (owed(run, labels), owed(run, usual)) == (0, 0)
     info = run.artifact_info(usual.artifacts["length"])
     assert info is not None and info["num_answers"] == 2, "of three texts one has an odd length"
