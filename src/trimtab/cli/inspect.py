@@ -52,7 +52,7 @@ def status(run_dir: Path) -> None:
     console.print(table)
     for line in [*standing(run), *spending(run)]:
         console.print(line)
-    for gate in checks.current(run):
+    for gate in checks.at_hand(run):
         line = f"{gate.status}: {gate.name}: {gate.detail}"
         console.print(line)
     for problem in run.problems():

@@ -2,6 +2,7 @@
 
 import pytest
 
+from trimtab.core.checksums import with_checksum
 from trimtab.core.presence import read_keys
 from trimtab.core.records import read_segments
 from trimtab.core.types import Completion
@@ -20,6 +21,10 @@ def row(sample: str, *, cell: str = "c", index: int = 0, text: str = "x") -> str
     return made.model_dump_json() + "\n"
 
 
+def summed(sample: str) -> str:
+    return with_checksum(row(sample).encode()).decode()
+
+
 @pytest.mark.parametrize(
     "segments",
     [
@@ -34,6 +39,9 @@ def row(sample: str, *, cell: str = "c", index: int = 0, text: str = "x") -> str
         [row("a")[:-9] + "\n" + row("b")],
         [row("a") + "[1]\nnull\n\n{\n" + row("b"), row("d")],
         [row("a") + "\x00\x00\x00\n" + row("b")],
+        [summed("a") + summed("b")],
+        [summed("a") + summed("b").replace('"x"', '"y"')],
+        [summed("a").replace('"crc"', '"cry"') + summed("b")],
     ],
 )
 def test_keys_are_those_of_the_rows(tmp_path, segments: list[str]) -> None:
@@ -42,7 +50,7 @@ def test_keys_are_those_of_the_rows(tmp_path, segments: list[str]) -> None:
     read = read_segments(tmp_path, Completion)
     found = read_keys(tmp_path, "c")
     assert found.keys == {one.key for one in read.rows}
-    assert found.damage == (*read.torn, *read.invalid)
+    assert (found.torn, found.invalid) == (tuple(read.torn), tuple(read.invalid))
 
 
 def test_rows_of_another_cell_are_not_there(tmp_path) -> None:

@@ -97,6 +97,7 @@ def _read(dir: Path) -> dict[str, Any]:
     found |= {f"plan {c.key}": c for c in run.plan.cells}
     found["config"] = run.config
     checks.current(run)
+    checks.at_hand(run)
     list(tallies(run))
     standing(run)
     meter.read(dir)
@@ -259,6 +260,8 @@ def test_only_what_was_looked_at_is_called_finite(whole: Path, tmp_path: Path) -
     assert "finite" not in found["artifacts finite"].detail
     assert found["all rows present and finite"].status == "fail"
     assert "1 with NaN" in found["all rows present and finite"].detail
+    told = {check.name: check for check in checks.at_hand(Run.open(dir))}
+    assert told["artifacts finite"] == found["artifacts finite"]
 
 
 def test_a_set_of_an_earlier_version_is_checked_by_its_name(repo: Path, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 
 from pydantic import TypeAdapter
@@ -33,27 +33,43 @@ def read(run: Run) -> list[Check]:
     return [check for phase in _PHASES for check in phases.get(phase, [])]
 
 
+def at_hand(run: Run) -> list[Check]:
+    """Return the recorded checks; those of artifacts, and of rows if any is owed, looked at again.
+
+    What was there when a phase ended may be gone now. Rows that are there are not read.
+    """
+    phases = _recorded(run)
+    again = [phase for phase in ("fit",) if phase in phases]
+    if "generate" in phases and any(run.owed(cell) for cell in run.plan.cells):
+        again.append("generate")
+    return _looked_at(run, phases, again)
+
+
 def current(run: Run) -> list[Check]:
     """Return the recorded checks, what they say of data, artifacts and rows looked at again.
 
-    What was there when a phase ended may be gone or changed now. The last check is of the records
-    themselves.
+    The last check is of the records themselves, all of which are read.
     """
     phases = _recorded(run)
-    kept = [check for check in phases.get("generate", []) if check.name == openings.NAME]
-    again = {
+    return [*_looked_at(run, phases, list(phases)), _records_agree(run)]
+
+
+def _looked_at(
+    run: Run, phases: Mapping[str, Sequence[Check]], again: Sequence[str]
+) -> list[Check]:
+    opened = [check for check in phases.get("generate", ()) if check.name == openings.NAME]
+    look: dict[str, Callable[[], list[Check]]] = {
         "plan": lambda: [_splits_disjoint(run)],
         "fit": lambda: artifacts_finite(run),
-        "generate": lambda: [*_zero_equals_baseline(run), rows_finite(run), *kept],
+        "generate": lambda: [*_zero_equals_baseline(run), rows_finite(run), *opened],
         "score": lambda: [_unscored(run, judge) for judge in run.judges()],
     }
-    found = [
+    return [
         check
         for phase in _PHASES
         if phase in phases
-        for check in (again[phase]() if phase in again else phases[phase])
+        for check in (look[phase]() if phase in again and phase in look else phases[phase])
     ]
-    return [*found, _records_agree(run)]
 
 
 def require(run: Run) -> None:

@@ -42,11 +42,11 @@ def tallies(run: Run) -> Iterator[Tally]:
     fitted = sum(run.has_artifact(key) for key in keys)
     yield Tally("fit", fitted, len(keys) - fitted)
     missing = sum(len(run.owed(cell)) for cell in run.plan.cells)
-    present = sum(len(run.completions(cell.key)) for cell in run.plan.cells)
+    present = sum(len(run.completion_keys(cell.key)) for cell in run.plan.cells)
     yield Tally("generate", present, missing)
     for judge in run.judges():
         cells = cells_of(run, judge)
-        done = sum(len(run.scores(judge.key, cell.key)) for cell in cells)
+        done = sum(len(run.score_keys(judge.key, cell.key)) for cell in cells)
         planned = sum(len(run.samples(cell.samples)) * cell.num_samples for cell in cells)
         yield Tally(f"score {judge.key}", done, max(planned - done, 0))
 
