@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trimtab.cli.inspect import REGISTRIES
-from trimtab.cli.phases import wide_console
+from trimtab.cli.terminal import wide_console
 from trimtab.core.errors import ConfigError, did_you_mean
 from trimtab.core.spec import Component, Spec
 
@@ -42,7 +42,7 @@ def show(kind: str, name: str) -> None:
     config: type[BaseModel] | None = getattr(member, "Config", None)
     console = wide_console()
     title = f"{registry.kind} {name}: {_first_sentence(member)}"
-    console.print(title, highlight=False, markup=False)
+    console.print(title)
     if config is not None and config.model_fields:
         table = Table()
         table.add_column("key", no_wrap=True)
@@ -55,7 +55,7 @@ def show(kind: str, name: str) -> None:
     else:
         console.print("It has no keys.")
     file = registry.files()[name]
-    console.print(f"file: {file}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"file: {file}", soft_wrap=True)
 
 
 def _rows(config: type[BaseModel], above: str = "") -> Iterator[tuple[str, str, str, str]]:
