@@ -5,6 +5,7 @@ from __future__ import annotations
 from trimtab.core.spec import Metric, Spec
 from trimtab.judges.base import Item, ItemJudge, Verdict
 from trimtab.text.answers import EXTRACTORS, ExtractorName, is_correct
+from trimtab.text.tolerance import Tolerance
 
 __all__ = ["Number"]
 
@@ -25,11 +26,14 @@ class Number(ItemJudge[NumberConfig]):
     ``correct`` is by the chosen extractor; ``strict``, ``flexible`` and ``chat`` stand beside it,
     because accuracy without its rule says nothing, and so does the share without an answer. (Texts
     that were cut at the token limit are counted by every report.) A text without an answer is
-    wrong. The reason of a score is the rule that fired and the answer, as ``str(Extracted)`` writes
-    it. A sample without a target is unscored.
+    wrong, also where it can be read in two ways (rule ``ambiguous``). The reason of a score is the
+    rule that fired and the answer, as ``str(Extracted)`` writes it. A sample without a target is
+    unscored. ``tolerance`` in a sample's metadata, a ``Tolerance`` that the protocol names, says how
+    far ``chat`` lets a number be off.
     """
 
     Config = NumberConfig
+    VERSION = 2
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -45,9 +49,11 @@ class Number(ItemJudge[NumberConfig]):
         gold, text = item.sample.target, item.completion.text or ""
         if gold is None:
             return self.unscored("the sample has no target")
+        given = item.sample.metadata.get("tolerance")
+        tolerance = None if given is None else Tolerance.model_validate(given)
         found = {name: extract(text) for name, extract in EXTRACTORS.items()}
         right: dict[str, float | None] = {
-            name: float(is_correct(name, found[name].answer, gold)) for name in found
+            name: float(is_correct(name, found[name].answer, gold, tolerance)) for name in found
         }
         chosen = found[self.config.extractor]
         correct, no_answer = right[self.config.extractor], float(chosen.answer is None)

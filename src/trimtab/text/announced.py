@@ -1,0 +1,180 @@
+r"""Where a solution says its answer: in ``\boxed``, announced, or as its last number."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from trimtab.text.decimals import MAX_DIGITS
+from trimtab.text.notation import OPAQUE, plain
+from trimtab.text.number_words import number_in_words, words_at
+from trimtab.text.numerals import Numeral
+from trimtab.text.surroundings import CONTEXT, is_unclear, standing_numbers
+
+# Bounds for texts that are no solutions, so that none takes long to read.
+_MAX_BOXES, _MAX_BOX, _MAX_SENTENCE = 50, 2000, 400
+_BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{")
+_BARE_BOX = re.compile(r"\\boxed\s*(\d)")
+_ANNOUNCED = re.compile(
+    r"(?P<hash>####)|(?P<answer>\bANSWER\s*:)|(?P<stated>\b(?:final\s+)?answer\s+is\b)",
+    re.IGNORECASE,
+)
+# What may stand between an announcement and its number: markup, currency, "x =", "about".
+_GAP = re.compile(r"[^\n.?!]{0,24}|[\s:*$#\[\](>=]{0,16}")
+_CIRCUMSTANCE = re.compile(
+    r"\W*(?:in|after|by|at|on|for|over|with|since|from|if|when|before|starts?)\b", re.IGNORECASE
+)
+_SENTENCE = re.compile(r"[^\n?!]{0,400}?(?=\.(?:\s|$)|[\n?!]|$)")
+_NO_ANNOUNCEMENT = re.compile(
+    r"\b(?:not|n't|step|part|question|problem|example|case|section|solution|day|week|phase)\b",
+    re.IGNORECASE,
+)
+_CALCULATION = re.compile(r"\s*[-+*/=\u00d7x\u00f7\u2212]\s*[$(\d]")
+_EQUALS = re.compile(r"[=\u2248\u2192]")
+_OPERATORS = re.compile(rf"[{OPAQUE}\u03c0\u221a\u221e\u00b1<>\u2264\u2265\u2260|+*\u00d7\u00f7^]")
+_VARIABLE = re.compile(r"(?<![A-Za-z])[xyzn](?![A-Za-z])")
+_ENUMERATOR = re.compile(r"[.)]\s+[A-Za-z*]")
+# "apples - 5" may be minus five, or a label and five; "is - 5" is minus five
+_LABEL_OR_MINUS = re.compile(r"(?<!\bis)(?<!\bbe)(?<!\bwas)(?<!equals)(?<=[A-Za-z)\]])\s?\Z")
+
+
+@dataclass(frozen=True)
+class Found:
+    """Where an answer was found; ``number`` is None where it can be read in two ways."""
+
+    rule: str
+    number: str | None
+
+
+def boxed(text: str) -> Found | None:
+    r"""Return the number in the last ``\boxed{}`` that says one; None if none does."""
+    boxes = list(_BOXED.finditer(text))[-_MAX_BOXES:]
+    opened = [(match.end(), _braced(text, match.end())) for match in boxes]
+    opened += [(match.end(), match[1]) for match in _BARE_BOX.finditer(text)]
+    for _, inside in sorted(opened, reverse=True)[:_MAX_BOXES]:
+        found = _in_box(plain(inside))
+        if found is not None:
+            return found
+    return None
+
+
+def _in_box(content: str) -> Found | None:
+    sides = [(side, list(standing_numbers(side))) for side in _EQUALS.split(content)]
+    said = [(side, some) for side, some in sides if some]
+    if not said:
+        in_words = words_at(content, 0)
+        if in_words is not None and in_words.strip() == content.strip():
+            value = number_in_words(in_words)
+            return Found("boxed", None if value is None else str(value))
+        constant = re.search(rf"[{OPAQUE}\u03c0\u221a\u221e]|\d", content)
+        return Found("boxed", None) if constant else None
+    side, some = said[-1]
+    (numeral, *more) = some
+    rest = side[: numeral.start] + " " + side[numeral.end :]
+    unclear = (
+        more or _OPERATORS.search(re.sub(r"[A-Za-z]\^-?\d", "", rest)) or _VARIABLE.search(rest)
+    )
+    if unclear or side[numeral.end :].startswith("!") or is_unclear(side, numeral):
+        return Found("boxed", None)
+    # 12 = x says 12, and 18 = 6x nothing
+    if side is not sides[-1][0] and _OPERATORS.search(sides[-1][0]):
+        return Found("boxed", None)
+    return Found("boxed", numeral.text.strip())
+
+
+def announced(text: str) -> Found | None:
+    """Return the number of the last announcement that is followed by one; None if none is.
+
+    ``text`` is plain, see ``notation``.
+    """
+    for match in reversed(list(_ANNOUNCED.finditer(text))):
+        found = _behind(text, match.end(), match.lastgroup or "")
+        if found is not None:
+            return found
+    return None
+
+
+def _behind(text: str, start: int, rule: str) -> Found | None:
+    """Return the number that an announcement which ends at ``start`` is followed by."""
+    in_words = words_at(text, start)
+    if in_words is not None and not _more_numbers(text, start):
+        value = number_in_words(in_words)
+        return Found(rule, None if value is None else str(value))
+    numeral = next(standing_numbers(text, start, _near(text, start)), None)
+    gap = text[start : numeral.start] if numeral else ""
+    if numeral is None or not _GAP.fullmatch(gap) or _NO_ANNOUNCEMENT.search(gap):
+        return None
+    if _CALCULATION.match(text, numeral.end):
+        # "Check our answer: 70 + 40" announces a calculation, not an answer
+        result = None if rule == "answer" else _result(text, numeral.end)
+        if result is None:
+            return None
+        numeral = result
+    elif _CIRCUMSTANCE.match(gap) and _more_numbers(text, numeral.end):
+        # "Answer: in 10 years they will be 40" says the second
+        return None
+    return Found(rule, None if is_unclear(text, numeral) else numeral.text.strip())
+
+
+def _near(text: str, start: int) -> int:
+    """Return up to where the number of an announcement that ends at ``start`` may go."""
+    if not any(char.isdigit() for char in text[start : start + CONTEXT]):
+        return start
+    return min(start + CONTEXT + MAX_DIGITS, len(text))
+
+
+def _sentence_end(text: str, start: int) -> int:
+    match = _SENTENCE.match(text, start)
+    return match.end() if match else min(start + _MAX_SENTENCE, len(text))
+
+
+def _more_numbers(text: str, start: int) -> bool:
+    return any(True for _ in standing_numbers(text[: _sentence_end(text, start)], start))
+
+
+def _result(text: str, start: int) -> Numeral | None:
+    """Return the number behind the last ``=`` of the calculation that goes on at ``start``."""
+    stop = _sentence_end(text, start)
+    equals = [match.end() for match in _EQUALS.finditer(text, start, stop)]
+    return next(standing_numbers(text[:stop], equals[-1]), None) if equals else None
+
+
+def last_number(text: str) -> Found | None:
+    """Return the last number of a plain text; None if it has none."""
+    stop = len(text)
+    while stop > 0:
+        # no number goes over the end of a line
+        start = text.rfind("\n", 0, stop) + 1
+        found = list(standing_numbers(text, start, stop))
+        if found and not (len(found) == 1 and _is_enumerator(text, found[0], start)):
+            return Found("last_number", _last_value(text, found[-1]))
+        stop = start - 1
+    return None
+
+
+def _is_enumerator(text: str, numeral: Numeral, line: int) -> bool:
+    """Return whether a number only opens a line of a list: ``3. Add the rest``."""
+    return (
+        text[line : numeral.start].strip("*# ") == ""
+        and numeral.text.isdigit()
+        and len(numeral.text) < 3
+        and _ENUMERATOR.match(text, numeral.end) is not None
+    )
+
+
+def _last_value(text: str, numeral: Numeral) -> str | None:
+    written = numeral.text.strip()
+    signed = written[0] in "-\u2212" and written[1:2].isspace()
+    before = text[max(0, numeral.start - CONTEXT) : numeral.start]
+    unclear = signed and _LABEL_OR_MINUS.search(before)
+    return None if unclear or is_unclear(text, numeral) else written
+
+
+def _braced(text: str, start: int) -> str:
+    """Return ``text`` from ``start`` up to the brace that closes the one before it, or its end."""
+    depth = 1
+    for index in range(start, min(len(text), start + _MAX_BOX)):
+        depth += (text[index] == "{") - (text[index] == "}")
+        if depth == 0:
+            return text[start:index]
+    return text[start : start + _MAX_BOX]

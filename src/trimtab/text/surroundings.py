@@ -1,0 +1,72 @@
+"""Whether a number in a text stands for itself, or is a part of something else.
+
+Of ``3-5``, ``3:30``, ``2x``, ``5 feet 6 inches`` or an unfinished ``18 - 3`` no part is an answer;
+``H2O`` and ``cm^2`` hold no number at all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from trimtab.text.notation import OPAQUE
+from trimtab.text.numerals import Numeral, numerals
+
+_NUMBER_AHEAD = r"[$\u00a3\u20ac(]?[-\u2212]?[$\u00a3\u20ac]?\.?\d"
+_AFTER = re.compile(
+    rf"[:/]\d|\s?[-\u2013\u2014\u2212~]\s?{_NUMBER_AHEAD}|\s?[+*\u00d7\u00f7\u22c5\u00b7^]\s?{_NUMBER_AHEAD}"
+    rf"|\s?x\s?{_NUMBER_AHEAD}|\s(?:to|or|through)\s{_NUMBER_AHEAD}|\s[:/]\s\d|\s?\u00b1"
+    rf"|,\s\d[\d.]*\s*(?:,|and\b|or\b)|\s?[<>\u2264\u2265\u2260]\s?\d|\^|_\w"
+    rf"|\s?(?:[{OPAQUE}\u03c0\u221a\u221e]|pi\b|(?:tenth|hundredth|thousandth|third|fifth|sixth"
+    rf"|seventh|eighth|ninth)s?\b)|[xyzn](?![A-Za-z])|x[0-9A-Fa-f]"
+)
+_BEFORE = re.compile(
+    rf"(?:[{OPAQUE}\u221a\u00b1<>\u2264\u2265\u2260]\s?|\d\s?[-\u2013\u2014\u2212~]\s?|\d[:/]|\d\s[:/]\s"
+    rf"|[\w)%]\s?[+\u00d7\u00f7]\s?|[\d)%]\s?\*\s?|[\d)]\s?x\s?|\d\s(?:or|through)\s"
+    rf"|\d\s?[-+\u2212*/]\s?\(\s?)\Z"
+)
+_BETWEEN = re.compile(r"\bbetween\s+(?:\S*\d\S*\s+and\s+)?\S{0,2}\Z", re.IGNORECASE)
+_LABELLED = re.compile(
+    r"\b(?:day|step|week|month|year|room|page|case|question|problem|item|no\.|#)\s*\Z",
+    re.IGNORECASE,
+)
+_ROUNDED_OFF = re.compile(r"\.\d{3,}(?:\.\.|\u2026)")
+_COMPOUND = re.compile(
+    r"\d\s?(?:dollars?|bucks|pounds?|lbs?|euros?|feet|foot|ft|yards?|hours?|hrs?|h|minutes?|mins?"
+    r"|days?|weeks?|years?|months?|kg|kilograms?|km|kilomet(?:er|re)s?|met(?:er|re)s?|m|gallons?)"
+    r"\.?,?\s?(?:and\s)?[$]?\d[\d.,]*\s?(?:cents?|pence|ounces?|oz|inch(?:es)?|in\b|minutes?"
+    r"|mins?|m\b|seconds?|secs?|s\b|feet|ft|hours?|hrs?|days?|weeks?|months?|g\b|grams?|cm|mm"
+    r"|met(?:er|re)s?|quarts?)|\d\s?['\u2032]\s?\d+\s?[\"\u2033]",
+    re.IGNORECASE,
+)
+_NAME = re.compile(r"[A-Za-z^_]\Z")
+_CURRENCY_CODE = re.compile(r"(?:^|[^A-Za-z])(?:Rs|USD|EUR|GBP|US)\Z")
+_GROUPED_BY_SPACE = re.compile(r"\d+ \d")
+CONTEXT = 40
+"""Characters around a number that are looked at."""
+
+
+def standing_numbers(text: str, start: int = 0, stop: int | None = None) -> Iterator[Numeral]:
+    """Yield the numbers that are no part of a name, an index or the power of a unit."""
+    for numeral in numerals(text, start, stop):
+        before = text[max(0, numeral.start - 5) : numeral.start]
+        bare = numeral.text[0].isdigit() or numeral.text[0] == "."
+        if not (bare and _NAME.search(before)) or _CURRENCY_CODE.search(before):
+            yield numeral
+
+
+def is_unclear(text: str, numeral: Numeral) -> bool:
+    """Return whether a number is worth nothing, or only a part of what is written there."""
+    before = text[max(0, numeral.start - CONTEXT) : numeral.start]
+    if numeral.value is None or _AFTER.match(text, numeral.end) or _BEFORE.search(before):
+        return True
+    if _BETWEEN.search(before) or _ROUNDED_OFF.match(text, numeral.start + numeral.text.find(".")):
+        return True
+    # "day 1 200 apples"
+    if _GROUPED_BY_SPACE.match(numeral.text) and _LABELLED.search(before):
+        return True
+    start, end = max(0, numeral.start - CONTEXT), numeral.end + CONTEXT
+    parts = [match.span() for match in _COMPOUND.finditer(text, start, end)]
+    return any(
+        first <= numeral.start < last or first < numeral.end <= last for first, last in parts
+    )
