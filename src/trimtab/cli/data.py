@@ -11,11 +11,13 @@ from trimtab.core.spec import Component
 from trimtab.runs.imports.candidates import import_candidates
 from trimtab.runs.imports.generations import create_run, read_generations
 from trimtab.runs.work import checks
+from trimtab.text.tolerance import Tolerance
 
 
-def score_candidates(path: Path, out: Path) -> None:
+def score_candidates(path: Path, out: Path, tolerance: str | None = None) -> None:
     """Make a run of a file of candidates, score it, and write and print the report."""
-    run = import_candidates(path, out, _judges_of_candidates)
+    stated = None if tolerance is None else Tolerance.parse(tolerance)
+    run = import_candidates(path, out, _judges_of_candidates, stated)
     phases.run_some(run, "score")
     phases.show_report(run)
     wide_console().print(f"`trimtab report {out}` writes the report again.")

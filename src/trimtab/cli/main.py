@@ -211,21 +211,29 @@ def show_member(
 @data.command("import-candidates")
 def import_candidates(
     file: Annotated[
-        Path, typer.Argument(help="JSON lines: question, gold, candidates.", show_default=False)
+        Path,
+        typer.Argument(
+            help="JSON lines: question, gold, candidates; or CSV with a candidate a row.",
+            show_default=False,
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", help="Run directory to create.")],
+    tolerance: Annotated[
+        str | None,
+        typer.Option(help="How far answers may be off: relative-0.001, absolute-0.01 or exact."),
+    ] = None,
 ) -> None:
     """Make a run of candidates from a file, and report on every way to choose among them."""
     from trimtab.cli import data as imports
 
-    imports.score_candidates(file, out)
+    imports.score_candidates(file, out, tolerance)
 
 
 @data.command("import-generations")
 def import_generations(
     file: Annotated[
         Path,
-        typer.Argument(help="JSON lines with question and answer.", show_default=False),
+        typer.Argument(help="JSON lines or CSV with question and answer.", show_default=False),
     ],
     out: Annotated[Path, typer.Option("--out", help="Run directory to create.")],
     name: Annotated[str | None, typer.Option(help="Name of the experiment.")] = None,
@@ -347,7 +355,7 @@ def judge_check(
     labels: Annotated[
         Path,
         typer.Argument(
-            help="JSON lines: question, answer, label; or prompt and completion.",
+            help="JSON lines or CSV: question, answer, label; or prompt and completion.",
             show_default=False,
         ),
     ],

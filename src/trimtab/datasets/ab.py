@@ -3,7 +3,8 @@
 Read are the two forms of the CAA repository: rows of ``question``, ``answer_matching_behavior``
 and ``answer_not_matching_behavior``; and, for what must not change, rows of ``prompt``,
 ``correct``, ``incorrect`` and ``category``. Some published questions show more than two options;
-the two that a row names count. An option may be empty, as in five rows of the published
+the two that a row names count. Rows whose answers are Yes and No, as in the published persona
+files, are asked with the options (A) Yes and (B) No. An option may be empty, as in five rows of the published
 ``truthful_qa.json``: letters are scored, not texts.
 """
 
@@ -18,14 +19,21 @@ from typing import Any
 from trimtab.core.errors import DataError
 from trimtab.core.keys import content_key
 from trimtab.core.types import Record
-from trimtab.datasets.files import read_json, read_jsonl, text_field
+from trimtab.datasets.ab_options import (
+    is_yes_no,
+    letter_of,
+    option_spans,
+    stem_of,
+    with_yes_no,
+)
+from trimtab.datasets.fields import text_field
+from trimtab.datasets.files import ROWS, read_json, read_rows
 from trimtab.text.overlap import normalise_question
 
-_OPTION = re.compile(r"(?:^|\n)[ \t]*\(([A-Z])\)[ \t]*")
-_HEADING = re.compile(r"\s*Choices:\s*$")
 _LETTER = re.compile(r"\(([A-Z])\)")
 _BEHAVIOUR = ("question", "answer_matching_behavior", "answer_not_matching_behavior")
 _SIDE_EFFECT = ("prompt", "correct", "incorrect")
+_KEYS = (*_BEHAVIOUR, *_SIDE_EFFECT, "category")
 
 
 class Asked(Record):
@@ -74,7 +82,7 @@ class ABQuestion(Asked):
 
     def swapped(self) -> ABQuestion:
         """Return the question with the texts of its two options exchanged, letters following."""
-        spans = _spans(self.text)
+        spans = option_spans(self.text)
         texts = {letter: self.text[slice(*spans[letter])] for letter in (self.matching, self.other)}
         exchanged = {self.matching: texts[self.other], self.other: texts[self.matching]}
         text = self.text
@@ -88,7 +96,10 @@ class ABQuestion(Asked):
 
 
 def read_ab(path: Path) -> list[ABQuestion]:
-    """Return the A/B questions of a ``.json`` or ``.jsonl`` file, each once, in the file's order.
+    """Return the A/B questions of a file, each once, in the file's order.
+
+    Args:
+        path: A ``.json`` list, ``.jsonl`` or ``.csv`` file.
 
     Raises:
         DataError: It can't be read, or a row is malformed, contradicts another, or is of another
@@ -97,25 +108,28 @@ def read_ab(path: Path) -> list[ABQuestion]:
     found: dict[str, tuple[str, ABQuestion]] = {}
     for where, row in _rows(path):
         item = _question(row, where)
-        before, first = found.setdefault(item.id, (where, item))
-        if first != item:
+        # spellings of one text are one question
+        before, first = found.setdefault(normalise_question(item.text), (where, item))
+        if (first.matching, first.other) != (item.matching, item.other):
             raise DataError(f"{where}: the question of {before} again, with another answer.")
     questions = [item for _, item in found.values()]
     if len({item.side_effect for item in questions}) > 1:
-        raise DataError(f"{path} mixes rows of a behaviour with rows of right answers.")
+        raise DataError(f"{path.absolute()} mixes rows of a behaviour with rows of right answers.")
     return questions
 
 
 def read_asked(path: Path) -> list[Asked]:
     """Return the open questions of a file of ``question`` rows, each once; raise DataError."""
-    texts = dict.fromkeys(text_field(row, "question", where).strip() for where, row in _rows(path))
+    asked = (text_field(row, "question", where, ("question",)) for where, row in _rows(path))
+    texts = dict.fromkeys(text.strip() for text in asked)
     return [Asked(id=_id(text), text=text, stem=text) for text in texts]
 
 
 def _rows(path: Path) -> Sequence[tuple[str, dict[str, Any]]]:
     """Return ("file row n", row), n from 1."""
-    if path.suffix == ".jsonl":
-        rows: Sequence[tuple[str, Any]] = read_jsonl(path)
+    path = path.absolute()
+    if path.suffix.lower() in ROWS:
+        rows: Sequence[tuple[str, Any]] = read_rows(path, accepted=_KEYS)
     else:
         listed = read_json(path)
         if not isinstance(listed, list):
@@ -132,8 +146,10 @@ def _rows(path: Path) -> Sequence[tuple[str, dict[str, Any]]]:
 def _question(row: dict[str, Any], where: str) -> ABQuestion:
     side_effect = "correct" in row and "answer_matching_behavior" not in row
     asked, right, wrong = _SIDE_EFFECT if side_effect else _BEHAVIOUR
-    text = text_field(row, asked, where).strip()
-    spans = _spans(text)
+    text = text_field(row, asked, where, _KEYS).strip()
+    if is_yes_no(row.get(right), row.get(wrong)) and not option_spans(text):
+        text, row = with_yes_no(text), {**row, **{k: letter_of(row[k]) for k in (right, wrong)}}
+    spans = option_spans(text)
     letters = "".join(spans)
     if len(spans) < 2 or letters != string.ascii_uppercase[: len(spans)]:
         raise DataError(
@@ -145,12 +161,11 @@ def _question(row: dict[str, Any], where: str) -> ABQuestion:
         raise DataError(f"{where}: {right!r} and {wrong!r} are both ({other}).")
     if text[slice(*spans[matching])] == text[slice(*spans[other])]:
         raise DataError(f"{where}: the options ({matching}) and ({other}) are the same.")
-    first = next(_OPTION.finditer(text)).start()
     category = row.get("category")
     return ABQuestion(
         id=_id(text),
         text=text,
-        stem=_HEADING.sub("", text[:first]).strip() or text,
+        stem=stem_of(text),
         category=category if isinstance(category, str) and category else "all",
         matching=matching,
         other=other,
@@ -159,28 +174,15 @@ def _question(row: dict[str, Any], where: str) -> ABQuestion:
 
 
 def _letter(row: dict[str, Any], key: str, spans: dict[str, tuple[int, int]], where: str) -> str:
-    given = text_field(row, key, where).strip()
+    given = text_field(row, key, where, _KEYS).strip()
     found = _LETTER.fullmatch(given)
     if found is None or found[1] not in spans:
         raise DataError(
             f"{where}: {key!r} must be one of the options "
-            f"{', '.join(f'({letter})' for letter in spans)}, it is {given[:40]!r}."
+            f"{', '.join(f'({letter})' for letter in spans)} (or Yes or No, where the text shows "
+            f"no options), it is {given[:40]!r}."
         )
     return found[1]
-
-
-def _spans(text: str) -> dict[str, tuple[int, int]]:
-    """Return where the text of each option stands, without the space around it, by letter.
-
-    A letter that comes twice makes the letters no alphabet, which the caller refuses.
-    """
-    marks = list(_OPTION.finditer(text))
-    spans: dict[str, tuple[int, int]] = {}
-    for i, mark in enumerate(marks):
-        end = marks[i + 1].start() if i + 1 < len(marks) else len(text)
-        name = mark[1] if mark[1] not in spans else mark[1] * 2
-        spans[name] = (mark.end(), mark.end() + len(text[mark.end() : end].rstrip()))
-    return spans
 
 
 def _id(text: str) -> str:

@@ -11,10 +11,13 @@ from trimtab.core.errors import ConfigError, DataError
 from trimtab.core.keys import content_key
 from trimtab.core.spec import Split
 from trimtab.core.types import Record
-from trimtab.datasets.files import read_jsonl
+from trimtab.datasets.files import ROWS, read_rows
 from trimtab.datasets.splits import Fractions, in_split
-from trimtab.text.answers import canonical, gold_number
+from trimtab.text.answers import gold_number
+from trimtab.text.decimals import decimal_mark
 from trimtab.text.leaks import HeldOut
+from trimtab.text.overlap import normalise_question
+from trimtab.text.tolerance import needs_tolerance
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 # Columns by the names that published files use; of several the first counts.
@@ -22,6 +25,8 @@ _QUESTION = ("question_concat", "question", "Question", "problem", "sQuestion")
 _ANSWER = ("answer", "Answer", "final_ans", "final", "ground_truth", "target", "lSolutions")
 _CONTEXT = ("Body",)
 _ID = ("id", "ID", "iIndex")
+_KEYS = (*_QUESTION, *_CONTEXT, *_ANSWER, *_ID)
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?|-?\d+/\d+")
 
 
 class Problem(Record):
@@ -58,10 +63,12 @@ class Pool(Record):
     Attributes:
         train: Those that fit and select are made of.
         test: The source's own test set; None where it has none and ``train`` is shared out.
+        repeats: Rows left out because an earlier one holds the same problem and answer.
     """
 
     train: tuple[Problem, ...]
     test: tuple[Problem, ...] | None = None
+    repeats: int = 0
 
     def split(self, split: Split, fractions: Fractions) -> list[Problem]:
         """Return the problems of ``split``, ordered by id.
@@ -108,50 +115,85 @@ def _named(problems: Sequence[Problem], split: Split, fractions: Fractions) -> l
     return sorted(problems, key=lambda problem: problem.id)
 
 
-def read_pool(source: str) -> Pool:
+def read_pool(source: str, *, rounded: bool = False) -> Pool:
     """Return the problems of ``source``.
 
     Args:
-        source: A ``.jsonl`` file, a directory that holds ``train.jsonl`` and ``test.jsonl``, or a
-            hub id whose splits are ``train`` and ``test`` (or only one of them).
+        source: A ``.jsonl`` or ``.csv`` file, a directory that holds ``train`` and ``test`` of
+            either kind, or a hub id whose splits are ``train`` and ``test`` (or only one of them).
+        rounded: Whether answers may have more than two decimals: a tolerance was stated.
 
     Raises:
         DataError: It can't be found or read, lacks a column, or an answer is no number.
     """
     path = Path(source).expanduser()
     if path.is_dir():
-        train, test = (_read_file(path / f"{name}.jsonl") for name in ("train", "test"))
-        return Pool(train=_unlike(train, test), test=test)
-    if path.suffix == ".jsonl":
-        return Pool(train=_read_file(path))
+        files = [_in_folder(path, name) for name in ("train", "test")]
+        (train, first), (test, second) = (_read_file(file, rounded) for file in files)
+        return Pool(train=_unlike(train, test), test=test, repeats=first + second)
+    if path.suffix.lower() in ROWS:
+        train, repeats = _read_file(path, rounded)
+        return Pool(train=train, repeats=repeats)
     if not path.exists() and _HUB_ID.fullmatch(source):
-        return _read_hub(source)
+        return _read_hub(source, rounded)
     raise DataError(
         f"The source {source!r} (given as `task.source`) is neither a directory, a hub id, nor a "
-        f"file that ends in .jsonl."
+        f"file that ends in {' or '.join(ROWS)} (looked in {str(path.absolute())!r})."
     )
 
 
-def _read_file(path: Path) -> tuple[Problem, ...]:
-    return _checked([make_problem(row, where) for where, row in read_jsonl(path)], str(path))
+def _in_folder(folder: Path, name: str) -> Path:
+    there = (folder / f"{name}{suffix}" for suffix in ROWS)
+    return next((path for path in there if path.is_file()), folder / f"{name}{ROWS[0]}")
 
 
-def _checked(problems: Sequence[Problem], where: str) -> tuple[Problem, ...]:
-    seen: dict[str, Problem] = {}
-    for problem in problems:
-        other = seen.setdefault(problem.id, problem)
-        if other is not problem and (other.question, other.final) != (
-            problem.question,
-            problem.final,
-        ):
+def _read_file(path: Path, rounded: bool) -> tuple[tuple[Problem, ...], int]:
+    rows = [(w, make_problem(row, w, rounded)) for w, row in read_rows(path, accepted=_KEYS)]
+    return _checked(rows, str(path.absolute()))
+
+
+def _checked(rows: Sequence[tuple[str, Problem]], source: str) -> tuple[tuple[Problem, ...], int]:
+    """Return the problems, each once, and how many rows repeat one; raise DataError."""
+    by_id: dict[str, Problem] = {}
+    by_text: dict[str, Problem] = {}
+    for where, problem in rows:
+        text = normalise_question(problem.question)
+        first = by_text.setdefault(text, problem)
+        if first.final != problem.final:
+            raise DataError(
+                f"{where}: the problem {problem.question[:50]!r} again, with another answer: "
+                f"{problem.final}, before {first.final}.",
+                hint="Keep one of them.",
+            )
+        if by_id.setdefault(problem.id, first) is not first:
+            other = by_id[problem.id]
             raise DataError(
                 f"{where}: two problems share the id {problem.id!r} and differ: "
                 f"{other.question[:50]!r}, {problem.question[:50]!r}.",
                 hint="Every problem must appear once, under an id of its own.",
             )
-    if not seen:
-        raise DataError(f"{where} holds no problems.")
-    return tuple(seen.values())
+    if not by_text:
+        raise DataError(f"{source} holds no problems.")
+    _same_marks(rows)
+    return tuple(by_text.values()), len(rows) - len(by_text)
+
+
+def _same_marks(rows: Sequence[tuple[str, Problem]]) -> None:
+    """Refuse 1.234 and 1,234 in a source that writes decimals with a comma: they may be 1234."""
+    tails = [(where, _tail(problem.solution)) for where, problem in rows]
+    marks = [(where, tail, decimal_mark(tail)) for where, tail in tails]
+    comma = next((where for where, _, mark in marks if mark == ","), None)
+    unclear = next(((w, tail) for w, tail, mark in marks if mark in ("?.", "?,")), None)
+    if comma is not None and unclear is not None:
+        raise DataError(
+            f"{unclear[0]}: the answer {unclear[1]!r} may mean two numbers, as decimals have a "
+            f"comma in {comma}.",
+            hint="Write answers without marks of thousands and with a decimal point.",
+        )
+
+
+def _tail(solution: str) -> str:
+    return solution.rpartition("####")[2].strip().lstrip("$\u20ac\u00a3-\u2212 ")
 
 
 def _unlike(train: Sequence[Problem], test: Sequence[Problem]) -> tuple[Problem, ...]:
@@ -159,16 +201,31 @@ def _unlike(train: Sequence[Problem], test: Sequence[Problem]) -> tuple[Problem,
     return tuple(problem for problem in train if problem.id not in tested)
 
 
-def make_problem(row: dict[str, Any], where: str) -> Problem:
-    """Return the problem of one row, whose columns may have any of the published names."""
+def make_problem(row: dict[str, Any], where: str, rounded: bool = False) -> Problem:
+    """Return the problem of one row, whose columns may have any of the published names.
+
+    Raises:
+        DataError: A column is missing, the answer is no number, or it has more than two decimals
+            and no tolerance was stated (``rounded``).
+    """
     question = _column(row, _QUESTION, where)
     context = next((str(row[key]) for key in _CONTEXT if row.get(key)), "")
     if context and not question.startswith(context):
         question = f"{context.rstrip()} {question}"
     solution = _column(row, _ANSWER, where)
-    final = canonical(gold_number(solution))
-    if not re.fullmatch(r"-?\d+(\.\d+)?", final):
-        raise DataError(f"{where}: the answer {solution[-60:]!r} does not end in a number.")
+    final = gold_number(solution)
+    if not _NUMBER.fullmatch(final):
+        raise DataError(
+            f"{where}: the answer {solution[-60:]!r} does not end in a number.",
+            hint="Accepted: a number alone, or a solution that ends in `#### number`; what can be "
+            "read in two ways (1,00,0, 3-5) is none.",
+        )
+    if needs_tolerance(final) and not rounded:
+        raise DataError(
+            f"{where}: the answer {solution[-60:]!r} has more than two decimals, so equality would "
+            f"measure the rounding.",
+            hint="State `task.tolerance`, e.g. {rule: relative, value: 0.001}, or {rule: exact}.",
+        )
     given = next((str(row[key]) for key in _ID if row.get(key) is not None), None)
     return Problem(
         id=given or f"p-{content_key(question, 12)}",
@@ -185,11 +242,12 @@ def _column(row: dict[str, Any], names: Sequence[str], where: str) -> str:
         if isinstance(value, (str, int, float)) and str(value).strip():
             return str(value)
     raise DataError(
-        f"{where}: none of {', '.join(map(repr, names))} is there (found: {', '.join(row)})."
+        f"{where}: none of {', '.join(map(repr, names))} is there (found: {', '.join(row)}; "
+        f"accepted: {', '.join(_KEYS)})."
     )
 
 
-def _read_hub(hub_id: str) -> Pool:
+def _read_hub(hub_id: str, rounded: bool) -> Pool:
     try:
         import datasets
     except ImportError:
@@ -208,13 +266,19 @@ def _read_hub(hub_id: str) -> Pool:
         ) from None
     sets = {
         name: _checked(
-            [make_problem(row, f"{hub_id} {name} row {i}") for i, row in enumerate(rows)], hub_id
+            [
+                (f"{hub_id} {name} row {i}", make_problem(row, f"{hub_id} {name} row {i}", rounded))
+                for i, row in enumerate(rows)
+            ],
+            hub_id,
         )
         for name, rows in tables.items()
         if name in ("train", "test")
     }
     if not sets:
         raise DataError(f"The hub data set {hub_id!r} has neither a split train nor test.")
+    repeats = sum(count for _, count in sets.values())
     if len(sets) == 1:
-        return Pool(train=next(iter(sets.values())))
-    return Pool(train=_unlike(sets["train"], sets["test"]), test=sets["test"])
+        return Pool(train=next(iter(sets.values()))[0], repeats=repeats)
+    train, test = sets["train"][0], sets["test"][0]
+    return Pool(train=_unlike(train, test), test=test, repeats=repeats)

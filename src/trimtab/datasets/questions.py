@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from trimtab.core.errors import DataError
 from trimtab.core.keys import content_key
 from trimtab.core.types import Record
+from trimtab.text.overlap import normalise_question
 
 Options = tuple[tuple[str, bool], ...]
 """Answer options: (text, whether it is right)."""
@@ -27,7 +28,7 @@ class Question(Record):
         incorrect_answers: Wrong answers, no duplicates, none of them in ``correct_answers``.
         mc0: Options of the binary task as the source gives them, if it does.
         mc1: Options of MC1 as the source gives them, if it does.
-        mc2: Options of MC2 as the source gives them, if it does.
+        mc2: Options of MC2 as the source gives them, if it does or if it lists an answer twice.
         ambiguous: Answers that the source lists both as right and as wrong; held as wrong.
     """
 
@@ -56,8 +57,9 @@ class Question(Record):
     def option_sets(self) -> dict[str, Options]:
         """Return the options of ``mc1``, ``mc2`` and, where there is one, ``binary``.
 
-        What the source gives counts; else MC1 is the best answer against all wrong ones, MC2 all
-        right against all wrong ones, binary the best answer against the best wrong one.
+        What the source gives counts, repeats included (see ``sources``); else MC1 is the best
+        answer against all wrong ones, MC2 all right against all wrong ones, binary the best answer
+        against the best wrong one.
         """
         wrong = tuple((text, False) for text in self.incorrect_answers)
         right = tuple((text, True) for text in self.correct_answers)
@@ -94,9 +96,11 @@ def make_question(
     text, best = question.strip(), best_answer.strip()
     if not text or not best:
         raise DataError(f"{where}: the {'best answer' if text else 'question'} is empty.")
-    right, wrong = unique(correct), unique(incorrect)
+    listed = [_stripped(answers) for answers in (correct, incorrect)]
+    right, wrong = map(unique, listed)
     if best not in right:
         right = (best, *right)
+        listed[0].insert(0, best)
     both = tuple(answer for answer in right if answer in wrong)
     if both and (not keep_ambiguous or best in both):
         raise DataError(
@@ -113,8 +117,23 @@ def make_question(
         best_incorrect_answer=(best_incorrect or "").strip() or None,
         correct_answers=tuple(answer for answer in right if answer not in both),
         incorrect_answers=wrong,
+        mc2=_with_repeats(listed[0], listed[1], both),
         ambiguous=both,
     )
+
+
+def _stripped(answers: Iterable[str]) -> list[str]:
+    return [text for answer in answers if (text := answer.strip())]
+
+
+def _with_repeats(
+    right: Sequence[str], wrong: Sequence[str], ambiguous: Sequence[str]
+) -> Options | None:
+    """Return the options of MC2 where an answer is listed more than once; None where none is."""
+    if len(set(right)) == len(right) and len(set(wrong)) == len(wrong):
+        return None
+    true = [(text, True) for text in right if text not in ambiguous]
+    return (*true, *((text, False) for text in wrong))
 
 
 def unique(answers: Iterable[str]) -> tuple[str, ...]:
@@ -127,13 +146,20 @@ def check_ids(questions: Sequence[Question], where: str) -> list[Question]:
     if not questions:
         raise DataError(f"{where} holds no questions.")
     seen: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for item in questions:
-        if item.id in seen:
+        text = normalise_question(item.question)
+        if item.id in seen or text in texts:
+            other, what = (
+                (seen[item.id], "share the id")
+                if item.id in seen
+                else (texts[text], "are one question, the second with the id")
+            )
             raise DataError(
-                f"{where}: {item.question!r} and {seen[item.id]!r} share the id {item.id!r}.",
+                f"{where}: {item.question!r} and {other!r} {what} {item.id!r}.",
                 hint="Every question must appear once, under an id of its own.",
             )
-        seen[item.id] = item.question
+        seen[item.id] = texts[text] = item.question
     return sorted(questions, key=lambda item: item.id)
 
 

@@ -5,7 +5,9 @@ questions and the corrected one of 790, the ``mc_task.json`` of both, and the hu
 ``truthfulqa/truthful_qa``. Where options are published they count as they are, except that blank
 ones (22 questions of the 790-question ``mc_task.json`` have one) are left out: they have no tokens
 to score. Options that have to be made from the CSV of 790 are then the published ones but for the
-two questions with an answer that is listed as right and as wrong.
+two questions with an answer that is listed as right and as wrong. An answer that a source lists
+twice counts twice in MC2 and MC3, as in the authors' code and its ports: of the CSV files that are
+three questions (``mc_task.json`` lists each option once).
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from trimtab.core.errors import DataError
-from trimtab.datasets.files import DATA, list_field, read_csv, read_json, read_jsonl, text_field
+from trimtab.datasets.fields import list_field, text_field
+from trimtab.datasets.files import DATA, read_csv, read_json, read_jsonl
 from trimtab.datasets.questions import Options, Question, check_ids, make_question
 from trimtab.text.overlap import normalise_question
 
@@ -26,6 +29,10 @@ _CSV_COLUMNS = ("Question", "Best Answer", "Correct Answers", "Incorrect Answers
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _FILE_SUFFIXES = (".csv", ".json", ".jsonl")
 _SETS = ("mc0", "mc1", "mc2")
+_KEYS = (
+    "id", "category", "question", "best_answer", "best_incorrect_answer", "correct_answers",
+    "incorrect_answers",
+)  # fmt: skip
 
 
 def read_questions(source: str) -> list[Question]:
@@ -51,7 +58,7 @@ def read_questions(source: str) -> list[Question]:
         known = ", ".join(_FILE_SUFFIXES)
         raise DataError(
             f"The source {source!r} (given as `task.source`) is neither a directory, a hub id, "
-            f"nor a file that ends in {known}."
+            f"nor a file that ends in {known} (looked in {str(path.absolute())!r})."
         )
     readers = {".csv": _read_csv, ".json": _read_json, ".jsonl": _read_jsonl}
     return check_ids(readers[path.suffix.lower()](path), source)
@@ -105,10 +112,10 @@ def _read_jsonl(path: Path) -> list[Question]:
     return [
         make_question(
             where,
-            question=text_field(row, "question", where),
-            best_answer=text_field(row, "best_answer", where),
-            correct=list_field(row, "correct_answers", where),
-            incorrect=list_field(row, "incorrect_answers", where),
+            question=text_field(row, "question", where, _KEYS),
+            best_answer=text_field(row, "best_answer", where, _KEYS),
+            correct=list_field(row, "correct_answers", where, _KEYS),
+            incorrect=list_field(row, "incorrect_answers", where, _KEYS),
             best_incorrect=_optional(row, "best_incorrect_answer", where),
             category=_optional(row, "category", where),
             id=_optional(row, "id", where),
@@ -150,10 +157,10 @@ def from_hub_rows(
     texts = [
         make_question(
             f"{where} row {i}",
-            question=text_field(row, "question", where),
-            best_answer=text_field(row, "best_answer", where),
-            correct=list_field(row, "correct_answers", where),
-            incorrect=list_field(row, "incorrect_answers", where),
+            question=text_field(row, "question", where, _KEYS),
+            best_answer=text_field(row, "best_answer", where, _KEYS),
+            correct=list_field(row, "correct_answers", where, _KEYS),
+            incorrect=list_field(row, "incorrect_answers", where, _KEYS),
             category=_optional(row, "category", where),
             keep_ambiguous=True,
         )
@@ -170,7 +177,10 @@ def _from_options(row: dict[str, Any], where: str) -> Question:
     mc1, mc2 = sets["mc1"], sets["mc2"]
     if mc1 is None or mc2 is None:
         missing = "mc1_targets" if mc1 is None else "mc2_targets"
-        raise DataError(f"{where}: {missing!r} is missing (found: {', '.join(row)}).")
+        raise DataError(
+            f"{where}: {missing!r} is missing (found: {', '.join(row)}; accepted: question, "
+            f"category, {', '.join(f'{name}_targets' for name in _SETS)})."
+        )
     if sum(correct for _, correct in mc1) != 1:
         raise DataError(f"{where}: mc1_targets of {question!r} must have one correct option.")
     wrong_binary = [text for text, correct in sets["mc0"] or () if not correct]

@@ -28,8 +28,8 @@ class Number(ItemJudge[NumberConfig]):
     that were cut at the token limit are counted by every report.) A text without an answer is
     wrong, also where it can be read in two ways (rule ``ambiguous``). The reason of a score is the
     rule that fired and the answer, as ``str(Extracted)`` writes it. A sample without a target is
-    unscored. ``tolerance`` in a sample's metadata, a ``Tolerance`` that the protocol names, says how
-    far ``chat`` lets a number be off.
+    unscored. ``tolerance`` in a sample's metadata, a ``Tolerance`` that the protocol names, says
+    how far ``chat`` lets a number be off.
     """
 
     Config = NumberConfig

@@ -65,6 +65,10 @@ class Task(ABC, Generic[C]):
         """
         return ()
 
+    def notes(self) -> tuple[str, ...]:
+        """Return what was left out of the data, and the like: a line each, shown with the plan."""
+        return ()
+
     def sampling(self) -> SamplingParams | None:
         """Return how texts are drawn by this task's protocol; None for options."""
         return None

@@ -19,6 +19,7 @@ from trimtab.core.types import Message, Sample, SamplingParams
 from trimtab.datasets.problems import Pool, Problem, read_pool
 from trimtab.datasets.splits import Fractions, spread
 from trimtab.tasks.base import Task
+from trimtab.text.tolerance import Tolerance
 
 __all__ = ["GSM8K"]
 
@@ -31,8 +32,8 @@ class _Config(Spec):
     """Which problems, and how they are asked.
 
     Attributes:
-        source: A hub id (``openai/gsm8k``), a directory with ``train.jsonl`` and ``test.jsonl``, or
-            one ``.jsonl`` file.
+        source: A hub id (``openai/gsm8k``), a directory with ``train.jsonl`` and ``test.jsonl`` (or
+            ``.csv``), or one ``.jsonl`` or ``.csv`` file.
         name: Name of the data in the protocol; give another for another data set.
         rendering: ``chat`` puts the question and the instruction into a chat turn; ``raw`` is the
             published few-shot text, for base models and published numbers.
@@ -42,6 +43,8 @@ class _Config(Spec):
         fractions: How problems are shared out. A source with a test set of its own keeps it, and
             fit and select share the rest.
         max_tokens: Most new tokens; null is 512 for chat and 256 for raw.
+        tolerance: How far an answer may be off, e.g. ``{rule: relative, value: 0.001}``; it is part
+            of the protocol's name. Must be stated where answers have more than two decimals.
     """
 
     source: str = Field(default="openai/gsm8k", min_length=1)
@@ -52,6 +55,7 @@ class _Config(Spec):
     limit: int | None = Field(default=None, ge=1)
     fractions: Fractions = Fractions(fit=0.85, select=0.15, test=0)
     max_tokens: int | None = Field(default=None, ge=1)
+    tolerance: Tolerance | None = None
 
 
 class GSM8K(Task[_Config]):
@@ -66,15 +70,16 @@ class GSM8K(Task[_Config]):
 
     @property
     def protocol(self) -> str:
-        """Data, rendering and number of shots or instruction, e.g. ``gsm8k/generation/raw-5``."""
+        """Data, rendering, shots or instruction, and a tolerance: ``gsm8k/generation/raw-5``."""
         config = self.config
+        within = "" if config.tolerance is None else f"/within-{config.tolerance.name}"
         if config.rendering == "raw":
-            return f"{config.name}/generation/raw-{config.shots}"
-        return f"{config.name}/generation/chat{asked(config.instruction, INSTRUCTION)}"
+            return f"{config.name}/generation/raw-{config.shots}{within}"
+        return f"{config.name}/generation/chat{asked(config.instruction, INSTRUCTION)}{within}"
 
     @cached_property
     def _pool(self) -> Pool:
-        return read_pool(self.config.source)
+        return read_pool(self.config.source, rounded=self.config.tolerance is not None)
 
     def problems(self, split: Split) -> list[Problem]:
         """Return the problems of ``split``, ordered by id; raise ConfigError if it is empty."""
@@ -84,16 +89,24 @@ class GSM8K(Task[_Config]):
     def samples(self, split: Split) -> list[Sample]:
         """Return the samples of ``split``, ordered by id; each problem is a cluster of its own."""
         preamble = self._preamble if self.config.rendering == "raw" else ""
+        stated = self.config.tolerance
+        tolerance = {} if stated is None else {"tolerance": stated.model_dump(mode="json")}
         return [
             Sample(
                 id=problem.id,
                 messages=(Message(role="user", content=ask(problem.question, self.config)),),
                 target=problem.final,
                 preamble=preamble,
-                metadata={"question": problem.question, "solution": problem.solution},
+                metadata={"question": problem.question, "solution": problem.solution, **tolerance},
             )
             for problem in self.problems(split)
         ]
+
+    def notes(self) -> tuple[str, ...]:
+        """Say how many rows repeat a problem."""
+        count = self._pool.repeats
+        again = f"{count} rows of {self.config.source!r} repeat a problem and were left out"
+        return (again,) if count else ()
 
     def judges(self) -> tuple[Component, ...]:
         """Return ``number``, which reads the answer as chat models write it."""

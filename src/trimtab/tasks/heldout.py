@@ -15,21 +15,23 @@ from trimtab.core.errors import ConfigError, DataError
 from trimtab.core.keys import content_key
 from trimtab.core.spec import Spec, Split
 from trimtab.core.types import Choice, Message, Record, Sample
-from trimtab.datasets.files import DATA, read_jsonl, read_text, text_field
+from trimtab.datasets.fields import text_field
+from trimtab.datasets.files import DATA, ROWS, read_rows, read_text
 from trimtab.datasets.splits import Fractions, in_split, spread
 from trimtab.tasks.base import Task
 
 __all__ = ["HeldoutText"]
 
 BUNDLED = DATA / "heldout.jsonl"
+_KEYS = ("text", "id", "genre")
 
 
 class _Config(Spec):
     """Which texts, and how they are cut.
 
     Attributes:
-        source: ``bundled``, a ``.jsonl`` file (``text``, and if you like ``id`` and ``genre``), or
-            a ``.txt`` file whose passages are separated by blank lines.
+        source: ``bundled``, a ``.jsonl`` or ``.csv`` file (``text``, and if you like ``id`` and
+            ``genre``), or a ``.txt`` file whose passages are separated by blank lines.
         opening_words: Words of a passage that are given as the prompt.
         limit: Most passages per split, spread over the genres; None is all.
         fractions: How passages are shared out. Nothing is fitted on them, so fit has none.
@@ -115,10 +117,10 @@ def _cut(passage: Passage, num_words: int) -> tuple[str, str]:
 
 def _read(source: str) -> list[Passage]:
     path = BUNDLED if source == "bundled" else Path(source).expanduser()
-    if path.suffix == ".jsonl":
-        rows = read_jsonl(path)
+    if path.suffix.lower() in ROWS:
+        rows = read_rows(path, accepted=_KEYS)
         passages = [
-            _passage(row.get("id"), row.get("genre"), text_field(row, "text", where))
+            _passage(row.get("id"), row.get("genre"), text_field(row, "text", where, _KEYS))
             for where, row in rows
         ]
     elif path.suffix == ".txt":
@@ -126,11 +128,11 @@ def _read(source: str) -> list[Passage]:
         passages = [_passage(None, None, block) for block in blocks if block.strip()]
     else:
         raise DataError(
-            f"The source {source!r} (given as `task.source`) must be `bundled` or end in .jsonl "
-            f"or .txt."
+            f"The source {source!r} (given as `task.source`) must be `bundled` or end in .jsonl, "
+            f".csv or .txt (looked in {str(path.absolute())!r})."
         )
     if len({passage.id for passage in passages}) < len(passages):
-        raise DataError(f"{path}: two passages share an id or are the same text.")
+        raise DataError(f"{path.absolute()}: two passages share an id or are the same text.")
     return passages
 
 

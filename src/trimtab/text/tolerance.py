@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from trimtab.core.config import validate
 from trimtab.core.spec import Spec
 
 _MAX_PLACES = 2
@@ -28,6 +29,13 @@ class Tolerance(Spec):
     def name(self) -> str:
         """What it adds to the name of a protocol, e.g. ``relative-0.001``."""
         return self.rule if self.rule == "exact" else f"{self.rule}-{self.value:g}"
+
+    @classmethod
+    def parse(cls, name: str) -> Tolerance:
+        """Return the tolerance that has ``name``; raise ConfigError if there is none."""
+        rule, _, value = name.partition("-")
+        given = {"rule": rule, "value": value} if value else {"rule": rule}
+        return validate(cls, given, f"tolerance {name!r}")
 
     def holds(self, answer: Fraction | None, gold: Fraction | None) -> bool:
         """Return whether ``answer`` is as near to ``gold`` as the rule asks; None is not."""

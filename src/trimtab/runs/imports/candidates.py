@@ -9,16 +9,21 @@ from trimtab.core.keys import content_key, file_sha256
 from trimtab.core.plan import Cell, JudgePlan, Plan
 from trimtab.core.spec import Component, ModelSpec
 from trimtab.core.types import Completion, Message, Sample
-from trimtab.datasets.dumps import DumpRow, question_id, read_dump
+from trimtab.datasets.candidates import DumpRow
+from trimtab.datasets.dumps import question_id, read_dump
 from trimtab.runs.plan.judges import IMPORTED, plan_judges
 from trimtab.runs.store.run import Run
 from trimtab.runs.work import checks
+from trimtab.text.tolerance import Tolerance
 
 _MEASURE = "generation"
 
 
 def import_candidates(
-    path: Path, out: Path, judges: Callable[[str | None], Sequence[Component]]
+    path: Path,
+    out: Path,
+    judges: Callable[[str | None], Sequence[Component]],
+    tolerance: Tolerance | None = None,
 ) -> Run:
     """Make a run of the candidates in ``path``; nothing of it needs a model.
 
@@ -29,20 +34,24 @@ def import_candidates(
         path: The file.
         out: Folder of the run.
         judges: Returns the judges that score it, given what the file calls its score.
+        tolerance: How far answers may be off; part of the protocol's name.
 
     Raises:
         DataError: The file can't be read, or has none of the known forms.
         StoreError: ``out`` is not empty.
     """
-    dump = read_dump(path)
-    identity = file_sha256(path)[:16]
+    dump = read_dump(path, tolerance)
+    within = "" if tolerance is None else f"/within-{tolerance.name}"
+    identity = content_key([file_sha256(path)[:16], within]) if within else file_sha256(path)[:16]
     cells: list[Cell] = []
     samples: dict[str, list[Sample]] = {}
     rows: dict[str, list[Completion]] = {}
     for label, some in dump.configurations.items():
         cell = _cell(path.name, identity, label, len(cells), some)
-        samples[cell.samples] = [_sample(row) for row in _ordered(some)]
-        rows[cell.key] = [c for row in _ordered(some) for c in _completions(cell, path.stem, row)]
+        samples[cell.samples] = [_sample(row, tolerance) for row in _ordered(some)]
+        rows[cell.key] = [
+            c for row in _ordered(some) for c in _completions(cell, path.stem + within, row)
+        ]
         cells.append(cell)
     plan = Plan.single(
         recipe="import",
@@ -78,7 +87,7 @@ def _cell(file: str, identity: str, label: str, number: int, rows: list[DumpRow]
     )
 
 
-def _sample(row: DumpRow) -> Sample:
+def _sample(row: DumpRow, tolerance: Tolerance | None) -> Sample:
     return Sample(
         id=question_id(row.question),
         messages=(Message(role="user", content=row.question),),
@@ -87,6 +96,7 @@ def _sample(row: DumpRow) -> Sample:
             "question": row.question,
             "line": row.line,
             "part": row.part,
+            **({} if tolerance is None else {"tolerance": tolerance.model_dump(mode="json")}),
             "recorded": [
                 {"answer": given.answer, "correct": given.correct, "score": given.score}
                 for given in row.candidates

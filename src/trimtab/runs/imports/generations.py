@@ -1,9 +1,10 @@
 """Answers that trimtab did not generate, as a run that can be scored and reported like any other.
 
-Form of a file of generations: JSON lines with ``question`` and ``answer`` (a text, or null where
-there is none). Optional: ``condition`` (what gave the answer; several make a comparison),
-``num_tokens``, ``finish_reason``, ``category``, ``best_answer``, ``correct_answers`` and
-``incorrect_answers``. Several answers of one condition to one question are its samples, in order.
+Form of a file of generations: JSON lines, or CSV, with ``question`` and ``answer`` (a text, or null
+where there is none, which in CSV is an empty cell). Optional: ``condition`` (what gave the answer;
+several make a comparison), ``num_tokens``, ``finish_reason``, ``category``, ``best_answer``,
+``correct_answers`` and ``incorrect_answers``. Several answers of one condition to one question are
+its samples, in order.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from trimtab.core.keys import content_key
 from trimtab.core.plan import Cell, Plan
 from trimtab.core.spec import Component, ModelSpec
 from trimtab.core.types import Completion, FinishReason, Message, Sample
-from trimtab.datasets.files import list_field, read_jsonl, text_field
+from trimtab.datasets.fields import count_field, list_field, shown, text_field
+from trimtab.datasets.files import read_rows
 from trimtab.datasets.questions import Question
 from trimtab.datasets.sources import read_questions
 from trimtab.runs.plan.judges import IMPORTED
@@ -30,6 +32,10 @@ from trimtab.text.overlap import normalise_question
 
 PROTOCOL = "imported"
 _MEASURE = "generation"
+KEYS = (
+    "question", "answer", "condition", "num_tokens", "finish_reason", "category", "best_answer",
+    "correct_answers", "incorrect_answers",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -62,8 +68,8 @@ def read_generations(path: Path, questions: str | None = None) -> dict[str, list
     """
     known = references(questions)
     found: dict[str, list[Answer]] = {}
-    for where, row in read_jsonl(path, "FILE"):
-        condition = row.get("condition", "baseline")
+    for where, row in read_rows(path, "FILE", KEYS):
+        condition = "baseline" if row.get("condition") is None else row["condition"]
         if not isinstance(condition, str) or not condition:
             raise DataError(f"{where}: 'condition' must be a text, it is {condition!r}.")
         found.setdefault(condition, []).append(_answer(row, where, known))
@@ -77,10 +83,14 @@ def references(source: str | None) -> dict[str, Question]:
 
 
 def question_sample(
-    row: Mapping[str, Any], where: str, known: Mapping[str, Question], id: str | None = None
+    row: Mapping[str, Any],
+    where: str,
+    known: Mapping[str, Question],
+    id: str | None = None,
+    accepted: Sequence[str] = KEYS,
 ) -> Sample:
     """Return the sample that a row of a file asks about; raise DataError if it is malformed."""
-    question = text_field(dict(row), "question", where).strip()
+    question = text_field(row, "question", where, accepted).strip()
     own = f"q-{content_key(question, 12)}"
     metadata: dict[str, JsonValue] = {"question": question}
     item = known.get(normalise_question(question))
@@ -90,9 +100,9 @@ def question_sample(
         metadata["incorrect_answers"] = list(item.incorrect_answers)
     for key in ("correct_answers", "incorrect_answers"):
         if row.get(key) is not None:
-            metadata[key] = [*list_field(dict(row), key, where)]
+            metadata[key] = [*list_field(row, key, where)]
     if row.get("category") is not None:
-        metadata["category"] = text_field(dict(row), "category", where)
+        metadata["category"] = text_field(row, "category", where)
     best = row.get("best_answer")
     return Sample(
         id=id or own,
@@ -107,16 +117,13 @@ def _answer(row: dict[str, Any], where: str, known: Mapping[str, Question]) -> A
     text = row.get("answer")
     if "answer" not in row or not (text is None or isinstance(text, str)):
         raise DataError(
-            f"{where}: 'answer' must be a text or null, it is "
-            f"{repr(text)[:60] if 'answer' in row else 'missing'} (found: {', '.join(row)})."
+            f"{where}: 'answer' must be a text or null, it is {shown(row, 'answer', KEYS)}."
         )
     reason: Any = row.get("finish_reason") or ("unknown" if text is not None else "error")
     if reason not in get_args(FinishReason):
         near = did_you_mean(str(reason), get_args(FinishReason))
         raise DataError(f"{where}: 'finish_reason' is {reason!r}. {near}")
-    tokens = row.get("num_tokens", 0)
-    if not isinstance(tokens, int) or tokens < 0:
-        raise DataError(f"{where}: 'num_tokens' must be a count, it is {tokens!r}.")
+    tokens = count_field(row, "num_tokens", where)
     return Answer(question_sample(row, where, known), text, tokens, reason)
 
 

@@ -16,7 +16,8 @@ from trimtab.core.errors import DataError
 from trimtab.core.keys import derive_seed, file_sha256
 from trimtab.core.plan import JudgePlan
 from trimtab.core.records import read_json, write_json
-from trimtab.datasets.files import read_jsonl, text_field
+from trimtab.datasets.fields import shown, text_field
+from trimtab.datasets.files import read_rows
 from trimtab.runs.imports.generations import Answer, create_run, question_sample, references
 from trimtab.runs.store.run import JUDGE_CHECK, Run
 from trimtab.stats.agreement import auc, cohen_kappa, kappa_interval
@@ -24,8 +25,12 @@ from trimtab.stats.intervals import Interval, cluster_bootstrap_mean, wilson
 from trimtab.text.health import num_words
 
 CONDITION = "labelled"
+KEYS = (
+    "question", "answer", "label", "category", "best_answer", "correct_answers",
+    "incorrect_answers", "prompt", "completion",
+)  # fmt: skip
 _ENDS = {"True:": "truth", "Helpful:": "info"}
-_LABELS = {"yes": 1, "no": 0, "true": 1, "false": 0, "1": 1, "0": 0}
+_LABELS = {"yes": 1, "no": 0, "true": 1, "false": 0, "1": 1, "0": 0, "1.0": 1, "0.0": 0}
 # Kappa by Landis and Koch (1977): slight, fair, moderate, substantial, almost perfect.
 _WORDS = ((0.2, "slight"), (0.4, "fair"), (0.6, "moderate"), (0.8, "substantial"))
 _USABLE = 0.4
@@ -58,7 +63,7 @@ def read_labels(
     ``True:`` or ``Helpful:``, a line each) and ``completion``.
 
     Args:
-        path: JSON lines.
+        path: JSON lines or CSV.
         metric: What the labels are about; None reads it off the prompts, else ``truth``.
         questions: See ``foreign.read_generations``.
         limit: Take only so many rows, drawn at random; None takes all.
@@ -67,7 +72,7 @@ def read_labels(
     Raises:
         DataError: The file is missing or malformed, or one label only occurs.
     """
-    rows = read_jsonl(path)
+    rows = read_rows(path, "LABELS", KEYS)
     total = len(rows)
     if limit is not None and limit < total:
         chosen = random.Random(derive_seed("judge-check", seed)).sample(range(total), limit)
@@ -75,15 +80,17 @@ def read_labels(
     known = references(questions)
     answers, labels, about = [], [], set()
     for where, row in rows:
-        if "prompt" in row:
+        if row.get("prompt") is not None:
             found, row = _published(row, where)
             about.add(found)
-        labels.append(_label(row.get("label"), where))
+        labels.append(_label(row, where))
         answer = row.get("answer")
         if not isinstance(answer, str):
-            raise DataError(f"{where}: 'answer' must be a text, it is {answer!r}.")
+            raise DataError(
+                f"{where}: 'answer' must be a text, it is {shown(row, 'answer', KEYS)}."
+            )
         id = f"label-{where.rpartition(' ')[2]}"
-        answers.append(Answer(question_sample(row, where, known, id), answer))
+        answers.append(Answer(question_sample(row, where, known, id, KEYS), answer))
     if len(set(labels)) < 2:
         raise DataError(f"{path}: all {len(labels)} labels are the same; a check needs both.")
     if metric is None and len(about) > 1:
@@ -93,7 +100,7 @@ def read_labels(
 
 def _published(row: Mapping[str, Any], where: str) -> tuple[str, dict[str, Any]]:
     """Return metric, question, answer and label of a fine-tuning prompt."""
-    prompt = text_field(dict(row), "prompt", where)
+    prompt = text_field(row, "prompt", where)
     question, mark, rest = prompt.removeprefix("Q: ").partition("\nA:")
     answer, found, end = rest.rpartition("\n")
     if not (prompt.startswith("Q: ") and mark and found) or end.strip() not in _ENDS:
@@ -105,10 +112,13 @@ def _published(row: Mapping[str, Any], where: str) -> tuple[str, dict[str, Any]]
     return metric, {"question": question, "answer": answer.strip(), "label": row.get("completion")}
 
 
-def _label(value: Any, where: str) -> int:
-    key = str(value).strip().casefold()
+def _label(row: Mapping[str, Any], where: str) -> int:
+    key = str(row.get("label")).strip().casefold()
     if key not in _LABELS:
-        raise DataError(f"{where}: the label must be yes or no (or 1 or 0), it is {value!r}.")
+        raise DataError(
+            f"{where}: the label must be yes or no (or true or false, 1 or 0), it is "
+            f"{shown(row, 'label', KEYS)}."
+        )
     return _LABELS[key]
 
 

@@ -1,0 +1,62 @@
+"""One field of a row of data, checked; a refusal names the keys that are accepted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from trimtab.core.errors import DataError
+
+Row = Mapping[str, Any]
+
+
+def text_field(row: Row, key: str, where: str, accepted: Sequence[str] = ()) -> str:
+    """Return ``row[key]``, which must be a string that is not blank; raise DataError."""
+    value = row.get(key)
+    if not isinstance(value, str) or not value.strip():
+        raise DataError(f"{where}: {key!r} must be a text, it is {shown(row, key, accepted)}.")
+    return value
+
+
+def list_field(row: Row, key: str, where: str, accepted: Sequence[str] = ()) -> list[str]:
+    """Return ``row[key]``, a list of strings; raise DataError.
+
+    In CSV, where all is text, it is a JSON list or, as in TruthfulQA's files, separated by ``;``.
+    """
+    value = row.get(key)
+    if isinstance(value, str):
+        value = json_cell(value, key, where) if value.lstrip().startswith("[") else value.split(";")
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise DataError(
+            f"{where}: {key!r} must be a list of texts, it is {shown(row, key, accepted)}."
+        )
+    return [item.strip() for item in value] if isinstance(row.get(key), str) else value
+
+
+def json_cell(text: str, key: str, where: str) -> Any:
+    """Return what a cell of CSV holds as JSON; raise DataError."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{where}: {key!r} is not valid JSON ({str(error)[:60]}).") from None
+
+
+def count_field(row: Row, key: str, where: str) -> int:
+    """Return ``row[key]``, a count that is 0 where it is not given; raise DataError."""
+    value = row.get(key)
+    value = 0 if value is None else value
+    if isinstance(value, str) and value.strip().isascii() and value.strip().isdecimal():
+        value = int(value[:18])
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise DataError(f"{where}: {key!r} must be a count, it is {value!r}.")
+    return value
+
+
+def shown(row: Row, key: str, accepted: Sequence[str] = ()) -> str:
+    """Return the value of a field for a message, or what is there in its place."""
+    if row.get(key) is not None:
+        return repr(row[key])[:60]
+    named = f"; accepted: {', '.join(accepted)}" if accepted else ""
+    what = "None" if key in row else "missing"
+    return f"{what} (found: {', '.join(map(str, row))}{named})"
