@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from trimtab.core.errors import ConfigError, did_you_mean
+from trimtab.core.yaml_file import MAX_BYTES, parse_yaml
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -20,21 +20,22 @@ _WORDS = {"dict_type": _MAPPING, "model_type": _MAPPING, "tuple_type": "must be 
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """Return the mapping in a YAML file; raise ConfigError if there is none."""
+    shown = str(path.absolute())
     try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise ConfigError(f"{shown} has {size:,} bytes; the most are {MAX_BYTES:,}.")
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise ConfigError(f"The configuration {str(path)!r} does not exist.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The configuration {str(path)!r} can't be read: {error}.") from None
-    try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "not valid YAML"
-        raise ConfigError(f"{path}{where}: {problem}.") from None
+        raise ConfigError(f"The configuration {shown!r} does not exist.") from None
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"The configuration {shown!r} can't be read: {error}.") from None
+    data = parse_yaml(text, shown)
     if not isinstance(data, dict):
-        raise ConfigError(f"{path} must hold a mapping of keys to values.")
+        raise ConfigError(f"{shown} must hold a mapping of keys to values.")
+    named = next((key for key in data if not isinstance(key, str)), None)
+    if named is not None:
+        raise ConfigError(f"{shown}: the key {named!r} must be a text; put it in quotes.")
     return data
 
 
@@ -49,12 +50,7 @@ def apply_overrides(data: Mapping[str, Any], overrides: Sequence[str]) -> dict[s
         path, sep, raw = override.partition("=")
         if not sep or not path:
             raise ConfigError(f"The override {override!r} must have the form key=value.")
-        try:
-            value = yaml.safe_load(raw)
-        except yaml.YAMLError:
-            raise ConfigError(
-                f"The value of the override {override!r} is not valid YAML."
-            ) from None
+        value = parse_yaml(raw, f"The value of the override {override!r}")
         _set(result, path.split("."), value, override)
     return result
 
@@ -69,7 +65,7 @@ def _set(target: Any, path: list[str], value: Any, override: str) -> None:
     for depth, part in enumerate(path):
         last = depth == len(path) - 1
         if isinstance(target, list):
-            if not part.isdigit() or int(part) >= len(target):
+            if not part.isdecimal() or int(part[:9]) >= len(target):
                 raise ConfigError(f"The override {override!r}: {part!r} is no index into a list.")
             key: Any = int(part)
         elif isinstance(target, dict):

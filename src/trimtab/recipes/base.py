@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 from trimtab.core.config import apply_overrides, read_yaml, validate
 from trimtab.core.errors import ConfigError
 from trimtab.core.folder import Folder, add_extension
+from trimtab.core.paths import anchored
 from trimtab.core.spec import Component, ModelSpec, Spec
 from trimtab.runs.plan.planner import PlannedFragment, PlannedRun, Planner
 from trimtab.runs.store.run import Run
@@ -18,7 +19,7 @@ from trimtab.runs.work.loop import Grow, never
 
 
 class RecipeConfig(Spec):
-    """What every experiment file says.
+    """What every experiment file says. Paths in it are relative to the file.
 
     Attributes:
         recipe: Name of the recipe.
@@ -27,8 +28,7 @@ class RecipeConfig(Spec):
         models: Several in its place; everything is done with each, one after the other.
         headline: Metric that the finding is told in; null leaves it to the report.
         seed: Seed of fits, random streams and statistics.
-        extensions: Folders with tasks, judges and interventions of your own, relative to where the
-            command is given.
+        extensions: Folders with tasks, judges and interventions of your own.
     """
 
     recipe: str
@@ -130,7 +130,7 @@ class _Head(BaseModel):
 
 def load_recipe(path: Path, overrides: tuple[str, ...] = ()) -> Recipe[RecipeConfig]:
     """Return the recipe of a YAML file with ``key=value`` overrides; raise ConfigError."""
-    data = apply_overrides(read_yaml(path), overrides)
+    data = apply_overrides(anchored(read_yaml(path), path.parent), overrides)
     if data.get("recipe") is None:
         raise ConfigError(
             f"{path}: the key 'recipe' is missing.", hint=f"Known: {', '.join(RECIPES.names())}."
