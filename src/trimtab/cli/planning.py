@@ -41,7 +41,9 @@ def create(
     settings = recipe.config.model_dump(mode="json")
     trust.remember(settings, plan.cells, plan.judges)
     run = Run.create(out, settings, plan, planned.data.folders(), rows)
-    checks.after_plan(run)
+    checks.after_plan(run, planned.notes)
+    for note in planned.notes:
+        wide_console().print(f"note: {note}", soft_wrap=True)
     return run
 
 
@@ -59,6 +61,8 @@ def show(config: Path, overrides: tuple[str, ...], out: Path | None) -> None:
     console.print(_cells_table(planned))
     for line in _estimates(planned):
         console.print(line, soft_wrap=True)
+    for note in () if out else planned.notes:
+        console.print(f"note: {note}", soft_wrap=True)
     if out is not None:
         run = create(config, overrides, out)
         console.print(f"Created {run.dir}. Continue with: trimtab resume {run.dir}")

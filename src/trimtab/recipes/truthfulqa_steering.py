@@ -87,8 +87,8 @@ class TruthfulQASteering(Recipe[_Config]):
         """Add every condition on every measure."""
         config = self.config
         planner.fit_on = self._task("generation")
-        for measure in config.measures:
-            task = self._task(measure)
+        measures = planner.answerable({name: self._task(name) for name in config.measures})
+        for task in measures.values():
             conditions = self._conditions(planner, planner.task(task).output)
             add_conditions(
                 planner,
@@ -99,18 +99,18 @@ class TruthfulQASteering(Recipe[_Config]):
             )
         require_measured(
             planner,
-            map(self._task, config.measures),
+            measures.values(),
             [Condition(label, "treatment", given) for label, given in config.conditions.items()],
             "Add `generation` to `measures`, or leave the condition out.",
         )
-        for judge in config.judges if "generation" in config.measures else ():
+        for judge in config.judges if "generation" in measures else ():
             planner.add_judge(judge)
-        if "options" in config.measures:
+        if "options" in measures:
             sets = planner.choice_sets(self._task("options"), "test")
             scored = {"form": "options", "sets": [s for s in ("mc1", "mc2", "binary") if s in sets]}
             planner.add_judge(Component(name="choice", config=scored), ("options",))
-        for judge, measures in _OPTION_JUDGES:
-            wanted = tuple(m for m in measures if m in config.measures)
+        for judge, scored_by in _OPTION_JUDGES:
+            wanted = tuple(name for name in scored_by if name in measures)
             if wanted:
                 planner.add_judge(judge, wanted)
 

@@ -65,6 +65,10 @@ class Task(ABC, Generic[C]):
         """
         return ()
 
+    def missing(self) -> str | None:
+        """Return what the data lack for this task to be asked at all; None if nothing."""
+        return None
+
     def notes(self) -> tuple[str, ...]:
         """Return what was left out of the data, and the like: a line each, shown with the plan."""
         return ()

@@ -17,10 +17,11 @@ from typing import Literal, TypeVar
 
 from pydantic import Field, JsonValue
 
-from trimtab.core.errors import ConfigError, DataError
+from trimtab.core.errors import ConfigError
 from trimtab.core.spec import Component, Spec, Split
 from trimtab.core.types import Choice, ContrastPair, Message, Sample, SamplingParams
 from trimtab.datasets.ab import ABQuestion, Asked, read_ab, read_asked
+from trimtab.datasets.ab_sources import FIT, OPEN, TEST, file_of, in_layout, is_layout
 from trimtab.datasets.files import DATA
 from trimtab.datasets.splits import Fractions, in_split, spread
 from trimtab.tasks.base import Task
@@ -31,12 +32,6 @@ __all__ = ["CaaAB"]
 A = TypeVar("A", bound=Asked)
 
 BUNDLED = DATA / "ab"
-# As the files are called in the shortened layout, in the CAA repository, and for side effects.
-_FIT = ("generate/{0}.json", "generate/{0}/generate_dataset.json")
-_TEST = (
-    "test/{0}_ab.json", "test/{0}/test_dataset_ab.json", "test/{0}.json", "test/{0}/{0}.json",
-)  # fmt: skip
-_OPEN = ("test/{0}_open_ended.json", "test/{0}/test_dataset_open_ended.json")
 
 
 class _Config(Spec):
@@ -44,8 +39,9 @@ class _Config(Spec):
 
     Attributes:
         source: ``bundled``, a folder with ``generate/`` and ``test/`` as in the CAA repository's
-            ``datasets``, or one ``.json`` or ``.jsonl`` file of the same rows.
-        behaviour: Which files of a folder, e.g. ``sycophancy``, or ``mmlu`` for side effects; it
+            ``datasets``, a ``.json``, ``.jsonl`` or ``.csv`` file of the same rows (also those of
+            persona files, answered Yes and No), or a folder or list of several.
+        behaviour: Which files of several, e.g. ``sycophancy``, or ``mmlu`` for side effects; it
             names the table. Null is the name of the file, or ``agreement`` of what is bundled.
         form: ``ab`` scores the letters of two options; ``open_ended`` writes an answer.
         order: ``both`` asks each question in its published order and with its two options
@@ -59,7 +55,7 @@ class _Config(Spec):
         max_tokens: Most new tokens of an open answer.
     """
 
-    source: str = Field(default="bundled", min_length=1)
+    source: str | tuple[str, ...] = Field(default="bundled", min_length=1)
     behaviour: str | None = None
     form: Literal["ab", "open_ended"] = "ab"
     order: Literal["both", "given"] = "both"
@@ -79,10 +75,13 @@ class CaaAB(Task[_Config]):
         super().__init__(config)
         self.output = "options" if config.form == "ab" else "text"
         self.rendering = config.rendering
-        self._path = BUNDLED if config.source == "bundled" else Path(config.source).expanduser()
+        given = (config.source,) if isinstance(config.source, str) else config.source
+        self._sources = [
+            BUNDLED if source == "bundled" else Path(source).expanduser() for source in given
+        ]
         fallback = "agreement" if config.source == "bundled" else None
         # a folder without a behaviour is an error of its own, raised when it is read
-        self._name = config.behaviour or fallback or self._path.stem
+        self._name = config.behaviour or fallback or self._sources[0].stem
         self.measure = self._name if config.form == "ab" else f"{self._name}, open-ended"
 
     @property
@@ -137,7 +136,7 @@ class CaaAB(Task[_Config]):
         """
         if self.config.form == "open_ended":
             return ()
-        rows = self._test if self._path.is_dir() else self._file
+        rows = self._test if self._has_layout else self._file
         form = "side_effect" if any(row.side_effect for row in rows) else "behaviour"
         return (Component(name="choice", config={"form": form}),)
 
@@ -156,7 +155,7 @@ class CaaAB(Task[_Config]):
         return given if self.config.order == "given" else [*given, ("swapped", item.swapped())]
 
     def _ab(self, split: Split) -> list[ABQuestion]:
-        if not self._path.is_dir():
+        if not self._has_layout:
             return in_split(self._file, split, self.config.fractions)
         tested = self._test
         if split == "test":
@@ -170,14 +169,22 @@ class CaaAB(Task[_Config]):
         return in_split(usable, split, Fractions(fit=fit, select=1 - fit, test=0))
 
     def _open(self, split: Split) -> list[Asked]:
-        if not self._path.is_dir():
+        if not self._has_layout:
             return in_split(read_asked(self._path), split, self.config.fractions)
         if split != "test":
             raise ConfigError(
                 f"The open questions of {self._name!r} are a test set (asked for split {split!r}).",
                 hint="Fit on the form `ab`.",
             )
-        return read_asked(self._find(_OPEN))
+        return read_asked(in_layout(self._sources[0], OPEN, self._name))
+
+    @property
+    def _has_layout(self) -> bool:
+        return len(self._sources) == 1 and is_layout(self._sources[0])
+
+    @property
+    def _path(self) -> Path:
+        return file_of(self._sources, self.config.behaviour)
 
     @cached_property
     def _file(self) -> list[ABQuestion]:
@@ -185,23 +192,11 @@ class CaaAB(Task[_Config]):
 
     @cached_property
     def _fit(self) -> list[ABQuestion]:
-        return read_ab(self._find(_FIT))
+        return read_ab(in_layout(self._sources[0], FIT, self._name))
 
     @cached_property
     def _test(self) -> list[ABQuestion]:
-        return read_ab(self._find(_TEST))
-
-    def _find(self, names: tuple[str, ...]) -> Path:
-        tried = [self._path / name.format(self._name) for name in names]
-        found = next((path for path in tried if path.is_file()), None)
-        if found is None:
-            known = sorted(path.stem for path in (self._path / "generate").glob("*"))
-            raise DataError(
-                f"{self.config.source!r} (given as `task.source`) has no {names[0]!r} for the "
-                f"behaviour {self._name!r}.".replace("{0}", self._name),
-                hint=f"Behaviours there: {', '.join(known) or 'none'} (`task.behaviour`).",
-            )
-        return found
+        return read_ab(in_layout(self._sources[0], TEST, self._name))
 
     def _empty(self, split: Split) -> str:
         return (

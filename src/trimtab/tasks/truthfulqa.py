@@ -98,13 +98,12 @@ class TruthfulQA(Task[_Config]):
             DataError: The source is wrong, or has no two-option questions and they are wanted.
         """
         usable = in_split(self._all, split, self.config.fractions)
+        missing = self.missing()
+        if missing:
+            raise DataError(
+                f"{missing}.", hint="Use the 790-question version, `bundled`, or another form."
+            )
         if self.config.form == "two_option":
-            if not any(item.best_incorrect_answer for item in self._all):
-                raise DataError(
-                    f"{self.config.source!r} (given as `task.source`) names no best incorrect "
-                    f"answer, which the form 'two_option' needs.",
-                    hint="Use the 790-question version, `bundled`, or another form.",
-                )
             usable = [item for item in usable if item.best_incorrect_answer]
         if not usable:
             raise ConfigError(
@@ -113,6 +112,26 @@ class TruthfulQA(Task[_Config]):
                 hint="Give it a larger fraction, or do not ask for it.",
             )
         return sorted(spread(usable, self.config.limit), key=lambda item: item.id)
+
+    def missing(self) -> str | None:
+        """Say so where no question has the second answer of the form ``two_option``."""
+        paired = self.config.form == "two_option"
+        if not paired or any(item.best_incorrect_answer for item in self._all):
+            return None
+        return (
+            f"{self.config.source!r} (given as `task.source`) names no best incorrect answer, "
+            f"which the form 'two_option' needs"
+        )
+
+    def notes(self) -> tuple[str, ...]:
+        """Say how many questions the form ``two_option`` leaves out."""
+        lacking = sum(not item.best_incorrect_answer for item in self._all)
+        if self.config.form != "two_option" or not 0 < lacking < len(self._all):
+            return ()
+        return (
+            f"'two_option' leaves out {lacking} of {len(self._all)} questions of "
+            f"{self.config.source!r}: they name no best incorrect answer",
+        )
 
     def samples(self, split: Split) -> list[Sample]:
         """Return the samples of ``split``, ordered by id; clusters are categories or questions."""

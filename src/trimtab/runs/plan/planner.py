@@ -36,11 +36,15 @@ class PlannedFragment:
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """A plan of one fragment and the data it was made from, ready to be written."""
+    """A plan of one fragment and the data it was made from, ready to be written.
+
+    ``notes`` say what of the data is left out, a line each.
+    """
 
     plan: Plan
     data: PlanData
     models: tuple[ResolvedModel, ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass
@@ -72,6 +76,7 @@ class Planner:
     _judges: list[JudgePlan] = field(default_factory=list)
     _sections: tuple[Component, ...] | None = None
     _tasks: dict[str, Task[Spec]] = field(default_factory=dict)
+    _notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Resolve the model."""
@@ -88,6 +93,18 @@ class Planner:
         if key not in self._tasks:
             self._tasks[key] = TASKS.build(component.name, component.config)
         return self._tasks[key]
+
+    def answerable(self, tasks: Mapping[str, Component]) -> dict[str, Component]:
+        """Return the tasks that their data have answers to; the others are left out with a note.
+
+        Where none is left, all are returned, so that reading them says what is wrong.
+        """
+        missing = {name: self.task(task).missing() for name, task in tasks.items()}
+        kept = {name: task for name, task in tasks.items() if missing[name] is None}
+        if not kept:
+            return dict(tasks)
+        self._notes += [f"{name!r} is left out: {why}" for name, why in missing.items() if why]
+        return kept
 
     def choice_sets(self, task: Component, split: Split) -> set[str]:
         """Return the option sets that the samples of ``split`` have."""
@@ -212,7 +229,8 @@ class Planner:
         )
         fragment = self._fragment(plan, "the experiment as configured")
         plan = plan.model_copy(update={"fragments": (fragment,)})
-        return PlannedRun(plan, self.data, tuple(self._models))
+        said = [*self._notes, *(note for task in self._tasks.values() for note in task.notes())]
+        return PlannedRun(plan, self.data, tuple(self._models), tuple(dict.fromkeys(said)))
 
     def fragment(self, plan: Plan, reason: str) -> PlannedFragment:
         """Return what was added as the next fragment of ``plan``, with its data.
@@ -237,6 +255,7 @@ class Planner:
             ],
         )
         _refuse_doubles("judge", [repr(j.key) for j in self._judges])
+        _refuse_second_names(self._cells)
         known = {item.key for some in (plan.cells, plan.fits, plan.judges) for item in some}
         return Fragment(
             number=len(plan.fragments),
@@ -295,3 +314,15 @@ def _refuse_doubles(what: str, names: Sequence[str]) -> None:
         raise ConfigError(
             f"The {what} {twice[0]} occurs twice in the plan.", hint="List each thing once."
         )
+
+
+def _refuse_second_names(cells: Sequence[Cell]) -> None:
+    """Refuse the same questions under two names: what looks like two findings would be one."""
+    first: dict[str, Cell] = {}
+    for cell in cells:
+        other = first.setdefault(cell.key, cell)
+        if other.measure != cell.measure:
+            raise ConfigError(
+                f"{other.measure!r} and {cell.measure!r} ask the same questions in the same way.",
+                hint="Give each a file of its own, or leave one out.",
+            )

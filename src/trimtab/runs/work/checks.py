@@ -88,9 +88,10 @@ def after_import(run: Run, findings: Sequence[tuple[str, str]]) -> None:
     _record(run, "import", checks or [Check("imported file", "pass", "nothing left out")])
 
 
-def after_plan(run: Run) -> None:
-    """Check that nothing a cell is tested on was used to fit."""
-    _record(run, "plan", [_splits_disjoint(run)])
+def after_plan(run: Run, notes: Sequence[str] = ()) -> None:
+    """Check that nothing a cell is tested on was used to fit; keep what was left out of the data."""
+    left_out = [Check("data left out", "warn", note) for note in notes]
+    _record(run, "plan", [_splits_disjoint(run), *left_out])
 
 
 def after_fit(run: Run) -> None:
