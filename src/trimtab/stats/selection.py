@@ -45,6 +45,11 @@ class Candidates:
                 found.setdefault(answer, []).append(index)
         return found
 
+    @property
+    def is_contradictory(self) -> bool:
+        """Whether equal answers have different labels."""
+        return any(0 < self.share(indices) < 1 for indices in self.groups().values())
+
     def share(self, indices: Sequence[int]) -> float:
         """Return the share of correct ones among the candidates at ``indices``."""
         return math.fsum(self.correct[index] for index in indices) / len(indices)
@@ -67,17 +72,20 @@ def majority(problem: Candidates, *, earliest: bool = False) -> float:
 
     Args:
         problem: The candidates.
-        earliest: Break ties for the answer that was given first, as much published code does,
-            instead of taking the expectation over them.
+        earliest: Take the first candidate that gives the answer, and break ties for the answer
+            that was given first, as much published code does, instead of expectations over them:
+            the value is 0 or 1, also where equal answers have different labels.
 
     Source: Wang et al. 2022, self-consistency (arXiv 2203.11171).
     """
     groups = problem.groups()
     if not groups:
-        return random_choice(problem)
+        return float(problem.correct[0]) if earliest else random_choice(problem)
     most = max(len(indices) for indices in groups.values())
-    tied = [problem.share(indices) for indices in groups.values() if len(indices) == most]
-    return tied[0] if earliest else math.fsum(tied) / len(tied)
+    tied = [indices for indices in groups.values() if len(indices) == most]
+    if earliest:
+        return float(problem.correct[tied[0][0]])
+    return math.fsum(problem.share(indices) for indices in tied) / len(tied)
 
 
 def lowest(problem: Candidates, scores: Sequence[float]) -> float | None:

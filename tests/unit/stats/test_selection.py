@@ -116,6 +116,11 @@ def test_ties_are_expectations_and_can_be_broken_by_order() -> None:
     problem = Candidates((False, True, False, True), ("7", "5", "7", "5"))
     assert majority(problem) == 0.5
     assert majority(problem, earliest=True) == 0.0
+    # equal answers with different labels: the first candidate of the answer is the choice
+    contradictory = Candidates((True, False, False), ("7", "7", "5"))
+    assert majority(contradictory) == 0.5 and majority(contradictory, earliest=True) == 1.0
+    assert contradictory.is_contradictory and not problem.is_contradictory
+    assert majority(Candidates((False, True), (None, None)), earliest=True) == 0.0
     assert lowest(problem, [1.0, 1.0, 2.0, math.nan]) == 0.5
     assert lowest(problem, [math.nan] * 4) is None
 

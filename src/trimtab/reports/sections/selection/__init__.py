@@ -24,6 +24,7 @@ from trimtab.reports.sections.selection.reading import read_candidates
 from trimtab.reports.sections.selection.score_figures import score_figures
 from trimtab.reports.sections.selection.selectors import best_by, selector_values, temperature
 from trimtab.reports.sections.selection.tables import selector_table
+from trimtab.text.answers import AMBIGUOUS, NO_ANSWER
 
 __all__ = ["Selection"]
 
@@ -108,11 +109,12 @@ def _summarise(candidates: CandidateSet, tuning: CandidateSet | None, seed: int)
         incomplete=candidates.num_planned - len(candidates.problems),
         completions=candidates.num_completions,
         truncated=candidates.truncated,
-        no_answer=candidates.rules.get("none", 0),
+        no_answer=candidates.rules.get(NO_ANSWER, 0) + candidates.rules.get(AMBIGUOUS, 0),
         rules=dict(sorted(candidates.rules.items())),
         labeller=candidates.labeller,
         disagreeing=candidates.disagreeing,
         mixed=sum(0 < sum(p.correct) < len(p.correct) for p in problems),
+        contradictory=sum(problem.is_contradictory for problem in problems),
         temperatures=heats,
         selectors=selector_rows(candidates, values, drawn),
         curves=curves(candidates, heats, drawn),

@@ -162,11 +162,12 @@ class SetNumbers(Content):
         incomplete: Problems that lack some.
         completions: Candidates that are there.
         truncated: Candidates cut at the token limit; None where the file does not say.
-        no_answer: Labelled candidates without an answer.
+        no_answer: Labelled candidates without an answer, or with one that is ambiguous.
         rules: How often each extraction rule found the answer.
         labeller: Name of the judge that gives labels and answers.
         disagreeing: Labels that a second judge sets otherwise, of how many; None without one.
         mixed: Problems with right and wrong candidates.
+        contradictory: Problems in which equal answers have different labels.
         temperatures: Of the weighted votes, by ranking.
         selectors: Accuracies.
         curves: Accuracy against k, by selector.
@@ -189,6 +190,7 @@ class SetNumbers(Content):
     labeller: str
     disagreeing: tuple[int, int] | None
     mixed: int
+    contradictory: int = 0
     temperatures: dict[str, Temperature]
     selectors: tuple[Selector, ...]
     curves: dict[str, tuple[AccuracyAt, ...]]

@@ -84,6 +84,7 @@ def health_table(candidates: SetNumbers) -> Table:
         ("problems", candidates.problems),
         ("problems left out: a candidate or its label is missing", candidates.incomplete),
         ("problems with right and wrong candidates", candidates.mixed),
+        *_contradictions(candidates),
         ("candidates", total),
         ("no answer in the file" if recorded else "no answer", silent),
         ("cut at the token limit", DASH if truncated is None else percent(truncated, total)),
@@ -95,3 +96,8 @@ def health_table(candidates: SetNumbers) -> Table:
     )
     title = title_of(candidates, "Candidates")
     return Table(stem_of(candidates, "candidates"), title, ("what", "found"), rows)
+
+
+def _contradictions(candidates: SetNumbers) -> list[tuple[Cell, ...]]:
+    count = candidates.contradictory
+    return [("problems in which equal answers have different labels", count)] if count else []
