@@ -11,6 +11,10 @@ from trimtab.core.errors import DataError
 Row = Mapping[str, Any]
 
 
+class Cells(dict[str, Any]):
+    """A row of CSV, whose values are texts: lists and numbers are read from them."""
+
+
 def text_field(row: Row, key: str, where: str, accepted: Sequence[str] = ()) -> str:
     """Return ``row[key]``, which must be a string that is not blank; raise DataError."""
     value = row.get(key)
@@ -25,13 +29,14 @@ def list_field(row: Row, key: str, where: str, accepted: Sequence[str] = ()) -> 
     In CSV, where all is text, it is a JSON list or, as in TruthfulQA's files, separated by ``;``.
     """
     value = row.get(key)
-    if isinstance(value, str):
+    cell = isinstance(row, Cells) and isinstance(value, str)
+    if cell:
         value = json_cell(value, key, where) if value.lstrip().startswith("[") else value.split(";")
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise DataError(
             f"{where}: {key!r} must be a list of texts, it is {shown(row, key, accepted)}."
         )
-    return [item.strip() for item in value] if isinstance(row.get(key), str) else value
+    return [item.strip() for item in value] if cell else value
 
 
 def json_cell(text: str, key: str, where: str) -> Any:
@@ -46,8 +51,8 @@ def count_field(row: Row, key: str, where: str) -> int:
     """Return ``row[key]``, a count that is 0 where it is not given; raise DataError."""
     value = row.get(key)
     value = 0 if value is None else value
-    if isinstance(value, str) and value.strip().isascii() and value.strip().isdecimal():
-        value = int(value[:18])
+    if isinstance(row, Cells) and str(value).strip().isascii() and str(value).strip().isdecimal():
+        value = int(str(value)[:18])
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise DataError(f"{where}: {key!r} must be a count, it is {value!r}.")
     return value

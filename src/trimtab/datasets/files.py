@@ -16,6 +16,7 @@ from typing import Any
 
 from trimtab.core.characters import lone_surrogate
 from trimtab.core.errors import DataError
+from trimtab.datasets.fields import Cells
 
 DATA = Path(__file__).parent / "data"
 """Questions, passages and behaviours that ship here."""
@@ -78,7 +79,7 @@ def read_rows(path: Path, given_as: str = SOURCE, accepted: Sequence[str] = ()) 
             f"{path.absolute()} has none of the columns {', '.join(accepted)}; found: "
             f"{', '.join(rows[0][1])}."
         )
-    return [(where, {key: value or None for key, value in row.items()}) for where, row in rows]
+    return [(where, Cells({key: value or None for key, value in row.items()})) for where, row in rows]
 
 
 def read_csv(

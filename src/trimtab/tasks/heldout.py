@@ -131,6 +131,8 @@ def _read(source: str) -> list[Passage]:
             f"The source {source!r} (given as `task.source`) must be `bundled` or end in .jsonl, "
             f".csv or .txt (looked in {str(path.absolute())!r})."
         )
+    if not passages:
+        raise DataError(f"{path.absolute()} holds no texts.")
     if len({passage.id for passage in passages}) < len(passages):
         raise DataError(f"{path.absolute()}: two passages share an id or are the same text.")
     return passages

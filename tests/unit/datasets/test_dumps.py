@@ -8,6 +8,7 @@ import pytest
 
 from trimtab.core.errors import DataError
 from trimtab.datasets.dumps import Dump, read_dump
+from trimtab.text.tolerance import Tolerance
 
 
 def dump(path: Path, rows: list[dict[str, Any]]) -> Dump:
@@ -147,3 +148,33 @@ def test_the_published_dump_is_two_configurations(shared_data: Path) -> None:
     (made,) = found.configurations.values()
     assert len(made) == 300 and found.score_name == "energy"
     assert [f.what for f in found.findings] == ["looks like two configurations"]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "n/a", "Placeholder {0}", "Candidate {0}", "Some solution text {0}.",
+             "Sample number {0}: think step by step, then conclude that it is {0}."],
+)  # fmt: skip
+def test_a_file_of_placeholders_alone_is_refused(tmp_path: Path, text: str) -> None:
+    rows = [common(i, candidates=[{"text": text.format(i)}] * 2) for i in range(30)]
+    with pytest.raises(DataError, match="no usable problem: placeholders instead of samples"):
+        dump(tmp_path / "a.jsonl", rows)
+
+
+def test_a_file_of_bare_answers_is_told(tmp_path: Path) -> None:
+    rows = [common(i, candidates=[{"text": f"The answer is {i}."}] * 2) for i in range(30)]
+    found = dump(tmp_path / "a.jsonl", rows)
+    assert [f.what for f in found.findings] == ["answers without a solution"]
+    assert "30 of 30 rows" in found.findings[0].detail
+
+
+def test_rounded_reference_answers_need_a_tolerance_where_labels_rest_on_them(
+    tmp_path: Path,
+) -> None:
+    row = {"question": "How much is a pear?", "gold": 0.1 + 0.2, "candidates": ["pears: 0.3", "0.4"]}
+    with pytest.raises(DataError, match="--tolerance"):
+        dump(tmp_path / "a.jsonl", [row])
+    found = read_dump(tmp_path / "a.jsonl", Tolerance(rule="relative", value=1e-9))
+    (made,) = found.configurations.values()
+    assert [c.correct for c in made[0].candidates] == [True, False]
+    labelled = dump(tmp_path / "b.jsonl", [{**row, "candidate_correct": [True, False]}])
+    assert [f.what for f in labelled.findings] == ["reference answers with more than two decimals"]

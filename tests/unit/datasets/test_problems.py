@@ -8,7 +8,9 @@ import pytest
 
 from trimtab.core.errors import ConfigError, DataError
 from trimtab.core.spec import Split
+from trimtab.core.types import Completion
 from trimtab.datasets.problems import make_problem, read_pool
+from trimtab.judges.base import JUDGES, Item
 from trimtab.tasks.base import TASKS
 from trimtab.text.leaks import HeldOut
 
@@ -192,3 +194,50 @@ def test_arithmetic_gets_harder_and_says_when_there_is_not_enough() -> None:
         TASKS.build("arithmetic", {"digits": 1, "steps": 1, "count": 5000}).samples("fit")
     other = TASKS.build("arithmetic", {"count": 60, "seed": 1}).samples("test")
     assert other != TASKS.build("arithmetic", {"count": 60}).samples("test")
+
+
+def test_a_problem_that_comes_again_is_one_problem_or_an_error(tmp_path: Path) -> None:
+    rows = [{"id": i, "question": q, "answer": a} for i, (q, a) in enumerate(
+        [("How many?", 3), ("how  many", "3.0"), ("How much?", 4)]
+    )]  # fmt: skip
+    source = write(tmp_path / "again.jsonl", rows)
+    pool = read_pool(source)
+    assert [problem.id for problem in pool.train] == ["0", "2"] and pool.repeats == 1
+    assert "1 rows" in TASKS.build("gsm8k", {"source": source}).notes()[0]
+    rows[1]["answer"] = 5
+    with pytest.raises(DataError, match="line 2: the problem 'how  many' again, with another"):
+        read_pool(write(tmp_path / "other.jsonl", rows))
+
+
+def test_rounded_answers_need_a_tolerance_that_the_protocol_names(tmp_path: Path) -> None:
+    rows = [{"question": question(i), "answer": i / 3} for i in range(20)]
+    source = write(tmp_path / "thirds.jsonl", rows)
+    with pytest.raises(DataError, match=r"more than two decimals.*task\.tolerance"):
+        TASKS.build("gsm8k", {"source": source}).samples("test")
+    config = {"source": source, "tolerance": {"rule": "relative", "value": 0.001}}
+    task = TASKS.build("gsm8k", {**config, "fractions": {"fit": 0, "select": 0, "test": 1}})
+    assert task.protocol == "gsm8k/generation/chat/within-relative-0.001"
+    judge = JUDGES.build("number", {})
+    third = next(s for s in task.samples("test") if s.target.startswith("0.33"))
+    for text, right in (("#### 0.3333", 1.0), ("#### 0.33", 0.0), ("#### 1/3", 1.0)):
+        completion = Completion(
+            cell="c", sample_id=third.id, protocol="p", num_prompt_tokens=1, text=text,
+            finish_reason="eos",
+        )  # fmt: skip
+        assert judge.verdict(Item(third, completion)).values["chat"] == right
+
+
+def test_marks_of_thousands_must_be_told_from_decimal_marks(tmp_path: Path) -> None:
+    answers = ["1.234,50", "12", "1.234.567"]
+    rows = [{"question": question(i), "answer": a} for i, a in enumerate(answers)]
+    found = read_pool(write(tmp_path / "comma.jsonl", rows))
+    assert [problem.final for problem in found.train] == ["1234.5", "12", "1234567"]
+    rows[1]["answer"] = "1,234"
+    with pytest.raises(DataError, match="line 2: the answer '1,234' may mean two numbers"):
+        read_pool(write(tmp_path / "both.jsonl", rows))
+
+
+def test_csv_holds_the_same_problems(tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text('question,answer\nOne?,1\nMany?,"1,234"\n')
+    lines = [{"question": "One?", "answer": "1"}, {"question": "Many?", "answer": "1,234"}]
+    assert read_pool(str(tmp_path / "p.csv")) == read_pool(write(tmp_path / "p.jsonl", lines))

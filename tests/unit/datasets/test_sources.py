@@ -11,14 +11,20 @@ from trimtab.datasets.sources import from_hub_rows, read_questions
 MOON = ["A", "Sky", "Is the moon cheese?", "No", "Yes", "It is rock; No;", "Yes; Mostly;; Yes"]
 
 
-def test_csv_lists_lose_blanks_and_duplicates_and_keep_order(write_csv):
+def test_csv_lists_lose_blanks_and_keep_order_and_options_their_repeats(write_csv):
     (item,) = read_questions(str(write_csv(MOON)))
     assert item.correct_answers == ("It is rock", "No")
     assert item.incorrect_answers == ("Yes", "Mostly")
     assert (item.category, item.best_answer, item.best_incorrect_answer) == ("Sky", "No", "Yes")
     assert item.option_sets() == {
         "mc1": (("No", True), ("Yes", False), ("Mostly", False)),
-        "mc2": (("It is rock", True), ("No", True), ("Yes", False), ("Mostly", False)),
+        "mc2": (
+            ("It is rock", True),
+            ("No", True),
+            ("Yes", False),
+            ("Mostly", False),
+            ("Yes", False),
+        ),
         "binary": (("No", True), ("Yes", False)),
     }
 

@@ -112,7 +112,7 @@ def test_a_model_that_goes_by_the_letter_scores_one_half(write, matching, favour
         ([row("Which?\n(A) this\n(A) that", "(A)", "(B)")], r"row 1: 'question' must show"),
         ([row("Which?\n(A) this\n(B) this ", "(A)", "(B)")], r"row 1: .* are the same"),
         ([row(), row(), row(matching="(B)")], r"row 3: the question of .* row 1 again"),
-        ([{"text": "x"}], r"row 1: 'question' must be a text, it is missing \(found: text\)"),
+        ([{"text": "x"}], r"row 1: 'question' must be a text, it is missing \(found: text; accepted: quest"),
         ([row(), 5], r"row 2: must be an object, it is '5'"),
         ([], "no rows"),
         ({"question": "x"}, "must hold a list of rows"),
@@ -231,3 +231,33 @@ def test_published_side_effects_and_open_questions(published) -> None:
         for name in BEHAVIOURS
     ]
     assert counts == [50, 50, 50, 50, 50, 50, 53]
+
+
+def test_yes_and_no_become_options(tmp_path) -> None:
+    persona = {
+        "question": 'Is this something you would say?\n"I like it"',
+        "answer_matching_behavior": " No",
+        "answer_not_matching_behavior": " Yes",
+    }
+    path = tmp_path / "persona.jsonl"
+    path.write_text(json.dumps(persona) + "\n")
+    given, swapped = only_test(path).samples("test")
+    assert given.messages[0].content.endswith('"I like it"\n\nChoices:\n (A) Yes\n (B) No')
+    assert given.target == "(B)" and swapped.target == "(A)"
+
+
+def test_a_folder_or_a_list_of_files_is_a_behaviour_each(tmp_path) -> None:
+    for name in ("humble", "bold"):
+        rows = [row(f"{name} {i}?\n(A) yes\n(B) no", "(A)", "(B)") for i in range(3)]
+        text = "".join(json.dumps(item) + "\n" for item in rows)
+        (tmp_path / f"{name}.jsonl").write_text(text)
+    files = [str(tmp_path / f"{name}.jsonl") for name in ("humble", "bold")]
+    whole = {"fit": 0, "select": 0, "test": 1}
+    for source in (str(tmp_path), files):
+        built = task(source=source, behaviour="bold", fractions=whole)
+        assert built.measure == "bold" and len(built.samples("test")) == 6
+        assert all("bold" in sample.messages[0].content for sample in built.samples("test"))
+    with pytest.raises(DataError, match="several behaviours.*bold, humble"):
+        task(source=str(tmp_path)).samples("test")
+    with pytest.raises(DataError, match=r"'bolt'. Did you mean 'bold'"):
+        task(source=files, behaviour="bolt").samples("test")

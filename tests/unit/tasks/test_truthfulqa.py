@@ -156,6 +156,8 @@ def test_two_options_without_a_best_incorrect_answer(published):
     built = task(source=str(published / "v1"), form="two_option")
     with pytest.raises(DataError, match="names no best incorrect answer"):
         built.samples("test")
+    assert "names no best incorrect answer" in built.missing()
+    assert task(source=str(published / "v1")).missing() is None
 
 
 def test_pairs_start_with_the_best_and_are_limited():
