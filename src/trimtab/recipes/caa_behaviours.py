@@ -16,8 +16,8 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from trimtab.core.errors import ConfigError
 from trimtab.core.spec import Component
+from trimtab.recipes._behaviours import Behaviour, require_rows
 from trimtab.recipes._conditions import add_conditions, baseline, sweep
 from trimtab.recipes._controls import randoms, sizes
 from trimtab.recipes._steering import RandomDirections, Steering, chosen_layer, vector
@@ -47,7 +47,8 @@ class _Config(RecipeConfig):
     """The experiment file.
 
     Attributes:
-        behaviours: Names of behaviours; each is a table, and has a vector of its own.
+        behaviours: Names of behaviours, or their files as ``{source: FILE}``; each is a table, and
+            has a vector of its own.
         task: Configuration of the task ``caa_ab`` for all of them (source, order, rendering, ...),
             without ``behaviour`` and ``form``. Its ``limit`` counts for what is tested.
         fit_limit: Most questions that a vector is made from; null is all.
@@ -60,7 +61,7 @@ class _Config(RecipeConfig):
         judges: What scores open answers.
     """
 
-    behaviours: tuple[str, ...] = Field(min_length=1)
+    behaviours: tuple[Behaviour, ...] = Field(min_length=1)
     task: dict[str, Any] = Field(default_factory=dict)
     fit_limit: int | None = Field(default=None, ge=2)
     side_effect: dict[str, Any] | None = None
@@ -89,18 +90,17 @@ class CaaBehaviours(Recipe[_Config]):
     def declare(self, planner: Planner) -> None:
         """Add baseline, strength 0, strengths and random directions of every behaviour."""
         config = self.config
-        names = config.behaviours
-        asked = [self._questions(behaviour=name) for name in names]
-        opened = names if config.open_ended else ()
-        written = [self._questions(behaviour=name, form="open_ended") for name in opened]
+        asked = [self._questions(**each.given) for each in config.behaviours]
+        opened = config.behaviours if config.open_ended else ()
+        written = [self._questions(**each.given, form="open_ended") for each in opened]
         side = [] if config.side_effect is None else [self._questions(**config.side_effect)]
-        _require_rows(planner, asked, "behaviour")
-        _require_rows(planner, side, "side_effect")
+        require_rows(planner, asked, "behaviour")
+        require_rows(planner, side, "side_effect")
         for task in [*asked, *written, *side]:
             add_conditions(planner, task, [baseline()])
-        for index, name in enumerate(names):
+        for index, each in enumerate(config.behaviours):
             own = [asked[index], *written[index : index + 1]]
-            self._add_behaviour(planner, index, name, own, side)
+            self._add_behaviour(planner, index, each, own, side)
         for form, tasks in (("behaviour", asked), ("side_effect", side)):
             measures = tuple(planner.task(task).measure for task in tasks)
             if measures:
@@ -109,40 +109,31 @@ class CaaBehaviours(Recipe[_Config]):
             planner.add_judge(judge)
 
     def _add_behaviour(
-        self, planner: Planner, index: int, name: str, own: list[Component], side: list[Component]
+        self,
+        planner: Planner,
+        index: int,
+        each: Behaviour,
+        own: list[Component],
+        side: list[Component],
     ) -> None:
         """Add the conditions of one behaviour; random directions only where the effect is."""
         steering, draws = self.config.steering, self.config.controls.random_draws
         layer = chosen_layer(planner, steering)
         place = {"unit": steering.unit, "layer": layer}
         made = partial(vector, "caa", layer, steering=steering)
-        steered = sweep(name, made, steering.strengths, place)
+        steered = sweep(each.behaviour, made, steering.strengths, place)
         drawn = randoms(
             lambda s, draw: vector("random", layer, s, steering, like=made(0.0), draw=draw),
             sizes(steering.strengths),
             # other directions for each behaviour
             range(index * draws, (index + 1) * draws),
             place,
-            f"random for {name}",
+            f"random for {each.behaviour}",
         )
-        fit_on = self._questions(behaviour=name, limit=self.config.fit_limit)
+        fit_on = self._questions(**each.given, limit=self.config.fit_limit)
         for condition in [*steered, *drawn]:
             for task in [*own, *(side if condition.role == "treatment" else [])]:
                 add_conditions(planner, task, [condition], fit_on=fit_on)
 
     def _questions(self, **more: Any) -> Component:
         return Component(name="caa_ab", config={**self.config.task, **more})
-
-
-def _require_rows(planner: Planner, tasks: list[Component], kind: str) -> None:
-    """Raise ConfigError where the rows of a task are of the other kind."""
-    keys = ["behaviours", "side_effect"]
-    given, other = keys if kind == "behaviour" else reversed(keys)
-    for task in tasks:
-        if planner.choice_sets(task, "test") != {kind}:
-            name = task.config.get("behaviour", "the task")
-            raise ConfigError(
-                f"{name!r} (given in `{given}`) belongs into `{other}`.",
-                hint="Rows of a behaviour have answer_matching_behavior, those of side effects "
-                "have correct and incorrect.",
-            )

@@ -70,6 +70,9 @@ def test_one_file_is_no_two_behaviours(tmp_path: Path) -> None:
     for name in ("kind", "brave"):
         (tmp_path / f"{name}.json").write_text(json.dumps(rows))
     config = {"recipe": "caa_behaviours", "behaviours": ["kind", "brave"]}
+    twice = [{"source": "kind.json"}, {"source": "kind.json", "behaviour": "brave"}]
+    with pytest.raises(ConfigError, match="'kind' and 'brave' ask the same questions"):
+        planned(tmp_path, {**config, "behaviours": twice})
     for source in ("kind.json", ["kind.json", "brave.json"]):
         with pytest.raises(ConfigError, match="'kind' and 'brave' ask the same questions"):
             planned(tmp_path, {**config, "task": {"source": source}})
