@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from trimtab.text.decimals import MAX_DIGITS
+from trimtab.text.decimals import MAX_DIGITS, decimal_mark
 from trimtab.text.notation import OPAQUE, plain
 from trimtab.text.number_words import number_in_words, words_at
 from trimtab.text.numerals import Numeral
@@ -31,6 +31,7 @@ _NO_ANNOUNCEMENT = re.compile(
 )
 _CALCULATION = re.compile(r"\s*[-+*/=\u00d7x\u00f7\u2212]\s*[$(\d]")
 _EQUALS = re.compile(r"[=\u2248\u2192]")
+_EQUATIONS = re.compile(r"=[^=]*(?:,|;|\bor\b|\band\b)\s*[^=,;]*[A-Za-z][^=,;]*=")
 _OPERATORS = re.compile(rf"[{OPAQUE}\u03c0\u221a\u221e\u00b1<>\u2264\u2265\u2260|+*\u00d7\u00f7^]")
 _VARIABLE = re.compile(r"(?<![A-Za-z])[xyzn](?![A-Za-z])")
 _ENUMERATOR = re.compile(r"[.)]\s+[A-Za-z*]")
@@ -53,12 +54,21 @@ def boxed(text: str) -> Found | None:
     opened += [(match.end(), match[1]) for match in _BARE_BOX.finditer(text)]
     for _, inside in sorted(opened, reverse=True)[:_MAX_BOXES]:
         found = _in_box(plain(inside))
+        if found is not None and found.number and _is_list(found.number, inside):
+            return Found("boxed", None)
         if found is not None:
             return found
     return None
 
 
+def _is_list(written: str, inside: str) -> bool:
+    r"""Return whether a comma in a box may part two numbers: ``1,2``, but not ``1{,}2``."""
+    return decimal_mark(written) == "," and not re.search(r"\{,\}|[. ]", inside.strip())
+
+
 def _in_box(content: str) -> Found | None:
+    if _EQUATIONS.search(content):
+        return Found("boxed", None)
     sides = [(side, list(standing_numbers(side))) for side in _EQUALS.split(content)]
     said = [(side, some) for side, some in sides if some]
     if not said:

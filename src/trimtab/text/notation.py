@@ -60,8 +60,10 @@ _MEANS = {
     "percent": "%", "pounds": "\u00a3", "euro": "\u20ac", "dollar": "$", "textdollar": "$",
     "rightarrow": "\u2192", "to": "\u2192", "implies": "\u2192", "Rightarrow": "\u2192",
     "therefore": " ", "because": " ", "checkmark": " ", "n": "\n", "prime": "'",
+    "cent": " ", "cents": " ", "degrees": "\u00b0", "celsius": " ", "quad": " ", "qquad": " ",
 }  # fmt: skip
 _MARKUP = re.compile(r"(?<!\d)\*\*|\*\*(?![\d-])|`|(?<![\w)\]])_+(?=[-$\d])|(?<=\d)_+(?!\w)")
+_NEGATIVE = re.compile(r"\b(?:minus|negative)\s+(?=[$\u00a3\u20ac]?\d)", re.IGNORECASE)
 _MAX_NESTING = 12
 _INTEGER = re.compile(r"\s*([-+]?)\s*(\d[\d.,]*)\s*")
 
@@ -75,7 +77,7 @@ def plain(text: str) -> str:
         text = _ascii_digits(text)
     if "\\" in text or "{" in text:
         text = _without_latex(text)
-    return _MARKUP.sub("", text)
+    return _NEGATIVE.sub("-", _MARKUP.sub("", text))
 
 
 def _ascii_digits(text: str) -> str:

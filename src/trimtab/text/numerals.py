@@ -24,6 +24,7 @@ _SCALES = {
 }  # fmt: skip
 # "5 m" are metres and "$5m" millions
 _AFTER_CURRENCY = {"m": 6, "mm": 6, "b": 9, "t": 12}
+_ATTACHED = ("M", "B")
 _PARTS = {"half": Fraction(1, 2), "quarter": Fraction(1, 4), "third": Fraction(1, 3)}
 
 _PLAIN = rf"(?:\d{{1,3}}(?:{SPACE}\d{{3}})+(?!\d)(?:[.,]\d+)?|\d+(?:[.,'\u2019_]\d+)*|(?<!\w)\.\d+)"
@@ -96,9 +97,9 @@ def _is_scale(match: re.Match[str]) -> bool:
     word = match["scale"]
     spaced = match.string[match.start("scale") - 1].isspace()
     if word.casefold() in _AFTER_CURRENCY:
-        return match["currency"] is not None and not spaced
-    # "300 K" are kelvin, "300K" are thousands
-    return word.casefold() != "k" or not spaced
+        return not spaced and (match["currency"] is not None or word in _ATTACHED)
+    # "300 K" are kelvin, "300K" and "300 k" are thousands
+    return word != "K" or not spaced
 
 
 def _is_operator(text: str, match: re.Match[str]) -> bool:

@@ -9,21 +9,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from trimtab.text.decimals import decimal_mark
 from trimtab.text.notation import OPAQUE
 from trimtab.text.numerals import Numeral, numerals
 
 _NUMBER_AHEAD = r"[$\u00a3\u20ac(]?[-\u2212]?[$\u00a3\u20ac]?\.?\d"
 _AFTER = re.compile(
-    rf"[:/]\d|\s?[-\u2013\u2014\u2212~]\s?{_NUMBER_AHEAD}|\s?[+*\u00d7\u00f7\u22c5\u00b7^]\s?{_NUMBER_AHEAD}"
-    rf"|\s?x\s?{_NUMBER_AHEAD}|\s(?:to|or|through)\s{_NUMBER_AHEAD}|\s[:/]\s\d|\s?\u00b1"
+    rf"[:/]\d|%?\s?[-\u2013\u2014\u2212~]\s?{_NUMBER_AHEAD}|\s?[+*\u00d7\u00f7\u22c5\u00b7^]\s?{_NUMBER_AHEAD}"
+    rf"|\s?x\s?{_NUMBER_AHEAD}|%?,?\s(?:to|or|through|and|of|out of)\s{_NUMBER_AHEAD}|\s[:/]\s\d|\s?\u00b1"
     rf"|,\s\d[\d.]*\s*(?:,|and\b|or\b)|\s?[<>\u2264\u2265\u2260]\s?\d|\^|_\w"
     rf"|\s?(?:[{OPAQUE}\u03c0\u221a\u221e]|pi\b|(?:tenth|hundredth|thousandth|third|fifth|sixth"
     rf"|seventh|eighth|ninth)s?\b)|[xyzn](?![A-Za-z])|x[0-9A-Fa-f]"
 )
 _BEFORE = re.compile(
-    rf"(?:[{OPAQUE}\u221a\u00b1<>\u2264\u2265\u2260]\s?|\d\s?[-\u2013\u2014\u2212~]\s?|\d[:/]|\d\s[:/]\s"
-    rf"|[\w)%]\s?[+\u00d7\u00f7]\s?|[\d)%]\s?\*\s?|[\d)]\s?x\s?|\d\s(?:or|through)\s"
-    rf"|\d\s?[-+\u2212*/]\s?\(\s?)\Z"
+    rf"(?:[{OPAQUE}\u221a\u00b1<>\u2264\u2265\u2260]\s?|\d%?\s?[-\u2013\u2014\u2212~]\s?|\d[:/]|\d\s[:/]\s"
+    rf"|[\w)%]\s?[+\u00d7\u00f7]\s?|[\d)%]\s?\*\s?|[\d)]\s?x\s?|\d,?\s(?:or|through|of|out of|in)\s"
+    rf"|[-+\u2212*/^\u00d7]\s?\(\s?)\Z"
 )
 _BETWEEN = re.compile(r"\bbetween\s+(?:\S*\d\S*\s+and\s+)?\S{0,2}\Z", re.IGNORECASE)
 _LABELLED = re.compile(
@@ -42,6 +43,7 @@ _COMPOUND = re.compile(
 _NAME = re.compile(r"[A-Za-z^_]\Z")
 _CURRENCY_CODE = re.compile(r"(?:^|[^A-Za-z])(?:Rs|USD|EUR|GBP|US)\Z")
 _GROUPED_BY_SPACE = re.compile(r"\d+ \d")
+_OPEN, _CLOSED = tuple("([{"), tuple(")]}")
 CONTEXT = 40
 """Characters around a number that are looked at."""
 
@@ -61,6 +63,10 @@ def is_unclear(text: str, numeral: Numeral) -> bool:
     if numeral.value is None or _AFTER.match(text, numeral.end) or _BEFORE.search(before):
         return True
     if _BETWEEN.search(before) or _ROUNDED_OFF.match(text, numeral.start + numeral.text.find(".")):
+        return True
+    # (1,2) is a pair, 1,2 a decimal number
+    bracketed = before[-1:] in _OPEN and text[numeral.end : numeral.end + 1] in _CLOSED
+    if bracketed and decimal_mark(numeral.text) == ",":
         return True
     # "day 1 200 apples"
     if _GROUPED_BY_SPACE.match(numeral.text) and _LABELLED.search(before):
