@@ -64,12 +64,12 @@ def test_commands_exist(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
-def test_yaml_examples_are_valid(page: Path, beside_extras: Path, tmp_path: Path) -> None:
+def test_yaml_examples_are_valid(page: Path, beside_extras: Path) -> None:
     for index, text in enumerate(blocks(page, "yaml")):
         data = yaml.safe_load(text)
         if text.startswith("recipe:"):
             assert data["recipe"] in RECIPES.names()
-            path = tmp_path / f"{index}.yaml"
+            path = beside_extras / f"{index}.yaml"
             path.write_text(text)
             assert load_recipe(path).config.name == data["name"]
 

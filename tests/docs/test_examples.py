@@ -260,9 +260,9 @@ def test_python_blocks_run(
 
 
 def test_the_example_experiment_is_planned_as_its_page_says(
-    repo: Path, beside_extras: Path, tmp_path: Path
+    repo: Path, beside_extras: Path
 ) -> None:
-    path = tmp_path / "sums.yaml"
+    path = beside_extras / "planned_sums.yaml"
     path.write_text(yaml.safe_dump(compare_yaml(repo), sort_keys=False))
     first, second = load_recipe(path).plan(), load_recipe(path).plan()
     assert first.plan == second.plan
@@ -285,7 +285,7 @@ def test_the_growing_example_opens_the_test_split_for_the_best_strength_alone(
     assert data["recipe"] == "choose"
     data |= {"model": {"id": str(tiny), "device": "cpu"}, "strengths": [0.1, 4.0]}
     data["task"] |= {"limit": 4, "max_tokens": 3}
-    path = tmp_path / "choose.yaml"
+    path = beside_extras / "choose.yaml"
     path.write_text(yaml.safe_dump(data, sort_keys=False))
     run = create(path, (), tmp_path / "choose")
     run_all(run)
