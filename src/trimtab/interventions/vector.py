@@ -47,7 +47,7 @@ class _Config(GatedConfig):
     """Which file, which of its vectors, and how they are added.
 
     Attributes:
-        file: Path, relative to where the command is given; no part of any key.
+        file: Path; no part of any key.
         sha256: What the file must have; planning fills it in.
         layers: 0-based blocks whose output is edited; none are all that the file has vectors for.
         strength: How much at each block, see ``unit``; 0 is exactly the baseline.
