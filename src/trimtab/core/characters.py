@@ -12,7 +12,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 def lone_surrogate(value: Any) -> str | None:
     """Return half of a surrogate pair that a JSON value holds, keys included; None if none.
 
-    Python reads ``"\\ud83d"`` without its other half, and can't write it as UTF-8.
+    Python reads the escape of one half without the other, and can't write it as UTF-8.
     """
     pending = [value]
     while pending:

@@ -4,8 +4,8 @@ Read are the two forms of the CAA repository: rows of ``question``, ``answer_mat
 and ``answer_not_matching_behavior``; and, for what must not change, rows of ``prompt``,
 ``correct``, ``incorrect`` and ``category``. Some published questions show more than two options;
 the two that a row names count. Rows whose answers are Yes and No, as in the published persona
-files, are asked with the options (A) Yes and (B) No. An option may be empty, as in five rows of the published
-``truthful_qa.json``: letters are scored, not texts.
+files, are asked with the options (A) Yes and (B) No. An option may be empty, as in five rows of
+the published ``truthful_qa.json``: letters are scored, not texts.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The options that an A/B question shows in its text, and questions that are asked for Yes or No."""
+"""The options that an A/B question shows in its text, and questions answered Yes or No."""
 
 from __future__ import annotations
 

@@ -3,8 +3,8 @@
 Read are the common record (``question``, ``gold``, ``candidates`` of ``text``, ``answer``,
 ``correct`` and perhaps ``score``), the same as parallel lists (``candidates``,
 ``candidate_answers``, ``candidate_correct``, ``energies``), one column per generator that holds
-``solution`` and ``is_correct``, and one candidate a row (``question``, ``gold``, ``text``, ...), the
-form of CSV: rows of one question and configuration are its candidates, in order.
+``solution`` and ``is_correct``, and one candidate a row (``question``, ``gold``, ``text``, ...),
+the form of CSV: rows of one question and configuration are its candidates, in order.
 """
 
 from __future__ import annotations

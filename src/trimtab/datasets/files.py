@@ -79,7 +79,9 @@ def read_rows(path: Path, given_as: str = SOURCE, accepted: Sequence[str] = ()) 
             f"{path.absolute()} has none of the columns {', '.join(accepted)}; found: "
             f"{', '.join(rows[0][1])}."
         )
-    return [(where, Cells({key: value or None for key, value in row.items()})) for where, row in rows]
+    return [
+        (where, Cells({key: value or None for key, value in row.items()})) for where, row in rows
+    ]
 
 
 def read_csv(

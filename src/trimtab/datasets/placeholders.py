@@ -16,7 +16,8 @@ from trimtab.datasets.findings import Finding, lines_shown
 from trimtab.text.overlap import words
 
 _NAMED = re.compile(
-    r"\W*(?:(?:placeholder|dummy|mock|lorem ipsum|todo|tbd|n/?a|none|null|your (?:answer|solution))\b"
+    r"\W*(?:(?:placeholder|dummy|mock|lorem ipsum|todo|tbd|n/?a|none|null"
+    r"|your (?:answer|solution))\b"
     r"|(?:some|a|an|the)?\s*(?:candidate|sample|response|completion|output|generation|example)s?"
     r"(?:\s+(?:text|answer|solution))?\W*\d*\W*$)",
     re.IGNORECASE,

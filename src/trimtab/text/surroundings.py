@@ -15,7 +15,8 @@ from trimtab.text.numerals import Numeral, numerals
 
 _NUMBER_AHEAD = r"[$\u00a3\u20ac(]?[-\u2212]?[$\u00a3\u20ac]?\.?\d"
 _AFTER = re.compile(
-    rf"[:/]\d|%?\s?[-\u2013\u2014\u2212~]\s?{_NUMBER_AHEAD}|\s?[+*\u00d7\u00f7\u22c5\u00b7^]\s?{_NUMBER_AHEAD}"
+    rf"[:/]\d|%?\s?[-\u2013\u2014\u2212~]\s?{_NUMBER_AHEAD}"
+    rf"|\s?[+*\u00d7\u00f7\u22c5\u00b7^]\s?{_NUMBER_AHEAD}"
     rf"|\s?x\s?{_NUMBER_AHEAD}|%?,?\s(?:to|or|through|and|of|out of)\s{_NUMBER_AHEAD}|\s[:/]\s\d|\s?\u00b1"
     rf"|,\s\d[\d.]*\s*(?:,|and\b|or\b)|\s?[<>\u2264\u2265\u2260]\s?\d|\^|_\w"
     rf"|\s?(?:[{OPAQUE}\u03c0\u221a\u221e]|pi\b|(?:tenth|hundredth|thousandth|third|fifth|sixth"

@@ -71,7 +71,11 @@ def test_csv_says_what_json_lines_say(tmp_path: Path) -> None:
 def test_labels_and_candidates_are_read_from_csv(tmp_path: Path) -> None:
     labels = file(tmp_path / "l.csv", "question,answer,label\nWhy?,So,yes\nHow?,Thus,0\n")
     assert read_labels(labels, None, None, None, 0).labels == [1, 0]
-    rows = [(f"Anna has {n} pears?", n, f"pears: {n + k}", k == 0, k / 2) for n in (1, 2) for k in (0, 1)]
+    rows = [
+        (f"Anna has {n} pears?", n, f"pears: {n + k}", k == 0, k / 2)
+        for n in (1, 2)
+        for k in (0, 1)
+    ]
     text = "question,gold,text,correct,score\n" + "".join(
         ",".join(map(str, row)) + "\n" for row in rows
     )
@@ -116,6 +120,9 @@ def test_what_is_wrong_with_csv_is_told(tmp_path: Path, text: str, words: str) -
         read_generations(file(tmp_path / "some.csv", text))
 
 
+_ANY = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 _CHARS = "qa{}[]\"':,;\\\n\r\t 0129.-eE+$\u00e9\u0663"
 _READERS = {
     "generations": read_generations,
@@ -143,7 +150,7 @@ _KEYS = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@_ANY
 @pytest.mark.parametrize("kind", _READERS)
 @given(rows=st.lists(st.dictionaries(_KEYS, _VALUES, max_size=6), min_size=1, max_size=3))
 def test_any_json_lines_are_read_or_refused(
@@ -156,7 +163,7 @@ def test_any_json_lines_are_read_or_refused(
         assert "\n" not in str(error)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@_ANY
 @pytest.mark.parametrize("kind", ["generations", "labels", "candidates", "problems", "questions"])
 @given(body=st.text(_CHARS, max_size=80))
 def test_any_csv_is_read_or_refused(tmp_path: Path, kind: str, body: str) -> None:

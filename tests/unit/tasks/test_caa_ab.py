@@ -112,7 +112,7 @@ def test_a_model_that_goes_by_the_letter_scores_one_half(write, matching, favour
         ([row("Which?\n(A) this\n(A) that", "(A)", "(B)")], r"row 1: 'question' must show"),
         ([row("Which?\n(A) this\n(B) this ", "(A)", "(B)")], r"row 1: .* are the same"),
         ([row(), row(), row(matching="(B)")], r"row 3: the question of .* row 1 again"),
-        ([{"text": "x"}], r"row 1: 'question' must be a text, it is missing \(found: text; accepted: quest"),
+        ([{"text": "x"}], r"row 1: 'question' must be a text, .* \(found: text; accepted: question"),
         ([row(), 5], r"row 2: must be an object, it is '5'"),
         ([], "no rows"),
         ({"question": "x"}, "must hold a list of rows"),
@@ -257,7 +257,7 @@ def test_a_folder_or_a_list_of_files_is_a_behaviour_each(tmp_path) -> None:
         built = task(source=source, behaviour="bold", fractions=whole)
         assert built.measure == "bold" and len(built.samples("test")) == 6
         assert all("bold" in sample.messages[0].content for sample in built.samples("test"))
-    with pytest.raises(DataError, match="several behaviours.*bold, humble"):
+    with pytest.raises(DataError, match=r"several behaviours.*bold, humble"):
         task(source=str(tmp_path)).samples("test")
-    with pytest.raises(DataError, match=r"'bolt'. Did you mean 'bold'"):
+    with pytest.raises(DataError, match=r"'bolt'\. Did you mean 'bold'"):
         task(source=files, behaviour="bolt").samples("test")

@@ -58,7 +58,7 @@ def test_a_text_file_of_passages(tmp_path):
     [
         ("a.txt", "only three words", "no more than 12 words"),
         ("a.txt", "a b\n\na b", "same text"),
-        ("a.jsonl", '{"txt": "x"}', r"line 1: 'text' must be a text, .* \(found: txt; accepted: text"),
+        ("a.jsonl", '{"txt": "x"}', r"line 1: 'text' must be a text, .* \(found: txt; accepted"),
         ("a.csv", "text", "holds no texts"),
         ("a.csv", "x\ny", "has none of the columns text, id, genre; found: x"),
         ("a.pdf", "x", r"must be `bundled` or end in \.jsonl, \.csv or \.txt"),

@@ -10,6 +10,10 @@ from trimtab.text.answers import canonical, chat, gold_number
 from trimtab.text.decimals import decimal_mark, written
 from trimtab.text.numerals import number
 
+_CHARS = (
+    "0123456789.,'/-+$%^*{}()[]=:xe \n\u00bd\u00b2\u0663\u202f\\boxedfractext#answer is"
+)
+
 
 @pytest.mark.parametrize(
     ("digits", "mark"),
@@ -45,7 +49,7 @@ def test_fractions_and_their_canonical_form_are_read_back(top: int, bottom: int)
 
 
 @settings(max_examples=400, deadline=None)
-@given(st.text("0123456789.,'/-+$%^*{}()[]=:xe \n\u00bd\u00b2\u0663\u202f\\boxedfractext#answer is", max_size=80))
+@given(st.text(_CHARS, max_size=80))
 def test_any_text_has_an_answer_that_is_a_number_or_none(text: str) -> None:
     answer = chat(text).answer
     if answer is not None:
@@ -54,8 +58,8 @@ def test_any_text_has_an_answer_that_is_a_number_or_none(text: str) -> None:
 
 @pytest.mark.parametrize(
     "piece",
-    ["the answer is ", "\\boxed{", "\\frac{1}{", "1 ", "1,", "9", "{", "^{", "#### ", "3-", "$", "(", "\\text{",
-     "1/", "answer: 1 ", "- 5 ", "\u00bd", "**", "1 and "],
+    ["the answer is ", "\\boxed{", "\\frac{1}{", "1 ", "1,", "9", "{", "^{", "#### ", "3-", "$", "(",
+     "\\text{", "1/", "answer: 1 ", "- 5 ", "\u00bd", "**", "1 and "],
 )  # fmt: skip
 def test_long_repetitions_end(piece: str) -> None:
     # reading in quadratic time would take minutes

@@ -89,7 +89,7 @@ def after_import(run: Run, findings: Sequence[tuple[str, str]]) -> None:
 
 
 def after_plan(run: Run, notes: Sequence[str] = ()) -> None:
-    """Check that nothing a cell is tested on was used to fit; keep what was left out of the data."""
+    """Check that nothing a cell is tested on was used to fit; note what was left out of data."""
     left_out = [Check("data left out", "warn", note) for note in notes]
     _record(run, "plan", [_splits_disjoint(run), *left_out])
 
