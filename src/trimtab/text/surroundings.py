@@ -17,13 +17,15 @@ _NUMBER_AHEAD = r"[$\u00a3\u20ac(]?[-\u2212]?[$\u00a3\u20ac]?\.?\d"
 _AFTER = re.compile(
     rf"[:/]\d|%?\s?[-\u2013\u2014\u2212~]\s?{_NUMBER_AHEAD}"
     rf"|\s?[+*\u00d7\u00f7\u22c5\u00b7^]\s?{_NUMBER_AHEAD}"
-    rf"|\s?x\s?{_NUMBER_AHEAD}|%?,?\s(?:to|or|through|and|of|out of)\s{_NUMBER_AHEAD}|\s[:/]\s\d|\s?\u00b1"
+    rf"|\s?x\s?{_NUMBER_AHEAD}|%?,?\s(?:to|or|through|and|of|out of)\s{_NUMBER_AHEAD}"
+    rf"|\s[:/]\s\d|\s?\u00b1"
     rf"|,\s\d[\d.]*\s*(?:,|and\b|or\b)|\s?[<>\u2264\u2265\u2260]\s?\d|\^|_\w"
     rf"|\s?(?:[{OPAQUE}\u03c0\u221a\u221e]|pi\b|(?:tenth|hundredth|thousandth|third|fifth|sixth"
     rf"|seventh|eighth|ninth)s?\b)|[xyzn](?![A-Za-z])|x[0-9A-Fa-f]"
 )
 _BEFORE = re.compile(
-    rf"(?:[{OPAQUE}\u221a\u00b1<>\u2264\u2265\u2260]\s?|\d%?\s?[-\u2013\u2014\u2212~]\s?|\d[:/]|\d\s[:/]\s"
+    rf"(?:[{OPAQUE}\u221a\u00b1<>\u2264\u2265\u2260]\s?|\d%?\s?[-\u2013\u2014\u2212~]\s?|\d[:/]"
+    r"|\d\s[:/]\s"
     rf"|[\w)%]\s?[+\u00d7\u00f7]\s?|[\d)%]\s?\*\s?|[\d)]\s?x\s?|\d,?\s(?:or|through|of|out of|in)\s"
     rf"|[-+\u2212*/^\u00d7]\s?\(\s?)\Z"
 )

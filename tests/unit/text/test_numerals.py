@@ -58,8 +58,8 @@ def test_any_text_has_an_answer_that_is_a_number_or_none(text: str) -> None:
 
 @pytest.mark.parametrize(
     "piece",
-    ["the answer is ", "\\boxed{", "\\frac{1}{", "1 ", "1,", "9", "{", "^{", "#### ", "3-", "$", "(",
-     "\\text{", "1/", "answer: 1 ", "- 5 ", "\u00bd", "**", "1 and "],
+    ["the answer is ", "\\boxed{", "\\frac{1}{", "1 ", "1,", "9", "{", "^{", "#### ", "3-", "$",
+     "(", "\\text{", "1/", "answer: 1 ", "- 5 ", "\u00bd", "**", "1 and "],
 )  # fmt: skip
 def test_long_repetitions_end(piece: str) -> None:
     # reading in quadratic time would take minutes
