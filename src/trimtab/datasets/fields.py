@@ -29,8 +29,8 @@ def list_field(row: Row, key: str, where: str, accepted: Sequence[str] = ()) -> 
     In CSV, where all is text, it is a JSON list or, as in TruthfulQA's files, separated by ``;``.
     """
     value = row.get(key)
-    cell = isinstance(row, Cells) and isinstance(value, str)
-    if cell:
+    cell = isinstance(row, Cells)
+    if cell and isinstance(value, str):
         value = json_cell(value, key, where) if value.lstrip().startswith("[") else value.split(";")
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise DataError(
