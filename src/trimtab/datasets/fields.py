@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from trimtab.core.characters import lone_surrogate
 from trimtab.core.errors import DataError
 
 Row = Mapping[str, Any]
@@ -42,9 +43,12 @@ def list_field(row: Row, key: str, where: str, accepted: Sequence[str] = ()) -> 
 def json_cell(text: str, key: str, where: str) -> Any:
     """Return what a cell of CSV holds as JSON; raise DataError."""
     try:
-        return json.loads(text)
+        value = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise DataError(f"{where}: {key!r} is not valid JSON ({str(error)[:60]}).") from None
+    if found := lone_surrogate(value):
+        raise DataError(f"{where}: {key!r} holds \\u{ord(found):04x}, half of a character.")
+    return value
 
 
 def count_field(row: Row, key: str, where: str) -> int:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from trimtab.core.errors import DataError
 from trimtab.datasets.ab import read_ab
 from trimtab.datasets.dumps import read_dump
-from trimtab.datasets.fields import list_field
+from trimtab.datasets.fields import Cells, list_field
 from trimtab.datasets.files import read_json, read_rows
 from trimtab.datasets.problems import read_pool
 from trimtab.datasets.sources import read_questions
@@ -65,7 +65,7 @@ def test_csv_says_what_json_lines_say(tmp_path: Path) -> None:
         writer.writerow({**row, "correct_answers": ";".join(row.get("correct_answers", []))})
     table = file(tmp_path / "a.csv", text.getvalue())
     assert read_generations(table) == read_generations(lines)
-    assert list_field({"k": '["a;b", "c"]'}, "k", "here") == ["a;b", "c"]
+    assert list_field(Cells({"k": '["a;b", "c"]'}), "k", "here") == ["a;b", "c"]
 
 
 def test_labels_and_candidates_are_read_from_csv(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_a_refusal_lists_the_accepted_keys(
     [
         ("question,answer,answer\na,b,c\n", "the column 'answer' occurs twice"),
         ("question,answer\na\n", "does not have 2 fields"),
-        ('question,answer\n"a,b\n', "line 2"),
+        ('question,answer\n"a,b\n', "unexpected end of data"),
         ("a,b\n1,2\n", "has none of the columns question, answer"),
     ],
 )

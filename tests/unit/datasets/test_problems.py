@@ -56,7 +56,7 @@ def test_what_can_not_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="found: text"):
         make_problem({"text": "q?"}, "file line 3")
     with pytest.raises(DataError, match="neither a directory"):
-        read_pool(str(tmp_path / "missing.csv"))
+        read_pool(str(tmp_path / "missing.txt"))
     twice = [{"id": 1, "question": f"q{i}?", "answer": i} for i in range(2)]
     with pytest.raises(DataError, match="share the id '1'"):
         read_pool(write(tmp_path / "twice.jsonl", twice))

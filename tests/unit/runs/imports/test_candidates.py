@@ -102,8 +102,10 @@ def test_the_published_best_of_five(imported: Run) -> None:
     ]  # fmt: skip
     report = read_report(imported)
     screen = report.headline()
+    # damage: the share of answers that can be read in two ways, which are none
     assert [t.name for t in screen] == [
-        f"generation_{n}" for n in ("selectors", "rankings", "effects")
+        *(f"generation_{n}" for n in ("selectors", "rankings", "effects")),
+        "damage",
     ]
     assert [row[1] for row in screen[0].texts if row[0] == "oracle"] == ["182 / 300"]
     card = report.cards()[2]
