@@ -117,6 +117,7 @@ def test_an_encoding_that_nobody_asked_for_is_refused(serve) -> None:
 
 
 _ASKS = """
+import signal
 import sys
 from pathlib import Path
 from trimtab.clients.budget import Ledger
@@ -125,6 +126,7 @@ from trimtab.core.spec import Endpoint
 from trimtab.core.types import Message
 endpoint = Endpoint(base_url=sys.argv[1], model="m", api_key_env=None, price="free", timeout_s=3600)
 chat = HttpChat(endpoint, Ledger(Path(sys.argv[2])))
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background
 try:
     list(chat.complete([(Message(role="user", content="x"),)], 1))
 except KeyboardInterrupt:
