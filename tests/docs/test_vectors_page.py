@@ -48,7 +48,7 @@ def test_every_command_works_and_the_vector_comes_back(
         out = capsys.readouterr()
         assert ended.value.code == 0, out.err
         said[command] = out.out
-    shown = said["trimtab vectors show truthful.gguf --format gguf"]
+    shown = said["trimtab vectors show truthful.gguf"]
     assert "index: block_output_0based" in shown and "condition: caa +0.3" in shown
     assert "caa -0.3" in said["trimtab vectors show runs/tour"]
 

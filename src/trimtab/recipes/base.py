@@ -11,8 +11,8 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 from trimtab.core.config import apply_overrides, read_yaml, validate
 from trimtab.core.errors import ConfigError
 from trimtab.core.folder import Folder, add_extension
-from trimtab.core.paths import anchored
 from trimtab.core.spec import Component, ModelSpec, Spec
+from trimtab.recipes._paths import anchored
 from trimtab.runs.plan.planner import PlannedFragment, PlannedRun, Planner
 from trimtab.runs.store.run import Run
 from trimtab.runs.work.loop import Grow, never

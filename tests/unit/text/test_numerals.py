@@ -10,9 +10,7 @@ from trimtab.text.answers import canonical, chat, gold_number
 from trimtab.text.decimals import decimal_mark, written
 from trimtab.text.numerals import number
 
-_CHARS = (
-    "0123456789.,'/-+$%^*{}()[]=:xe \n\u00bd\u00b2\u0663\u202f\\boxedfractext#answer is"
-)
+_CHARS = "0123456789.,'/-+$%^*{}()[]=:xe \n\u00bd\u00b2\u0663\u202f\\boxedfractext#answer is"
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from trimtab.core.paths import anchored
+from trimtab.recipes._paths import anchored
 
 
 def test_what_names_a_file_is_made_absolute_and_nothing_else(tmp_path: Path) -> None:
