@@ -26,14 +26,14 @@ QUESTIONS = (
 )
 
 
-def conditions():
+def conditions(draws=2):
     """Label, role, intervention, coordinates, and the strength that shapes the made-up numbers."""
     yield "baseline", "baseline", Component(name="none"), {}, 0.0
     yield "caa 0", "zero", _caa(0.0), _at(0.0), 0.0
     yield "prompt", "control", Component(name="prompt", config={"text": "Be truthful."}), {}, 0.45
     for strength in STRENGTHS:
         yield f"caa {strength:+.1f}", "treatment", _caa(strength), _at(strength), strength
-    for seed in (1, 2):
+    for seed in range(1, draws + 1):
         config = {"strength": 0.6, "layer": 15, "direction": "random", "seed": seed}
         place = {"strength": 0.6, "layer": 15, "series": "random", "unit": "relative", "draw": seed}
         yield f"random +0.6 #{seed}", "control", Component(name="caa", config=config), place, 0.02
@@ -155,11 +155,12 @@ def build_run(
     errors=0.01,
     reverse=False,
     measures=("generation", "options", "two_option", "heldout"),
+    draws=2,
 ):
     """Return a fake run; ``no_completions`` names conditions, ``no_scores`` judges by key."""
     samples, judges = make_samples(num, clusters), judge_plans()
     cells, completions, scores = [], {}, {}
-    for label, role, intervention, place, strength in conditions():
+    for label, role, intervention, place, strength in conditions(draws):
         control = None if role != "control" else str(place.get("series", "prompt"))
         for measure in measures:
             text = measure == "generation"

@@ -7,9 +7,10 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Sequence
 
 import numpy as np
-from scipy import stats
+import numpy.typing as npt
 
 from trimtab.stats.intervals import Interval, undefined_interval
+from trimtab.stats.resampling import resampled_sums
 
 
 def agreement_rate(a: Sequence[Hashable], b: Sequence[Hashable]) -> float:
@@ -71,9 +72,7 @@ def kappa_interval(
         return undefined_interval(level, "one cluster")
     table = np.zeros((num_clusters, 4))
     np.add.at(table, (codes, cells), 1)
-    rng = np.random.Generator(np.random.PCG64(seed))
-    chances = np.full(num_clusters, 1 / num_clusters)
-    drawn = rng.multinomial(num_clusters, chances, size=num_resamples) @ table
+    drawn = resampled_sums(table, seed=seed, num_resamples=num_resamples)
     n = drawn.sum(1)
     agreed = (drawn[:, 0] + drawn[:, 3]) / n
     yes_a, yes_b = (drawn[:, 2] + drawn[:, 3]) / n, (drawn[:, 1] + drawn[:, 3]) / n
@@ -143,9 +142,22 @@ def auc(scores: Sequence[float], labels: Sequence[bool | int]) -> float | None:
     num_negative = positive.size - num_positive
     if num_positive == 0 or num_negative == 0:
         return None
-    ranks = stats.rankdata(np.asarray(scores, dtype=np.float64))
-    wins = float(ranks[positive].sum()) - num_positive * (num_positive + 1) / 2
+    wins = float(_ranks(scores)[positive].sum()) - num_positive * (num_positive + 1) / 2
     return wins / (num_positive * num_negative)
+
+
+def rank_correlation(a: Sequence[float], b: Sequence[float]) -> float:
+    """Return Spearman's rank correlation of two sequences, neither of them constant."""
+    return float(np.corrcoef(_ranks(a), _ranks(b))[0, 1])
+
+
+def _ranks(values: Sequence[float]) -> npt.NDArray[np.float64]:
+    """Return ranks from 1; equal values share the mean of theirs."""
+    _, place, counts = np.unique(
+        np.asarray(values, dtype=np.float64), return_inverse=True, return_counts=True
+    )
+    ranks: npt.NDArray[np.float64] = (np.cumsum(counts) - (counts - 1) / 2)[place]
+    return ranks
 
 
 def _check_pairs(who: str, a: Sequence[Hashable], b: Sequence[Hashable]) -> None:

@@ -10,10 +10,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from scipy import stats
-
+from trimtab.core.lazy import lazy
 from trimtab.stats.intervals import Interval, undefined_interval
+
+if TYPE_CHECKING:
+    from scipy import special
+else:
+    special = lazy("scipy.special")
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,7 @@ class Measured:
     @classmethod
     def from_interval(cls, value: float, interval: Interval) -> Measured:
         """Read the variance off an interval's width, as if it were normal."""
-        z = float(stats.norm.ppf((1 + interval.level) / 2))
+        z = float(special.ndtri((1 + interval.level) / 2))
         half = (interval.high - interval.low) / 2
         return cls(value, (half / z) ** 2)
 
@@ -102,14 +107,14 @@ def prediction_powered(rate: Measured, error: Measured, level: float = 0.95) -> 
 def _power(sensitivity: Measured, specificity: Measured, level: float) -> float | None:
     """Return se + sp - 1 (Youden's J); None where its interval reaches 0."""
     power = sensitivity.value + specificity.value - 1
-    z = float(stats.norm.ppf((1 + level) / 2))
+    z = float(special.ndtri((1 + level) / 2))
     return power if power > z * math.sqrt(sensitivity.variance + specificity.variance) else None
 
 
 def _corrected(
     value: float, variance: float, level: float, method: str, low: float, high: float
 ) -> Corrected:
-    half = float(stats.norm.ppf((1 + level) / 2)) * math.sqrt(variance)
+    half = float(special.ndtri((1 + level) / 2)) * math.sqrt(variance)
 
     def cut(x: float) -> float:
         return min(high, max(low, x))

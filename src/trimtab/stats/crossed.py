@@ -12,10 +12,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from scipy import stats
-
+from trimtab.core.lazy import lazy
 from trimtab.stats.intervals import Interval, undefined_interval
+
+if TYPE_CHECKING:
+    from scipy import special
+else:
+    special = lazy("scipy.special")
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,7 @@ def crossed_interval(mean: float, rows: Interval, repetitions: Spread) -> Interv
         return undefined_interval(rows.level, reason)
     if not rows.is_defined:
         return rows
-    quantile = float(stats.t.ppf((1 + rows.level) / 2, repetitions.num - 1))
+    quantile = float(special.stdtrit(repetitions.num - 1, (1 + rows.level) / 2))
     across = quantile * repetitions.sd / math.sqrt(repetitions.num)
     return Interval(
         mean - math.hypot(mean - rows.low, across),
@@ -91,11 +96,11 @@ def crossed_p_value(mean: float, rows: Interval, repetitions: Spread) -> float |
     """
     if repetitions.sd is None or not rows.is_defined:
         return None
-    normal = float(stats.norm.ppf((1 + rows.level) / 2))
+    normal = float(special.ndtri((1 + rows.level) / 2))
     from_rows = ((rows.high - rows.low) / 2 / normal) ** 2
     across = repetitions.sd**2 / repetitions.num
     error = math.sqrt(from_rows + across)
     if error == 0:
         return None
     freedom = math.inf if across == 0 else (repetitions.num - 1) * (1 + from_rows / across) ** 2
-    return float(2 * stats.t.sf(abs(mean) / error, freedom))
+    return float(2 * special.stdtr(freedom, -abs(mean) / error))

@@ -8,15 +8,24 @@ width of zero would read as certainty. Missing values are the caller's to drop a
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
-# Cells of one block of bootstrap weights: 4 million float64 are 32 MB.
-_BLOCK_CELLS = 4_000_000
+from trimtab.core.lazy import lazy
+from trimtab.stats.resampling import resampled_sums
+
+if TYPE_CHECKING:
+    from scipy import special
+else:
+    special = lazy("scipy.special")
+
+Totals = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
+"""Sum of values and number of rows per cluster, each [C]."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +55,13 @@ def undefined_interval(level: float, reason: str) -> Interval:
     return Interval(math.nan, math.nan, level, f"none: {reason}")
 
 
-def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
+def wilson(successes: float, n: int, level: float = 0.95) -> Interval:
     """Return Wilson's score interval of a rate, without continuity correction.
 
     Rows are taken as independent; use ``cluster_bootstrap_mean`` where they share a question.
 
     Args:
-        successes: How many of ``n`` trials succeeded.
+        successes: How many of ``n`` trials succeeded; a fraction where a trial is a mean.
         n: Number of trials.
         level: Nominal coverage.
 
@@ -66,8 +75,12 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
         raise ValueError(f"wilson: n={n}, but a rate needs at least one scored row")
     if not 0 <= successes <= n:
         raise ValueError(f"wilson: successes={successes} is not within 0..n={n}")
-    ci = stats.binomtest(successes, n).proportion_ci(confidence_level=level, method="wilson")
-    return Interval(float(ci.low), float(ci.high), level, "Wilson")
+    squared = float(special.ndtri((1 + level) / 2)) ** 2
+    rate = successes / n
+    centre = (rate + squared / (2 * n)) / (1 + squared / n)
+    half = math.sqrt(squared * (rate * (1 - rate) / n + squared / (4 * n * n))) / (1 + squared / n)
+    low, high = (0.0 if successes == 0 else centre - half), centre + half
+    return Interval(low, 1.0 if successes == n else high, level, "Wilson")
 
 
 def mean_interval_t(values: Sequence[float], level: float = 0.95) -> Interval:
@@ -84,7 +97,8 @@ def mean_interval_t(values: Sequence[float], level: float = 0.95) -> Interval:
         return undefined_interval(level, "one value")
     if _is_constant(array):
         return undefined_interval(level, "all values are equal")
-    half = float(stats.t.ppf((1 + level) / 2, array.size - 1)) * float(stats.sem(array))
+    error = float(array.std(ddof=1)) / math.sqrt(array.size)
+    half = float(special.stdtrit(array.size - 1, (1 + level) / 2)) * error
     mean = float(array.mean())
     return Interval(mean - half, mean + half, level, f"t, {array.size - 1} degrees of freedom")
 
@@ -118,17 +132,40 @@ def cluster_bootstrap_mean(
     _check_level(level)
     if num_resamples < 1:
         raise ValueError(f"cluster_bootstrap_mean: num_resamples={num_resamples}, needs 1 or more")
-    sums, counts = cluster_totals(values, clusters)
-    num_clusters = sums.size
-    if num_clusters == 1:
-        return undefined_interval(level, "one cluster")
-    if _is_constant(sums / counts):
-        return undefined_interval(level, "all cluster means are equal")
-    rng = np.random.Generator(np.random.PCG64(seed))
-    means = _resampled_means(sums, counts, rng, num_resamples)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    method = f"percentile bootstrap, {num_clusters} clusters, {num_resamples} resamples"
-    return Interval(float(low), float(high), level, method)
+    totals = [cluster_totals(values, clusters)]
+    return bootstrap_means(totals, seed=seed, num_resamples=num_resamples, level=level)[0]
+
+
+def bootstrap_means(
+    totals: Sequence[Totals], *, seed: int, num_resamples: int = 2000, level: float = 0.95
+) -> list[Interval]:
+    """Return ``cluster_bootstrap_mean`` of many means, which share their draws.
+
+    Args:
+        totals: Of each mean the ``cluster_totals``.
+        seed: Seed of numpy's PCG64; an interval depends on what it is beside by rounding alone.
+        num_resamples: Number of bootstrap resamples.
+        level: Nominal coverage.
+    """
+    found: dict[int, Interval] = {}
+    alike: dict[int, list[int]] = defaultdict(list)
+    for index, (sums, counts) in enumerate(totals):
+        if sums.size == 1:
+            found[index] = undefined_interval(level, "one cluster")
+        elif _is_constant(sums / counts):
+            found[index] = undefined_interval(level, "all cluster means are equal")
+        else:
+            alike[sums.size].append(index)
+    for num_clusters, indices in alike.items():
+        both = [totals[i][0] for i in indices] + [totals[i][1] for i in indices]
+        columns = np.stack(both, axis=1)
+        drawn = resampled_sums(columns, seed=seed, num_resamples=num_resamples)
+        means = drawn[:, : len(indices)] / drawn[:, len(indices) :]
+        lows, highs = np.quantile(means, [(1 - level) / 2, (1 + level) / 2], axis=0)
+        method = f"percentile bootstrap, {num_clusters} clusters, {num_resamples} resamples"
+        for index, low, high in zip(indices, lows, highs, strict=True):
+            found[index] = Interval(float(low), float(high), level, method)
+    return [found[index] for index in range(len(totals))]
 
 
 def cluster_bootstrap_ratio(
@@ -162,9 +199,10 @@ def cluster_bootstrap_ratio(
     bottoms, _ = cluster_totals(denominators, clusters)
     if tops.size == 1:
         return undefined_interval(level, "one cluster")
-    rng = np.random.Generator(np.random.PCG64(seed))
+    columns = np.stack([tops, bottoms], axis=1)
+    drawn = resampled_sums(columns, seed=seed, num_resamples=num_resamples)
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = _resampled_means(tops, bottoms, rng, num_resamples)
+        ratios = drawn[:, 0] / drawn[:, 1]
     finite = ratios[np.isfinite(ratios)]
     if not bottoms.sum() or finite.size < 0.99 * num_resamples:
         return undefined_interval(level, "the denominator can vanish")
@@ -175,7 +213,7 @@ def cluster_bootstrap_ratio(
 
 def cluster_totals(
     values: Sequence[float], clusters: Sequence[str] | Sequence[int]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+) -> Totals:
     """Return (sum of values, number of rows) per cluster, float64 [C], clusters in sorted order.
 
     Raises:
@@ -189,24 +227,6 @@ def cluster_totals(
     order = np.argsort(array, kind="stable")
     sums = np.bincount(codes[order], weights=array[order]).astype(np.float64)
     return sums, np.bincount(codes).astype(np.float64)
-
-
-def _resampled_means(
-    sums: npt.NDArray[np.float64],
-    counts: npt.NDArray[np.float64],
-    rng: np.random.Generator,
-    num_resamples: int,
-) -> npt.NDArray[np.float64]:
-    """Return the mean over rows of each resample, float64 [num_resamples], in bounded memory."""
-    num_clusters = sums.size
-    chances = np.full(num_clusters, 1 / num_clusters)
-    block = max(1, _BLOCK_CELLS // num_clusters)
-    parts = []
-    for start in range(0, num_resamples, block):
-        # How often each cluster was drawn: a row of multinomial counts stands for one resample.
-        drawn = rng.multinomial(num_clusters, chances, size=min(block, num_resamples - start))
-        parts.append((drawn @ sums) / (drawn @ counts))
-    return np.concatenate(parts)
 
 
 def _check_level(level: float) -> None:

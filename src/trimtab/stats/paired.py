@@ -1,23 +1,31 @@
-"""Two conditions on the same rows: difference, interval, p-value, correction, power."""
+"""Two conditions on the same rows: difference, interval, p-value, correction."""
 
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
-from trimtab.stats.intervals import Interval, cluster_bootstrap_mean, cluster_totals
+from trimtab.core.lazy import lazy
+from trimtab.stats.intervals import Interval, bootstrap_means, cluster_totals
+from trimtab.stats.resampling import extreme_flips
+
+if TYPE_CHECKING:
+    from scipy import special
+else:
+    special = lazy("scipy.special")
 
 K = TypeVar("K", bound=Hashable)
 
+MCNEMAR = "exact McNemar"
+
 # Up to this many clusters all 2**C sign patterns are tried (4096 at 12).
 _MAX_EXACT_CLUSTERS = 12
-_BLOCK_CELLS = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -77,33 +85,76 @@ def paired_difference(
         ValueError: no row is scored on both sides, or a scored row has no cluster.
     """
     keys = _scored_keys(a, b)
-    pairs = np.array([(a[key], b[key]) for key in keys], dtype=np.float64)
     labels = list(range(len(keys))) if clusters is None else _labels(keys, clusters)
-    differences = pairs[:, 0] - pairs[:, 1]
-    interval = cluster_bootstrap_mean(
-        differences.tolist(), labels, seed=seed, num_resamples=num_resamples, level=level
-    )
-    sums, _ = cluster_totals(differences.tolist(), labels)
-    wins, losses = int((differences > 0).sum()), int((differences < 0).sum())
-    p_value: float | None
-    if sums.size > 1 and sums.size == len(keys) and bool(np.isin(pairs, (0.0, 1.0)).all()):
-        p_value, test = mcnemar_exact(wins, losses), "exact McNemar"
-    elif sums.size > 1:
-        p_value, test = sign_flip_test(sums, seed=seed, num_flips=num_flips)
-    else:
-        p_value, test = None, "none: one cluster"
-    return PairedDifference(
-        n=len(keys),
-        num_clusters=int(sums.size),
-        mean=math.fsum(differences) / len(keys),
-        interval=interval,
-        p_value=p_value,
-        test=test,
-        wins=wins,
-        losses=losses,
-        ties=len(keys) - wins - losses,
-        num_dropped=len({*a, *b}) - len(keys),
-    )
+    values = np.array([(a[key], b[key]) for key in keys], dtype=np.float64)
+    pairs = Pairs(values, labels, len({*a, *b}) - len(keys))
+    return paired_differences(
+        [pairs], seed=seed, num_resamples=num_resamples, num_flips=num_flips, level=level
+    )[0]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Two conditions on the rows that both scored.
+
+    Attributes:
+        values: Value of each row in both, [n, 2].
+        clusters: Cluster of each row, all strings or all integers.
+        num_dropped: Rows that are missing in either.
+    """
+
+    values: npt.NDArray[np.float64]
+    clusters: Sequence[str] | Sequence[int]
+    num_dropped: int = 0
+
+
+def paired_differences(
+    pairs: Sequence[Pairs],
+    *,
+    seed: int,
+    num_resamples: int = 2000,
+    num_flips: int = 10_000,
+    level: float = 0.95,
+) -> list[PairedDifference]:
+    """Return ``paired_difference`` of many comparisons, which share their draws.
+
+    Beyond rounding, a comparison does not depend on what it is computed beside.
+    """
+    differences = [pair.values[:, 0] - pair.values[:, 1] for pair in pairs]
+    totals = [
+        cluster_totals(change.tolist(), pair.clusters)
+        for change, pair in zip(differences, pairs, strict=True)
+    ]
+    intervals = bootstrap_means(totals, seed=seed, num_resamples=num_resamples, level=level)
+    binary = [
+        sums.size == len(pair.values) and bool(np.isin(pair.values, (0.0, 1.0)).all())
+        for (sums, _), pair in zip(totals, pairs, strict=True)
+    ]
+    flipped = [i for i, (sums, _) in enumerate(totals) if sums.size > 1 and not binary[i]]
+    columns = [totals[i][0] for i in flipped]
+    tested = dict(zip(flipped, sign_flip_tests(columns, seed=seed, num_flips=num_flips), strict=True))
+    found = []
+    for i, (change, pair) in enumerate(zip(differences, pairs, strict=True)):
+        n, num_clusters = len(change), int(totals[i][0].size)
+        wins, losses = int((change > 0).sum()), int((change < 0).sum())
+        p_value, test = tested.get(i, (None, "none: one cluster"))
+        if binary[i] and num_clusters > 1:
+            p_value, test = mcnemar_exact(wins, losses), MCNEMAR
+        found.append(
+            PairedDifference(
+                n=n,
+                num_clusters=num_clusters,
+                mean=math.fsum(change) / n,
+                interval=intervals[i],
+                p_value=p_value,
+                test=test,
+                wins=wins,
+                losses=losses,
+                ties=n - wins - losses,
+                num_dropped=pair.num_dropped,
+            )
+        )
+    return found
 
 
 def mcnemar_exact(b: int, c: int) -> float:
@@ -116,7 +167,7 @@ def mcnemar_exact(b: int, c: int) -> float:
     """
     if b < 0 or c < 0:
         raise ValueError(f"mcnemar_exact: counts b={b}, c={c} can't be negative")
-    return 1.0 if b + c == 0 else float(stats.binomtest(b, b + c, 0.5).pvalue)
+    return 1.0 if b + c == 0 else min(1.0, 2 * float(special.bdtr(min(b, c), b + c, 0.5)))
 
 
 def sign_flip_test(
@@ -124,9 +175,9 @@ def sign_flip_test(
 ) -> tuple[float, str]:
     """Test that the sum of differences is zero by flipping the sign of each cluster.
 
-    Clusters whose sum is zero can't change the statistic and are left out. With at most 12 others
-    all sign patterns are enumerated; else ``num_flips`` random ones are drawn and the observed one
-    is counted among them, so that p is never zero (Phipson and Smyth, 2010).
+    Clusters whose sum is zero can't change the statistic. With at most 12 others all sign patterns
+    are enumerated; else ``num_flips`` random ones are drawn and the observed one is counted among
+    them, so that p is never zero (Phipson and Smyth, 2010).
 
     Args:
         cluster_sums: Sum of the paired differences of each cluster, [C].
@@ -139,24 +190,38 @@ def sign_flip_test(
     Raises:
         ValueError: ``num_flips`` is less than 1.
     """
+    column = np.asarray(cluster_sums, dtype=np.float64)
+    return sign_flip_tests([column], seed=seed, num_flips=num_flips)[0]
+
+
+def sign_flip_tests(
+    columns: Sequence[npt.NDArray[np.float64]], *, seed: int, num_flips: int = 10_000
+) -> list[tuple[float, str]]:
+    """Return ``sign_flip_test`` of many columns of cluster sums, which share their draws."""
     if num_flips < 1:
         raise ValueError(f"sign_flip_test: num_flips={num_flips}, needs 1 or more")
-    sums = np.asarray(cluster_sums, dtype=np.float64)
-    sums = sums[sums != 0]
+    found: dict[int, tuple[float, str]] = {}
+    alike: dict[int, list[int]] = defaultdict(list)
+    for index, sums in enumerate(columns):
+        if np.count_nonzero(sums) <= _MAX_EXACT_CLUSTERS:
+            found[index] = _all_flips(sums[sums != 0]), "exact sign flips of clusters"
+        else:
+            alike[sums.size].append(index)
+    for indices in alike.values():
+        table = np.stack([columns[index] for index in indices], axis=1)
+        extreme = extreme_flips(table, seed=seed, num_flips=num_flips)
+        for index, count in zip(indices, extreme.tolist(), strict=True):
+            p_value = (1 + count) / (1 + num_flips)
+            found[index] = p_value, f"{num_flips} random sign flips of clusters"
+    return [found[index] for index in range(len(columns))]
+
+
+def _all_flips(sums: npt.NDArray[np.float64]) -> float:
+    """Return the share of all sign patterns whose sum is as far from zero as the observed one."""
     # Patterns that tie with the observed one must count in spite of rounding.
     threshold = abs(float(sums.sum())) - 1e-9 * float(np.abs(sums).sum())
-    if sums.size <= _MAX_EXACT_CLUSTERS:
-        bits = np.arange(2**sums.size)[:, None] >> np.arange(sums.size) & 1
-        p_value = float(np.mean(np.abs((1 - 2 * bits) @ sums) >= threshold))
-        return p_value, "exact sign flips of clusters"
-    rng = np.random.Generator(np.random.PCG64([seed, 1]))
-    block = max(1, _BLOCK_CELLS // sums.size)
-    num_extreme = 0
-    for start in range(0, num_flips, block):
-        size = (min(block, num_flips - start), sums.size)
-        signs = 1.0 - 2.0 * rng.integers(0, 2, size=size, dtype=np.int8)
-        num_extreme += int((np.abs(signs @ sums) >= threshold).sum())
-    return (1 + num_extreme) / (1 + num_flips), f"{num_flips} random sign flips of clusters"
+    bits = np.arange(2**sums.size)[:, None] >> np.arange(sums.size) & 1
+    return float(np.mean(np.abs((1 - 2 * bits) @ sums) >= threshold))
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
@@ -181,47 +246,6 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     adjusted[order] = np.minimum(np.maximum.accumulate(scaled), 1.0)
     found = iter(adjusted.tolist())
     return [None if p is None else next(found) for p in p_values]
-
-
-def minimum_detectable_difference(
-    n: int, discordant_rate: float, power: float = 0.8, level: float = 0.95
-) -> float:
-    """Return the smallest difference of two paired rates that a test with ``n`` pairs finds.
-
-    Solves Connor's sample size formula for the difference d: with q the discordant rate,
-    ``d * sqrt(n) = z_level * sqrt(q) + z_power * sqrt(q - d**2)``.
-
-    Args:
-        n: Number of independent pairs.
-        discordant_rate: Share of pairs on which the two conditions differ, in (0, 1].
-        power: Chance to find a difference of the returned size.
-        level: One minus the two-sided significance level.
-
-    Returns:
-        The difference as a share in (0, 1], or NaN where even the largest possible one, which is
-        ``discordant_rate``, would not be found with that power.
-
-    Raises:
-        ValueError: an argument is out of its range.
-
-    Source: R. J. Connor, Biometrics 43 (1987).
-    """
-    if n < 1 or not 0 < discordant_rate <= 1 or not 0.5 <= power < 1 or not 0 < level < 1:
-        raise ValueError(
-            f"minimum_detectable_difference: n={n} must be 1 or more, discordant_rate="
-            f"{discordant_rate} within (0, 1], power={power} within [0.5, 1) and level={level} "
-            "within (0, 1)"
-        )
-    z_level, z_power = (float(stats.norm.ppf(q)) for q in ((1 + level) / 2, power))
-    # Squared, the equation is quadratic in d; its larger root is the one with a positive left side.
-    quadratic = n + z_power**2
-    half_linear = z_level * math.sqrt(n * discordant_rate)
-    constant = (z_level**2 - z_power**2) * discordant_rate
-    root = half_linear**2 - quadratic * constant
-    if root < 0:
-        return math.nan
-    difference = (half_linear + math.sqrt(root)) / quadratic
-    return difference if difference <= discordant_rate else math.nan
 
 
 def _scored_keys(a: Mapping[K, float | None], b: Mapping[K, float | None]) -> list[K]:

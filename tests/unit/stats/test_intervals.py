@@ -80,7 +80,7 @@ def test_bootstrap_ignores_the_order_of_rows_and_repeats_with_its_seed():
 def test_blocks_of_resamples_do_not_change_the_result(monkeypatch):
     values, clusters = [float(i % 5) for i in range(50)], [i % 25 for i in range(50)]
     whole = cluster_bootstrap_mean(values, clusters, seed=2)
-    monkeypatch.setattr("trimtab.stats.intervals._BLOCK_CELLS", 1000)
+    monkeypatch.setattr("trimtab.stats.resampling.BLOCK_CELLS", 1000)
     blocks = cluster_bootstrap_mean(values, clusters, seed=2)
     assert (blocks.low, blocks.high) == pytest.approx((whole.low, whole.high), abs=1e-12)
 

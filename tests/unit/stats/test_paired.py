@@ -12,7 +12,6 @@ from statsmodels.stats.multitest import multipletests
 from trimtab.stats.paired import (
     holm,
     mcnemar_exact,
-    minimum_detectable_difference,
     paired_difference,
     sign_flip_test,
 )
@@ -133,24 +132,3 @@ def test_holm_agrees_with_statsmodels():
 def test_holm_refuses_what_is_not_a_p_value(bad):
     with pytest.raises(ValueError, match="holm"):
         holm([0.1, bad])
-
-
-@pytest.mark.parametrize("n", [817, 1319])
-def test_detectable_difference_is_near_the_rule_of_thumb(n):
-    # (1.96 + 0.84) * sqrt(q / n): 4.38 points for TruthfulQA and 3.45 for GSM8K at q = 20 %.
-    assert minimum_detectable_difference(n, 0.2) == pytest.approx(2.8 * (0.2 / n) ** 0.5, abs=1e-4)
-
-
-def test_detectable_difference_has_the_power_it_promises():
-    n, discordant = 400, 0.3
-    difference = minimum_detectable_difference(n, discordant)
-    chances = [(discordant + difference) / 2, (discordant - difference) / 2, 1 - discordant]
-    draws = np.random.default_rng(0).multinomial(n, chances, size=20_000)
-    z = (draws[:, 0] - draws[:, 1]) / np.sqrt(draws[:, 0] + draws[:, 1])
-    assert np.mean(np.abs(z) > stats.norm.ppf(0.975)) == pytest.approx(0.8, abs=0.015)
-
-
-def test_detectable_difference_is_nan_where_none_is_possible():
-    assert math.isnan(minimum_detectable_difference(5, 0.1))
-    with pytest.raises(ValueError, match="discordant_rate=0"):
-        minimum_detectable_difference(100, 0)

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from trimtab.core.plan import Cell
 from trimtab.reports.data.numbers import Comparison, Condition, Ends, Estimate, VectorSpread
-from trimtab.reports.data.source import RunSource
-from trimtab.reports.data.statistics import CONFIDENCE, detectable, ends
+from trimtab.reports.data.source import PlanSource
+from trimtab.reports.data.statistics import CONFIDENCE, CROSSED, detectable, ends
 from trimtab.stats.crossed import Spread, crossed_interval, crossed_p_value, spread
 from trimtab.stats.intervals import Interval
 
@@ -16,7 +16,7 @@ _PLACE = ("series", "strength", "layer", "size")
 
 
 def pools_of_vectors(
-    run: RunSource, vectors: Sequence[Condition], cells: Mapping[str, Cell]
+    run: PlanSource, vectors: Sequence[Condition], cells: Mapping[str, Cell]
 ) -> list[Condition]:
     """Return a pooled treatment for all vectors of one size at one strength.
 
@@ -43,7 +43,7 @@ def pools_of_vectors(
     ]
 
 
-def _share(run: RunSource, cell: Cell, size: float | str | None) -> float:
+def _share(run: PlanSource, cell: Cell, size: float | str | None) -> float:
     """Return which part of the questions each vector was made from; 0 before the fit."""
     shares = [
         float(entry["share"])
@@ -100,16 +100,16 @@ def widen_comparison(
     among = spread(means, share)
     rows = _rows_alone(single.interval, None)
     interval = ends(crossed_interval(single.difference, rows, among))
-    return single.model_copy(
+    wide = single.model_copy(
         update={
             "interval": interval,
             "interval_questions": single.interval,
             "vectors": _vectors(among, share),
             "p": crossed_p_value(single.difference, rows, among),
-            "test": "t, questions and vectors",
-            "mde": detectable(interval),
+            "test": CROSSED,
         }
     )
+    return wide.model_copy(update={"mde": detectable(wide)})
 
 
 def _rows_alone(interval: Ends | None, method: str | None) -> Interval:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
 from trimtab.core.plan import Cell
 from trimtab.reports.data.banks import pools_of_vectors
 from trimtab.reports.data.numbers import Condition
-from trimtab.reports.data.source import RunSource
+from trimtab.reports.data.source import PlanSource
 
 BASELINE, ZERO, TREATMENT = "baseline", "zero", "treatment"
 PROMPT, RANDOM, CONTROL = "prompt", "random", "control"
@@ -17,9 +17,11 @@ VECTOR = "vector"
 POOLED = "pooled"
 """Random vectors that differ in nothing but the draw."""
 _STRENGTH = "strength"
+_WHERE = (("layer", None), ("positions", "generated"))
+"""Settings that say where a vector acts, with their defaults."""
 
 
-def conditions(run: RunSource) -> tuple[Condition, ...]:
+def conditions(run: PlanSource) -> tuple[Condition, ...]:
     """Return every condition in plan order, then the pools."""
     first: dict[str, Cell] = {}
     for cell in run.plan.cells:
@@ -35,7 +37,55 @@ def conditions(run: RunSource) -> tuple[Condition, ...]:
         for label, cell in first.items()
     ]
     vectors = [condition for condition in single if condition.group == VECTOR]
-    return (*single, *_pools(single), *pools_of_vectors(run, vectors, first))
+    pools = pools_of_vectors(run, vectors, first)
+    drawn: dict[tuple[object, ...], list[Condition]] = defaultdict(list)
+    for condition in single:
+        if condition.group == RANDOM:
+            drawn[_length_and_place(condition)].append(condition)
+    return (
+        *(_beside_randoms(condition, drawn, first) for condition in single),
+        *_pools(single),
+        *(_beside_randoms(condition, drawn, first) for condition in pools),
+    )
+
+
+def _length_and_place(condition: Condition) -> tuple[object, ...]:
+    """Return the size of a condition's strength and where it acts; a random one has no sign."""
+    size = strength(condition)
+    rounded = None if size is None else float(f"{abs(size):.9g}")
+    return rounded, condition.coordinates.get("layer"), condition.coordinates.get("unit")
+
+
+def _beside_randoms(
+    condition: Condition,
+    drawn: Mapping[tuple[object, ...], Sequence[Condition]],
+    cells: Mapping[str, Cell],
+) -> Condition:
+    """Return a treatment with the labels of the random vectors of its length."""
+    if condition.group != TREATMENT or strength(condition) is None:
+        return condition
+    mine = cells[condition.members[0] if condition.members else condition.condition]
+    series = series_name(condition)
+    labels = tuple(
+        other.condition
+        for other in drawn.get(_length_and_place(condition), ())
+        if other.coordinates.get("of", series) == series
+        and _same_length(mine, cells[other.condition])
+    )
+    return condition.model_copy(update={"randoms": labels}) if labels else condition
+
+
+def _same_length(cell: Cell, drawn: Cell) -> bool:
+    """Whether a random vector acts where a treatment does, with the length of its vector."""
+    mine, other = cell.intervention.config, drawn.intervention.config
+    if any(mine.get(name, default) != other.get(name, default) for name, default in _WHERE):
+        return False
+    if bool(mine.get("gate")) != bool(other.get("gate")):
+        return False
+    # other units say how long what is added is; raw ones and automatic layers go by the fit
+    by_fit = mine.get("unit") == "raw" or mine.get("layer") == "auto"
+    made, like = set(cell.artifacts.values()), set(drawn.artifacts.values())
+    return not by_fit or made == like == set() or bool(made & like)
 
 
 def group_of(cell: Cell) -> str:
@@ -64,16 +114,13 @@ def unit(condition: Condition) -> str:
 
 def series(condition: Condition) -> str:
     """Return which line of a figure it belongs to."""
-    name = str(condition.coordinates.get("series", condition.intervention))
-    at = layer(condition)
+    name, at = series_name(condition), layer(condition)
     return name if at is None else f"{name}, layer {at:g}"
 
 
-def same_size(left: float | None, right: float | None) -> bool:
-    """Whether two strengths have the same size, whatever their sign."""
-    if left is None or right is None:
-        return False
-    return math.isclose(abs(left), abs(right), rel_tol=1e-9)
+def series_name(condition: Condition) -> str:
+    """Return what is the same for all its strengths."""
+    return str(condition.coordinates.get("series", condition.intervention))
 
 
 def _number(condition: Condition, name: str) -> float | None:

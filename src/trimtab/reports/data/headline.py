@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 
 from trimtab.reports.data.conditions import BASELINE, PROMPT, TREATMENT
 from trimtab.reports.data.metrics import TRUTH_INFO
-from trimtab.reports.data.numbers import Comparison, MetricInfo, Numbers
+from trimtab.reports.data.numbers import Comparison, MetricInfo, MetricNumbers, Numbers
+from trimtab.reports.data.randoms import beyond_random
+from trimtab.reports.data.statistics import significant
 
 Headline = tuple[str, MetricInfo]
 """A measure and one of its metrics."""
@@ -55,16 +58,29 @@ def treatment_comparisons(
     }
 
 
-def best_treatment(numbers: Numbers, headline: Headline | None) -> str | None:
-    """Return the treatment with the largest gain in the headline metric; None without data."""
+def established(numbers: MetricNumbers) -> bool:
+    """Return whether an effect is one: significant, and more than random vectors have, if any."""
+    return significant(numbers.vs_baseline) and beyond_random(numbers) is not False
+
+
+def largest_gains(numbers: Numbers, headline: Headline | None) -> list[str]:
+    """Return the treatments with the largest gain in the headline metric: several if equal.
+
+    Gains that are established come before others. One of a single question or cluster is none, nor
+    is one of zero or less.
+    """
     if headline is None:
-        return None
-    comparisons, upward = treatment_comparisons(numbers, *headline), headline[1].upward
-    return max(
-        comparisons,
-        key=lambda label: (upward * comparisons[label].difference, label),
-        default=None,
-    )
+        return []
+    (name, metric), measure = headline, numbers.measures[headline[0]]
+    gains = {
+        label: metric.upward * comparison.difference
+        for label, comparison in treatment_comparisons(numbers, name, metric).items()
+        if comparison.num_clusters > 1 and metric.upward * comparison.difference > 0
+    }
+    sure = [g for g in gains if established(measure.conditions[g].metrics[metric.id])]
+    chosen = {label: gains[label] for label in sure or gains}
+    most = max(chosen.values(), default=0.0)
+    return [label for label, gain in chosen.items() if math.isclose(gain, most, rel_tol=1e-9)]
 
 
 def shown_first(numbers: Numbers, best: str | None) -> list[str]:

@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from trimtab.reports.data.banks import widen_comparison, widen_estimate
-from trimtab.reports.data.conditions import POOLED, PROMPT, RANDOM, TREATMENT, same_size
-from trimtab.reports.data.conditions import strength as strength_of
+from trimtab.reports.data.conditions import PROMPT, TREATMENT
 from trimtab.reports.data.metrics import NLL, MetricRef
 from trimtab.reports.data.numbers import (
-    REFERENCES,
+    PAIRED,
     Comparison,
     Condition,
     ConditionNumbers,
     Counts,
+    Estimate,
     Family,
     Measure,
     MetricInfo,
     MetricNumbers,
     Numbers,
+    Paired,
     PerplexityRatio,
     Reference,
 )
+from trimtab.reports.data.randoms import among_randoms
 from trimtab.reports.data.rows import Block, ConditionRows, with_pools
-from trimtab.reports.data.statistics import compare, corrected, estimate, seed_for
+from trimtab.reports.data.statistics import comparisons, corrected, estimates, seed_for
 
 
 def measured(
@@ -40,8 +43,9 @@ def measured(
     """
     measures = {block.name: _measure(block, conditions, baseline, seed) for block in blocks}
     families: dict[Reference, Family] = {}
-    for reference in REFERENCES:
+    for reference in PAIRED:
         measures, families[reference] = _correct(measures, conditions, reference)
+    measures, families["random"] = among_randoms(measures, conditions)
     return Numbers(conditions=conditions, measures=measures, families=families)
 
 
@@ -54,22 +58,7 @@ def _measure(block: Block, conditions: Sequence[Condition], baseline: str, seed:
     rows = with_pools(block, pool_members(conditions))
     present = {c.condition: c for c in conditions if c.condition in rows}
     cell = next(iter(block.conditions.values())).cells[0]
-    entries = {}
-    for label, condition in present.items():
-        references = {
-            name: rows[other]
-            for name in REFERENCES
-            if (other := _reference(name, condition, present, baseline)) in rows
-            and other != label
-            and _one_protocol(rows[other], rows[label])
-        }
-        entries[label] = ConditionNumbers(
-            counts=_counts(rows[label]),
-            metrics={
-                ref.id: _numbers(block, rows[label], references, ref, seed, condition)
-                for ref in block.metrics
-            },
-        )
+    entries = _entries(block, rows, present, baseline, seed)
     return Measure(
         measure=block.measure,
         task=cell.task.name,
@@ -86,6 +75,53 @@ def _measure(block: Block, conditions: Sequence[Condition], baseline: str, seed:
     )
 
 
+def _entries(
+    block: Block,
+    rows: Mapping[str, ConditionRows],
+    present: Mapping[str, Condition],
+    baseline: str,
+    seed: int,
+) -> dict[str, ConditionNumbers]:
+    """Return the numbers of every condition; all of a measure's share their draws."""
+    references = {
+        label: {
+            name: rows[other]
+            for name in PAIRED
+            if (other := _reference(name, present, baseline)) in rows
+            and other != label
+            and _one_protocol(rows[other], rows[label])
+        }
+        for label in present
+    }
+    places = [(label, ref) for label in present for ref in block.metrics]
+    means = estimates(
+        [(rows[label].units[ref.id], ref.metric) for label, ref in places],
+        block.clusters,
+        seed_for(seed, block.name),
+    )
+    against = [(label, ref, name) for label, ref in places for name in references[label]]
+    changes = comparisons(
+        [
+            (rows[label].units[ref.id], references[label][name].units[ref.id])
+            for label, ref, name in against
+        ],
+        block.clusters,
+        seed_for(seed, block.name),
+    )
+    found: dict[tuple[str, str], dict[Paired, Comparison | None]] = defaultdict(dict)
+    for (label, ref, name), change in zip(against, changes, strict=True):
+        found[label, ref.id][name] = change
+    metrics: dict[str, dict[str, MetricNumbers]] = defaultdict(dict)
+    for (label, ref), mean in zip(places, means, strict=True):
+        metrics[label][ref.id] = _numbers(
+            rows[label], references[label], ref, present[label], mean, found[label, ref.id]
+        )
+    return {
+        label: ConditionNumbers(counts=_counts(rows[label]), metrics=metrics[label])
+        for label in present
+    }
+
+
 def _protocols(rows: ConditionRows) -> set[str]:
     """Return the procedures that rows were made by."""
     return {completion.protocol for completion in rows.completions.values()}
@@ -97,24 +133,11 @@ def _one_protocol(left: ConditionRows, right: ConditionRows) -> bool:
     return not first or not second or first == second
 
 
-def _reference(
-    name: Reference, condition: Condition, present: Mapping[str, Condition], baseline: str
-) -> str | None:
-    """Return what ``condition`` is compared with; random vectors at the same size of strength."""
+def _reference(name: Paired, present: Mapping[str, Condition], baseline: str) -> str | None:
+    """Return the label of what conditions are compared with."""
     if name == "baseline":
         return baseline
-    if name == "prompt":
-        return next((label for label, c in present.items() if c.group == PROMPT), None)
-    if condition.group != TREATMENT:
-        return None
-    near = [
-        (c.group != POOLED, label)
-        for label, c in present.items()
-        if c.group in (POOLED, RANDOM)
-        and same_size(strength_of(condition), strength_of(c))
-        and c.coordinates.get("layer") == condition.coordinates.get("layer")
-    ]
-    return min(near)[1] if near else None
+    return next((label for label, c in present.items() if c.group == PROMPT), None)
 
 
 def _counts(rows: ConditionRows) -> Counts:
@@ -135,29 +158,27 @@ def _counts(rows: ConditionRows) -> Counts:
 
 
 def _numbers(
-    block: Block,
     rows: ConditionRows,
-    references: Mapping[Reference, ConditionRows],
+    references: Mapping[Paired, ConditionRows],
     ref: MetricRef,
-    seed: int,
     condition: Condition,
+    mean: Estimate,
+    changes: Mapping[Paired, Comparison | None],
 ) -> MetricNumbers:
     units, scored = rows.units[ref.id], len(rows.values.get(ref.id, {}))
-    mean = estimate(units, block.clusters, ref.metric, seed_for(seed, block.name, ref.id))
     # the spread of a bank's vectors belongs into the interval; random draws are a control
     share = condition.share
     parts = [part.units[ref.id] for part in rows.parts] if share is not None else []
     if share is not None and parts:
         mean = widen_estimate(mean, parts, share)
-    comparisons: dict[Reference, Comparison | None] = {}
-    for name, other in references.items():
-        drawn = seed_for(seed, block.name, ref.id, condition.condition, name)
-        comparison = compare(units, other.units[ref.id], block.clusters, drawn)
-        if comparison is not None and share is not None and parts:
-            comparison = widen_comparison(comparison, parts, share, other.units[ref.id])
-        comparisons[name] = comparison
+        changes = {
+            name: change
+            and widen_comparison(change, parts, share, references[name].units[ref.id])
+            for name, change in changes.items()
+        }
     numbers = MetricNumbers(
         n_planned=rows.planned,
+        num_clusters=mean.num_clusters,
         n=scored,
         n_unscored=rows.planned - scored,
         unscored_rate=(rows.planned - scored) / rows.planned if rows.planned else None,
@@ -167,8 +188,8 @@ def _numbers(
         method=mean.method,
     )
     known = {name: getattr(mean, name) for name in mean.model_fields_set}
-    against = {f"vs_{name}": comparison for name, comparison in comparisons.items()}
-    base = comparisons.get("baseline")
+    against = {f"vs_{name}": change for name, change in changes.items()}
+    base = changes.get("baseline")
     ratio = {} if ref.metric.name != NLL or base is None else {"perplexity_ratio": _ratio(base)}
     return numbers.model_copy(update={**known, **against, **ratio})
 
@@ -179,6 +200,7 @@ def _ratio(difference: Comparison) -> PerplexityRatio:
     return PerplexityRatio(
         mean=_exp(difference.difference),
         interval=None if bounds is None else (_exp(bounds[0]), _exp(bounds[1])),
+        num_clusters=difference.num_clusters,
     )
 
 
@@ -188,7 +210,7 @@ def _exp(value: float) -> float | None:
 
 
 def _correct(
-    measures: Mapping[str, Measure], conditions: Sequence[Condition], reference: Reference
+    measures: Mapping[str, Measure], conditions: Sequence[Condition], reference: Paired
 ) -> tuple[dict[str, Measure], Family]:
     """Return the measures with all treatments x effect metrics corrected against one reference."""
     places = [

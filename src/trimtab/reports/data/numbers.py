@@ -9,7 +9,9 @@ from trimtab.core.spec import Metric, Output, Role, Split
 from trimtab.reports.data.content import Content
 
 Reference = Literal["baseline", "prompt", "random"]
-REFERENCES: tuple[Reference, ...] = ("baseline", "prompt", "random")
+Paired = Literal["baseline", "prompt"]
+PAIRED: tuple[Paired, ...] = ("baseline", "prompt")
+"""References that are compared with question by question."""
 Ends = tuple[float, float]
 
 
@@ -40,6 +42,7 @@ class Estimate(Content):
         mean: None where nothing is scored.
         interval: Ends of the 95 % interval; None where there is too little variation for one.
         method: How the interval was made.
+        num_clusters: Clusters that the questions form.
         interval_questions: Of a pool of vectors: the interval that covers the questions alone.
         vectors: Of a pool of vectors: how they differ.
     """
@@ -47,6 +50,7 @@ class Estimate(Content):
     mean: float | None
     interval: Ends | None
     method: str | None
+    num_clusters: int = 0
     interval_questions: Ends | None = None
     vectors: VectorSpread | None = None
 
@@ -65,7 +69,9 @@ class Comparison(Content):
         wins: Questions that are higher than in the reference.
         losses: Questions that are lower.
         ties: Questions that are equal.
-        mde: Smallest true difference that this many pairs find in four runs of five.
+        mde: Smallest true difference that is found in four runs of five, by this test, over these
+            clusters, corrected for as many tests as its family has; None where none is known or
+            possible.
         interval_questions: Of a pool of vectors: the interval that covers the questions alone.
         vectors: Of a pool of vectors: how they differ.
     """
@@ -85,11 +91,46 @@ class Comparison(Content):
     vectors: VectorSpread | None = None
 
 
+class RandomPosition(Content):
+    """Where a treatment's effect stands among those of random vectors of its length.
+
+    A random direction has no sign, so what counts is how far an effect goes, either way.
+
+    Attributes:
+        difference: The treatment's difference to the baseline.
+        vectors: Random vectors that were measured.
+        directions: Independent directions among them.
+        low: Smallest difference to the baseline of one.
+        high: Largest.
+        width: Root mean square of their differences.
+        exceeding: How many went at least as far, either way.
+        share: Their share.
+        interval: Ends of its 95 % interval.
+        p: Chance that one more random vector goes as far; None of too few directions.
+        p_holm: After Holm's correction over all such positions.
+        test: Name of the test, or why there is none.
+    """
+
+    difference: float
+    vectors: int
+    directions: int
+    low: float
+    high: float
+    width: float
+    exceeding: int
+    share: float
+    interval: Ends | None
+    p: float | None
+    p_holm: float | None
+    test: str
+
+
 class PerplexityRatio(Content):
     """Perplexity over the baseline's; None where it is too large to be a number."""
 
     mean: float | None
     interval: tuple[float | None, float | None] | None
+    num_clusters: int = 0
 
 
 class MetricNumbers(Estimate):
@@ -103,7 +144,7 @@ class MetricNumbers(Estimate):
         units: Questions with a value.
         vs_baseline: Against the baseline.
         vs_prompt: Against the prompt.
-        vs_random: Against random vectors of equal norm.
+        vs_random: Of a treatment: its place among random vectors of its length.
         perplexity_ratio: Of a negative log-likelihood, against the baseline.
     """
 
@@ -114,11 +155,11 @@ class MetricNumbers(Estimate):
     units: int
     vs_baseline: Comparison | None = None
     vs_prompt: Comparison | None = None
-    vs_random: Comparison | None = None
+    vs_random: RandomPosition | None = None
     perplexity_ratio: PerplexityRatio | None = None
 
-    def against(self, reference: Reference) -> Comparison | None:
-        """Return the comparison with ``reference``; None without one."""
+    def against(self, reference: Paired) -> Comparison | None:
+        """Return the paired comparison with ``reference``; None without one."""
         found: Comparison | None = getattr(self, f"vs_{reference}")
         return found
 
@@ -209,6 +250,7 @@ class Condition(Content):
         coordinates: Where it stands on a plot's axes.
         members: Labels of the conditions that are pooled.
         share: Of a pool of vectors: part of the fit questions that each was made from.
+        randoms: Of a treatment: labels of the random vectors of its length, at its place.
     """
 
     condition: str
@@ -218,6 +260,7 @@ class Condition(Content):
     coordinates: dict[str, float | str]
     members: tuple[str, ...] = ()
     share: float | None = None
+    randoms: tuple[str, ...] = ()
 
 
 class Family(Content):

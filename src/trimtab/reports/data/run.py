@@ -7,7 +7,12 @@ from functools import cached_property
 
 from trimtab.core.plan import Plan
 from trimtab.reports.data.conditions import conditions
-from trimtab.reports.data.headline import Headline, best_treatment, headline_metric
+from trimtab.reports.data.headline import (
+    Headline,
+    headline_metric,
+    largest_gains,
+    treatment_comparisons,
+)
 from trimtab.reports.data.measures import measured
 from trimtab.reports.data.numbers import Numbers
 from trimtab.reports.data.rows import Block, read_blocks
@@ -69,8 +74,15 @@ class RunData:
 
     @cached_property
     def best(self) -> str | None:
-        """The treatment with the largest gain in the headline metric."""
-        return best_treatment(self.numbers, self.headline)
+        """The treatment with the largest gain in the headline metric, or the only one.
+
+        None where none gains, or several gain equally much.
+        """
+        if self.headline is None:
+            return None
+        leading = largest_gains(self.numbers, self.headline)
+        chosen = leading or list(treatment_comparisons(self.numbers, *self.headline))
+        return chosen[0] if len(chosen) == 1 else None
 
     @property
     def shown_splits(self) -> set[str]:

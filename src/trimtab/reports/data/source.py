@@ -13,13 +13,21 @@ from trimtab.core.types import Completion, Sample, Score
 RowKey = tuple[str, str, int]  # cell, sample, index: as in Completion.key
 
 
-class RunSource(Protocol):
-    """The records of one run, read-only; a record that does not exist is left out."""
+class PlanSource(Protocol):
+    """What is to be done, and what is known of what was fitted for it."""
 
     @property
     def plan(self) -> Plan:
         """The plan that the run follows."""
         ...
+
+    def artifact_info(self, key: str, /) -> Mapping[str, Any] | None:
+        """Return what is known of a fitted artifact; None while it is owed."""
+        ...
+
+
+class RunSource(PlanSource, Protocol):
+    """The records of one run, read-only; a record that does not exist is left out."""
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -36,10 +44,6 @@ class RunSource(Protocol):
 
     def scores(self, judge: str, cell: str) -> Mapping[RowKey, Score]:
         """Return a judge's scores of a cell, by (cell, sample, index)."""
-        ...
-
-    def artifact_info(self, key: str) -> Mapping[str, Any] | None:
-        """Return what is known of a fitted artifact; None while it is owed."""
         ...
 
     @property

@@ -5,71 +5,168 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from trimtab.core.keys import derive_seed
 from trimtab.core.spec import Metric
 from trimtab.reports.data.numbers import Comparison, Ends, Estimate
-from trimtab.stats.intervals import Interval, cluster_bootstrap_mean, wilson
-from trimtab.stats.paired import holm, paired_difference
+from trimtab.stats.intervals import Interval, Totals, bootstrap_means, cluster_totals, wilson
+from trimtab.stats.paired import (
+    MCNEMAR,
+    PairedDifference,
+    Pairs,
+    holm,
+    paired_differences,
+)
+from trimtab.stats.power import (
+    POWER,
+    detectable_errors,
+    least_p,
+    minimum_detectable_difference,
+    normal_quantile,
+)
 
 CONFIDENCE = 0.95
 SIGNIFICANCE = 0.05
-# Half-widths of a 95 % interval that a true difference must span to be found with 80 % power.
-POWER_FACTOR = (1.959964 + 0.841621) / 1.959964
+NORMAL = 1.959964
+"""Half-width of a 95 % interval in standard errors."""
+CROSSED = "t, questions and vectors"
+FEW_CLUSTERS = 8
+"""Over fewer, intervals are too narrow and are marked."""
 
 
-def estimate(
-    units: Mapping[str, float], clusters: Mapping[str, str], metric: Metric, seed: int
-) -> Estimate:
+Units = Mapping[str, float]
+"""A value for each question."""
+
+
+def estimate(units: Units, clusters: Mapping[str, str], metric: Metric, seed: int) -> Estimate:
     """Return mean and interval over ``units``; all None where nothing is scored.
 
     Wilson's interval where the values are 0 or 1 and no two units share a cluster, else the
     percentile interval of a bootstrap that draws whole clusters.
     """
-    if not units:
-        return Estimate(mean=None, interval=None, method=None)
-    values, groups = list(units.values()), [clusters[unit] for unit in units]
-    single = len(set(groups)) == len(groups)
-    if metric.kind == "binary" and single and all(value in (0.0, 1.0) for value in values):
-        interval = wilson(round(sum(values)), len(values), CONFIDENCE)
-    else:
-        interval = cluster_bootstrap_mean(values, groups, seed=seed, level=CONFIDENCE)
-    mean = math.fsum(values) / len(values)
-    return Estimate(mean=mean, interval=ends(interval), method=interval.method)
+    return estimates([(units, metric)], clusters, seed)[0]
+
+
+def estimates(
+    wanted: Sequence[tuple[Units, Metric]], clusters: Mapping[str, str], seed: int
+) -> list[Estimate]:
+    """Return ``estimate`` of many metrics and conditions, which share their bootstrap draws."""
+    codes = _codes(clusters)
+    found: dict[int, Interval] = {}
+    totals: dict[int, Totals] = {}
+    nums = []
+    for index, (units, metric) in enumerate(wanted):
+        values, groups = list(units.values()), [codes[unit] for unit in units]
+        nums.append(len(set(groups)))
+        single = nums[-1] == len(groups)
+        if not values:
+            continue
+        if metric.kind == "binary" and single and all(value in (0.0, 1.0) for value in values):
+            found[index] = wilson(round(sum(values)), len(values), CONFIDENCE)
+        else:
+            totals[index] = cluster_totals(values, groups)
+    drawn = bootstrap_means(list(totals.values()), seed=seed, level=CONFIDENCE)
+    found |= dict(zip(totals, drawn, strict=True))
+    return [
+        _estimate(units, found.get(index), num)
+        for index, ((units, _), num) in enumerate(zip(wanted, nums, strict=True))
+    ]
+
+
+def _estimate(units: Units, interval: Interval | None, num_clusters: int) -> Estimate:
+    if interval is None:
+        return Estimate(mean=None, interval=None, method=None, num_clusters=0)
+    return Estimate(
+        mean=math.fsum(units.values()) / len(units),
+        interval=ends(interval),
+        method=interval.method,
+        num_clusters=num_clusters,
+    )
 
 
 def compare(
-    units: Mapping[str, float],
-    reference: Mapping[str, float],
-    clusters: Mapping[str, str],
-    seed: int,
+    units: Units, reference: Units, clusters: Mapping[str, str], seed: int
 ) -> Comparison | None:
     """Return the paired difference over the units that both have; None where they share none.
 
-    ``mde`` is the smallest true difference that this many pairs would find in four runs of five,
-    before correction; it is read off the interval, so it knows about clusters.
+    ``mde`` is that of one test alone; ``corrected`` gives that of one among many.
     """
-    if not units.keys() & reference.keys():
-        return None
-    paired = paired_difference(units, reference, clusters, seed=seed, level=CONFIDENCE)
-    interval = ends(paired.interval)
-    return Comparison(
+    return comparisons([(units, reference)], clusters, seed)[0]
+
+
+def comparisons(
+    wanted: Sequence[tuple[Units, Units]], clusters: Mapping[str, str], seed: int
+) -> list[Comparison | None]:
+    """Return ``compare`` of many pairs, which share their bootstrap draws and sign flips."""
+    codes = _codes(clusters)
+    pairs: dict[int, Pairs] = {}
+    for index, (units, reference) in enumerate(wanted):
+        shared = sorted(units.keys() & reference.keys())
+        if shared:
+            values = np.array([(units[unit], reference[unit]) for unit in shared])
+            pairs[index] = Pairs(values, [codes[unit] for unit in shared])
+    drawn = paired_differences(list(pairs.values()), seed=seed, level=CONFIDENCE)
+    found = dict(zip(pairs, map(_comparison, drawn), strict=True))
+    return [found.get(index) for index in range(len(wanted))]
+
+
+def _codes(clusters: Mapping[str, str]) -> dict[str, int]:
+    """Return the number of each unit's cluster, in the order of their names."""
+    numbers = {name: number for number, name in enumerate(sorted(set(clusters.values())))}
+    return {unit: numbers[name] for unit, name in clusters.items()}
+
+
+def _comparison(paired: PairedDifference) -> Comparison:
+    comparison = Comparison(
         n=paired.n,
         num_clusters=paired.num_clusters,
         difference=paired.mean,
-        interval=interval,
+        interval=ends(paired.interval),
         p=paired.p_value,
         p_holm=None,
         test=paired.test,
         wins=paired.wins,
         losses=paired.losses,
         ties=paired.ties,
-        mde=detectable(interval),
+        mde=None,
     )
+    return comparison.model_copy(update={"mde": detectable(comparison)})
 
 
-def detectable(interval: Ends | None) -> float | None:
-    """Return the true difference that is found in four runs of five, read off an interval."""
-    return POWER_FACTOR * (interval[1] - interval[0]) / 2 if interval else None
+def detectable(comparison: Comparison, tests: int = 1) -> float | None:
+    """Return the true difference that is found in four runs of five.
+
+    It is that of the test that was used, over its clusters, at the level that one effect among
+    ``tests`` must reach; how much answers vary is read off the data. None where they do not vary,
+    or where no difference of any size could be found.
+    """
+    if comparison.interval is None or not can_establish(comparison, tests):
+        return None
+    level = SIGNIFICANCE / tests
+    low, high = comparison.interval
+    error = (high - low) / 2 / NORMAL
+    if comparison.test == MCNEMAR:
+        changed = (comparison.wins + comparison.losses) / comparison.n
+        if not changed:
+            return None
+        found = minimum_detectable_difference(comparison.n, changed, level=1 - level)
+        # the exact test is stricter than the formula's by about one answer
+        least = found + 1 / comparison.n
+        return least if least <= changed else None
+    if comparison.test == CROSSED:
+        return error * (normal_quantile(1 - level / 2) + normal_quantile(POWER))
+    errors = detectable_errors(comparison.num_clusters, level)
+    # percentiles of a bootstrap lack the factor that a standard deviation of a sample has
+    few = math.sqrt(comparison.num_clusters / (comparison.num_clusters - 1))
+    return None if errors is None else error * few * errors
+
+
+def can_establish(comparison: Comparison, tests: int) -> bool:
+    """Whether an effect of some size could be significant among ``tests``."""
+    if comparison.p is None:
+        return False
+    return comparison.test == CROSSED or least_p(comparison.num_clusters) < SIGNIFICANCE / tests
 
 
 def ends(interval: Interval) -> Ends | None:
@@ -78,10 +175,11 @@ def ends(interval: Interval) -> Ends | None:
 
 
 def corrected(family: Sequence[Comparison]) -> list[Comparison]:
-    """Return every comparison of a family with ``p_holm`` filled in."""
+    """Return every comparison of a family with ``p_holm`` filled in, and its ``mde``."""
     adjusted = holm([comparison.p for comparison in family])
+    tests = max(1, sum(p is not None for p in adjusted))
     return [
-        comparison.model_copy(update={"p_holm": p})
+        comparison.model_copy(update={"p_holm": p, "mde": detectable(comparison, tests)})
         for comparison, p in zip(family, adjusted, strict=True)
     ]
 

@@ -8,6 +8,8 @@ from trimtab.reports.data.numbers import MetricInfo
 
 MINUS = "\N{MINUS SIGN}"
 DASH = "\N{EN DASH}"
+DAGGER = "\N{DAGGER}"
+"""Behind an interval over too few clusters."""
 
 Form = Literal["rate", "number"]
 """A rate lies between 0 and 1 and is written in percent; a number is written as it is."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from trimtab.reports.data.numbers import Comparison, Estimate, MetricInfo
-from trimtab.reports.data.statistics import significant
+from trimtab.reports.data.statistics import FEW_CLUSTERS, significant
 from trimtab.reports.draw.format import (
+    DAGGER,
     DASH,
     Bounds,
     Form,
@@ -35,6 +36,7 @@ class Value:
         signed: Whether a plus is written.
         significant: Whether it gets a star.
         suffix: What stands behind the number, such as a percent sign.
+        few: Whether its interval rests on so few clusters that it is too narrow; it gets a dagger.
     """
 
     mean: float | None
@@ -44,6 +46,7 @@ class Value:
     signed: bool = False
     significant: bool = False
     suffix: str = ""
+    few: bool = False
 
     @property
     def interval(self) -> Bounds | None:
@@ -109,6 +112,7 @@ def write_cell(cell: Cell) -> Written:
     form, percent = _FORMS[cell.form], cell.form != "number"
     text = number(cell.mean * scale(form), sign=cell.signed, percent=percent) + cell.suffix
     interval = "" if cell.interval is None else bounds(cell.interval, form, percent=percent)
+    interval += DAGGER * (cell.few and bool(interval))
     return Written(text, interval, cell.significant)
 
 
@@ -119,23 +123,34 @@ def is_zero(cell: Cell) -> bool:
 
 def estimated(numbers: Estimate, metric: MetricInfo, *, interval: bool = True) -> Value:
     """Return the cell of a mean."""
-    return measured(numbers.mean, numbers.interval if interval else None, form_of(metric))
+    shown = numbers.interval if interval else None
+    return measured(numbers.mean, shown, form_of(metric), clusters=numbers.num_clusters)
 
 
 def changed(comparison: Comparison | None, form: Form) -> Value | None:
     """Return the cell of a paired difference; None where nothing can be compared."""
     if comparison is None:
         return None
-    value = measured(comparison.difference, comparison.interval, form, signed=True)
+    value = measured(
+        *(comparison.difference, comparison.interval, form),
+        signed=True,
+        clusters=comparison.num_clusters,
+    )
     return replace(value, significant=significant(comparison))
 
 
 def measured(
-    mean: float | None, interval: Bounds | None, form: Form, *, signed: bool = False
+    mean: float | None,
+    interval: Bounds | None,
+    form: Form,
+    *,
+    signed: bool = False,
+    clusters: int = 0,
 ) -> Value:
-    """Return the cell of a number with its interval."""
+    """Return the cell of a number with its interval, marked if over few clusters (0: not known)."""
     low, high = interval or (None, None)
-    return Value(mean, low, high, form, signed)
+    few = bool(clusters) and clusters < FEW_CLUSTERS
+    return Value(mean, low, high, form, signed, few=few)
 
 
 def probability(p: float | None) -> Value:

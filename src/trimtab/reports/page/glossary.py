@@ -15,8 +15,15 @@ GLOSSARY = (
         "of whole clusters.",
     ),
     (
+        "\N{DAGGER}",
+        "The interval rests on fewer than 8 clusters and is too narrow: resampling so few does not "
+        "show how much they differ.",
+    ),
+    (
         "*",
         "p < 0.05 after Holm's correction. One family holds all treatments times all effect "
-        "metrics against one reference; the baseline, the prompt and random vectors are three.",
+        "metrics against one reference; the baseline, the prompt and random vectors are three. A "
+        "star says that two conditions differ; whether random vectors of equal length do as much "
+        "is in the table of random vectors.",
     ),
 )

@@ -20,7 +20,7 @@ from trimtab.reports.draw.figures import Figure
 from trimtab.reports.draw.tables import Table
 from trimtab.reports.sections.base import SECTIONS, Card, Finding, Part, Section, View, all_sections
 
-VERSION = 2
+VERSION = 3
 _SILENT = Finding(-1, "No section of this report has a finding.")
 
 

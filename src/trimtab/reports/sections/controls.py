@@ -1,23 +1,24 @@
-"""Each treatment against the controls: the prompt, and random vectors of equal norm."""
+"""Each treatment against the prompt, and among random vectors of equal length."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from trimtab.reports.data.conditions import TREATMENT
 from trimtab.reports.data.content import Content
-from trimtab.reports.data.numbers import Reference
+from trimtab.reports.data.numbers import MetricInfo, MetricNumbers, Reference
+from trimtab.reports.data.randoms import beyond_random
 from trimtab.reports.data.run import RunData
 from trimtab.reports.draw.format import form_of, label
 from trimtab.reports.draw.tables import Table
-from trimtab.reports.draw.values import Cell, changed, probability
+from trimtab.reports.draw.values import Cell, changed, measured, probability
 from trimtab.reports.sections.base import NoConfig, Section, View
 
 __all__ = ["Controls"]
 
 _TITLES: dict[Reference, str] = {
     "prompt": "Against the prompt",
-    "random": "Against random vectors of equal norm",
+    "random": "Among random vectors of equal length",
 }
 
 
@@ -28,7 +29,7 @@ class ControlsContent(Content):
 
 
 class Controls(Section[NoConfig, ControlsContent]):
-    """Paired differences of the treatments to each control; the numbers are in ``measures``."""
+    """Differences to the prompt, and places among random vectors; the numbers of ``measures``."""
 
     Config = NoConfig
     order = 70
@@ -41,26 +42,61 @@ class Controls(Section[NoConfig, ControlsContent]):
 
     def tables(self, view: View[ControlsContent]) -> Sequence[Table]:
         """Return a table per control."""
-        return [
-            _table(view.run, reference)
-            for reference in _TITLES
-            if reference in view.content.comparisons
-        ]
+        tables = {"prompt": _prompt_table, "random": _random_table}
+        return [tables[name](view.run) for name in _TITLES if name in view.content.comparisons]
 
 
-def _table(run: RunData, reference: Reference) -> Table:
+def _prompt_table(run: RunData) -> Table:
     rows: list[tuple[Cell, ...]] = []
+    for condition, name, metric, numbers in _treated(run):
+        comparison = numbers.vs_prompt
+        if comparison is not None:
+            tally = f"{comparison.wins} / {comparison.losses} / {comparison.ties}"
+            change = changed(comparison, form_of(metric))
+            p = probability(comparison.p_holm)
+            rows.append((condition, name, label(metric), change, p, tally))
+    columns = ("condition", "measure", "metric", "Δ", "p (Holm)", "wins / losses / ties")
+    tests = run.shown.families["prompt"].tests
+    note = f"Paired differences; * p < 0.05 after Holm's correction over {tests} tests."
+    title = _TITLES["prompt"]
+    return Table("against_prompt", title, columns, tuple(rows), note, display="folded")
+
+
+def _random_table(run: RunData) -> Table:
+    rows: list[tuple[Cell, ...]] = []
+    for condition, name, metric, numbers in _treated(run):
+        place, form = numbers.vs_random, form_of(metric)
+        if place is not None:
+            rows.append(
+                (
+                    *(condition, name, label(metric)),
+                    measured(place.difference, None, form, signed=True),
+                    measured(place.low, None, form, signed=True),
+                    measured(place.high, None, form, signed=True),
+                    f"{place.exceeding} of {place.vectors}",
+                    measured(place.share, place.interval, "rate"),
+                    *(probability(place.p), probability(place.p_holm)),
+                    {True: "yes", False: "no", None: ""}[beyond_random(numbers)],
+                )
+            )
+    columns = ("condition", "measure", "metric", "Δ to baseline", "random: least", "most")
+    more = ("as far", "share %", "p", "p (Holm)", "beyond random")
+    tests = run.shown.families["random"].tests
+    note = (
+        "Differences to the baseline. As far: random vectors of equal length, at the same layer "
+        "and positions, that change the metric at least as much, either way; a random direction "
+        "has no sign. p: chance that one more does, by Student's t with their number of "
+        f"directions; Holm's correction over {tests}. Beyond random: none goes as far and the "
+        "corrected p < 0.05; no claim without."
+    )
+    title = _TITLES["random"]
+    return Table("against_random", title, (*columns, *more), tuple(rows), note, display="folded")
+
+
+def _treated(run: RunData) -> Iterator[tuple[str, str, MetricInfo, MetricNumbers]]:
+    """Yield condition, measure, metric and numbers of each treatment's effects."""
     for condition in run.shown.labels(TREATMENT):
         for name, measure, metric in run.shown.metrics():
             numbers = measure.numbers(condition, metric.id)
-            comparison = None if numbers is None else numbers.against(reference)
-            if metric.role == "effect" and comparison is not None:
-                tally = f"{comparison.wins} / {comparison.losses} / {comparison.ties}"
-                change = changed(comparison, form_of(metric))
-                p = probability(comparison.p_holm)
-                rows.append((condition, name, label(metric), change, p, tally))
-    columns = ("condition", "measure", "metric", "Δ", "p (Holm)", "wins / losses / ties")
-    tests = run.shown.families[reference].tests
-    note = f"Paired differences; * p < 0.05 after Holm's correction over {tests} tests."
-    title = _TITLES[reference]
-    return Table(f"against_{reference}", title, columns, tuple(rows), note, display="folded")
+            if metric.role == "effect" and numbers is not None:
+                yield condition, name, metric, numbers

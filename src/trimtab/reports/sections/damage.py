@@ -147,7 +147,9 @@ def _perplexity(run: RunData, measures: Measures, compact: bool) -> Cells:
             for numbers in entry.metrics.values():
                 if (ratio := numbers.perplexity_ratio) is not None:
                     interval = None if compact else ratio.interval
-                    cells[condition] = measured(ratio.mean, interval, "number")
+                    cells[condition] = measured(
+                        ratio.mean, interval, "number", clusters=ratio.num_clusters
+                    )
     return cells
 
 

@@ -15,7 +15,7 @@ from trimtab.reports.data.run import RunData
 from trimtab.reports.data.statistics import SIGNIFICANCE, compare, seed_for
 from trimtab.reports.draw.format import DASH, with_interval
 from trimtab.reports.draw.tables import Table
-from trimtab.reports.draw.values import Cell, Value, measured, probability
+from trimtab.reports.draw.values import Cell, Value, changed, probability
 from trimtab.reports.sections.base import NoConfig, Section, View
 
 __all__ = ["Learned"]
@@ -132,7 +132,7 @@ def learned_table(content: LearnedContent) -> Table:
             (
                 *(network.learned, _LOSSES[network.mode], network.questions),
                 *(Value(network.means.get(kind)) for kind in _SHOWN),
-                measured(constant.difference, constant.interval, "number", signed=True),
+                changed(constant, "number"),
                 probability(constant.p),
                 f"{network.best_update} of {network.updates}",
                 _verdict(network),

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from trimtab.reports.data.conditions import TREATMENT
 from trimtab.reports.data.content import Content
 from trimtab.reports.data.headline import effects
-from trimtab.reports.data.numbers import Comparison, Ends
+from trimtab.reports.data.numbers import Comparison, Ends, MetricNumbers
+from trimtab.reports.data.randoms import beyond_random
 from trimtab.reports.data.run import RunData
-from trimtab.reports.data.statistics import SIGNIFICANCE, significant
+from trimtab.reports.data.statistics import can_establish, significant
 from trimtab.reports.draw.format import form_of, label, p_equals
 from trimtab.reports.draw.tables import Table
 from trimtab.reports.draw.values import Value, measured, probability
@@ -27,10 +28,11 @@ class Verdict(Content):
         metric: Id of the metric.
         verdict: In words.
         n: Questions that are compared.
+        num_clusters: Clusters that they form.
         difference: Paired difference to the baseline.
         interval: Ends of its interval.
         p_holm: Corrected.
-        mde: True difference that this many pairs find in four runs of five.
+        mde: True difference that is found in four runs of five, corrected.
     """
 
     condition: str
@@ -38,6 +40,7 @@ class Verdict(Content):
     metric: str
     verdict: str
     n: int
+    num_clusters: int
     difference: float | None
     interval: Ends | None
     p_holm: float | None
@@ -58,8 +61,9 @@ class Verdicts(Section[NoConfig, VerdictsContent]):
     terms = (
         (
             "detectable",
-            "The true difference that this many pairs find with 80 % power at p < 0.05, "
-            "uncorrected, read off the width of the interval.",
+            "The true difference that is found in four runs of five by the test that is used, over "
+            "this many clusters, corrected for all tests of the family; a dash where none is known "
+            "or possible.",
         ),
     )
 
@@ -67,7 +71,7 @@ class Verdicts(Section[NoConfig, VerdictsContent]):
         """Return the verdicts; None without a treatment or an effect."""
         numbers = run.numbers
         verdicts = tuple(
-            _verdict(condition, name, metric.id, entries[condition].metrics[metric.id].vs_baseline,
+            _verdict(condition, name, metric.id, entries[condition].metrics[metric.id],
                      numbers.tests)
             for condition in numbers.labels(TREATMENT)
             for name, metric in effects(numbers)
@@ -88,7 +92,11 @@ class Verdicts(Section[NoConfig, VerdictsContent]):
                     verdict.measure,
                     label(metric),
                     verdict.verdict,
-                    measured(verdict.difference, verdict.interval, form, signed=True),
+                    measured(
+                        *(verdict.difference, verdict.interval, form),
+                        signed=True,
+                        clusters=verdict.num_clusters,
+                    ),
                     probability(verdict.p_holm),
                     verdict.n,
                     Value(verdict.mde, form=form),
@@ -99,22 +107,26 @@ class Verdicts(Section[NoConfig, VerdictsContent]):
             "detectable",
         )  # fmt: skip
         note = (
-            "Detectable: the true difference that this many pairs find with 80 % power at "
-            "p < 0.05 before correction. Finding nothing says little about effects smaller than "
-            "that."
+            "Detectable: the true difference that is found in four runs of five, with these "
+            f"clusters and corrected for {view.run.shown.tests} tests. Finding nothing says little "
+            "about effects smaller than that."
         )
         return [Table("verdicts", "Verdicts", columns, tuple(rows), note, display="folded")]
 
 
 def _verdict(
-    condition: str, measure: str, metric: str, comparison: Comparison | None, tests: int
+    condition: str, measure: str, metric: str, numbers: MetricNumbers, tests: int
 ) -> Verdict:
+    comparison, words = numbers.vs_baseline, _words(numbers.vs_baseline, tests)
+    if significant(comparison) and beyond_random(numbers) is False:
+        words += ", but not shown to go beyond random vectors"
     return Verdict(
         condition=condition,
         measure=measure,
         metric=metric,
-        verdict=_words(comparison, tests),
+        verdict=words,
         n=comparison.n if comparison else 0,
+        num_clusters=comparison.num_clusters if comparison else 0,
         difference=comparison.difference if comparison else None,
         interval=comparison.interval if comparison else None,
         p_holm=comparison.p_holm if comparison else None,
@@ -134,7 +146,7 @@ def _words(comparison: Comparison | None, tests: int) -> str:
     low, high = comparison.interval
     if low <= 0 <= high:
         return "no effect found (interval contains 0)"
-    # Flipping the signs of C clusters gives no p below 2^(1 - C).
-    hopeless = tests * 2.0 ** (1 - comparison.num_clusters) >= SIGNIFICANCE
-    few = f"; {comparison.num_clusters} clusters are too few for {tests} tests" if hopeless else ""
+    few = ""
+    if not can_establish(comparison, tests):
+        few = f"; {comparison.num_clusters} clusters are too few for {tests} tests"
     return f"not established (interval excludes 0, but {p}{few})"

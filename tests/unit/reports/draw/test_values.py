@@ -3,7 +3,7 @@
 import pytest
 
 from trimtab.reports.draw.format import DASH, MINUS
-from trimtab.reports.draw.values import Count, Value, is_zero, write_cell
+from trimtab.reports.draw.values import Count, Value, is_zero, measured, write_cell
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,9 @@ def test_zero_is_what_is_written_as_zero(cell, zero):
 def test_a_star_stands_apart_from_number_and_interval():
     written = write_cell(Value(0.04, 0.01, 0.09, "rate", significant=True))
     assert (written.number, written.interval, written.star) == ("4.0", "[1.0, 9.0]", True)
+
+
+@pytest.mark.parametrize(("clusters", "mark"), [(7, "\N{DAGGER}"), (8, ""), (0, "")])
+def test_an_interval_over_fewer_than_eight_clusters_is_marked(clusters, mark):
+    value = measured(0.5, (0.4, 0.6), "rate", clusters=clusters)
+    assert write_cell(value).text == f"50.0 [40.0, 60.0]{mark}"

@@ -64,13 +64,17 @@ def test_all_numbers_are_a_file_of_unrounded_values(data):
 
 
 def test_the_finding_names_the_best_treatment_and_its_controls(build):
-    finding = summarise(build(num=120, measures=("generation",)))["finding"]
+    finding = summarise(build(num=120, measures=("generation",), draws=8))["finding"]
     assert finding.startswith("caa +0.6 raised truth·info by +")
-    assert "than a random vector of equal norm" in finding and "prompt alone gives" in finding
+    assert "farther than 8 random vectors of equal length" in finding
+    assert "prompt alone gives" in finding
+    assert "chosen as the largest of 5 on the test split itself" in finding
+    two = summarise(build(num=120, measures=("generation",)))["finding"]
+    assert not two.startswith("caa +0.6 raised"), "two random vectors allow no claim"
 
 
 def test_the_finding_says_what_else_changed(build):
-    finding = summarise(build(num=120))["finding"]
+    finding = summarise(build(num=120, draws=8))["finding"]
     _, _, others = finding.partition("Other metrics that changed significantly, most of all: ")
     assert "mc1" in others and "truth·info" not in others
 
@@ -81,7 +85,7 @@ def test_a_model_that_says_one_thing_to_all_is_told_with_its_gain(build):
     ids = [f"q{i:03d}" for i in range(120)]
     texts = {("caa +0.6", name): "I have no  comment." for name in ids[:60]}
     texts |= {("caa +0.6", name): "i have no comment." for name in ids[60:90]}
-    told = summarise(build(num=120, measures=("generation", "heldout"), texts=texts))
+    told = summarise(build(num=120, measures=("generation", "heldout"), texts=texts, draws=8))
     block = told["measures"]["generation"]["conditions"]
     rows = build(num=120, measures=("generation",), texts=texts)
     cell = next(c for c in rows.plan.cells if c.condition == "caa +0.6")

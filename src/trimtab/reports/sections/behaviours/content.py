@@ -8,6 +8,7 @@ from trimtab.reports.data.conditions import TREATMENT, strength
 from trimtab.reports.data.content import Content
 from trimtab.reports.data.metrics import MATCHING, RIGHT
 from trimtab.reports.data.numbers import Comparison, Ends, Measure, Numbers
+from trimtab.reports.data.randoms import beyond_random
 from trimtab.reports.data.statistics import significant
 
 
@@ -26,7 +27,8 @@ class StrengthEffect(Content):
         strength: In the unit of the plan.
         condition: Label.
         effect: Paired difference to the baseline.
-        verdict: higher, lower, null, not established, or no data.
+        verdict: higher, lower, null, not established, as random (established, but random vectors
+            of equal length may go as far), or no data.
         side_effects: The same of each side effect that was measured.
     """
 
@@ -44,6 +46,7 @@ class Behaviour(Content):
         measure: The measure that asks for it.
         metric: Id of its metric there.
         n: Questions.
+        num_clusters: Clusters that the baseline's questions form.
         mean: Of the baseline.
         interval: Of the baseline.
         strengths: By ascending strength.
@@ -52,6 +55,7 @@ class Behaviour(Content):
     measure: str
     metric: str
     n: int
+    num_clusters: int
     mean: float | None
     interval: Ends | None
     strengths: tuple[StrengthEffect, ...]
@@ -89,6 +93,7 @@ def read_behaviours(numbers: Numbers, baseline: str) -> BehavioursContent | None
                 measure=name,
                 metric=metric,
                 n=measure.units,
+                num_clusters=0 if base is None else base.num_clusters,
                 mean=None if base is None else base.mean,
                 interval=None if base is None else base.interval,
                 strengths=tuple(_strength(numbers, measure, metric, *place) for place in places),
@@ -101,7 +106,11 @@ def read_behaviours(numbers: Numbers, baseline: str) -> BehavioursContent | None
 def _strength(
     numbers: Numbers, measure: Measure, metric: str, size: float, label: str
 ) -> StrengthEffect:
+    numbers_here = measure.numbers(label, metric)
     effect = _effect(measure, label, metric)
+    verdict = _word(effect, corrected=True)
+    if numbers_here is not None and verdict in ("higher", "lower"):
+        verdict = verdict if beyond_random(numbers_here) is not False else "as random"
     sides = (
         (name, _effect(other, label, right)) for name, other, right in _holders(numbers, RIGHT)
     )
@@ -109,7 +118,7 @@ def _strength(
         strength=size,
         condition=label,
         effect=effect,
-        verdict=_word(effect, corrected=True),
+        verdict=verdict,
         side_effects=tuple(
             SideEffect(measure=name, effect=side, verdict=_word(side, corrected=False))
             for name, side in sides

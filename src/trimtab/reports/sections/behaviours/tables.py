@@ -15,7 +15,7 @@ from trimtab.reports.sections.behaviours.content import (
     StrengthEffect,
 )
 
-_NULLS = ("null", "not established", "no data")
+_NULLS = ("null", "not established", "as random", "no data")
 
 
 def behaviour_table(content: BehavioursContent, tests: int, *, compact: bool = False) -> Table:
@@ -35,7 +35,8 @@ def behaviour_table(content: BehavioursContent, tests: int, *, compact: bool = F
         "Baseline: mean probability of the letter whose answer shows the behaviour, over both "
         "letters; each question in every order that was asked, averaged first. Δ: paired "
         "difference in points [95 % interval]. Effect: null where the interval contains 0, not "
-        f"established where only Holm's correction over {tests} tests fails; * survives it. Side "
+        f"established where only Holm's correction over {tests} tests fails; * survives it; as "
+        "random where it does, but random vectors of equal length go as far or may do so. Side "
         "effect: the probability of the right letter, null where the interval contains 0, "
         "uncorrected."
     )
@@ -54,7 +55,7 @@ def _cells(content: BehavioursContent, row: Behaviour, *, compact: bool) -> tupl
     ]
     return (
         *(row.measure, row.n),
-        measured(row.mean, None if compact else row.interval, "rate"),
+        measured(row.mean, None if compact else row.interval, "rate", clusters=row.num_clusters),
         *(_change(at[size].effect) if size in at else DASH for size in sizes),
         _joined(words),
         *(
@@ -91,6 +92,8 @@ def behaviour_finding(content: BehavioursContent, tests: int) -> str:
     parts = _changes(content)
     words = [effect.verdict for row in rows for effect in row.strengths]
     rest = sum(word in _NULLS for word in words)
+    shared = sum(word == "as random" for word in words)
+    beside = f" {shared} differ from the baseline, but not beyond random vectors." * bool(shared)
     effects = (
         f"Probability of the matching letter (points), {len(rows)} behaviours: "
         f"{'; '.join(parts)}; "
@@ -98,7 +101,7 @@ def behaviour_finding(content: BehavioursContent, tests: int) -> str:
         if parts
         else f"No effect on the matching letter was established in any of {len(rows)} behaviours "
         f"(Holm, {tests} tests)."
-    )
+    ) + beside
     if not content.sides:
         return effects
     sides, hurt = ", ".join(content.sides), _with_side_effects(content)

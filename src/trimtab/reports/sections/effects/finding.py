@@ -2,83 +2,103 @@
 
 from __future__ import annotations
 
-from trimtab.reports.data.conditions import PROMPT
-from trimtab.reports.data.headline import effects, is_opinion, treatment_comparisons
-from trimtab.reports.data.numbers import Comparison, MetricInfo, MetricNumbers
+from collections.abc import Mapping, Sequence
+
+from trimtab.reports.data.conditions import PROMPT, strength
+from trimtab.reports.data.headline import established, largest_gains, treatment_comparisons
+from trimtab.reports.data.numbers import Comparison, MetricInfo
 from trimtab.reports.data.run import RunData
 from trimtab.reports.data.statistics import significant
 from trimtab.reports.draw.format import (
     form_of,
     label,
-    number,
     p_equals,
-    scale,
     title,
     with_interval,
 )
 from trimtab.reports.draw.values import changed, estimated, write_cell
 from trimtab.reports.sections.base import Card, Finding
 from trimtab.reports.sections.effects.cost import cost
+from trimtab.reports.sections.effects.others import other_effects
+from trimtab.reports.sections.effects.words import against_randoms, change, power
 
 
 def effect_finding(run: RunData) -> Finding:
-    """Return the run's main result, and what else is significant; no more than numbers carry."""
+    """Return the run's main result, and what else is established; no more than numbers carry."""
     if run.headline is None:
         return Finding(0, "No metric of this run measures an effect.")
     name, metric = run.headline
-    if run.best is None:
+    compared = treatment_comparisons(run.shown, name, metric)
+    if not compared:
         text = f"No treatment has {title(metric)} values that can be compared with the baseline."
         return Finding(10, text)
-    numbers = run.shown.measures[name].conditions[run.best].metrics[metric.id]
+    also = other_effects(run, name, metric)
+    leading = largest_gains(run.shown, run.headline)
+    shown = run.shown.measures[name].conditions
+    if leading and established(shown[leading[0]].metrics[metric.id]):
+        raised = [_raised(run, name, metric, label, len(compared)) for label in leading]
+        return Finding(30, f"{' '.join(raised)}{also}")
+    return Finding(30, f"{_nothing(run, name, metric, leading, compared)}{also}")
+
+
+def _raised(run: RunData, name: str, metric: MetricInfo, label: str, compared: int) -> str:
+    """Return the sentences on a treatment whose gain is established."""
+    measure = run.shown.measures[name]
+    numbers = measure.conditions[label].metrics[metric.id]
     comparison = numbers.vs_baseline
-    assert comparison is not None, "the best treatment is one that was compared"
-    change, prompt = _change(comparison, metric), _prompt_alone(run, name, metric)
-    also = _also(run, name, metric)
-    if significant(comparison) and metric.upward * comparison.difference > 0:
-        verb = "raised" if metric.upward > 0 else "lowered"
-        return Finding(
-            30,
-            f"{run.best} {verb} {title(metric)} by {change} against the baseline "
-            f"({p_equals(comparison.p_holm, 'Holm p')}, n = {comparison.n})"
-            f"{_against_random(numbers, metric.upward)}{prompt}."
-            f"{cost(run.shown, run.best, run.plan.baseline)}{also}",
-        )
-    return Finding(
-        30,
-        f"No treatment improved {title(metric)} significantly (Holm, {run.shown.tests} tests): "
-        f"the best, {run.best}, differs from the baseline by {change} "
-        f"(n = {comparison.n}{_power(comparison, metric)}){prompt}.{also}",
+    assert comparison is not None, "what is established was compared"
+    verb = "raised" if metric.upward > 0 else "lowered"
+    chosen = f"; chosen as the largest of {compared} on the {measure.split} split itself"
+    return (
+        f"{label} {verb} {title(metric)} by {change(comparison, metric)} against the baseline "
+        f"({p_equals(comparison.p_holm, 'Holm p')}, n = {comparison.n})"
+        f"{against_randoms(numbers, metric, _has_length(run, label))}{chosen * (compared > 1)}"
+        f"{_prompt_alone(run, name, metric)}.{cost(run.shown, label, run.plan.baseline)}"
     )
 
 
-def _change(comparison: Comparison, metric: MetricInfo) -> str:
-    text = with_interval(comparison.difference, comparison.interval, form_of(metric), sign=True)
-    return f"{text} points" if metric.is_rate else text
+def _nothing(
+    run: RunData,
+    name: str,
+    metric: MetricInfo,
+    leading: Sequence[str],
+    compared: Mapping[str, Comparison],
+) -> str:
+    """Return that no treatment improved the metric, and what could have been found."""
+    measure, tests = run.shown.measures[name], run.shown.tests
+    head = f"No treatment improved {title(metric)} significantly (Holm, {tests} tests): "
+    if not leading:
+        changes = sorted(comparison.difference for comparison in compared.values())
+        ends = " to ".join(
+            with_interval(end, None, form_of(metric), sign=True)
+            for end in dict.fromkeys((changes[0], changes[-1]))
+        )
+        alone = max(comparison.num_clusters for comparison in compared.values()) < 2
+        why = "a single question says nothing" if alone else "none differs in the right direction"
+        most = next(iter(compared.values()))
+        text = (
+            f"{why} ({ends}{' points' * metric.is_rate}, n = {most.n}{power(most, metric, tests)})"
+        )
+        return f"{head}{text}{_prompt_alone(run, name, metric)}."
+    numbers = measure.conditions[leading[0]].metrics[metric.id]
+    most = compared[leading[0]]
+    randoms = ""
+    if significant(most):
+        head = f"No treatment is known to improve {title(metric)} beyond random vectors: "
+        randoms = f", {p_equals(most.p_holm, 'Holm p')}"
+    subject = f"the largest gain of {len(compared)} on the {measure.split} split is that of "
+    return (
+        f"{head}{subject if len(compared) > 1 else ''}{' and '.join(leading)}, "
+        f"{change(most, metric)} against the baseline "
+        f"(n = {most.n}{randoms or power(most, metric, tests)})"
+        f"{against_randoms(numbers, metric, _has_length(run, leading[0])) * bool(randoms)}"
+        f"{_prompt_alone(run, name, metric)}."
+    )
 
 
-def _also(run: RunData, headline: str, metric: MetricInfo) -> str:
-    """Return the largest significant change in every other effect metric."""
-    changes = []
-    for name, other in effects(run.shown):
-        comparisons = {
-            label: comparison
-            for label, comparison in treatment_comparisons(run.shown, name, other).items()
-            if significant(comparison)
-        }
-        if comparisons and (name, other.id) != (headline, metric.id):
-            most = max(comparisons, key=lambda label: abs(comparisons[label].difference))
-            whose = " by an unchecked judge" if is_opinion(other, run.checked_judges) else ""
-            changes.append(f"{title(other)}{whose} {_change(comparisons[most], other)} ({most})")
-    if not changes:
-        return ""
-    return f" Other metrics that changed significantly, most of all: {', '.join(changes)}."
-
-
-def _power(comparison: Comparison, metric: MetricInfo) -> str:
-    if comparison.mde is None:
-        return ""
-    smallest = number(comparison.mde * scale(form_of(metric)), percent=metric.is_rate)
-    return f"; this run would miss a true difference below {smallest} more than one time in five"
+def _has_length(run: RunData, label: str) -> bool:
+    """Return whether a condition adds something that a random vector could be as long as."""
+    return any(c.condition == label and strength(c) is not None for c in run.shown.conditions)
 
 
 def _prompt_alone(run: RunData, name: str, metric: MetricInfo) -> str:
@@ -86,19 +106,8 @@ def _prompt_alone(run: RunData, name: str, metric: MetricInfo) -> str:
         numbers = run.shown.measures[name].numbers(condition, metric.id)
         comparison = None if numbers is None else numbers.vs_baseline
         if comparison is not None:
-            interval, form = comparison.interval, form_of(metric)
-            change = with_interval(comparison.difference, interval, form, sign=True)
-            return f"; {condition} alone gives {change}"
+            return f"; {condition} alone gives {change(comparison, metric).removesuffix(' points')}"
     return ""
-
-
-def _against_random(numbers: MetricNumbers, upward: int) -> str:
-    comparison = numbers.vs_random
-    if comparison is None:
-        return ""
-    if significant(comparison) and upward * comparison.difference > 0:
-        return ", significantly more than a random vector of equal norm"
-    return ", but not significantly more than a random vector of equal norm"
 
 
 def effect_cards(run: RunData) -> list[Card]:

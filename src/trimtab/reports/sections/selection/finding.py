@@ -18,7 +18,9 @@ def selection_cards(candidates: SetNumbers) -> list[Card]:
         if row is not None:
             against = write_cell(changed(row.vs_majority, "rate")).text
             detail = f"Δ majority {against}" if against else f"n = {row.n}"
-            cards.append(Card(f"{name} %", measured(row.mean, row.interval, "rate"), detail))
+            cards.append(
+                Card(f"{name} %", measured(row.mean, row.interval, "rate", clusters=row.n), detail)
+            )
     return cards
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from scipy import stats as scipy_stats
-
 from trimtab.reports.data.numbers import Comparison, Ends
 from trimtab.reports.data.statistics import (
     CONFIDENCE,
@@ -25,7 +23,7 @@ from trimtab.reports.sections.selection.content import (
 )
 from trimtab.reports.sections.selection.pictures import calibration, histograms, points
 from trimtab.stats import selection as choose
-from trimtab.stats.agreement import auc
+from trimtab.stats.agreement import auc, rank_correlation
 from trimtab.stats.intervals import cluster_bootstrap_ratio
 
 _ENERGY = "energy"
@@ -146,4 +144,4 @@ def _correlation(scores: Sequence[float], lengths: Sequence[float]) -> float | N
     """Return Spearman's rank correlation with the length in characters; None where undefined."""
     if len(set(scores)) < 2 or len(set(lengths)) < 2:
         return None
-    return float(scipy_stats.spearmanr(scores, lengths).statistic)
+    return rank_correlation(scores, lengths)

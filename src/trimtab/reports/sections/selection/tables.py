@@ -20,7 +20,7 @@ _COLUMNS = (
 )  # fmt: skip
 _NOTE = (
     "Ties and the random choice are exact expectations. Detectable: the true difference to "
-    "majority, in points, that this many problems find 4 times in 5. Δ: paired difference in "
+    "majority, in points, that this many problems find 4 times in 5 after correction. Δ: paired difference in "
     "points, with a bootstrap interval that draws whole problems; * p < 0.05 after Holm's "
     "correction over the selectors of this table. Gap: recovered of the way from random to the "
     "oracle. "
@@ -84,7 +84,7 @@ def _all_cells(row: Selector) -> tuple[Cell, ...]:
         row.n,
         _detectable(majority),
         _right(row),
-        measured(row.mean, row.interval, "rate"),
+        measured(row.mean, row.interval, "rate", clusters=row.n),
         changed(row.vs_random, "rate"),
         changed(majority, "rate"),
         None if majority is None else probability(majority.p),
@@ -101,7 +101,7 @@ def _right(row: Selector) -> str:
 def _gap(row: Selector, *, interval: bool) -> Cell:
     if row.gap is None or row.selector in _BOUNDS:
         return None
-    return measured(row.gap.mean, row.gap.interval if interval else None, "rate")
+    return measured(row.gap.mean, row.gap.interval if interval else None, "rate", clusters=row.n)
 
 
 def _detectable(comparison: Comparison | None) -> Cell:

@@ -1,0 +1,52 @@
+"""Parts of sentences on a change: how large it is, what random vectors do, what could be found."""
+
+from __future__ import annotations
+
+from trimtab.reports.data.numbers import Comparison, MetricInfo, MetricNumbers
+from trimtab.reports.data.randoms import beyond_random
+from trimtab.reports.data.statistics import FEW_CLUSTERS, can_establish
+from trimtab.reports.draw.format import form_of, number, p_equals, scale, with_interval
+
+
+def change(comparison: Comparison, metric: MetricInfo) -> str:
+    """Return a difference with its interval, in points if it is one of rates."""
+    text = with_interval(comparison.difference, comparison.interval, form_of(metric), sign=True)
+    few = ""
+    if comparison.interval is not None and comparison.num_clusters < FEW_CLUSTERS:
+        few = f" (over {comparison.num_clusters} clusters, too few for an interval to be trusted)"
+    return f"{text} points{few}" if metric.is_rate else f"{text}{few}"
+
+
+def power(comparison: Comparison, metric: MetricInfo, tests: int) -> str:
+    """Return what the comparison could have found among so many tests."""
+    if not can_establish(comparison, tests):
+        return (
+            f"; with {comparison.num_clusters} clusters and {tests} tests no difference of any "
+            "size could be established"
+        )
+    if comparison.mde is None:
+        return ""
+    smallest = number(comparison.mde * scale(form_of(metric)), percent=metric.is_rate)
+    return f"; this run would miss a true difference below {smallest} more than one time in five"
+
+
+def against_randoms(numbers: MetricNumbers, metric: MetricInfo, has_length: bool) -> str:
+    """Return how far random vectors of equal length go; "" of what has no length."""
+    place = numbers.vs_random
+    if place is None:
+        return ", not compared with random vectors" * has_length
+    farthest = with_interval(
+        max((place.low, place.high), key=abs), None, form_of(metric), sign=True
+    )
+    plural = "s" * (place.vectors > 1)
+    if place.exceeding:
+        return (
+            f", but {place.exceeding} of {place.vectors} random vector{plural} of equal length "
+            f"went as far ({farthest}): no effect of this direction"
+        )
+    random = f"{place.vectors} random vector{plural} of equal length (at most {farthest}"
+    if beyond_random(numbers):
+        return f", farther than {random}; {p_equals(place.p_holm, 'Holm p')})"
+    if place.p is None:
+        return f", and farther than {random}), which are too few to compare with"
+    return f", farther than {random}), but not significantly ({p_equals(place.p_holm, 'Holm p')})"
