@@ -24,6 +24,7 @@ class Condition:
         intervention: What is done.
         control: What a control controls for.
         place: Its coordinates in figures: series, strength, unit, layer, draw, ...
+        number: Of one of several random directions: which it is, from 1.
     """
 
     label: str
@@ -31,6 +32,7 @@ class Condition:
     intervention: Component
     control: str | None = None
     place: Place = field(default_factory=dict)
+    number: int | None = None
 
     def acts_on(self, output: str) -> bool:
         """Return whether it can act on texts, or on options."""

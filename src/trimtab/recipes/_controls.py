@@ -33,6 +33,7 @@ def randoms(
             at(strength, draw),
             "random",
             {"series": "random", "strength": strength, **place, "draw": draw},
+            number,
         )
         for strength in strengths
         for number, draw in enumerate(draws, start=1)
@@ -55,21 +56,20 @@ def with_controls(
     for condition in further:
         acting = INTERVENTIONS.build(condition.intervention.name, condition.intervention.config)
         for name, control in acting.controls().items():
-            for label, config in _draws(f"{condition.label}, {name}", control, num_draws).items():
+            label = f"{condition.label}, {name}"
+            for number, config in _draws(control, num_draws).items():
                 component = Component(name=control.name, config=config)
                 place = place_of(label, INTERVENTIONS.build(control.name, config).config, unit)
-                kind = "random" if control.name == "random" else name
-                added = Condition(label, "control", component, kind, place)
+                kind = "random" if number is not None else name
+                told = label if number is None else f"{label} #{number}"
+                added = Condition(told, "control", component, kind, place, number)
                 if added.built() not in [c.built() for c in (*planned, *result)]:
                     result.append(added)
     return result
 
 
-def _draws(label: str, control: Component, num_draws: int) -> dict[str, dict[str, Any]]:
-    """Return the configurations of a control by label: several draws of a random one."""
+def _draws(control: Component, num_draws: int) -> dict[int | None, dict[str, Any]]:
+    """Return the configurations of a control: several of a random one, by number."""
     if control.name != "random":
-        return {label: control.config}
-    return {
-        f"{label} #{draw + 1}": {**control.config, "draw": draw}
-        for draw in range(max(1, num_draws))
-    }
+        return {None: control.config}
+    return {draw + 1: {**control.config, "draw": draw} for draw in range(max(1, num_draws))}

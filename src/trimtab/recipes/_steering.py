@@ -6,9 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from trimtab.core.spec import Component, Spec
+from trimtab.core.spec import Component, Output, Spec
 from trimtab.models.load import ResolvedModel
 from trimtab.models.presets import layer_of
+from trimtab.recipes._conditions import Condition
 from trimtab.runs.plan.planner import Planner
 from trimtab.steering.additive import NamedPositions, Unit
 from trimtab.steering.estimators import Estimator
@@ -20,14 +21,30 @@ _PROMPT = (
 )
 
 
+_DRAWS: dict[Output, int] = {"options": 8, "text": 4}
+"""Random directions unless a file says how many: scoring options is cheap, writing is not."""
+
+
 class RandomDirections(Spec):
     """What every effect is compared with, besides baseline and strength 0.
 
     Attributes:
-        random_draws: Independent random directions, at each size of the strengths.
+        random_draws: Independent random directions, at each size of the strengths; null takes 8
+            where options are scored and 4 where texts are written. An effect is compared with
+            theirs, which fewer than 4 do not allow.
     """
 
-    random_draws: int = Field(default=1, ge=0)
+    random_draws: int | None = Field(default=None, ge=0)
+
+    @property
+    def most_draws(self) -> int:
+        """Random directions of the measure that has most of them."""
+        return max(_DRAWS.values()) if self.random_draws is None else self.random_draws
+
+    def drawn_for(self, condition: Condition, output: Output) -> bool:
+        """Return whether a condition belongs to a measure: all but random directions above 4."""
+        number = condition.number
+        return self.random_draws is not None or number is None or number <= _DRAWS[output]
 
 
 class Controls(RandomDirections):
@@ -35,13 +52,12 @@ class Controls(RandomDirections):
 
     Attributes:
         prompt: System prompt of the prompt condition; null leaves it out.
-        random_draws: Independent random directions.
+        random_draws: As above.
         random_strengths: Their strengths; null takes every size of the steering strengths, so that
             each effect has a control of equal length (a random direction has no sign of its own).
     """
 
     prompt: str | None = _PROMPT
-    random_draws: int = Field(default=2, ge=0)
     random_strengths: tuple[float, ...] | None = None
 
 

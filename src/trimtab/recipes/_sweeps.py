@@ -26,9 +26,21 @@ def swept(label: str, component: Component, strengths: Sequence[float]) -> list[
 
 
 def random_directions(
-    label: str, component: Component, strengths: Sequence[float], controls: Controls
+    label: str,
+    component: Component,
+    strengths: Sequence[float],
+    controls: Controls,
+    of: str | None = None,
 ) -> list[Condition]:
-    """Return random directions as long as what ``component`` adds, if they can be drawn."""
+    """Return random directions as long as what ``component`` adds, if they can be drawn.
+
+    Args:
+        label: What they are called.
+        component: The intervention.
+        strengths: Its strengths.
+        controls: How many directions, at which strengths.
+        of: The series that they belong to, where there are several.
+    """
     fields = INTERVENTIONS.load(component.name).Config.model_fields
     if "draw" in fields:
         drawn = component
@@ -39,8 +51,9 @@ def random_directions(
     else:
         return []
     lengths = controls.random_strengths or sizes(strengths)
-    draws = range(controls.random_draws)
-    return randoms(partial(_at_strength, drawn), lengths, draws, _place(component), label)
+    draws, place = range(controls.most_draws), _place(component)
+    place |= {"of": of} if of else {}
+    return randoms(partial(_at_strength, drawn), lengths, draws, place, label)
 
 
 def _at_strength(component: Component, strength: float, draw: int | None = None) -> Component:

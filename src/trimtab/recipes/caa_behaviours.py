@@ -117,7 +117,7 @@ class CaaBehaviours(Recipe[_Config]):
         side: list[Component],
     ) -> None:
         """Add the conditions of one behaviour; random directions only where the effect is."""
-        steering, draws = self.config.steering, self.config.controls.random_draws
+        steering, controls = self.config.steering, self.config.controls
         layer = chosen_layer(planner, steering)
         place = {"unit": steering.unit, "layer": layer}
         made = partial(vector, "caa", layer, steering=steering)
@@ -125,15 +125,27 @@ class CaaBehaviours(Recipe[_Config]):
         drawn = randoms(
             lambda s, draw: vector("random", layer, s, steering, like=made(0.0), draw=draw),
             sizes(steering.strengths),
-            # other directions for each behaviour
-            range(index * draws, (index + 1) * draws),
+            _own_draws(index, len(self.config.behaviours), controls),
             place,
             f"random for {each.behaviour}",
         )
         fit_on = self._questions(**each.given, limit=self.config.fit_limit)
         for condition in [*steered, *drawn]:
             for task in [*own, *(side if condition.role == "treatment" else [])]:
-                add_conditions(planner, task, [condition], fit_on=fit_on)
+                if controls.drawn_for(condition, planner.task(task).output):
+                    add_conditions(planner, task, [condition], fit_on=fit_on)
 
     def _questions(self, **more: Any) -> Component:
         return Component(name="caa_ab", config={**self.config.task, **more})
+
+
+def _own_draws(index: int, behaviours: int, controls: RandomDirections) -> range:
+    """Return the random directions of one behaviour, which no other shares.
+
+    By default the first one is the behaviour's number, whatever their number, so that a default
+    that asks for more of them extends a plan that has fewer.
+    """
+    draws = controls.most_draws
+    if controls.random_draws is None:
+        return range(index, index + draws * behaviours, behaviours)
+    return range(index * draws, (index + 1) * draws)

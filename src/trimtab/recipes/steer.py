@@ -90,10 +90,11 @@ class Steer(Recipe[_Config]):
         hint = "Add a task that it can act on, or leave the condition out."
         require_measured(planner, config.tasks.values(), conditions, hint)
         for measure, task in config.tasks.items():
+            output = planner.task(task).output
             add_conditions(
                 planner,
                 task,
-                conditions,
+                [c for c in conditions if config.controls.drawn_for(c, output)],
                 split=config.split,
                 measure=measure,
                 sampling=config.sampling,
@@ -117,12 +118,13 @@ class Steer(Recipe[_Config]):
         for label, component in components.items():
             if is_swept(component):
                 treated += swept(label, component, config.strengths)
-                of = f"random for {label}" if several else "random"
-                drawn += random_directions(of, component, config.strengths, config.controls)
+                of = label if several else None
+                name = f"random for {label}" if several else "random"
+                drawn += random_directions(name, component, config.strengths, config.controls, of)
             else:
                 built = INTERVENTIONS.build(component.name, component.config).config
                 fixed.append(named(label, component, getattr(built, "unit", None)))
         planned = [baseline(), *prompted(config.controls.prompt), *treated, *drawn]
         further = [condition for condition in treated if condition.role == "treatment"]
-        added = with_controls(planned, [*further, *fixed], config.controls.random_draws)
+        added = with_controls(planned, [*further, *fixed], config.controls.most_draws)
         return planned + [condition for condition in added if condition not in planned]

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from trimtab.core.spec import Component
+from trimtab.core.spec import Component, Output
 from trimtab.core.types import SamplingParams
 from trimtab.recipes._bank import Bank, bank_conditions
 from trimtab.recipes._conditions import (
@@ -114,7 +114,7 @@ class TruthfulQASteering(Recipe[_Config]):
             if wanted:
                 planner.add_judge(judge, wanted)
 
-    def _conditions(self, planner: Planner, output: str) -> list[Condition]:
+    def _conditions(self, planner: Planner, output: Output) -> list[Condition]:
         steering, controls = self.config.steering, self.config.controls
         layer = chosen_layer(planner, steering)
         place = {"unit": steering.unit, "layer": layer}
@@ -127,15 +127,16 @@ class TruthfulQASteering(Recipe[_Config]):
             *randoms(
                 lambda s, draw: vector("random", layer, s, steering, like=like, draw=draw),
                 controls.random_strengths or sizes(steering.strengths),
-                range(controls.random_draws),
+                range(controls.most_draws),
                 place,
             ),
         ]
         given = self.config.conditions.items()
         further = [named(label, at_layer(layer, c), steering.unit) for label, c in given]
         acting = [condition for condition in further if condition.acts_on(output)]
-        draws = controls.random_draws
-        return conditions + with_controls(conditions, acting, draws, steering.unit)
+        draws = controls.most_draws
+        planned = conditions + with_controls(conditions, acting, draws, steering.unit)
+        return [condition for condition in planned if controls.drawn_for(condition, output)]
 
     def _task(self, measure: Measure) -> Component:
         if measure == "heldout":

@@ -57,6 +57,16 @@ def test_each_behaviour_has_its_conditions_and_all_of_them_side_effects(make_pla
     assert sorted(drawn) == [0, 1, 2, 3], "no two behaviours share a random direction"
 
 
+def test_the_default_extends_a_plan_of_one_random_direction(make_plan) -> None:
+    one, many = make_plan("controls.random_draws=1"), make_plan("controls.random_draws=null")
+    assert {c.key for c in one.cells} < {c.key for c in many.cells}
+    letters = {c.coordinates["draw"] for c in many.cells if "draw" in c.coordinates}
+    assert len(letters) == 16
+    for measure, draws in [("agreement", 8), ("agreement_open", 4)]:
+        drawn = [c for c in many.cells if c.measure == measure and c.control == "random"]
+        assert len(drawn) in (0, draws), measure
+
+
 def test_each_behaviour_is_steered_by_a_vector_of_its_own_pairs(make_plan) -> None:
     planned = make_plan("fit_limit=2")
     assert len(planned.plan.fits) == 2

@@ -206,6 +206,17 @@ def test_an_automatic_layer_is_chosen_by_the_fit_from_select_pairs(make_plan) ->
     assert make_plan().fits[0].data.keys() == {"pairs"}
 
 
+def test_by_default_eight_random_directions_where_options_are_scored_and_four_for_texts(
+    make_plan,
+) -> None:
+    plan = make_plan("controls={prompt: Be truthful.}")
+    for measure, draws in [("generation", 4), ("options", 8), ("two_option", 8), ("heldout", 8)]:
+        drawn = [k for k in of(plan, measure) if k.startswith("random +0.5 #")]
+        assert drawn == [f"random +0.5 #{k + 1}" for k in range(draws)]
+    keys = {c.key for c in make_plan().cells}
+    assert keys < {c.key for c in plan.cells}, "more draws change no key of those before"
+
+
 def test_learned_conditions_bring_their_controls_once(make_plan) -> None:
     learned = "{name: mlp, layer: 15, input: prompt, strength: %s, mode: %s}"
     plan = make_plan(
