@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.table import Table
 
 from trimtab.cli import trust
+from trimtab.cli.power import power_lines
 from trimtab.cli.terminal import wide_console
 from trimtab.core.plan import Cell
 from trimtab.models.memory import USUAL_ROWS, USUAL_TOKENS, estimate_bytes
@@ -59,7 +60,7 @@ def show(config: Path, overrides: tuple[str, ...], out: Path | None) -> None:
     planned = load_recipe(config, overrides).plan()
     console = wide_console()
     console.print(_cells_table(planned))
-    for line in _estimates(planned):
+    for line in (*_estimates(planned), *power_lines(planned)):
         console.print(line, soft_wrap=True)
     for note in () if out else planned.notes:
         console.print(f"note: {note}", soft_wrap=True)

@@ -211,9 +211,7 @@ def cluster_bootstrap_ratio(
     return Interval(float(low), float(high), level, method)
 
 
-def cluster_totals(
-    values: Sequence[float], clusters: Sequence[str] | Sequence[int]
-) -> Totals:
+def cluster_totals(values: Sequence[float], clusters: Sequence[str] | Sequence[int]) -> Totals:
     """Return (sum of values, number of rows) per cluster, float64 [C], clusters in sorted order.
 
     Raises:

@@ -132,7 +132,9 @@ def paired_differences(
     ]
     flipped = [i for i, (sums, _) in enumerate(totals) if sums.size > 1 and not binary[i]]
     columns = [totals[i][0] for i in flipped]
-    tested = dict(zip(flipped, sign_flip_tests(columns, seed=seed, num_flips=num_flips), strict=True))
+    tested = dict(
+        zip(flipped, sign_flip_tests(columns, seed=seed, num_flips=num_flips), strict=True)
+    )
     found = []
     for i, (change, pair) in enumerate(zip(differences, pairs, strict=True)):
         n, num_clusters = len(change), int(totals[i][0].size)

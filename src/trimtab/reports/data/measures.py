@@ -172,8 +172,7 @@ def _numbers(
     if share is not None and parts:
         mean = widen_estimate(mean, parts, share)
         changes = {
-            name: change
-            and widen_comparison(change, parts, share, references[name].units[ref.id])
+            name: change and widen_comparison(change, parts, share, references[name].units[ref.id])
             for name, change in changes.items()
         }
     numbers = MetricNumbers(

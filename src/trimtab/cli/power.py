@@ -1,0 +1,83 @@
+"""What a plan will be able to find, in lines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from trimtab.core.plan import Plan
+from trimtab.reports.data.expected import Expected, expected
+from trimtab.runs.plan.planner import PlannedRun
+
+
+def power_lines(planned: PlannedRun) -> list[str]:
+    """Return what each measure can find, those that can find the same together."""
+    found = expected(planned.plan, planned.data.samples)
+    lines = []
+    fitted = _fitted(planned)
+    for (_, split), group in groupby(sorted(found, key=_size), key=lambda x: (_size(x), x.split)):
+        alike = list(group)
+        lines.append(_effects(alike, fitted if split == "test" else ""))
+    for count, group in groupby(sorted(found, key=_drawn), key=_drawn):
+        if count:
+            lines.append(_randoms(list(group)))
+    return lines
+
+
+def _size(item: Expected) -> tuple[int, int]:
+    return item.questions, item.clusters
+
+
+def _drawn(item: Expected) -> int:
+    return item.directions or 0
+
+
+def _names(items: Sequence[Expected]) -> str:
+    return ", ".join(item.measure for item in items)
+
+
+def _fitted(planned: PlannedRun) -> str:
+    """Return how many questions vectors are made and chosen from: ``12 fit / 6 select / ``."""
+    counts = {split: _questions(planned.plan, planned, split) for split in ("fit", "select")}
+    return "".join(f"{count} {split} / " for split, count in counts.items() if count)
+
+
+def _questions(plan: Plan, planned: PlannedRun, split: str) -> int:
+    refs = [ref for fit in plan.fits for ref in fit.data.values() if ref.split == split]
+    asked = [
+        {pair.question_id for pair in planned.data.pairs[ref.key]}
+        for ref in refs
+        if ref.kind == "pairs"
+    ]
+    return max(map(len, asked), default=0)
+
+
+def _effects(items: Sequence[Expected], fitted: str) -> str:
+    one = items[0]
+    text = (
+        f"power of {_names(items)}: {fitted}{one.questions} {one.split} questions, "
+        f"{one.clusters} clusters, Holm over {one.tests} tests: "
+    )
+    take = "" if one.needed is None else "; take {} in {} clusters".format(*one.needed)
+    if one.rate is None or one.deviations is None:
+        few = f"{one.allowed} test{'s' * (one.allowed != 1)}" if one.allowed else "none"
+        return f"{text}no effect can be established{take}, or fewer tests (these allow {few})"
+    return (
+        f"{text}found 4 times in 5 is a rate that moves by {100 * one.rate:.0f} points or more "
+        f"(where no answer changes the other way), or a number that moves by {one.deviations:.2f} "
+        f"standard deviations of a question's change or more, where random vectors do nothing{take}"
+    )
+
+
+def _randoms(items: Sequence[Expected]) -> str:
+    one = items[0]
+    directions = f"{one.directions} random direction{'s' * (one.directions != 1)}"
+    if one.times is None:
+        return (
+            f"controls of {_names(items)}: {directions} of each length are too few to call an "
+            "effect more than theirs; take 4 or more (random_draws)"
+        )
+    return (
+        f"controls of {_names(items)}: {directions} of each length; an effect counts if it goes "
+        f"{one.times:.1f} times as far as they do on average, and farther than each"
+    )
