@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.metadata
 import importlib.util
 import os
 import platform
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -79,21 +81,30 @@ def verify(run_dir: Path) -> None:
 
 
 def list_members(what: str) -> None:
-    """Print the names that YAML may hold, and their files."""
+    """Print the names that YAML may hold, with a line each, and the files of your own members."""
     table = Table(title=what)
     table.add_column("name", no_wrap=True)
     if what == "models":
         _fill_with_models(table)
     elif what in REGISTRIES:
-        table.add_column("file", overflow="fold")
+        table.add_column("what", overflow="fold")
         folder = REGISTRIES[what]
         for name, path in sorted(folder.files().items()):
+            yours = [] if name in folder.own_files else [f"file: {path}"]
             broken = folder.fault(name)
-            table.add_row(name, f"{path}\nbroken: {broken}" if broken else str(path))
+            said = [f"broken: {broken}"] if broken else [_in_short(path), *yours]
+            table.add_row(name, Text("\n".join(said)))
     else:
         known = [*REGISTRIES, "models"]
         raise ConfigError(f"There is nothing to list as {what!r}. {did_you_mean(what, known)}")
     wide_console().print(table)
+
+
+def _in_short(path: Path) -> str:
+    """Return the first sentence of a module's docstring; nothing is imported for it."""
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    first = " ".join(text.partition("\n\n")[0].split()).replace("``", "")
+    return re.split(r"(?<=[.;]) ", first)[0].rstrip(";.")
 
 
 def _fill_with_models(table: Table) -> None:

@@ -189,10 +189,23 @@ def list_members(
         str, typer.Argument(help="recipes, tasks, interventions, judges, sections or models")
     ] = "recipes",
 ) -> None:
-    """List what a name in YAML may be, with the file behind it."""
+    """List what a name in YAML may be, a line each; `show` tells more."""
     from trimtab.cli import inspect
 
     inspect.list_members(what)
+
+
+@app.command()
+def new(
+    recipe: Annotated[str, typer.Argument(help="A name of `list recipes`.", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The file; <recipe>.yaml if none is given.")
+    ] = None,
+) -> None:
+    """Write an experiment file to begin with: it runs as it is, every other key is a comment."""
+    from trimtab.cli import new as page
+
+    page.write(recipe, out)
 
 
 @app.command("show")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from pydantic import BaseModel, Field, field_validator, model_validator
@@ -73,11 +75,16 @@ class Recipe(ABC, Generic[C]):
         Config: Its configuration.
         title: One line for ``trimtab list recipes``.
         baseline: Condition that all others are compared with.
+        starter: What ``trimtab new`` puts into a file: the keys that must be given, with values
+            that run on any laptop.
+        starter_model: The model there.
     """
 
     Config: type[C]
     title: ClassVar[str]
     baseline: ClassVar[str] = "baseline"
+    starter: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    starter_model: ClassVar[str] = "bundled:smollm2-135m-instruct"
 
     def __init__(self, config: C) -> None:
         """Keep ``config``."""

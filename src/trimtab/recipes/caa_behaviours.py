@@ -12,7 +12,7 @@ makes lengths equal here); ``positions: generated`` acts on the last prompt toke
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field, field_validator
 
@@ -86,6 +86,11 @@ class CaaBehaviours(Recipe[_Config]):
 
     Config = _Config
     title = "Steer along behaviours with CAA: A/B questions and side effects"
+    starter: ClassVar = {
+        "headline": "matching",
+        "behaviours": ["agreement", "patience"],
+        "task": {"source": "bundled"},
+    }
 
     def declare(self, planner: Planner) -> None:
         """Add baseline, strength 0, strengths and random directions of every behaviour."""

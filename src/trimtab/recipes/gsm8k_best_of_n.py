@@ -9,6 +9,7 @@ which also tunes the weighted vote, and score the select and test splits.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 from pydantic import Field, field_validator
 
@@ -83,6 +84,7 @@ class BestOfN(Recipe[_Config]):
     Config = _Config
     baseline = "candidates"
     title = "Choose among N sampled answers: rerankers against majority vote and chance"
+    starter: ClassVar = {"headline": "correct", "task": {"name": "arithmetic", "limit": 40}}
 
     def declare(self, planner: Planner) -> None:
         """Return the candidates of each split, the greedy answers and the judges."""

@@ -7,7 +7,7 @@ beside it; the controls that an intervention asks for are added by themselves.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -80,6 +80,11 @@ class Steer(Recipe[_Config]):
 
     Config = _Config
     title = "Any interventions on any tasks: effect, damage and controls"
+    starter: ClassVar = {
+        "headline": "mc2",
+        "tasks": {"options": {"name": "truthfulqa", "source": "bundled", "form": "options"}},
+        "conditions": {"caa": {"name": "caa"}},
+    }
 
     def declare(self, planner: Planner) -> None:
         """Add every condition on every task, and what scores them."""

@@ -7,7 +7,7 @@ task, and the perplexity of held-out prose under the same edits.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -82,6 +82,7 @@ class TruthfulQASteering(Recipe[_Config]):
 
     Config = _Config
     title = "Steer towards truthful answers (TruthfulQA): effect, damage and controls"
+    starter: ClassVar = {"headline": "mc2", "task": {"source": "bundled"}}
 
     def declare(self, planner: Planner) -> None:
         """Add every condition on every measure."""

@@ -1,0 +1,37 @@
+"""``new`` writes a file that plans as it stands, and whose comments name every key."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from trimtab.cli.new import starter, write
+from trimtab.core.errors import ConfigError
+from trimtab.recipes.base import RECIPES, load_recipe
+
+
+@pytest.mark.parametrize("recipe", RECIPES.own_files)
+def test_the_file_plans_as_it_is_and_names_every_key(recipe: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    write(recipe, path)
+    loaded = load_recipe(path)
+    assert loaded.plan().plan.cells
+    text = path.read_text()
+    for key in type(loaded.config).model_fields:
+        assert f"\n{key}:" in text or f"\n# {key}:" in text or key == "recipe"
+    with pytest.raises(ConfigError, match=r"x\.yaml is there already"):
+        write(recipe, path)
+
+
+@pytest.mark.parametrize("recipe", RECIPES.own_files)
+def test_commented_keys_are_yaml_of_their_defaults(recipe: str) -> None:
+    lines = [line for line in starter(recipe).splitlines() if line.startswith("# ")]
+    keys = [line[2:] for line in lines if line[2:].lstrip().partition(":")[0].isidentifier()]
+    assert len(keys) > 10
+    for key in keys:
+        yaml.safe_load(key.strip())
+
+
+def test_an_unknown_recipe_is_named() -> None:
+    with pytest.raises(ConfigError, match="Did you mean 'steer'"):
+        starter("ster")
