@@ -23,7 +23,7 @@ from trimtab.reports.data.source import Making
 from trimtab.reports.page.terminal import fit_tables
 from trimtab.reports.page.write import write_report
 from trimtab.runs.plan.judges import plan_judges
-from trimtab.runs.store import manifest
+from trimtab.runs.store import finished, manifest
 from trimtab.runs.store.attempts import Attempt, open_attempt, recorded_threads
 from trimtab.runs.store.claims import claim
 from trimtab.runs.store.log import log_to
@@ -57,7 +57,14 @@ def open_to_read(run_dir: Path, *, trusted: bool = False) -> Run:
 
 
 def run_all(run: Run) -> None:
-    """Run all phases and the report; a failed judge is reported after the report is written."""
+    """Run all phases and the report; a failed judge is reported after the report is written.
+
+    Where nothing is owed and the report is that of what is there, neither is done again.
+    """
+    if finished.is_finished(run.dir):
+        say(f"Nothing is owed, and the report is of what is there: {run.dir}/report/index.html")
+        checks.require(run)
+        return
     failed: JudgeError | None = None
     before = len(meter.read(run.dir))
     say(f"run: {run.dir}")
@@ -68,6 +75,7 @@ def run_all(run: Run) -> None:
     show_report(run, _speed(run, before))
     if failed is not None:
         raise failed
+    finished.mark(run.dir)
     checks.require(run)
 
 
@@ -79,6 +87,7 @@ def join(run: Run) -> None:
             wide_console().print("Nothing is left to do; another worker writes the report.")
             return
         show_report(run)
+        finished.mark(run.dir)
     checks.require(run)
 
 
