@@ -115,7 +115,8 @@ def _cell(label, strength):
         key=f"cell-{zlib.crc32(label.encode()):08x}", condition=label, role=role,
         control="random" if role == "control" else None, coordinates=place, measure="options",
         model=MODEL, model_identity="m", task=Component(name="t"), split="test", samples="options",
-        output="options", intervention=Component(name="none" if not config else "caa", config=config),
+        output="options",
+        intervention=Component(name="caa" if config else "none", config=config),
     )  # fmt: skip
 
 

@@ -58,4 +58,4 @@ def _signs(num_clusters: int, seed: int, num_flips: int) -> Iterator[Floats]:
         words = -(-num_clusters // 64)
         drawn = np.frombuffer(rng.bytes(for_block * words * 8), dtype=np.uint8)
         bits_BC = np.unpackbits(drawn.reshape(for_block, -1), axis=1, count=num_clusters)
-        yield 1.0 - 2.0 * bits_BC
+        yield 1.0 - 2.0 * bits_BC.astype(np.float64)

@@ -58,13 +58,14 @@ def test_each_behaviour_has_its_conditions_and_all_of_them_side_effects(make_pla
 
 
 def test_the_default_extends_a_plan_of_one_random_direction(make_plan) -> None:
-    one, many = make_plan("controls.random_draws=1"), make_plan("controls.random_draws=null")
+    one = make_plan("controls.random_draws=1").plan
+    many = make_plan("controls.random_draws=null", "open_ended=true").plan
     assert {c.key for c in one.cells} < {c.key for c in many.cells}
-    letters = {c.coordinates["draw"] for c in many.cells if "draw" in c.coordinates}
-    assert len(letters) == 16
-    for measure, draws in [("agreement", 8), ("agreement_open", 4)]:
-        drawn = [c for c in many.cells if c.measure == measure and c.control == "random"]
-        assert len(drawn) in (0, draws), measure
+    drawn = [c for c in many.cells if c.control == "random"]
+    assert len({c.coordinates["draw"] for c in drawn}) == 2 * 8, "each behaviour has its own"
+    for output, draws in [("options", 8), ("text", 4)]:
+        numbers = {c.condition.partition("#")[2] for c in drawn if c.output == output}
+        assert numbers == {str(k + 1) for k in range(draws)}
 
 
 def test_each_behaviour_is_steered_by_a_vector_of_its_own_pairs(make_plan) -> None:

@@ -83,11 +83,13 @@ def _entries(
     seed: int,
 ) -> dict[str, ConditionNumbers]:
     """Return the numbers of every condition; all of a measure's share their draws."""
+    others = {name: _reference(name, present, baseline) for name in PAIRED}
     references = {
         label: {
             name: rows[other]
-            for name in PAIRED
-            if (other := _reference(name, present, baseline)) in rows
+            for name, other in others.items()
+            if other is not None
+            and other in rows
             and other != label
             and _one_protocol(rows[other], rows[label])
         }
