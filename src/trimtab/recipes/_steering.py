@@ -52,7 +52,8 @@ class Controls(RandomDirections):
 
     Attributes:
         prompt: System prompt of the prompt condition; null leaves it out.
-        random_draws: Independent random directions; null is 8 where options are scored and 4 for free texts.
+        random_draws: Independent random directions; null is 8 where options are scored and 4 for
+            free texts.
         random_strengths: Their strengths; null takes every size of the steering strengths, so that
             each effect has a control of equal length (a random direction has no sign of its own).
     """

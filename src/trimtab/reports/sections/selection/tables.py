@@ -21,9 +21,9 @@ _COLUMNS = (
 _NOTE = (
     "Ties and the random choice are exact expectations. Detectable: the true difference to "
     "majority, in points, that this many problems find 4 times in 5 after correction. Δ: paired "
-    "difference in points, with a bootstrap interval that draws whole problems; * p < 0.05 after Holm's "
-    "correction over the selectors of this table. Gap: recovered of the way from random to the "
-    "oracle. "
+    "difference in points, with a bootstrap interval that draws whole problems; * p < 0.05 after "
+    "Holm's correction over the selectors of this table. Gap: recovered of the way from random to "
+    "the oracle. "
 )
 _MCNEMAR_NOTE = (
     "McNemar: exact test against the vote that gives ties to the earliest answer (only right "
