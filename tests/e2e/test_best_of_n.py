@@ -124,11 +124,11 @@ def test_candidates_of_others_are_reported_without_a_model(tmp_path: Path) -> No
     rows = []
     for number in range(12):
         given = [
-            {"text": f"Bo picks {n} figs. #### {n}", "answer": str(n), "correct": n == number,
+            {"text": f"Bo picks {n} apples. #### {n}", "answer": str(n), "correct": n == number,
              "score": float(n != number)}
             for n in (number, number + 1, number + 1)
         ]  # fmt: skip
-        question = f"How many figs does Bo pick on day {number}?"
+        question = f"How many apples does Bo pick on day {number}?"
         rows.append({"question": question, "gold": str(number), "candidates": given})
     file.write_text("".join(json.dumps(row) + "\n" for row in [*rows, rows[3]]))
     done = trimtab(["data", "import-candidates", str(file), "--out", str(run)], logs)

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-PASSING = ("attempt", "time")
+PASSING = ("attempt", "time", "crc")
 
 
 def records(run: Path) -> dict[str, list[str]]:

@@ -58,7 +58,7 @@ def test_a_missing_library_is_named_before_weights_are_read(tiny_dir, monkeypatc
     )
     (tiny_dir / "model.safetensors").touch()
     resolved = resolve(spec(tiny_dir, quantization="4bit"))
-    monkeypatch.setattr("trimtab.models.load._read_weights", None)
+    monkeypatch.setattr("trimtab.models.weights.read_weights", None)
     with pytest.raises(ModelError, match=rf"{missing}.*pip install 'trimtab\[quant\]'"):
         load_model(resolved)
 

@@ -5,6 +5,7 @@ from trimtab.reports.data.source import Making
 from trimtab.reports.draw.format import DASH
 from trimtab.reports.page.write import write_report
 from trimtab.reports.sections.making import spending_table, stage_table, usage_table
+from trimtab.text.escapes import markdown as escaped
 
 QUIET = Usage(
     attempt=1,
@@ -52,7 +53,7 @@ def test_the_report_ends_with_it_and_the_summary_does_not_know_of_it(build, tmp_
     )
     assert full.summary == plain.summary
     markdown = (tmp_path / "full" / "report" / "report.md").read_text()
-    assert f"- {NOTICE}" in markdown.partition("## Results")[0]
+    assert f"- {escaped(NOTICE)}" in markdown.partition("## Results")[0]
     assert markdown.rindex("### Speed and load") > markdown.rindex("## Methods")
     page = full.html.read_text()
     assert "Note: bfloat16 on a CPU: &lt;b&gt;tokens" in page

@@ -197,6 +197,7 @@ def test_another_layout_of_pairs_is_refused(tmp_path) -> None:
     fit_energy(EnergyConfig(training=BRIEF), Data(shouting(6), shouting(3, 1)), folder=tmp_path)
     info = read_json(tmp_path / "artifact.json")
     write_json(tmp_path / "artifact.json", {**info, "pair_hash": "0123"})
+    (tmp_path / "SHA256SUMS").unlink()
     with pytest.raises(ModelError, match="another layout"):
         load_energy(tmp_path)
 
