@@ -7,6 +7,7 @@ own, so that SIGKILL hits what a user's kill -9 would hit.
 import contextlib
 import multiprocessing as mp
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -43,6 +44,8 @@ def _child(argv: list[str], out: str, err: str, threads: int) -> None:
     import torch
 
     torch.set_num_threads(threads)
+    # tests that run in the background of a shell inherit that it is ignored
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     from trimtab.cli.main import main
 
     sys.argv = ["trimtab", *argv]

@@ -145,12 +145,16 @@ class Engine:
                     yield result if gates is None else replace(result, gates=gates)
 
     def _divided(self, compute: Callable[..., Iterator[Result]]) -> Work:
-        """Return what runs requests with the head; rows of unlike rotations apart."""
+        """Return what runs requests with the head; rows of unlike rotations apart.
+
+        It must not hold the engine: workers end when nothing does.
+        """
+        head = self._head
 
         def with_head(
             loaded: LoadedModel, requests: Sequence[Request], limits: Limits
         ) -> Iterator[Result]:
-            return compute(loaded, self._head, requests, limits)
+            return compute(loaded, head, requests, limits)
 
         return partial(by_length, with_head, self.loaded)
 

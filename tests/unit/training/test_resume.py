@@ -25,4 +25,4 @@ fit_energy(config, data, folder=folder, checkpoint_seconds=0.0)
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_killed_at_random_writes_leaves_the_same_bytes(tmp_path) -> None:
-    check_same_bytes(PROGRAM, tmp_path, kills=8)
+    check_same_bytes(PROGRAM, tmp_path, kills=4)

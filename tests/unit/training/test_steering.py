@@ -294,4 +294,4 @@ write_tensors(folder / "net.safetensors", dict(net.state_dict()))
 @pytest.mark.timeout(900)
 def test_killed_at_random_writes_leaves_the_same_bytes(tmp_path) -> None:
     model = save_tiny(tmp_path / "model", "llama")
-    assert len(check_same_bytes(PROGRAM, tmp_path, str(model), kills=5)) > 4
+    assert len(check_same_bytes(PROGRAM, tmp_path, str(model), kills=3)) > 4
