@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from trimtab import __version__
-from trimtab.cli import failures
+from trimtab.cli import failures, vector_commands
 from trimtab.core import secrets
 
 app = typer.Typer(
@@ -29,8 +29,7 @@ app = typer.Typer(
 
 data = typer.Typer(help="Bring in what was made elsewhere.", no_args_is_help=True)
 app.add_typer(data, name="data")
-vectors = typer.Typer(help="Bring steering vectors in and out.", no_args_is_help=True)
-app.add_typer(vectors, name="vectors")
+app.add_typer(vector_commands.vectors, name="vectors")
 
 Trust = Annotated[
     bool,
@@ -262,62 +261,6 @@ def import_generations(
     from trimtab.cli import data as imports
 
     imports.import_generations(file, out, name, questions, baseline)
-
-
-VectorFormat = Annotated[
-    str, typer.Option("--format", help="gguf, lm-eval, hotwire, persona, svec or native.")
-]
-
-
-@vectors.command("export")
-def export_vectors(
-    source: Annotated[Path, typer.Argument(help="Run directory or vector file.")],
-    form: VectorFormat,
-    out: Annotated[Path, typer.Option("--out", help="File to write.")],
-    condition: Annotated[
-        str | None,
-        typer.Option(help="Condition of the run: what it adds, its strength multiplied in."),
-    ] = None,
-    num_layers: Annotated[
-        int | None, typer.Option(min=1, help="Blocks of the model, if the source does not say.")
-    ] = None,
-    blocks: Annotated[
-        str | None,
-        typer.Option(help="lm-eval's name of the list of blocks, if the source does not say."),
-    ] = None,
-) -> None:
-    """Write vectors for another program; every file says how blocks are counted."""
-    from trimtab.cli import vectors as files
-
-    files.export(source, form, out, condition, num_layers, blocks)
-
-
-@vectors.command("import")
-def import_vectors(
-    file: Annotated[Path, typer.Argument(help="Vector file.", show_default=False)],
-    form: VectorFormat,
-    out: Annotated[Path, typer.Option("--out", help="File of trimtab's own to write.")],
-    layer: Annotated[
-        int | None, typer.Option(min=0, help="0-based block of a hotwire file's only vector.")
-    ] = None,
-) -> None:
-    """Bring in another program's vectors, for the intervention `vector`."""
-    from trimtab.cli import vectors as files
-
-    files.bring_in(file, form, out, layer)
-
-
-@vectors.command("show")
-def show_vectors(
-    source: Annotated[Path, typer.Argument(help="Run directory or vector file.")],
-    form: Annotated[
-        str | None, typer.Option("--format", help="The file's; told by its content if left out.")
-    ] = None,
-) -> None:
-    """Show blocks, lengths and origin of a file's vectors, or the conditions of a run."""
-    from trimtab.cli import vectors as files
-
-    files.show(source, form)
 
 
 doctor_app = typer.Typer(invoke_without_command=True)
