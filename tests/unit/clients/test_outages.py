@@ -80,7 +80,8 @@ EVERY_PROMPT = {
 def test_what_fails_every_prompt_stops_the_judge_and_decides_nothing(serve, answer) -> None:
     chat, seen = serve(lambda content, earlier: answer, num_parallel=2, max_retries=0)
     given = []
-    with pytest.raises(JudgeError, match=f"{IN_A_ROW} prompts in a row") as caught:
+    # a second prompt may be under way when the one before it is counted
+    with pytest.raises(JudgeError, match=f"[{IN_A_ROW}{IN_A_ROW + 1}] prompts in a row") as caught:
         given.extend(chat.complete(ask(*map(str, range(50))), 5))
     assert given == [] and not isinstance(caught.value, UnansweredError)
     assert len(seen) <= IN_A_ROW + 2
