@@ -74,7 +74,7 @@ def test_the_finding_names_the_best_treatment_and_its_controls(build):
 
 
 def test_the_finding_says_what_else_changed(build):
-    finding = summarise(build(num=120, draws=8))["finding"]
+    finding = summarise(build(num=120, measures=("generation", "options"), draws=8))["finding"]
     _, _, others = finding.partition("Other metrics that changed significantly, most of all: ")
     assert "mc1" in others and "truth·info" not in others
 
