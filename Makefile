@@ -68,6 +68,9 @@ format: $(DEV_STAMP)  ## rewrite the code in the house format and apply safe fix
 test: $(MODELS_STAMP)  ## all tests that need neither GPU nor network
 	$(BIN)/pytest -q $(PYTEST_WORKERS) $(PYTEST_ARGS)
 
+campaign: $(MODELS_STAMP)  ## kills and comparisons that take half a minute and more
+	$(BIN)/pytest -q $(PYTEST_WORKERS) -m campaign $(PYTEST_ARGS)
+
 families: $(DEV_STAMP)  ## every family of models against plain transformers (some minutes)
 	$(BIN)/pytest -q tests/conformance/test_model_families.py -m "families or not families" $(PYTEST_ARGS)
 

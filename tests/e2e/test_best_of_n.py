@@ -184,6 +184,7 @@ def test_rerankers_are_fitted_apart_from_test_and_reported_with_ablations(
     assert "Ablations: generation" in page and "Rerankers" in page and "McNemar" in page
 
 
+@pytest.mark.campaign
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_killed_while_sampling_fitting_and_ranking_gives_the_undisturbed_result(

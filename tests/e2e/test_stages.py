@@ -16,6 +16,7 @@ def bank(config: Path) -> Path:
     return config
 
 
+@pytest.mark.campaign
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_jobs_in_any_order_of_interruption_give_what_one_go_gives(

@@ -95,5 +95,6 @@ def test_a_tiny_model_drifts_in_bfloat16_only(tmp_path_factory: pytest.TempPathF
 @pytest.mark.skipif(
     not bundled.is_installed("smollm2-135m-instruct"), reason="the bundled model is not installed"
 )
+@pytest.mark.campaign
 def test_a_real_model_drifts_in_bfloat16_only() -> None:
     check("bundled:smollm2-135m-instruct", limit=4, most=5.0)

@@ -290,6 +290,7 @@ write_tensors(folder / "net.safetensors", dict(net.state_dict()))
 """
 
 
+@pytest.mark.campaign
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_killed_at_random_writes_leaves_the_same_bytes(tmp_path) -> None:
