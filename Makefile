@@ -22,7 +22,7 @@ MODELS_STAMP := $(VENV)/.stamp-test-models
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install test-models demo check format test families golden docs bench clean
+.PHONY: help install test-models demo check format test campaign families golden docs bench clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
