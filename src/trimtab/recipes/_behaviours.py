@@ -10,6 +10,7 @@ from pydantic import model_validator
 
 from trimtab.core.errors import ConfigError
 from trimtab.core.spec import Component, Spec
+from trimtab.recipes._steering import RandomDirections
 from trimtab.runs.plan.planner import Planner
 
 
@@ -52,3 +53,15 @@ def require_rows(planner: Planner, tasks: list[Component], kind: str) -> None:
                 hint="Rows of a behaviour have answer_matching_behavior, those of side effects "
                 "have correct and incorrect.",
             )
+
+
+def own_draws(index: int, behaviours: int, controls: RandomDirections) -> range:
+    """Return the random directions of one behaviour, which no other shares.
+
+    By default the first one is the behaviour's number, whatever their number, so that a default
+    that asks for more of them extends a plan that has fewer.
+    """
+    draws = controls.most_draws
+    if controls.random_draws is None:
+        return range(index, index + draws * behaviours, behaviours)
+    return range(index * draws, (index + 1) * draws)

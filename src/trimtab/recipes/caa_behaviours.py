@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 from pydantic import Field, field_validator
 
 from trimtab.core.spec import Component
-from trimtab.recipes._behaviours import Behaviour, require_rows
+from trimtab.recipes._behaviours import Behaviour, own_draws, require_rows
 from trimtab.recipes._conditions import add_conditions, baseline, sweep
 from trimtab.recipes._controls import randoms, sizes
 from trimtab.recipes._steering import RandomDirections, Steering, chosen_layer, vector
@@ -130,7 +130,7 @@ class CaaBehaviours(Recipe[_Config]):
         drawn = randoms(
             lambda s, draw: vector("random", layer, s, steering, like=made(0.0), draw=draw),
             sizes(steering.strengths),
-            _own_draws(index, len(self.config.behaviours), controls),
+            own_draws(index, len(self.config.behaviours), controls),
             place,
             f"random for {each.behaviour}",
         )
@@ -142,15 +142,3 @@ class CaaBehaviours(Recipe[_Config]):
 
     def _questions(self, **more: Any) -> Component:
         return Component(name="caa_ab", config={**self.config.task, **more})
-
-
-def _own_draws(index: int, behaviours: int, controls: RandomDirections) -> range:
-    """Return the random directions of one behaviour, which no other shares.
-
-    By default the first one is the behaviour's number, whatever their number, so that a default
-    that asks for more of them extends a plan that has fewer.
-    """
-    draws = controls.most_draws
-    if controls.random_draws is None:
-        return range(index, index + draws * behaviours, behaviours)
-    return range(index * draws, (index + 1) * draws)

@@ -92,11 +92,7 @@ class TruthfulQASteering(Recipe[_Config]):
         for task in measures.values():
             conditions = self._conditions(planner, planner.task(task).output)
             add_conditions(
-                planner,
-                task,
-                conditions,
-                sampling=config.sampling,
-                num_samples=config.num_samples,
+                planner, task, conditions, sampling=config.sampling, num_samples=config.num_samples
             )
         require_measured(
             planner,
