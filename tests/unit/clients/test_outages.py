@@ -80,11 +80,11 @@ EVERY_PROMPT = {
 def test_what_fails_every_prompt_stops_the_judge_and_decides_nothing(serve, answer) -> None:
     chat, seen = serve(lambda content, earlier: answer, num_parallel=2, max_retries=0)
     given = []
-    # a second prompt may be under way when the one before it is counted
-    with pytest.raises(JudgeError, match=f"[{IN_A_ROW}{IN_A_ROW + 1}] prompts in a row") as caught:
+    # a slow prompt may join those before it and those after it: one less than too many on each side
+    with pytest.raises(JudgeError, match=r"^[5-9] prompts in a row") as caught:
         given.extend(chat.complete(ask(*map(str, range(50))), 5))
     assert given == [] and not isinstance(caught.value, UnansweredError)
-    assert len(seen) < 2 * IN_A_ROW
+    assert len(seen) <= 2 * IN_A_ROW, "one more may be under way"
 
 
 def test_prompts_in_a_row_count_over_small_batches(serve) -> None:
