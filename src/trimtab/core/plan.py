@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from trimtab.core.spec import Component, Metric, ModelSpec, Output, Role, Spec, Split
+from trimtab.core.spec import Component, Metric, ModelSpec, Output, Purpose, Role, Spec, Split
 from trimtab.core.types import Rendering, SamplingParams
 
 FORMAT = 2
@@ -93,6 +93,8 @@ class Cell(Spec):
         control: What a control controls for, e.g. ``random`` or ``prompt``; not part of the key.
         coordinates: Where it stands on a plot's axes (strength, layer, ...); not part of the key.
         measure: Short name of what the task asks for, e.g. ``generation``; groups tables.
+        purpose: What its numbers are for: results, or choices that later fragments follow from.
+            Those are shown by the sections that tell of the choice, and by no others.
         model: The model, with dtype resolved.
         model_identity: Hash of weights, tokenizer and template.
         task: The task and its configuration.
@@ -116,6 +118,7 @@ class Cell(Spec):
     control: str | None = None
     coordinates: dict[str, float | str] = Field(default_factory=dict)
     measure: str
+    purpose: Purpose = "result"
     model: ModelSpec
     model_identity: str
     task: Component

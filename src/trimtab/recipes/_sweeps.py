@@ -22,7 +22,7 @@ def is_swept(component: Component) -> bool:
 
 def swept(label: str, component: Component, strengths: Sequence[float]) -> list[Condition]:
     """Return ``component`` at strength 0 and at each of ``strengths``."""
-    return sweep(label, partial(_at_strength, component), strengths, _place(component))
+    return sweep(label, partial(at_strength, component), strengths, _place(component))
 
 
 def random_directions(
@@ -45,7 +45,7 @@ def random_directions(
     if "draw" in fields:
         drawn = component
     elif set(_ADDITIVE) <= fields.keys():
-        like = _at_strength(component, 0.0)
+        like = at_strength(component, 0.0)
         where = {name: component.config[name] for name in _ADDITIVE if name in component.config}
         drawn = Component(name="random", config={**where, "like": like.model_dump()})
     else:
@@ -53,10 +53,10 @@ def random_directions(
     lengths = controls.random_strengths or sizes(strengths)
     draws, place = range(controls.most_draws), _place(component)
     place |= {"of": of} if of else {}
-    return randoms(partial(_at_strength, drawn), lengths, draws, place, label)
+    return randoms(partial(at_strength, drawn), lengths, draws, place, label)
 
 
-def _at_strength(component: Component, strength: float, draw: int | None = None) -> Component:
+def at_strength(component: Component, strength: float, draw: int | None = None) -> Component:
     """Return ``component`` at a strength, and as a numbered draw if one is given."""
     drawn = {} if draw is None else {"draw": draw}
     config = {**component.config, "strength": strength, **drawn}

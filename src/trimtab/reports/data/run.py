@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from trimtab.core.plan import Plan
+from trimtab.core.spec import Purpose
 from trimtab.reports.data.conditions import conditions
 from trimtab.reports.data.headline import (
     Headline,
@@ -15,6 +16,7 @@ from trimtab.reports.data.headline import (
 )
 from trimtab.reports.data.measures import measured
 from trimtab.reports.data.numbers import Numbers
+from trimtab.reports.data.parts import part_of
 from trimtab.reports.data.rows import Block, read_blocks
 from trimtab.reports.data.source import Making, RunSource
 
@@ -25,13 +27,18 @@ class RunData:
     What is expensive is computed when it is first asked for.
 
     Attributes:
-        source: The records.
+        whole: The records.
+        source: Those of them whose numbers are results; what was measured to choose something is
+            shown by the sections that tell of the choice.
         making: How they were made.
     """
 
-    def __init__(self, source: RunSource, making: Making | None = None) -> None:
-        """Read nothing yet."""
-        self.source = source
+    def __init__(
+        self, source: RunSource, making: Making | None = None, purpose: Purpose = "result"
+    ) -> None:
+        """Read nothing yet; ``purpose`` says which numbers are asked for."""
+        self.whole = source
+        self.source = part_of(source, purpose)
         self.making = making or Making()
 
     @property

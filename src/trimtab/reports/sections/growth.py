@@ -37,7 +37,7 @@ class Growth(Section[NoConfig, GrowthContent]):
 
     def read(self, run: RunData) -> GrowthContent | None:
         """Return the fragments; None where there is one only."""
-        if len(run.plan.fragments) < 2:
+        if len(run.whole.plan.fragments) < 2:
             return None
         steps = tuple(
             Step(
@@ -47,7 +47,7 @@ class Growth(Section[NoConfig, GrowthContent]):
                 fits=len(fragment.fits),
                 judges=len(fragment.judges),
             )
-            for fragment in run.plan.fragments
+            for fragment in run.whole.plan.fragments
         )
         return GrowthContent(fragments=steps)
 

@@ -16,8 +16,8 @@ from trimtab.core.errors import ConfigError
 from trimtab.core.keys import content_key
 from trimtab.core.needs import Need
 from trimtab.core.plan import Cell, FitPlan, Fragment, JudgePlan, Plan
-from trimtab.core.spec import Component, ModelSpec, Role, Spec, Split
-from trimtab.core.types import SamplingParams
+from trimtab.core.spec import Component, ModelSpec, Purpose, Role, Spec, Split
+from trimtab.core.types import Sample, SamplingParams
 from trimtab.interventions.base import INTERVENTIONS, Intervention, NamesBlocks
 from trimtab.models.load import ResolvedModel, resolve
 from trimtab.runs.plan.data import PlanData
@@ -125,11 +125,14 @@ class Planner:
         num_samples: int = 1,
         measure: str | None = None,
         fit_on: Component | None = None,
+        samples: Sequence[Sample] | None = None,
+        purpose: Purpose = "result",
     ) -> Cell:
         """Add one cell of the model in use.
 
-        Arguments are the fields of ``Cell``; ``sampling`` and ``measure`` are the task's if they
-        are None, and ``fit_on``, whose pairs its artifacts are made from, is the planner's.
+        Arguments are the fields of ``Cell``; ``sampling``, ``measure`` and ``samples`` (all of the
+        split) are the task's if they are None, and ``fit_on``, whose pairs its artifacts are made
+        from, is the planner's.
 
         Raises:
             ConfigError: The intervention can't act on what the task asks for, or names a block that
@@ -137,8 +140,12 @@ class Planner:
             DataError: A fit can't use its data.
         """
         built = self.task(task)
-        samples = self.data.ask("prompts", built, split)
-        acting = self._intervention(intervention)
+        asked_of = (
+            self.data.ask("prompts", built, split)
+            if samples is None
+            else self.data.add_samples(list(samples))
+        )
+        acting = self.intervention(intervention)
         if built.output not in acting.OUTPUTS:
             raise ConfigError(
                 f"intervention {intervention.name!r} acts on {' and '.join(acting.OUTPUTS)} only, "
@@ -146,7 +153,7 @@ class Planner:
             )
         artifacts = self._artifacts(acting, fit_on or self.fit_on)
         drawn = (sampling or built.sampling()) if built.output == "text" else None
-        asked = {"task": [task.name, built.VERSION, built.protocol], "samples": samples}
+        asked = {"task": [task.name, built.VERSION, built.protocol], "samples": asked_of}
         done = {"intervention": (intervention.name, acting.VERSION, acting.config)}
         cell = Cell(
             key=self._cell_key({**asked, **done, **_as_hashed(artifacts), "sampling": drawn}),
@@ -155,11 +162,12 @@ class Planner:
             control=control,
             coordinates=coordinates or {},
             measure=measure or built.measure,
+            purpose=purpose,
             model=self.resolved.spec,
             model_identity=self.resolved.identity,
             task=task,
             split=split,
-            samples=samples,
+            samples=asked_of,
             output=built.output,
             rendering=built.rendering,
             protocol=built.protocol,
@@ -266,7 +274,7 @@ class Planner:
             sections=self._sections,
         )
 
-    def _intervention(self, component: Component) -> Intervention[Spec]:
+    def intervention(self, component: Component) -> Intervention[Spec]:
         """Build an intervention; raise ConfigError if it names a block that the model lacks."""
         built = INTERVENTIONS.build(component.name, component.config)
         self._check_blocks(component.name, built.config)
@@ -296,7 +304,7 @@ class Planner:
         given = {"component": need.component, "fit_on": fit_on, "model": self.resolved.spec}
         asked = content_key({**given, "inputs": repr(need.inputs)})
         if asked not in self._needs:
-            fitting = self._intervention(need.component)
+            fitting = self.intervention(need.component)
             fit = plan_fit(need, fitting, self.resolved, self.seed, self.data, self.task, fit_on)
             self._needs[asked] = self._fits.setdefault(fit.key, fit)
         return self._needs[asked]

@@ -1,0 +1,96 @@
+"""What a search found, typed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trimtab.reports.data.content import Content
+from trimtab.reports.data.numbers import Comparison, Estimate
+
+
+class TrialNumbers(Content):
+    """One trial.
+
+    Attributes:
+        number: From 0; 0 is the baseline, 1 the prompt.
+        batch: Trials of one batch were asked for and evaluated together.
+        method: Its method's label; the baseline's and the prompt's are their own names.
+        state: complete, pruned, failed or running.
+        why: Why it was pruned, or failed.
+        rungs: Rungs it passed.
+        select: Mean objective on the select problems it answered.
+        change: Its difference to the baseline on these, uncorrected; None of the baseline.
+        params: What was chosen of its settings.
+        means: Means of the metrics that constraints and the second objective name.
+    """
+
+    number: int
+    batch: int
+    method: str
+    state: str
+    why: str | None
+    rungs: int
+    select: Estimate
+    change: Comparison | None
+    params: dict[str, float | int | str]
+    means: dict[str, float]
+
+
+class Confirmed(Content):
+    """One configuration that was compared again.
+
+    Attributes:
+        number: Its trial.
+        condition: Its label.
+        select: Mean on the select problems, by which it was chosen.
+        confirm: Mean on problems that no trial saw.
+        change: Its difference to the baseline there, after Holm's correction over the confirmed.
+        test: Mean on the test split; None of all but the winner, the baseline and the prompt.
+        test_change: Its difference to the baseline there.
+    """
+
+    number: int
+    condition: str
+    select: Estimate
+    confirm: Estimate
+    change: Comparison | None
+    test: Estimate | None
+    test_change: Comparison | None
+
+
+class SearchContent(Content):
+    """The search.
+
+    Attributes:
+        objective: Metric that configurations were valued by.
+        kind: Its kind.
+        high: Whether it is to be high.
+        second: The second objective, if there is one.
+        sampler: Who asked.
+        pruner: What ended trials early.
+        trials: All trials, in order.
+        confirmed: Those that were compared again, best on select first.
+        winner: Number of the winner's trial; None if there is none (yet).
+        configuration: The winner's intervention.
+        tests: Comparisons on the confirm problems, which Holm's correction counts.
+        optimism: By how much the best on select looks better than it is, by bootstrap of the choice.
+        importance: Share of the objective's variance that each setting is behind, by PED-ANOVA.
+        rows: Answers that trials took on select, and those they would have taken unpruned.
+        rows_unpruned: The latter.
+    """
+
+    objective: str
+    kind: str
+    high: bool
+    second: str | None
+    sampler: str
+    pruner: str
+    trials: tuple[TrialNumbers, ...]
+    confirmed: tuple[Confirmed, ...]
+    winner: int | None
+    configuration: dict[str, Any] | None
+    tests: int
+    optimism: float | None
+    importance: dict[str, float]
+    rows: int
+    rows_unpruned: int

@@ -1,0 +1,69 @@
+"""Whether the search found a configuration, in plain words."""
+
+from __future__ import annotations
+
+from trimtab.reports.data.numbers import Comparison
+from trimtab.reports.data.statistics import significant
+from trimtab.reports.draw.format import p_equals, with_interval
+from trimtab.reports.sections.search.content import Confirmed, SearchContent
+from trimtab.reports.sections.search.tables import form, told
+
+
+def sentence(content: SearchContent) -> str:
+    """Return what the search found; nothing is claimed that the test split doesn't carry."""
+    counts = {
+        state: sum(t.state == state for t in content.trials if t.number > 1)
+        for state in ("complete", "pruned", "failed")
+    }
+    done = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+    winner = next((c for c in content.confirmed if c.number == content.winner), None)
+    if winner is None:
+        if content.confirmed:
+            return f"No configuration could be confirmed ({done or 'no trial'})."
+        return f"The search goes on ({done or 'no trial so far'})."
+    trial = next(t for t in content.trials if t.number == winner.number)
+    claim = f"On the problems it was chosen on it had {_change(trial.change, content)}"
+    beaten = _beaten(content)
+    confirm = f"on problems that no trial saw {_change(winner.change, content)}"
+    subject = f"Trial {winner.number} ({told(trial)}) won among {sum(counts.values())} ({done})."
+    if winner.test_change is None:
+        return f"{subject} {claim}; {confirm}.{beaten} The test split is not opened yet."
+    return f"{subject} {_verdict(winner, content)} {claim}; {confirm}.{beaten}"
+
+
+def _verdict(winner: Confirmed, content: SearchContent) -> str:
+    """Return whether it helped, by the test split alone."""
+    change = winner.test_change
+    assert change is not None
+    better = change.difference > 0 if content.high else change.difference < 0
+    known = significant(change)
+    verb = "helps" if known and better else "hurts" if known else "does not help"
+    place = f"on {change.n} test problems {content.objective} changes by"
+    tail = "" if known else ", which is no difference that this test can tell from none"
+    p = change.p_holm if change.p_holm is not None else change.p
+    said = f"Steering {verb}: {place} {_change(change, content)} ({p_equals(p)}){tail}."
+    prompt = next((c for c in content.confirmed if c.number == 1), None)
+    if prompt is not None and prompt.test_change is not None:
+        said += f" The prompt alone changes it by {_change(prompt.test_change, content)}."
+    return said
+
+
+def _beaten(content: SearchContent) -> str:
+    """Say so where nothing beats the baseline on the confirm problems."""
+    known = [c for c in content.confirmed if c.number > 1 and _gains(c.change, content)]
+    if known:
+        return ""
+    return " No configuration beats the baseline there."
+
+
+def _gains(change: Comparison | None, content: SearchContent) -> bool:
+    if change is None or not significant(change):
+        return False
+    return change.difference > 0 if content.high else change.difference < 0
+
+
+def _change(change: Comparison | None, content: SearchContent) -> str:
+    if change is None:
+        return "no value"
+    unit = " points" * (form(content) == "rate")
+    return f"{with_interval(change.difference, change.interval, form(content), sign=True)}{unit}"

@@ -1,0 +1,203 @@
+"""Read a search from the records of its run."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from trimtab.core.keys import derive_seed
+from trimtab.core.lazy import lazy
+from trimtab.core.plan import Cell
+from trimtab.reports.data.numbers import Comparison, Estimate, Measure, MetricNumbers
+from trimtab.reports.data.parts import PartOfRun
+from trimtab.reports.data.run import RunData
+from trimtab.reports.data.statistics import comparisons, estimates
+from trimtab.reports.sections.search.content import Confirmed, SearchContent, TrialNumbers
+from trimtab.search.outcome import best_confirmed, optimism, ranked
+from trimtab.search.settings import SearchSettings
+from trimtab.search.space import METHOD
+from trimtab.search.trials import BASELINE, CONFIRM, PROMPT, Scored, Trial, find_metric, read_trials
+
+if TYPE_CHECKING:
+    import optuna
+else:
+    optuna = lazy("optuna")
+
+_OWN = {BASELINE: "baseline", PROMPT: "prompt"}
+
+
+def read_search(run: RunData) -> SearchContent | None:
+    """Return what a search found; None for a run that searched nothing."""
+    if not any("trial" in cell.coordinates for cell in run.whole.plan.cells):
+        return None
+    settings = SearchSettings.model_validate(run.whole.config.get("search") or {})
+    scored = find_metric(run.whole.judges(), settings.objective)
+    trials = read_trials(run.whole, settings)
+    high = scored.sign > 0
+    numbers = _trials(run, trials, scored)
+    order = ranked(trials, settings, high)
+    confirmed, tests = _confirmed(run, numbers, scored)
+    means = {c.number: c.confirm.mean for c in confirmed if c.confirm.mean is not None}
+    won = best_confirmed(means, order, high) if len(means) == len(confirmed) else None
+    confirmed = _tested(run, confirmed, scored, won)
+    every = sum(settings.rungs)
+    return SearchContent(
+        objective=scored.metric.name,
+        kind=scored.metric.kind,
+        high=high,
+        second=settings.second,
+        sampler=settings.sampler,
+        pruner=settings.pruner,
+        trials=tuple(numbers),
+        confirmed=tuple(confirmed),
+        winner=None if won is None else won.number,
+        configuration=None
+        if won is None
+        else won.component.model_dump(mode="json"),
+        tests=tests,
+        optimism=optimism(order, high, derive_seed(run.plan.seed, "optimism")),
+        importance=_importance(trials, high),
+        rows=sum(len(t.values) for t in trials if t.number > PROMPT),
+        rows_unpruned=every * sum(t.number > PROMPT and t.state != "failed" for t in trials),
+    )
+
+
+def _trials(run: RunData, trials: Sequence[Trial], scored: Scored) -> list[TrialNumbers]:
+    seed = derive_seed(run.plan.seed, "search")
+    values = [trial.values for trial in trials]
+    clusters = {sample: sample for some in values for sample in some}
+    means = estimates([(some, scored.metric) for some in values], clusters, seed)
+    base = next((trial.values for trial in trials if trial.number == BASELINE), {})
+    changes = comparisons([(some, base) for some in values], clusters, seed)
+    why = _reasons(run)
+    return [
+        TrialNumbers(
+            number=trial.number,
+            batch=trial.batch,
+            method=_OWN.get(trial.number) or str(trial.params.get(METHOD) or trial.component.name),
+            state=trial.state,
+            why=trial.error or why.get(trial.number),
+            rungs=len(trial.rungs),
+            select=mean,
+            change=None if trial.number == BASELINE else change,
+            params=dict(trial.params),
+            means=dict(trial.means),
+        )
+        for trial, mean, change in zip(trials, means, changes, strict=True)
+    ]
+
+
+def _reasons(run: RunData) -> dict[int, str]:
+    """Return why trials were pruned, as the fragments say that went on without them."""
+    reasons: dict[int, str] = {}
+    for fragment in run.whole.plan.fragments:
+        _, found, told = fragment.reason.partition("; pruned: ")
+        for part in told.split("; ") if found else ():
+            name, _, why = part.partition(" (")
+            reasons[int(name.removeprefix("trial "))] = why.removesuffix(")")
+    return reasons
+
+
+def _confirmed(
+    run: RunData, trials: Sequence[TrialNumbers], scored: Scored
+) -> tuple[list[Confirmed], int]:
+    part = PartOfRun(run.whole, _of_a_trial)
+    if not part.plan.cells:
+        return [], 0
+    numbers = RunData(part, purpose="choice").numbers
+    (measure,) = numbers.measures.values()
+    number_of = {c.condition: int(c.coordinates["trial"]) for c in part.plan.cells}
+    by_number = {trial.number: trial for trial in trials}
+    test = next(
+        (m for m in run.numbers.measures.values() if m.split == "test" and m.output == "text"), None
+    )
+    return found, numbers.families["baseline"].tests
+
+
+def _of_a_trial(cell: Cell) -> Cell | None:
+    return cell if cell.measure == CONFIRM and "trial" in cell.coordinates else None
+
+
+def _tested(
+    run: RunData, confirmed: Sequence[Confirmed], scored: Scored, won: Trial | None
+) -> list[Confirmed]:
+    """Return the confirmed with their numbers on the test split: the winner's, and what it beats."""
+    test = next(
+        (m for m in run.numbers.measures.values() if m.split == "test" and m.output == "text"), None
+    )
+    if test is None:
+        return list(confirmed)
+    labels = {**_OWN, **({} if won is None else {won.number: "winner"})}
+    tested = []
+    for item in confirmed:
+        numbers = _metric(test, labels.get(item.number, ""), scored)
+        if numbers is not None:
+            update = {"test": _estimate(numbers), "test_change": numbers.vs_baseline}
+            item = item.model_copy(update=update)
+        tested.append(item)
+    return tested
+
+
+def _metric(measure: Measure, condition: str, scored: Scored) -> MetricNumbers | None:
+    ids = [m.id for m in measure.metrics if m.judge == scored.judge.key]
+    named = [key for key in ids if measure.metric(key).name == scored.metric.name]
+    if not named or condition not in measure.conditions:
+        return None
+    return measure.conditions[condition].metrics[named[0]]
+
+
+def _estimate(numbers: MetricNumbers | None) -> Estimate:
+    if numbers is None:
+        return Estimate(mean=None, interval=None, method=None, num_clusters=0)
+    return Estimate(
+        mean=numbers.mean,
+        interval=numbers.interval,
+        method=numbers.method,
+        num_clusters=numbers.num_clusters,
+    )
+
+
+def _change(numbers: MetricNumbers | None) -> Comparison | None:
+    return None if numbers is None else numbers.vs_baseline
+
+
+def _importance(trials: Sequence[Trial], high: bool) -> dict[str, float]:
+    """Return PED-ANOVA's importance of each setting that all complete trials have.
+
+    Watanabe, Bansal and Hutter, IJCAI 2023. Where there are several methods, within the one that
+    has most complete trials. Empty with fewer than 8 of them, or where all have one value.
+    """
+    complete = [t for t in trials if t.number > PROMPT and t.state == "complete"]
+    methods = [str(t.params.get(METHOD, "")) for t in complete]
+    most = max(sorted(set(methods)), key=methods.count, default="")
+    mine = [t for t, method in zip(complete, methods, strict=True) if method == most]
+    if len(mine) < 8 or len({t.value for t in mine}) < 2:
+        return {}
+    names = [name for name in mine[0].params if name != METHOD]
+    spread = {name: sorted({t.params[name] for t in mine}, key=str) for name in names}
+    varied = [name for name in names if len(spread[name]) > 1]
+    if not varied:
+        return {}
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        study = optuna.create_study(direction="maximize" if high else "minimize")
+        distributions: Mapping[str, Any] = {name: _distribution(spread[name]) for name in varied}
+        for trial in mine:
+            study.add_trial(
+                optuna.trial.create_trial(
+                    value=trial.value,
+                    params={name: trial.params[name] for name in varied},
+                    distributions=dict(distributions),
+                )
+            )
+        evaluator = optuna.importance.PedAnovaImportanceEvaluator()
+        found = optuna.importance.get_param_importances(study, evaluator=evaluator)
+    return {name: float(value) for name, value in found.items()}
+
+
+def _distribution(values: Sequence[Any]) -> Any:
+    if all(isinstance(value, int | float) for value in values):
+        return optuna.distributions.FloatDistribution(min(values), max(values))
+    return optuna.distributions.CategoricalDistribution([str(value) for value in values])
