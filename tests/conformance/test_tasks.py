@@ -180,6 +180,29 @@ def test_the_first_judge_gives_right_answers_1_and_wrong_ones_less(name, config,
         assert None not in verdict.values.values(), "no metric is unscored throughout"
 
 
+@pytest.mark.parametrize(("name", "config"), CASES)
+def test_pairs_are_of_their_split_and_the_same_every_time(name, config) -> None:
+    task = TASKS.build(name, config)
+    asked = {split: {_asked(sample) for sample in some} for split, some in samples_of(task).items()}
+    for split in ("fit", "select"):
+        try:
+            pairs = task.pairs(split)
+        except ConfigError:
+            continue
+        assert TASKS.build(name, config).pairs(split) == pairs
+        assert len({pair.id for pair in pairs}) == len(pairs) > 0
+        for pair in pairs:
+            assert pair.positive.strip() != pair.negative.strip()
+            question = normalise_question(pair.question or pair.messages[-1].content)
+            assert not any(question in asked[other] for other in asked if other != split), pair.id
+
+
+def _asked(sample: Sample) -> str:
+    question = sample.metadata.get("question")
+    asked = question if isinstance(question, str) else sample.messages[-1].content
+    return normalise_question(asked)
+
+
 @pytest.mark.parametrize("name", TASKS.names())
 def test_loading_one_loads_nothing_heavy(name, repo: Path) -> None:
     code = (

@@ -78,6 +78,7 @@ class ContrastPair(Record):
         positive: Answer that shows the behaviour.
         negative: Answer that does not.
         preamble: Few-shot text that a plain rendering puts in front.
+        question: The question alone, where the message says more (an instruction, a format).
     """
 
     id: str
@@ -86,6 +87,7 @@ class ContrastPair(Record):
     positive: str
     negative: str
     preamble: str = ""
+    question: str = ""
 
 
 class Conversation(Record):

@@ -12,7 +12,7 @@ from trimtab.core.keys import content_key
 from trimtab.core.spec import Split
 from trimtab.core.types import Record
 from trimtab.datasets.files import ROWS, read_rows
-from trimtab.datasets.splits import Fractions, in_split
+from trimtab.datasets.splits import Fractions, in_split, spread
 from trimtab.text.answers import gold_number
 from trimtab.text.decimals import decimal_mark
 from trimtab.text.leaks import HeldOut
@@ -87,6 +87,15 @@ class Pool(Record):
         if split == "fit":
             chosen = without_overlap(self._raw("fit", fractions), [*tested, *chosen])
         return _named(chosen, split, fractions)
+
+    def questions(self, split: Split, fractions: Fractions) -> dict[str, Problem]:
+        """Return the problems of ``split`` by normalised question, before any is left out."""
+        raw = self._raw(split, fractions)
+        return {normalise_question(problem.question): problem for problem in raw}
+
+    def shots(self, fractions: Fractions, number: int) -> list[Problem]:
+        """Return ``number`` problems of the fit split to show as worked examples, by a hash."""
+        return spread(self.split("fit", fractions), number) if number else []
 
     def _raw(self, split: Split, fractions: Fractions) -> list[Problem]:
         if self.test is None:

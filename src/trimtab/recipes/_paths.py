@@ -11,6 +11,8 @@ from typing import Any
 _ALWAYS = {"file", "trained", "extensions"}
 _PERHAPS = {"source", "rubric", "model", "models", "id"}
 _SUFFIXES = (".csv", ".json", ".jsonl", ".txt", ".md", ".gguf", ".safetensors")
+_NO_PATHS = ("bundled", "corrupted")
+"""What stands in the place of a file, whatever lies beside the experiment file."""
 _SERVICE = "endpoint"
 """A mapping whose names are those of a service, never of files here."""
 
@@ -38,7 +40,7 @@ def _anchor(value: Any, key: Any, folder: Path) -> Any:
 def _is_path(text: str, key: Any, folder: Path) -> bool:
     if key not in _ALWAYS | _PERHAPS or not text.strip() or text.startswith(("/", "~")):
         return False
-    if any(char in text for char in ":\n\0") or len(text) > 1000 or text == "bundled":
+    if any(char in text for char in ":\n\0") or len(text) > 1000 or text in _NO_PATHS:
         return False
     if key in _ALWAYS or text.startswith(("./", "../")) or text.lower().endswith(_SUFFIXES):
         return True

@@ -16,9 +16,10 @@ from pydantic import Field, field_validator
 from trimtab.core.errors import ConfigError
 from trimtab.core.keys import content_key, derive_seed
 from trimtab.core.spec import Component, Spec, Split
-from trimtab.core.types import Message, Sample, SamplingParams
+from trimtab.core.types import ContrastPair, Message, Sample, SamplingParams
 from trimtab.datasets.problems import Pool, Problem
 from trimtab.datasets.splits import Fractions, spread
+from trimtab.tasks._problem_pairs import PairSource, ProblemPairs
 from trimtab.tasks.base import Task
 from trimtab.tasks.gsm8k import RAW_STOP, ask, asked, worked_examples
 from trimtab.text.leaks import NGRAM_WORDS
@@ -57,6 +58,7 @@ class _Config(Spec):
         limit: Most problems per split, spread over the forms; None is all.
         fractions: How problems are shared out.
         max_tokens: Most new tokens.
+        pairs: What contrast pairs are made of, see ``gsm8k``.
     """
 
     forms: tuple[Form, ...] = Field(default=("sum", "story"), min_length=1)
@@ -71,6 +73,7 @@ class _Config(Spec):
     limit: int | None = Field(default=None, ge=1)
     fractions: Fractions = Fractions()
     max_tokens: int = Field(default=96, ge=1)
+    pairs: PairSource = PairSource()
 
     @field_validator("operations")
     @classmethod
@@ -110,7 +113,7 @@ class Arithmetic(Task[_Config]):
                 id=problem.id,
                 messages=(Message(role="user", content=ask(problem.question, config)),),
                 target=problem.final,
-                preamble=self._preamble if config.rendering == "raw" else "",
+                preamble=self._preamble,
                 metadata={
                     "question": problem.question,
                     "solution": problem.solution,
@@ -119,6 +122,14 @@ class Arithmetic(Task[_Config]):
             )
             for problem in sorted(spread(usable, config.limit), key=lambda item: item.id)
         ]
+
+    def pairs(self, split: Split) -> list[ContrastPair]:
+        """Return right and wrong solutions of ``split``, see ``pairs`` of the configuration."""
+        return self._pairs.of(split, lambda question: ask(question, self.config), self._preamble)
+
+    def notes(self) -> tuple[str, ...]:
+        """Say what of the pairs is left out."""
+        return self._pairs.notes()
 
     def judges(self) -> tuple[Component, ...]:
         """Return ``number``, which reads the answer as chat models write it."""
@@ -130,7 +141,13 @@ class Arithmetic(Task[_Config]):
         return SamplingParams(max_tokens=self.config.max_tokens, stop=stop)
 
     @cached_property
+    def _pairs(self) -> ProblemPairs:
+        return ProblemPairs(self.config, self._pool)
+
+    @cached_property
     def _preamble(self) -> str:
+        if self.config.rendering != "raw":
+            return ""
         return worked_examples(self._pool, self.config.fractions, self.config.shots)
 
 

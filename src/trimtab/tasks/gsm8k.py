@@ -15,9 +15,10 @@ from pydantic import Field
 
 from trimtab.core.keys import content_key
 from trimtab.core.spec import Component, Spec, Split
-from trimtab.core.types import Message, Sample, SamplingParams
+from trimtab.core.types import ContrastPair, Message, Sample, SamplingParams
 from trimtab.datasets.problems import Pool, Problem, read_pool
 from trimtab.datasets.splits import Fractions, spread
+from trimtab.tasks._problem_pairs import PairSource, ProblemPairs
 from trimtab.tasks.base import Task
 from trimtab.text.tolerance import Tolerance
 
@@ -45,6 +46,8 @@ class _Config(Spec):
         max_tokens: Most new tokens; null is 512 for chat and 256 for raw.
         tolerance: How far an answer may be off, e.g. ``{rule: relative, value: 0.001}``; it is part
             of the protocol's name. Must be stated where answers have more than two decimals.
+        pairs: What contrast pairs are made of: ``{source: corrupted}`` sets the reference solution
+            against the same with a wrong number; a ``.jsonl`` or ``.csv`` file has your own.
     """
 
     source: str = Field(default="openai/gsm8k", min_length=1)
@@ -56,6 +59,7 @@ class _Config(Spec):
     fractions: Fractions = Fractions(fit=0.85, select=0.15, test=0)
     max_tokens: int | None = Field(default=None, ge=1)
     tolerance: Tolerance | None = None
+    pairs: PairSource = PairSource()
 
 
 class GSM8K(Task[_Config]):
@@ -88,7 +92,6 @@ class GSM8K(Task[_Config]):
 
     def samples(self, split: Split) -> list[Sample]:
         """Return the samples of ``split``, ordered by id; each problem is a cluster of its own."""
-        preamble = self._preamble if self.config.rendering == "raw" else ""
         stated = self.config.tolerance
         tolerance = {} if stated is None else {"tolerance": stated.model_dump(mode="json")}
         return [
@@ -96,17 +99,21 @@ class GSM8K(Task[_Config]):
                 id=problem.id,
                 messages=(Message(role="user", content=ask(problem.question, self.config)),),
                 target=problem.final,
-                preamble=preamble,
+                preamble=self._preamble,
                 metadata={"question": problem.question, "solution": problem.solution, **tolerance},
             )
             for problem in self.problems(split)
         ]
 
+    def pairs(self, split: Split) -> list[ContrastPair]:
+        """Return right and wrong solutions of ``split``, see ``pairs`` of the configuration."""
+        return self._pairs.of(split, lambda question: ask(question, self.config), self._preamble)
+
     def notes(self) -> tuple[str, ...]:
-        """Say how many rows repeat a problem."""
+        """Say how many rows repeat a problem, and what of the pairs is left out."""
         count = self._pool.repeats
         again = f"{count} rows of {self.config.source!r} repeat a problem and were left out"
-        return (again,) if count else ()
+        return (*((again,) if count else ()), *self._pairs.notes())
 
     def judges(self) -> tuple[Component, ...]:
         """Return ``number``, which reads the answer as chat models write it."""
@@ -120,7 +127,13 @@ class GSM8K(Task[_Config]):
 
     @cached_property
     def _preamble(self) -> str:
+        if self.config.rendering != "raw":
+            return ""
         return worked_examples(self._pool, self.config.fractions, self.config.shots)
+
+    @cached_property
+    def _pairs(self) -> ProblemPairs:
+        return ProblemPairs(self.config, self._pool, self.config.tolerance)
 
 
 def asked(instruction: str, usual: str) -> str:
@@ -150,5 +163,5 @@ def _raw(question: str) -> str:
 
 def worked_examples(pool: Pool, fractions: Fractions, num_shots: int) -> str:
     """Return the text in front of a raw question: problems of the fit split and their solutions."""
-    shots = spread(pool.split("fit", fractions), num_shots) if num_shots else []
+    shots = pool.shots(fractions, num_shots)
     return "".join(f"{_raw(shot.question)} {shot.solution}\n\n" for shot in shots)

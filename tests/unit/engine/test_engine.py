@@ -76,7 +76,7 @@ def test_texts_equal_slow_decoding_in_every_family(
         assert result.logprob == pytest.approx(logprob, abs=2e-4)
 
 
-@pytest.mark.parametrize("layout", ["llama", "gemma3"])
+@pytest.mark.parametrize("layout", ["llama", "gemma3", "gpt2", "gpt_neo"])
 @pytest.mark.parametrize("positions", POSITIONS, ids=str)
 def test_options_equal_one_by_one_forwards(load_tiny: Load, layout, positions) -> None:
     loaded = load_tiny(layout)

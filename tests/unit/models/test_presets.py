@@ -26,6 +26,9 @@ _SHAPES = {
     "llama-3.1-8b-instruct": ("llama", 4096, 14_336, 32, 32, 8, {"vocab_size": 128_256}),
     "qwen2.5-0.5b-instruct": ("qwen2", 896, 4864, 24, 14, 2, _QWEN),
     "qwen2.5-1.5b-instruct": ("qwen2", 1536, 8960, 28, 12, 2, _QWEN),
+    "rho-1b-sft-gsm8k": ("llama", 2048, 5632, 22, 32, 4, {"vocab_size": 32_000}),
+    "dialogpt-medium": ("gpt2", 1024, 4096, 24, 16, 16, {"vocab_size": 50_257}),
+    "gpt-neo-1.3b": ("gpt_neo", 2048, 8192, 24, 16, 16, {"vocab_size": 50_257}),
     "smollm2-135m-instruct": ("llama", 576, 1536, 30, 9, 3, _SMOL),
     "smollm2-360m-instruct": ("llama", 960, 2560, 32, 15, 5, _SMOL),
     "smollm2-1.7b-instruct": ("llama", 2048, 8192, 24, 32, 32, _SMOL),
@@ -75,6 +78,7 @@ def test_blocks_are_the_ones_that_are_asked_for_and_hold_for_copies():
         "gemma-3-12b-it": 18,
         "gemma-3-27b-it": 26,
         "llama-3.1-8b-instruct": 13,
+        "rho-1b-sft-gsm8k": 15,
         "smollm2-135m-instruct": 15,
     }
     for name, preset in presets.table().items():

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from trimtab.core.errors import ConfigError
 from trimtab.core.keys import content_key
 from trimtab.core.plan import DataRef
 from trimtab.core.spec import Spec, Split
@@ -46,6 +47,21 @@ class PlanData:
             else:
                 self._asked[asked] = self.add_samples(task.samples(split))
         return self._asked[asked]
+
+    def give_pairs(self, task: Task[Spec], split: Split, rows: list[ContrastPair]) -> str:
+        """Let ``rows`` be what ``task`` has of contrast pairs; return their key.
+
+        Raises:
+            ConfigError: The task was asked for them before, and had others.
+        """
+        key = self.add_pairs(rows)
+        if self._asked.setdefault(("pairs", task, split), key) != key:
+            raise ConfigError(
+                f"Contrast pairs of {task.protocol!r} ({split}) were used before others were given "
+                "in their place.",
+                hint="Give a planner its pairs before the cells that need them.",
+            )
+        return key
 
     def add_samples(self, rows: list[Sample]) -> str:
         """Keep a sample set; return its key."""

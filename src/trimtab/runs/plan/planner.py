@@ -17,7 +17,7 @@ from trimtab.core.keys import content_key
 from trimtab.core.needs import Need
 from trimtab.core.plan import Cell, FitPlan, Fragment, JudgePlan, Plan
 from trimtab.core.spec import Component, ModelSpec, Purpose, Role, Spec, Split
-from trimtab.core.types import Sample, SamplingParams
+from trimtab.core.types import ContrastPair, Sample, SamplingParams
 from trimtab.interventions.base import INTERVENTIONS, Intervention, NamesBlocks
 from trimtab.models.load import ResolvedModel, resolve
 from trimtab.runs.plan.data import PlanData
@@ -110,6 +110,18 @@ class Planner:
         """Return the option sets that the samples of ``split`` have."""
         samples = self.task(task).samples(split)
         return {name for s in samples for choice in s.choices for name in choice.sets}
+
+    def give_pairs(self, task: Component, split: Split, rows: Sequence[ContrastPair]) -> None:
+        """Let ``rows`` stand in the place of the contrast pairs that ``task`` has for ``split``.
+
+        Fits on that task, whatever their method, take these rows: those of a recipe that makes
+        pairs from a run's own completions (``datasets.solutions``). They are part of the fits' keys
+        by their content. Give them before the cells that need them.
+
+        Raises:
+            ConfigError: Others were used already.
+        """
+        self.data.give_pairs(self.task(task), split, list(rows))
 
     def add_cell(
         self,

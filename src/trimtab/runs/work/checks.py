@@ -13,7 +13,7 @@ from trimtab.core.locks import locked
 from trimtab.core.plan import Cell, JudgePlan
 from trimtab.core.records import write_json
 from trimtab.core.report import Check, Status
-from trimtab.core.types import Completion, Message, Sample
+from trimtab.core.types import Completion, ContrastPair, Conversation, Sample
 from trimtab.runs.store.formats import present
 from trimtab.runs.store.reading import read_shaped
 from trimtab.runs.store.run import Run
@@ -171,15 +171,17 @@ def _questions_of_fits(run: Run, split: str) -> set[str]:
     """Return what the fits of a run read of a split."""
     refs = {ref for fit in run.plan.fits for ref in fit.data.values() if ref.split == split}
     return {
-        _question(row) if isinstance(row, Sample) else _last_question(row.messages)
+        _question(row) if isinstance(row, Sample) else _question_of(row)
         for ref in refs
         for row in run.data(ref)
     }
 
 
-def _last_question(messages: Sequence[Message]) -> str:
-    """Return the last user turn: of a conversation, the answer that follows is no question."""
-    return next((m.content for m in reversed(messages) if m.role == "user"), "")
+def _question_of(row: ContrastPair | Conversation) -> str:
+    """Return the question that a pair names, else the last user turn: an answer is no question."""
+    if isinstance(row, ContrastPair) and row.question:
+        return row.question
+    return next((m.content for m in reversed(row.messages) if m.role == "user"), "")
 
 
 def _questions(run: Run, sets: set[str]) -> set[str]:

@@ -8,7 +8,7 @@ import pytest
 from trimtab.core.errors import ConfigError, DataError
 from trimtab.core.plan import Cell
 from trimtab.core.spec import Component, ModelSpec
-from trimtab.core.types import SamplingParams
+from trimtab.core.types import ContrastPair, Message, SamplingParams
 from trimtab.runs.plan.judges import plan_judges
 from trimtab.runs.plan.planner import Planner
 
@@ -177,6 +177,38 @@ def test_so_are_pairs_of_the_select_split_that_a_fit_chooses_with(make: Make) ->
     assert planner.add_cell(**CELL).artifacts
     with pytest.raises(DataError, match="at least 2 contrast pairs, there are 1"):
         planner.add_cell(**{**CELL, "intervention": caa(layer="auto")})
+
+
+def test_pairs_that_are_given_take_the_place_of_the_tasks_own(make: Make, cell: Cell) -> None:
+    own = [
+        ContrastPair(id=i, question_id=i, messages=(Message(role="user", content=i),),
+                     positive="+", negative="-")
+        for i in "abc"
+    ]  # fmt: skip
+    planner = make()
+    planner.give_pairs(TASK, "fit", own)
+    planner.give_pairs(TASK.model_copy(), "fit", list(own))
+    given = planner.add_cell(**CELL)
+    assert given.artifacts != cell.artifacts and given.key != cell.key
+    iti = Component(name="iti", config={"heads": 4, "strength": 1})
+    planner.add_cell(**{**CELL, "condition": "y", "intervention": iti})
+    planned = planner.finish()
+    assert [planned.data.rows(fit.data["pairs"]) for fit in planned.plan.fits] == [own, own]
+    # a task without pairs has some now, and only of that split
+    task = Component(name="heldout", config={"fractions": {"fit": 0.4, "select": 0.2, "test": 0.4}})
+    planner = make(fit_on=task)
+    planner.give_pairs(task, "fit", own)
+    assert planner.add_cell(**CELL).artifacts != cell.artifacts
+    with pytest.raises(ConfigError, match=r"no contrast pairs \(asked for split 'select'\)"):
+        planner.add_cell(**{**CELL, "intervention": caa(layer="auto")})
+
+
+def test_pairs_are_given_before_they_are_used(make: Make) -> None:
+    planner = make()
+    planner.add_cell(**CELL)
+    row = ContrastPair(id="a", question_id="a", messages=(), positive="+", negative="-")
+    with pytest.raises(ConfigError, match=r"truthfulqa.*\(fit\) were used before others"):
+        planner.give_pairs(TASK, "fit", [row])
 
 
 def test_an_empty_plan_and_doubles_are_refused(make: Make) -> None:

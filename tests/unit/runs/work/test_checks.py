@@ -158,13 +158,21 @@ def test_unscored_completions_are_counted_against_all(
     assert status(run, "scored by exact-1") == expected
 
 
-@pytest.mark.parametrize(("asked", "expected"), [("WHY", "fail"), ("How?", "pass")])
+@pytest.mark.parametrize(
+    ("asked", "question", "expected"),
+    [
+        ("WHY", "", "fail"),
+        ("How?", "", "pass"),
+        ("Why? Answer with the number alone.", "Why?", "fail"),
+        ("Why? Answer with the number alone.", "", "pass"),
+    ],
+)
 def test_a_question_that_was_fitted_on_may_not_be_tested(
-    make: Make, asked: str, expected: str
+    make: Make, asked: str, question: str, expected: str
 ) -> None:
     pair = ContrastPair(
         id="p", question_id="x", messages=(Message(role="user", content=asked),),
-        positive="+", negative="-",
+        positive="+", negative="-", question=question,
     )  # fmt: skip
     read = DataRef(kind="pairs", key="pairs-1", split="fit", rendering="chat")
     fit = FitPlan(
