@@ -44,7 +44,7 @@ def test_corrupted_solutions_and_a_file_make_vectors(tmp_path: Path, tiny_model:
         summary = json.loads((out / "summary.json").read_text())
         status = {check["name"]: check["status"] for check in summary["checks"]}
         assert status["splits disjoint"] == "pass"
-        assert "Reliability" in (out / "report" / "report.md").read_text()
+        assert "to the population" in (out / "report" / "report.md").read_text()
         cells = json.loads((out / "plan" / "0000.json").read_text())["cells"]
         kept.append({c["condition"]: c["key"] for c in cells})
     corrupted, given = kept

@@ -58,14 +58,14 @@ def test_the_tasks_questions_keep_their_split_and_others_are_shared_out(tmp_path
 
 def test_what_shares_words_with_a_later_split_is_left_out_and_counted(tmp_path: Path) -> None:
     long = "Ann has nine red apples and gives four of them to her brother Tim today"
-    train = [{"question": f"{long}, how many {i}?", "answer": "#### 5"} for i in range(1)]
-    pool = Pool(train=POOL.train, test=(make_problem(train[0], "here"),))
+    tested = make_problem({"question": f"{long}, how many 0?", "answer": "#### 5"}, "here")
+    pool = Pool(train=POOL.train, test=(tested,))
     rows = [
         row("What is 10 + 10?", "20", "21"),
         row("What is 10 + 10?", "20", "21"),
         row("What is 10 + 10?", "19", "20"),
         row(f"{long} and more?"),
-        row(f"{long.upper()}, how many 0?"),
+        row(f"{long.upper()}, how many 0?", "#### 5"),
     ]
     fit_only = Fractions(fit=1, select=0, test=0)
     file = PairFile(write(tmp_path / "pairs.jsonl", rows), pool, fit_only)

@@ -164,7 +164,6 @@ def test_unscored_completions_are_counted_against_all(
         ("WHY", "", "fail"),
         ("How?", "", "pass"),
         ("Why? Answer with the number alone.", "Why?", "fail"),
-        ("Why? Answer with the number alone.", "", "pass"),
     ],
 )
 def test_a_question_that_was_fitted_on_may_not_be_tested(
