@@ -41,8 +41,8 @@ def test_corrupted_solutions_and_a_file_make_vectors(tmp_path: Path, tiny_model:
         for info in infos:
             assert info["num_pairs"] == 6
             assert info["layers"]["1"]["reliability"]["num_units"] == 6
-        summary = json.loads((out / "summary.json").read_text())
-        status = {check["name"]: check["status"] for check in summary["checks"]}
+        phases = json.loads((out / "checks.json").read_text())
+        status = {c["name"]: c["status"] for checks in phases.values() for c in checks}
         assert status["splits disjoint"] == "pass"
         assert "to the population" in (out / "report" / "report.md").read_text()
         cells = json.loads((out / "plan" / "0000.json").read_text())["cells"]
