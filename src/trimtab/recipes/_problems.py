@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -49,7 +50,7 @@ def cut(samples: Sequence[Sample], rungs: Sequence[int], share: float) -> Proble
             hint="Take smaller rungs, a smaller `confirm` share, or more problems.",
         )
     starts = [sum(rungs[:i]) for i in range(len(rungs) + 1)]
-    parts = tuple(tuple(others[a:b]) for a, b in zip(starts, starts[1:], strict=False))
+    parts = tuple(tuple(others[a:b]) for a, b in itertools.pairwise(starts))
     seen = HeldOut(question(sample) for part in parts for sample in part)
     confirm = tuple(sample for sample in held if not seen.overlaps(question(sample)))
     if len(confirm) < 2:

@@ -71,7 +71,7 @@ def _method(label: str, given: Mapping[str, Any]) -> Method:
     layers = method.reaches("layer")
     if "layers" in known and "layers" not in given and len(layers) > 1:
         # one capture pass over all candidates, and one fit for all trials
-        return Method(label, name, {**fixed, "layers": sorted(layers)}, domains)
+        return Method(label, name, fixed, domains, {"layers": sorted(layers)})
     return method
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from trimtab.core.errors import ConfigError
 from trimtab.core.keys import content_key
@@ -127,9 +128,7 @@ class Searching:
         ended = pruned(self.settings, high[0], trials, batch, batch[0].planned - 1)
         return [replace(t, state="pruned") if t.number in ended else t for t in trials], ended
 
-    def _batch(
-        self, trials: Sequence[Trial], high: tuple[bool, ...]
-    ) -> list[Trial]:
+    def _batch(self, trials: Sequence[Trial], high: tuple[bool, ...]) -> list[Trial]:
         """Return the trials that are asked for next; none if all are there."""
         settings = self.settings
         failed = failures_in_a_row(trials)
@@ -165,7 +164,9 @@ class Searching:
                 return params
             if self.settings.sampler == "grid":
                 return None
-            (params,) = ask(self.space, random, self.seed + 1 + number * 1000 + redraw, (True,), [], 1)
+            (params,) = ask(
+                self.space, random, self.seed + 1 + number * 1000 + redraw, (True,), [], 1
+            )
         return None
 
     def _confirm(
@@ -230,7 +231,7 @@ class Searching:
         )
 
 
-def _named(condition: Condition) -> dict[str, object]:
+def _named(condition: Condition) -> dict[str, Any]:
     return {
         "condition": condition.label,
         "role": condition.role,

@@ -1,9 +1,9 @@
 """Find a steering configuration for problems with a checked answer, and find out if it is one.
 
-Trials are asked for in batches and answer the same problems of the select split, rung by rung; what
-is worse ends early. The best few are compared again on problems that no trial saw, and the winner of
-that alone opens the test split, beside baseline, strength 0, prompt, random directions of its length
-and the best of every other method.
+Trials are asked for in batches and answer the same problems of the select split, rung by rung;
+what is worse ends early. The best few are compared again on problems that no trial saw, and the
+winner of that alone opens the test split, beside baseline, strength 0, prompt, random directions of
+its length and the best of every other method.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The search for a configuration: its space, what is asked next, what is pruned, what came of it."""
+"""The search for a configuration: space, samplers, pruning, outcome."""

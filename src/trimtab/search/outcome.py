@@ -61,7 +61,9 @@ def optimism(trials: Sequence[Trial], high: bool, seed: int) -> float | None:
     Efron's bootstrap of the choice (1983): problems are drawn anew, the best trial is chosen anew,
     and its value on the drawn problems is compared with its value on all; the mean of that
     difference over 2,000 draws. Positive for a metric that is to be high. Only problems that every
-    trial was scored on take part.
+    trial was scored on take part. Where all trials are alike it is too small, because their chance
+    differences count as true ones (0.10 for 0.16 among thirty coins on forty problems): the confirm
+    step is what to trust.
 
     Args:
         trials: Complete trials that were chosen among.

@@ -50,12 +50,10 @@ def pruned(
         if settings.pruner == "wilcoxon":
             rivals = [other for other in rivals if other.state == "complete"]
             steps = _by_problem([*rivals, trial])
-            pruner = optuna.pruners.WilcoxonPruner(p_threshold=settings.p_threshold)
         else:
             rivals = [other for other in rivals if len(other.rungs) > rung]
             steps = {t.number: dict(enumerate(running_means(t))) for t in (*rivals, trial)}
-            pruner = optuna.pruners.MedianPruner(n_startup_trials=1)
-        if rivals and _ends(pruner, high, trial, rivals, steps):
+        if rivals and _ends(settings, high, trial, rivals, steps):
             ended[trial.number] = _why(settings, high, trial, rivals, rung)
     return ended
 
@@ -83,7 +81,7 @@ def _by_problem(trials: Sequence[Trial]) -> dict[int, dict[int, float]]:
 
 
 def _ends(
-    pruner: optuna.pruners.BasePruner,
+    settings: SearchSettings,
     high: bool,
     trial: Trial,
     rivals: Sequence[Trial],
@@ -92,7 +90,10 @@ def _ends(
     """Ask Optuna about a trial that runs beside its rivals, each as complete as it is."""
     states = optuna.trial.TrialState
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # Optuna calls the Wilcoxon pruner experimental
+        pruner: optuna.pruners.BasePruner = optuna.pruners.MedianPruner(n_startup_trials=1)
+        if settings.pruner == "wilcoxon":
+            pruner = optuna.pruners.WilcoxonPruner(p_threshold=settings.p_threshold)
         study = optuna.create_study(direction="maximize" if high else "minimize", pruner=pruner)
         for other in rivals:
             study.add_trial(

@@ -13,7 +13,7 @@ import random
 import warnings
 from collections.abc import Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from trimtab.core.errors import ConfigError
 from trimtab.core.keys import derive_seed
@@ -99,7 +99,9 @@ def _study(
     trials: Sequence[Trial],
 ) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    directions = ["maximize" if high else "minimize" for high in higher]
+    directions: list[Literal["minimize", "maximize"]] = [
+        "maximize" if high else "minimize" for high in higher
+    ]
     study = optuna.create_study(directions=directions)
     for _, some in groupby(trials, key=lambda trial: trial.batch):
         batch = list(some)
@@ -144,9 +146,7 @@ def _sampler(settings: SearchSettings, seed: int) -> optuna.samplers.BaseSampler
         )
 
 
-def tell(
-    study: optuna.Study, asked: optuna.Trial, trial: Trial, settings: SearchSettings
-) -> None:
+def tell(study: optuna.Study, asked: optuna.Trial, trial: Trial, settings: SearchSettings) -> None:
     """Tell a study what became of a trial; one that failed has no value."""
     for metric, beyond in trial.violation(settings).items():
         asked.set_constraint(metric, beyond)

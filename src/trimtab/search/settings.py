@@ -11,7 +11,7 @@ from trimtab.core.spec import Spec
 SamplerName = Literal["tpe", "random", "grid", "cmaes", "gp", "nsga2"]
 PrunerName = Literal["wilcoxon", "median", "halving", "none"]
 PERPLEXITY_RATIO = "perplexity_ratio"
-"""Of held-out text, to the baseline's; a metric that a constraint or a second objective may name."""
+"""Of held-out text, to the baseline's; a constraint or a second objective may name it."""
 
 
 class Constraint(Spec):

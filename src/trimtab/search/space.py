@@ -18,7 +18,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from trimtab.core.spec import Component
@@ -125,18 +125,20 @@ class Method:
         name: The intervention.
         fixed: Settings that don't vary.
         domains: What the others may be, by their path in the configuration.
+        shared: Settings that are the same for all trials, so that these share one fit.
     """
 
     label: str
     name: str
     fixed: Mapping[str, Any]
     domains: Mapping[tuple[str, ...], Domain]
+    shared: Mapping[str, Any] = field(default_factory=dict)
 
     def component(self, params: Mapping[str, Param]) -> Component:
         """Return the intervention that parameters stand for."""
-        return self._with(
-            {path: d.value(params, self._param(path)) for path, d in self.domains.items()}
-        )
+        values = {path: d.value(params, self._param(path)) for path, d in self.domains.items()}
+        made = self._with(values)
+        return Component(name=made.name, config={**made.config, **self.shared})
 
     def corners(self) -> Iterator[tuple[str, Component]]:
         """Yield interventions in which each setting takes each of its ends, and what was set."""

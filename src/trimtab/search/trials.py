@@ -35,11 +35,25 @@ class Records(Protocol):
     """What is read of a run."""
 
     @property
-    def plan(self) -> Plan: ...
-    def samples(self, key: str) -> Mapping[str, Sample]: ...
-    def completions(self, cell: str) -> Mapping[RowKey, Completion]: ...
-    def scores(self, judge: str, cell: str) -> Mapping[RowKey, Score]: ...
-    def judges(self) -> Sequence[JudgePlan]: ...
+    def plan(self) -> Plan:
+        """The plan with all fragments that are there."""
+        ...
+
+    def samples(self, key: str) -> Mapping[str, Sample]:
+        """Return a sample set by id."""
+        ...
+
+    def completions(self, cell: str) -> Mapping[RowKey, Completion]:
+        """Return the completions of a cell."""
+        ...
+
+    def scores(self, judge: str, cell: str) -> Mapping[RowKey, Score]:
+        """Return a judge's scores of a cell."""
+        ...
+
+    def judges(self) -> Sequence[JudgePlan]:
+        """Return the judges of the run."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -201,9 +215,7 @@ def _trial(
     )
 
 
-def _values(
-    run: Records, cell: Cell, scored: Scored
-) -> tuple[dict[str, float], bool, str | None]:
+def _values(run: Records, cell: Cell, scored: Scored) -> tuple[dict[str, float], bool, str | None]:
     """Return the value of each scored problem, whether any is owed, and the first error."""
     completions = run.completions(cell.key)
     scores = run.scores(scored.judge.key, cell.key)

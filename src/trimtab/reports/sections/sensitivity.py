@@ -65,7 +65,9 @@ class Sensitivity(Section[NoConfig, SensitivityContent]):
 
     def figures(self, view: View[SensitivityContent]) -> Sequence[Figure]:
         """Return effect and damage against strength."""
-        return [replace(figure, name="sensitivity") for figure in strength_figure(view.content.numbers)]
+        return [
+            replace(figure, name="sensitivity") for figure in strength_figure(view.content.numbers)
+        ]
 
 
 def _is_around(cell: Cell) -> bool:

@@ -73,10 +73,10 @@ class SearchContent(Content):
         winner: Number of the winner's trial; None if there is none (yet).
         configuration: The winner's intervention.
         tests: Comparisons on the confirm problems, which Holm's correction counts.
-        optimism: By how much the best on select looks better than it is, by bootstrap of the choice.
+        optimism: How much better than it is the best on select looks, by bootstrap of the choice.
         importance: Share of the objective's variance that each setting is behind, by PED-ANOVA.
-        rows: Answers that trials took on select, and those they would have taken unpruned.
-        rows_unpruned: The latter.
+        rows: Answers that trials took on select.
+        rows_unpruned: Those that they would have taken without pruning.
     """
 
     objective: str

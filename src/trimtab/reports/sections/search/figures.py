@@ -137,7 +137,12 @@ def _plot_slices(
             x = float(words.index(value)) if isinstance(value, str) else float(value)
             marker, alpha = _STATES[trial.state]
             axes.scatter(
-                [x], [_shown(trial, content)], color=style.SERIES[0], marker=marker, alpha=alpha, s=22
+                [x],
+                [_shown(trial, content)],
+                color=style.SERIES[0],
+                marker=marker,
+                alpha=alpha,
+                s=22,
             )
         if words:
             axes.set_xticks(range(len(words)), [word.strip('"')[:18] for word in words])

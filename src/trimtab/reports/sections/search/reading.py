@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from trimtab.core.keys import derive_seed
 from trimtab.core.lazy import lazy
 from trimtab.core.plan import Cell
-from trimtab.reports.data.numbers import Comparison, Estimate, Measure, MetricNumbers
+from trimtab.reports.data.numbers import Estimate, Measure, MetricNumbers
 from trimtab.reports.data.parts import PartOfRun
 from trimtab.reports.data.run import RunData
 from trimtab.reports.data.statistics import comparisons, estimates
@@ -52,9 +52,7 @@ def read_search(run: RunData) -> SearchContent | None:
         trials=tuple(numbers),
         confirmed=tuple(confirmed),
         winner=None if won is None else won.number,
-        configuration=None
-        if won is None
-        else won.component.model_dump(mode="json"),
+        configuration=None if won is None else won.component.model_dump(mode="json"),
         tests=tests,
         optimism=optimism(order, high, derive_seed(run.plan.seed, "optimism")),
         importance=_importance(trials, high),
@@ -102,16 +100,28 @@ def _reasons(run: RunData) -> dict[int, str]:
 def _confirmed(
     run: RunData, trials: Sequence[TrialNumbers], scored: Scored
 ) -> tuple[list[Confirmed], int]:
+    """Return what was compared again, and how many tests Holm's correction counts there."""
     part = PartOfRun(run.whole, _of_a_trial)
     if not part.plan.cells:
         return [], 0
     numbers = RunData(part, purpose="choice").numbers
     (measure,) = numbers.measures.values()
-    number_of = {c.condition: int(c.coordinates["trial"]) for c in part.plan.cells}
     by_number = {trial.number: trial for trial in trials}
-    test = next(
-        (m for m in run.numbers.measures.values() if m.split == "test" and m.output == "text"), None
-    )
+    found = []
+    for cell in part.plan.cells:
+        measured = _metric(measure, cell.condition, scored)
+        trial = by_number[int(cell.coordinates["trial"])]
+        found.append(
+            Confirmed(
+                number=trial.number,
+                condition=cell.condition,
+                select=trial.select,
+                confirm=_estimate(measured),
+                change=None if measured is None else measured.vs_baseline,
+                test=None,
+                test_change=None,
+            )
+        )
     return found, numbers.families["baseline"].tests
 
 
@@ -122,10 +132,9 @@ def _of_a_trial(cell: Cell) -> Cell | None:
 def _tested(
     run: RunData, confirmed: Sequence[Confirmed], scored: Scored, won: Trial | None
 ) -> list[Confirmed]:
-    """Return the confirmed with their numbers on the test split: the winner's, and what it beats."""
-    test = next(
-        (m for m in run.numbers.measures.values() if m.split == "test" and m.output == "text"), None
-    )
+    """Return the confirmed with their numbers on the test split, where they have any."""
+    measures = run.numbers.measures.values()
+    test = next((m for m in measures if m.split == "test" and m.output == "text"), None)
     if test is None:
         return list(confirmed)
     labels = {**_OWN, **({} if won is None else {won.number: "winner"})}
@@ -156,10 +165,6 @@ def _estimate(numbers: MetricNumbers | None) -> Estimate:
         method=numbers.method,
         num_clusters=numbers.num_clusters,
     )
-
-
-def _change(numbers: MetricNumbers | None) -> Comparison | None:
-    return None if numbers is None else numbers.vs_baseline
 
 
 def _importance(trials: Sequence[Trial], high: bool) -> dict[str, float]:

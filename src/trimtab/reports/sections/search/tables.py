@@ -5,7 +5,7 @@ from __future__ import annotations
 from trimtab.reports.data.numbers import Comparison, Estimate
 from trimtab.reports.draw.format import Form
 from trimtab.reports.draw.tables import Table
-from trimtab.reports.draw.values import Cell, changed, measured
+from trimtab.reports.draw.values import Cell, changed, measured, write_cell
 from trimtab.reports.sections.search.content import SearchContent, TrialNumbers
 
 
@@ -39,7 +39,9 @@ def confirmed_table(content: SearchContent) -> Table:
                 told(by_number[item.number]) if item.number > 1 else "",
                 _cell(item.select, content),
                 _cell(item.confirm, content),
-                None if shrunk is None or item.number < 2 else measured(shrunk, None, form(content)),
+                None
+                if shrunk is None or item.number < 2
+                else measured(shrunk, None, form(content)),
                 changed(item.change, form(content)),
                 None if item.test is None else _cell(item.test, content),
                 changed(item.test_change, form(content)),
@@ -62,13 +64,13 @@ def confirmed_table(content: SearchContent) -> Table:
         size = measured(content.optimism, None, form(content), signed=True)
         optimism = (
             f" By a bootstrap of the choice, the best on select looks better than it is by "
-            f"{_text(size)}."
+            f"{write_cell(size).text}."
         )
     note = (
         "select: problems by which trials were chosen, so these numbers flatter; confirm: problems "
-        "that no trial saw; test: opened once, by the winner of confirm. lost: select minus confirm. "
-        f"Δ: paired difference to the baseline; * p < 0.05, on confirm after Holm's correction over "
-        f"{content.tests} tests.{optimism}"
+        "that no trial saw; test: opened once, by the winner of confirm. lost: select minus "
+        "confirm. Δ: paired difference to the baseline; * p < 0.05, on confirm after Holm's "
+        f"correction over {content.tests} tests.{optimism}"
     )
     return Table("search", "What the search found", columns, tuple(rows), note)
 
@@ -134,18 +136,10 @@ def _uncorrected(change: Comparison | None) -> Comparison | None:
 
 
 def _cell(estimate: Estimate, content: SearchContent) -> Cell:
-    return measured(
-        estimate.mean, estimate.interval, form(content), clusters=estimate.num_clusters
-    )
+    return measured(estimate.mean, estimate.interval, form(content), clusters=estimate.num_clusters)
 
 
 def _shrinkage(select: Estimate, confirm: Estimate) -> float | None:
     if select.mean is None or confirm.mean is None:
         return None
     return select.mean - confirm.mean
-
-
-def _text(cell: Cell) -> str:
-    from trimtab.reports.draw.values import write_cell
-
-    return write_cell(cell).text
