@@ -17,7 +17,7 @@ assertions and keep their traceback.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 
 from trimtab.core.secrets import redact
 
@@ -57,9 +57,17 @@ class NonFiniteError(TrimtabError):
 
     exit_code = 4
 
-    def __init__(self, message: str, *, hint: str | None = None, where: str | None = None) -> None:
-        """Store ``where`` it came first, a module and a position, if that was found."""
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        where: str | None = None,
+        row: Hashable = None,
+    ) -> None:
+        """Store ``where`` it came first, a module and a position, and the key of the ``row``."""
         self.where = where
+        self.row = row
         super().__init__(message, hint=hint)
 
 

@@ -32,7 +32,9 @@ def locate(loaded: LoadedModel, request: Request, tokens: Sequence[int]) -> NonF
     message, place = _found(request, tokens, where), _place(where)
     blame = blame_weights(loaded, where[0])
     if blame is not None:
-        return NonFiniteError(f"{message} {blame.sentence}", hint=blame.hint, where=place)
+        return NonFiniteError(
+            f"{message} {blame.sentence}", hint=blame.hint, where=place, row=request.key
+        )
     if edits and _first(loaded, replace(request, edits=()), tokens) is None:
         sizes = ", ".join(
             f"layer {e.layer}: |strength * vector| = {abs(e.strength) * e.vector.norm():.3g}"
@@ -42,12 +44,14 @@ def locate(loaded: LoadedModel, request: Request, tokens: Sequence[int]) -> NonF
             f"{message} Without its edits ({sizes}) the row is finite.",
             hint="Lower the strength, or run in float32.",
             where=place,
+            row=request.key,
         )
     if request.adapter is not None and _first(loaded, plain, tokens) is None:
         return NonFiniteError(
             f"{message} Without its adapter{' and edits' * bool(edits)} the row is finite.",
             hint="Train the adapter again at a lower learning rate, or run in float32.",
             where=place,
+            row=request.key,
         )
     kind = str(loaded.dtype).removeprefix("torch.")
     wider = "" if loaded.dtype == torch.float32 else "`-o model.dtype=float32`, "
@@ -55,6 +59,7 @@ def locate(loaded: LoadedModel, request: Request, tokens: Sequence[int]) -> NonF
         f"{message} The model runs in {kind}, and its weights are finite.",
         hint=f"Try {wider}shorter prompts, or one device; `trimtab doctor nan` tries them.",
         where=place,
+        row=request.key,
     )
 
 
@@ -105,6 +110,7 @@ def locate_dynamic(
                 f"{what}, where up to {size:.3g} is added at a place.",
                 hint="Lower `probe` and `most`, or run in float32.",
                 where=_place(where),
+                row=request.key,
             )
     return _unlocated(loaded, request.key)
 
@@ -129,9 +135,9 @@ def _unlocated(loaded: LoadedModel, key: Hashable) -> NonFiniteError:
     )
     blame = blame_weights(loaded, "")
     if blame is not None:
-        return NonFiniteError(f"{message} {blame.sentence}", hint=blame.hint)
+        return NonFiniteError(f"{message} {blame.sentence}", hint=blame.hint, row=key)
     return NonFiniteError(
-        message, hint="Try dtype float32, or a smaller batch; see docs/errors.md."
+        message, hint="Try dtype float32, or a smaller batch; see docs/errors.md.", row=key
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +71,8 @@ def generate_window(
     Raises:
         NonFiniteError: Activations or logits are NaN or infinite.
     """
+    if not unit.rows:
+        return
     engine = prepared[unit.rows[0][0]].engine
     requests: dict[RowKey, rq.Request] = {}
     for key in unit.rows:
@@ -84,6 +86,25 @@ def generate_window(
     for result in engine.run(list(requests.values())):
         assert isinstance(result.key, tuple)
         yield _completion(prepared[result.key[0]], requests[result.key], result)
+
+
+def without_cells(unit: WindowUnit, cells: Container[str]) -> WindowUnit:
+    """Return a window without the rows of some cells."""
+    return replace(unit, rows=tuple(row for row in unit.rows if row[0] not in cells))
+
+
+def broken_rows(prepared: Prepared, keys: Sequence[RowKey], problem: str) -> Iterator[Completion]:
+    """Yield rows that say why they have no answer."""
+    for cell, sample, index in keys:
+        yield Completion(
+            cell=cell,
+            sample_id=sample,
+            index=index,
+            protocol=prepared.cell.protocol,
+            num_prompt_tokens=0,
+            finish_reason="error",
+            error=problem,
+        )
 
 
 def stamped(row: Completion, attempt: int) -> Completion:

@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import TracebackType
 
+from trimtab.core.errors import NonFiniteError
+from trimtab.core.plan import Cell
 from trimtab.core.presence import RowKey
+from trimtab.core.types import Completion
 from trimtab.runs.store.claims import Claim
 from trimtab.runs.store.run import Run
 from trimtab.runs.usage.progress import Progress
 from trimtab.runs.work.engines import EnginePool
 from trimtab.runs.work.fit import make_artifacts, write_strengths
-from trimtab.runs.work.generate import Prepared, generate_window, prepare, stamped
+from trimtab.runs.work.generate import (
+    Prepared,
+    broken_rows,
+    generate_window,
+    prepare,
+    stamped,
+    without_cells,
+)
 from trimtab.runs.work.score import PreparedJudge, prepare_judge, score_window
 from trimtab.runs.work.segments import Segments
 from trimtab.runs.work.selection import serving
@@ -118,9 +128,35 @@ class Worker:
         for key in unit.cells:
             if key not in self._prepared:
                 self._prepared[key] = prepare(self.run, cells[key], pool)
-        for row in generate_window(self._prepared, unit, missing):
-            self._segments.write(stamped(row, self.attempt), claim.check)
-            self.progress.advance(1, row.num_tokens or row.num_prompt_tokens)
+        broken = {key for key in unit.cells if _is_broken(self.run, cells[key])}
+        while True:
+            try:
+                for row in generate_window(self._prepared, without_cells(unit, broken), missing):
+                    self._write(row, claim)
+                    missing.discard(row.key)
+            except NonFiniteError as error:
+                failed = cells.get(error.row[0]) if isinstance(error.row, tuple) else None
+                if failed is None or not _may_break(failed):
+                    raise
+                broken.add(failed.key)
+                self.progress.note(f"{failed.condition} failed: {error.message}")
+                self._write_broken(failed.key, unit, missing, error.message, claim)
+            else:
+                break
+        for key in broken:  # of a cell that broke in an earlier window
+            self._write_broken(key, unit, missing, _problem_of(self.run, key), claim)
+
+    def _write_broken(
+        self, cell: str, unit: WindowUnit, missing: set[RowKey], problem: str, claim: Claim
+    ) -> None:
+        keys = [row for row in unit.rows if row[0] == cell and row in missing]
+        for row in broken_rows(self._prepared[cell], keys, problem):
+            self._write(row, claim)
+            missing.discard(row.key)
+
+    def _write(self, row: Completion, claim: Claim) -> None:
+        self._segments.write(stamped(row, self.attempt), claim.check)
+        self.progress.advance(1, row.num_tokens or row.num_prompt_tokens)
 
     def _score(
         self, unit: ScoreUnit, missing: Sequence[RowKey], pool: EnginePool, claim: Claim
@@ -154,6 +190,19 @@ class Worker:
         """Close the files; what was told of strengths is written down."""
         self._segments.close()
         write_strengths(self.run)
+
+
+def _may_break(cell: Cell) -> bool:
+    """Return whether a cell may fail alone: one of many that something is chosen among."""
+    return cell.purpose == "choice" and cell.role == "treatment"
+
+
+def _is_broken(run: Run, cell: Cell) -> bool:
+    return _may_break(cell) and any(row.error for row in run.completions(cell.key).values())
+
+
+def _problem_of(run: Run, cell: str) -> str:
+    return next((row.error for row in run.completions(cell).values() if row.error), "not finite")
 
 
 def phase_of(unit: Unit) -> str:

@@ -1,0 +1,117 @@
+"""A search through the command line: the same after kills, and a failed trial has no value."""
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+import yaml
+from cli_process import Command, trimtab
+from run_records import num_records, records
+
+_NUM_KILLS = 4
+
+
+@pytest.fixture
+def searched(tmp_path: Path, tiny_model: Path) -> Path:
+    data = {
+        "recipe": "gsm8k_search",
+        "name": "tiny",
+        "model": {"id": str(tiny_model), "device": "cpu"},
+        "task": {
+            "name": "arithmetic",
+            "forms": ["sum"],
+            "steps": 1,
+            "count": 60,
+            "fractions": {"fit": 0.2, "select": 0.5, "test": 0.3},
+            "rendering": "raw",
+            "shots": 1,
+            "max_tokens": 6,
+        },
+        "limits": {"test": 6},
+        "space": {
+            "caa": {
+                "layer": {"low": 0, "high": 3},
+                "strength": {"low": 0.1, "high": 2.0, "log": True, "signed": True},
+            },
+            # beyond float32: what it is added to is infinite
+            "broken": {"name": "caa", "layer": 1, "strength": {"choices": [1e39, 2e39, 3e39]}},
+        },
+        "search": {
+            "objective": "text_health.words",
+            "pruner": "halving",
+            "trials": 9,
+            "parallel": 4,
+            "startup": 4,
+            "rungs": [3, 3],
+            "top": 2,
+        },
+        "confirm": 0.4,
+        "heldout": {"limit": 1},
+        "controls_random": 1,
+        "sensitivity": {"multiples": [0.5], "random_draws": 0},
+    }
+    path = tmp_path / "search.yaml"
+    path.write_text(yaml.safe_dump(data))
+    return path
+
+
+def test_a_search_goes_the_same_way_after_kills(searched: Path, tmp_path: Path) -> None:
+    whole, killed, logs = tmp_path / "whole", tmp_path / "killed", tmp_path / "logs"
+    done = trimtab(["run", str(searched), "--out", str(whole)], logs)
+    assert done.code == 0, done.err
+
+    fragments = [json.loads(path.read_text()) for path in sorted(whole.glob("plan/0*.json"))]
+    reasons = [fragment["reason"] for fragment in fragments]
+    assert reasons[1].startswith("trials 2, 3, 4, 5 asked of tpe")
+    assert "rung 2 of trial" in reasons[2]
+    assert reasons[-2].startswith("confirm trial")
+    assert reasons[-1].endswith("opens the test split")
+    opened = [f["number"] for f in fragments if any(c["split"] == "test" for c in f["cells"])]
+    assert opened == [fragments[-1]["number"]], "nothing before the winner opens the test split"
+
+    content = json.loads((whole / "summary.json").read_text())["sections"]["search"]
+    states = {trial["number"]: trial["state"] for trial in content["trials"]}
+    assert len(states) == 9 and {"complete", "pruned", "failed"} <= set(states.values())
+    for trial in content["trials"]:
+        if trial["state"] == "failed":
+            assert trial["method"] == "broken" and "Non-finite" in trial["why"]
+            assert trial["select"]["mean"] is None
+        elif trial["number"] > 1:
+            assert trial["method"] == "caa"
+    best = max(
+        (c for c in content["confirmed"] if c["number"] > 1), key=lambda c: c["confirm"]["mean"]
+    )
+    assert content["winner"] == best["number"] and best["test"]["mean"] is not None
+    report = (whole / "report" / "report.md").read_text()
+    assert "What the search found" in report and "Around the winner" in report
+    assert (whole / "report" / "figures" / "search_history.png").is_file()
+
+    rng, total, kills = random.Random(3), num_records(whole), 0
+    for moment in sorted(rng.randint(1, total) for _ in range(_NUM_KILLS)):
+        made = (killed / "plan" / "0000.json").is_file()
+        argv = ["resume", str(killed)] if made else ["run", str(searched), "--out", str(killed)]
+        kills += Command(argv, logs).kill_when(lambda m=moment: num_records(killed) >= m)
+    assert kills >= _NUM_KILLS - 2, "too few kills hit a running process to show anything"
+    done = trimtab(["resume", str(killed)], logs)
+    assert done.code == 0, done.err
+    assert records(killed) == records(whole)
+    name = "report/tables/trials_raw.csv"
+    assert (killed / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_a_search_whose_trials_all_fail_ends_with_the_reason(
+    searched: Path, tmp_path: Path
+) -> None:
+    data = yaml.safe_load(searched.read_text())
+    data["space"].pop("caa")
+    data["space"]["broken"]["strength"] = {"low": 1e39, "high": 3e39}
+    data["search"] |= {"max_failures": 3, "trials": 20, "parallel": 2}
+    searched.write_text(yaml.safe_dump(data))
+    out = tmp_path / "out"
+    done = trimtab(["run", str(searched), "--out", str(out)], tmp_path / "logs")
+    assert done.code == 2, done.err
+    assert "The search ends: 4 trials failed one after the other" in done.err
+    assert "Traceback" not in done.err
+    again = trimtab(["resume", str(out)], tmp_path / "logs")
+    assert again.code == 2, "it ends for the same reason"
