@@ -16,7 +16,7 @@ _PRINTABLE = re.compile(r"\s*[^\s\x00-\x1f\x7f]+\s*")
 Split = Literal["fit", "select", "test"]
 Role = Literal["baseline", "zero", "treatment", "control"]
 Output = Literal["text", "options"]
-Purpose = Literal["result", "choice"]
+Purpose = Literal["result", "tuning"]
 
 
 class Spec(BaseModel):

@@ -208,7 +208,7 @@ class Searching:
                 split=split,
                 coordinates=dict(place),
                 measure=HELDOUT if split == "select" else None,
-                purpose="choice" if split == "select" else "result",
+                purpose="tuning" if split == "select" else "result",
             )
 
     def measure(
@@ -227,7 +227,7 @@ class Searching:
             coordinates=dict(place),
             measure=measure,
             samples=samples,
-            purpose="choice",
+            purpose="tuning",
         )
 
 

@@ -157,7 +157,7 @@ def read_trials(run: Records, settings: SearchSettings) -> list[Trial]:
     last: dict[int, int] = {}
     for fragment in run.plan.fragments:
         for cell in fragment.cells:
-            if cell.purpose == "choice" and "trial" in cell.coordinates:
+            if cell.purpose == "tuning" and "trial" in cell.coordinates:
                 number = int(cell.coordinates["trial"])
                 cells.setdefault(number, []).append(cell)
                 last[number] = fragment.number

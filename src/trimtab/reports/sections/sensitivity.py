@@ -46,7 +46,7 @@ class Sensitivity(Section[NoConfig, SensitivityContent]):
         place = next(dict(c.coordinates) for c in around if c.control != RANDOM)
 
         def shown(cell: Cell) -> Cell | None:
-            if cell.measure not in (CONFIRM, HELDOUT) or cell.purpose != "choice":
+            if cell.measure not in (CONFIRM, HELDOUT) or cell.purpose != "tuning":
                 return None
             if _is_around(cell) or cell.role == "baseline":
                 return cell
@@ -55,7 +55,7 @@ class Sensitivity(Section[NoConfig, SensitivityContent]):
                 return cell.model_copy(update={"coordinates": {**place, "strength": size}})
             return None
 
-        part = RunData(PartOfRun(run.whole, shown), purpose="choice")
+        part = RunData(PartOfRun(run.whole, shown), purpose="tuning")
         return SensitivityContent(numbers=part.numbers)
 
     def tables(self, view: View[SensitivityContent]) -> Sequence[Table]:
@@ -72,7 +72,7 @@ class Sensitivity(Section[NoConfig, SensitivityContent]):
 
 def _is_around(cell: Cell) -> bool:
     """Return whether a cell is one of the strengths around a winner, or a control of them."""
-    return cell.purpose == "choice" and "series" in cell.coordinates
+    return cell.purpose == "tuning" and "series" in cell.coordinates
 
 
 def _method(cell: Cell) -> str:

@@ -194,7 +194,7 @@ class Worker:
 
 def _may_break(cell: Cell) -> bool:
     """Return whether a cell may fail alone: one of many that something is chosen among."""
-    return cell.purpose == "choice" and cell.role == "treatment"
+    return cell.purpose == "tuning" and cell.role == "treatment"
 
 
 def _is_broken(run: Run, cell: Cell) -> bool:

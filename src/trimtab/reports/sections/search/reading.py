@@ -104,7 +104,7 @@ def _confirmed(
     part = PartOfRun(run.whole, _of_a_trial)
     if not part.plan.cells:
         return [], 0
-    numbers = RunData(part, purpose="choice").numbers
+    numbers = RunData(part, purpose="tuning").numbers
     (measure,) = numbers.measures.values()
     by_number = {trial.number: trial for trial in trials}
     found = []
