@@ -19,6 +19,7 @@ WORDS = {
     "exact": "a way of comparing",
     "recorded": "what a file says of its candidates",
     "damage": "a role of metrics",
+    "sensitivity": "the true positive rate of a judge",
     "energy": "the artifact of a fitted judge in runs of the first format",
 }
 
