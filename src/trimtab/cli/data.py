@@ -6,6 +6,7 @@ from pathlib import Path
 
 from trimtab.cli import phases
 from trimtab.cli.terminal import wide_console
+from trimtab.core.counted import counted
 from trimtab.core.keys import file_sha256
 from trimtab.core.spec import Component
 from trimtab.runs.imports.candidates import import_candidates
@@ -43,8 +44,8 @@ def import_generations(
         rows = run.completions(cell.key).values()
         failed = sum(row.error is not None for row in rows)
         console.print(
-            f"{cell.condition}: {len(rows)} answers to {len(run.samples(cell.samples))} questions, "
-            f"{failed} without a text",
+            f"{cell.condition}: {counted(len(rows), 'answer')} to "
+            f"{counted(len(run.samples(cell.samples)), 'question')}, {failed} without a text",
         )
     console.print(
         f"Created {run.dir}. Score it with: trimtab score {run.dir} --judge text_health --judge "

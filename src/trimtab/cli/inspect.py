@@ -17,6 +17,7 @@ from rich.text import Text
 
 from trimtab.cli.phases import spending
 from trimtab.cli.terminal import wide_console
+from trimtab.core.counted import counted
 from trimtab.core.errors import ConfigError, StoreError, did_you_mean
 from trimtab.core.folder import Folder, extension_dirs
 from trimtab.interventions.base import INTERVENTIONS
@@ -69,12 +70,13 @@ def verify(run_dir: Path) -> None:
         console.print(f"differs: {line}", soft_wrap=True)
     for line in found.unknown:
         console.print(f"can't be checked: {line}", soft_wrap=True)
-    console.print(f"checked: {found.files} files and {found.rows} rows of {run_dir}")
+    checked = f"{counted(found.files, 'file')} and {counted(found.rows, 'row')}"
+    console.print(f"checked: {checked} of {run_dir}")
     if found.differs:
-        count = len(found.differs)
+        things = counted(len(found.differs), "thing")
+        are = "is" if len(found.differs) == 1 else "are"
         raise StoreError(
-            f"{count} {'thing' if count == 1 else 'things'} in {run_dir} "
-            f"{'is' if count == 1 else 'are'} not what was written there.",
+            f"{things} in {run_dir} {are} not what was written there.",
             hint="Restore them from a copy; artifacts may be deleted and fitted again, and damaged "
             "rows count as missing.",
         )

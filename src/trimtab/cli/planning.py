@@ -14,6 +14,7 @@ from rich.table import Table
 from trimtab.cli import trust
 from trimtab.cli.power import power_lines
 from trimtab.cli.terminal import wide_console
+from trimtab.core.counted import counted
 from trimtab.core.plan import Cell
 from trimtab.models.memory import USUAL_ROWS, USUAL_TOKENS, estimate_bytes
 from trimtab.recipes.base import load_recipe
@@ -76,7 +77,8 @@ def _rows(planned: PlannedRun, cell: Cell) -> int:
 def _cells_table(planned: PlannedRun) -> Table:
     """Return a row per condition; with many measures, for which no screen is wide, one of each."""
     plan = planned.plan
-    table = Table(title=f"{plan.name}: {len(plan.cells)} cells of recipe {plan.recipe}, rows")
+    cells = counted(len(plan.cells), "cell")
+    table = Table(title=f"{plan.name}: {cells} of recipe {plan.recipe}, rows")
     measures = list(dict.fromkeys(cell.measure for cell in plan.cells))
     if len(measures) > _MOST_COLUMNS:
         return _measures_table(planned, table, measures)
@@ -117,14 +119,14 @@ def _estimates(planned: PlannedRun) -> list[str]:
         f"{f'over {spec.device_map}' if spec.device_map else f'on {spec.device}'}, "
         f"{model.card.num_parameters / 1e6:.0f}M parameters; about "
         f"{memory.total / 2**30:.1f} GiB at {USUAL_ROWS} rows",
-        f"fit: {len(list(plan.artifact_keys()))} artifacts from {pairs} passages",
+        f"fit: {counted(len(list(plan.artifact_keys())), 'artifact')} from {pairs} passages",
         f"generate: about {tokens / 1000:.0f}k tokens",
-        f"score: {len(plan.judges)} judges ({', '.join(j.key for j in plan.judges)})",
+        f"score: {counted(len(plan.judges), 'judge')} ({', '.join(j.key for j in plan.judges)})",
     ]
     if spec.device == "cpu":
         cores = os.cpu_count() or 1
-        minutes = flops / (cores * _FLOPS_PER_CORE) / 60
-        lines.append(f"time: very roughly {minutes:.0f} minutes on {cores} cores, without judges")
+        minutes = counted(round(flops / (cores * _FLOPS_PER_CORE) / 60), "minute")
+        lines.append(f"time: very roughly {minutes} on {counted(cores, 'core')}, without judges")
     return lines
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
+from trimtab.core.counted import counted
 from trimtab.core.plan import Plan
 from trimtab.reports.data.expected import Expected, expected
 from trimtab.runs.plan.planner import PlannedRun
@@ -55,12 +56,12 @@ def _questions(plan: Plan, planned: PlannedRun, split: str) -> int:
 def _effects(items: Sequence[Expected], fitted: str) -> str:
     one = items[0]
     text = (
-        f"power of {_names(items)}: {fitted}{one.questions} {one.split} questions, "
-        f"{one.clusters} clusters, Holm over {one.tests} tests: "
+        f"power of {_names(items)}: {fitted}{counted(one.questions, f'{one.split} question')}, "
+        f"{counted(one.clusters, 'cluster')}, Holm over {counted(one.tests, 'test')}: "
     )
     take = "" if one.needed is None else "; take {} in {} clusters".format(*one.needed)
     if one.rate is None or one.deviations is None:
-        few = f"{one.allowed} test{'s' * (one.allowed != 1)}" if one.allowed else "none"
+        few = counted(one.allowed, "test") if one.allowed else "none"
         return f"{text}no effect can be established{take}, or fewer tests (these allow {few})"
     return (
         f"{text}found 4 times in 5 is a rate that moves by {100 * one.rate:.0f} points or more "
@@ -71,7 +72,7 @@ def _effects(items: Sequence[Expected], fitted: str) -> str:
 
 def _randoms(items: Sequence[Expected]) -> str:
     one = items[0]
-    directions = f"{one.directions} random direction{'s' * (one.directions != 1)}"
+    directions = counted(one.directions or 0, "random direction")
     if one.times is None:
         return (
             f"controls of {_names(items)}: {directions} of each length are too few to call an "

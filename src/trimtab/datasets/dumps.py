@@ -10,6 +10,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
+from trimtab.core.counted import counted
 from trimtab.core.errors import DataError
 from trimtab.core.keys import content_key
 from trimtab.datasets.candidates import SCORES, DumpRow, dump_row, gather, has_labels
@@ -64,7 +65,7 @@ def read_dump(path: Path, tolerance: Tolerance | None = None) -> Dump:
         groups[row.configuration].append(row)
     ordered = dict(sorted(groups.items(), key=lambda item: (-len(item[1]), item[0])))
     if len(ordered) > 1:
-        sizes = ", ".join(f"{name}: {len(some)} rows" for name, some in ordered.items())
+        sizes = ", ".join(f"{name}: {counted(len(some), 'row')}" for name, some in ordered.items())
         findings.append(Finding("several configurations", f"kept apart ({sizes})"))
     ordered = {name: find_shift(name, some, findings) for name, some in ordered.items()}
     first = lines[0][1]
@@ -115,7 +116,8 @@ def _without_repeats(rows: list[DumpRow], findings: list[Finding]) -> list[DumpR
             (same if kept.candidates == row.candidates else other).append(row.line)
     for lines, what in ((same, "the same candidates"), (other, "other candidates")):
         if lines:
-            detail = f"{len(lines)} rows left out, lines {lines_shown(lines)}; the first ones count"
+            out = f"{counted(len(lines), 'row')} left out, lines {lines_shown(lines)}"
+            detail = f"{out}; the first ones count"
             findings.append(Finding(f"questions that come again with {what}", detail))
     return list(first.values())
 

@@ -11,6 +11,7 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from trimtab.core.counted import counted
 from trimtab.datasets.candidates import DumpRow
 from trimtab.datasets.findings import Finding, lines_shown
 from trimtab.text.overlap import words
@@ -51,7 +52,7 @@ def without_placeholders(rows: Sequence[DumpRow]) -> tuple[list[DumpRow], list[F
     else:
         dropped |= {row.line for row in bare}
     if dropped:
-        detail = f"{len(dropped)} rows left out, lines {lines_shown(sorted(dropped))}"
+        detail = f"{counted(len(dropped), 'row')} left out, lines {lines_shown(sorted(dropped))}"
         findings.insert(0, Finding("placeholders instead of samples", detail))
     return [row for row in rows if row.line not in dropped], findings
 

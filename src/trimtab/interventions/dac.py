@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
+from trimtab.core.counted import counted
 from trimtab.core.errors import DataError
 from trimtab.core.keys import derive_seed
 from trimtab.core.lazy import lazy
@@ -143,8 +144,8 @@ class Dac(Intervention[_Config]):
         questions = len({pair.question_id for pair in pairs})
         if questions <= shots:
             raise DataError(
-                f"dac: shots = {shots}, and the contrast pairs are of {questions} questions: an "
-                "example must be another question's.",
+                f"dac: shots = {shots}, and the contrast pairs are of "
+                f"{counted(questions, 'question')}: an example must be another question's.",
                 hint="Lower `shots`, raise the task's limit, or use `source: answers`.",
             )
 

@@ -82,8 +82,8 @@ class Tfidf(Judge[_Config]):
         labels = [row.reward == 1.0 for row in rows]
         if len(set(labels)) < 2:
             raise DataError(
-                f"judge 'tfidf' learns from right and wrong answers, and {len(labels)} labels are "
-                f"all {'right' if any(labels) else 'wrong'}.",
+                f"judge 'tfidf' learns from right and wrong answers, and the labels given "
+                f"({len(labels)}) are all {'right' if any(labels) else 'wrong'}.",
                 hint="Sample more candidates, or of a task that is neither too easy nor too hard.",
             )
         counter = self._vectorizer()
@@ -140,7 +140,7 @@ def _refuse_held_out(questions: Sequence[str], context: FitContext) -> None:
     leaked = [question for question in questions if held_out.holds(question)]
     if leaked:
         raise DataError(
-            f"{len(leaked)} answers to learn from are to questions of the test split, e.g. "
+            f"Answers to learn from ({len(leaked)}) are to questions of the test split, e.g. "
             f"{leaked[0][:60]!r}.",
             hint="A judge is fitted on questions that it is not tested on.",
         )

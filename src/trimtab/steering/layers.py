@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from trimtab.core.counted import counted
 from trimtab.core.lazy import lazy
 from trimtab.steering import estimators
 from trimtab.steering.fitted import FitContext
@@ -114,9 +115,10 @@ def rank(scores: Sequence[LayerScore]) -> list[LayerScore]:
 
 def _why(best: LayerScore, ranked: Sequence[LayerScore], num_questions: int) -> str:
     top = {name: max(ranked, key=lambda s: getattr(s, name)) for name in _SCORES}
+    questions = counted(num_questions, "question")
     return (
         f"block {best.layer} has the best mean rank ({best.mean_rank:.1f} of {len(ranked)}) on "
-        f"{num_questions} questions of the select split: probe accuracy {best.probe:.3f} (best "
+        f"{questions} of the select split: probe accuracy {best.probe:.3f} (best "
         f"{top['probe'].probe:.3f} at block {top['probe'].layer}), cosine of fit and select vector "
         f"{best.transfer:.3f} (best {top['transfer'].transfer:.3f} at block "
         f"{top['transfer'].layer}), logit lens {best.lens:+.3f} (best {top['lens'].lens:+.3f} at "

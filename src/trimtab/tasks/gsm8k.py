@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 
 from pydantic import Field
 
+from trimtab.core.counted import counted
 from trimtab.core.keys import content_key
 from trimtab.core.spec import Component, Spec, Split
 from trimtab.core.types import ContrastPair, Message, Sample, SamplingParams
@@ -112,7 +113,8 @@ class GSM8K(Task[_Config]):
     def notes(self) -> tuple[str, ...]:
         """Say how many rows repeat a problem, and what of the pairs is left out."""
         count = self._pool.repeats
-        again = f"{count} rows of {self.config.source!r} repeat a problem and were left out"
+        rows = counted(count, "repeated problem")
+        again = f"{rows} of {self.config.source!r} left out"
         return (*((again,) if count else ()), *self._pairs.notes())
 
     def judges(self) -> tuple[Component, ...]:

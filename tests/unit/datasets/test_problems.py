@@ -203,7 +203,7 @@ def test_a_problem_that_comes_again_is_one_problem_or_an_error(tmp_path: Path) -
     source = write(tmp_path / "again.jsonl", rows)
     pool = read_pool(source)
     assert [problem.id for problem in pool.train] == ["0", "2"] and pool.repeats == 1
-    assert "1 rows" in TASKS.build("gsm8k", {"source": source}).notes()[0]
+    assert "1 repeated problem of" in TASKS.build("gsm8k", {"source": source}).notes()[0]
     rows[1]["answer"] = 5
     with pytest.raises(DataError, match="line 2: the problem 'how  many' again, with another"):
         read_pool(write(tmp_path / "other.jsonl", rows))

@@ -58,10 +58,10 @@ def test_log_odds_are_those_of_the_usual_pipeline(tmp_path: Path) -> None:
 def test_what_can_not_be_learned_is_refused() -> None:
     judge = JUDGES.build("tfidf", {})
     alike = [_row(text, 1.0, i) for i, text in enumerate(TEXTS)]
-    with pytest.raises(DataError, match="6 labels are all right"):
+    with pytest.raises(DataError, match=r"the labels given \(6\) are all right"):
         judge.fit(_context(alike))
     rows = [_row(text, reward, i) for i, (text, reward) in enumerate(TEXTS.items())]
-    with pytest.raises(DataError, match="1 answers to learn from are to questions of the test"):
+    with pytest.raises(DataError, match=r"learn from \(1\) are to questions of the test"):
         judge.fit(_context(rows, held_out=(rows[0].sample,)))
     rare = JUDGES.build("tfidf", {"least_texts": 5})
     with pytest.raises(DataError, match="Lower `least_texts`"):

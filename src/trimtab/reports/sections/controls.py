@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from trimtab.core.counted import counted
 from trimtab.reports.data.conditions import TREATMENT
 from trimtab.reports.data.content import Content
 from trimtab.reports.data.numbers import MetricInfo, MetricNumbers, Reference
@@ -56,8 +57,8 @@ def _prompt_table(run: RunData) -> Table:
             p = probability(comparison.p_holm)
             rows.append((condition, name, label(metric), change, p, tally))
     columns = ("condition", "measure", "metric", "Δ", "p (Holm)", "wins / losses / ties")
-    tests = run.shown.families["prompt"].tests
-    note = f"Paired differences; * p < 0.05 after Holm's correction over {tests} tests."
+    tests = counted(run.shown.families["prompt"].tests, "test")
+    note = f"Paired differences; * p < 0.05 after Holm's correction over {tests}."
     title = _TITLES["prompt"]
     return Table("against_prompt", title, columns, tuple(rows), note, display="folded")
 

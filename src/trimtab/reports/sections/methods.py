@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
+from trimtab.core.counted import counted
 from trimtab.core.plan import Cell, JudgePlan
 from trimtab.core.spec import Split
 from trimtab.reports.data.content import Content
@@ -151,7 +152,8 @@ def _protocols(run: RunData) -> tuple[Protocol, ...]:
 def _drawn(cell: Cell) -> str:
     if cell.sampling is not None:
         sampling = cell.sampling
-        return f"temperature {sampling.temperature:g}, at most {sampling.max_tokens} tokens"
+        most = counted(sampling.max_tokens, "token")
+        return f"temperature {sampling.temperature:g}, at most {most}"
     if cell.output == "options":
         return "options scored, nothing drawn"
     return "elsewhere, it is not known how"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from trimtab.core.counted import counted
 from trimtab.core.plan import JudgePlan
 from trimtab.reports.data.content import Content
 from trimtab.reports.data.judges import judge_name
@@ -187,9 +188,9 @@ def _notes(fit: Reranker) -> str:
         tried = ", ".join(f"{n}: {number(v, percent=False)}" for n, v in fit.layers.items())
         notes.append(f"block {fit.layer} of {{{tried}}}")
     if fit.fit.overlapping:
-        notes.append(f"{fit.fit.overlapping} overlapping problems dropped")
+        notes.append(f"{counted(fit.fit.overlapping, 'overlapping problem')} dropped")
     if fit.fit.pairs_cut:
-        notes.append(f"{fit.fit.pairs_cut} pairs cut")
+        notes.append(f"{counted(fit.fit.pairs_cut, 'pair')} cut")
     if fit.mining is not None:
         notes.append(f"mined round {'kept' if fit.mining.kept else 'not kept'}")
     return "; ".join(notes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from trimtab.core.counted import counted
 from trimtab.reports.data.conditions import TREATMENT
 from trimtab.reports.data.content import Content
 from trimtab.reports.data.headline import effects
@@ -108,8 +109,8 @@ class Verdicts(Section[NoConfig, VerdictsContent]):
         )  # fmt: skip
         note = (
             "Detectable: the true difference that is found in four runs of five, with these "
-            f"clusters and corrected for {view.run.shown.tests} tests. Finding nothing says little "
-            "about effects smaller than that."
+            f"clusters and corrected for {counted(view.run.shown.tests, 'test')}. Finding nothing "
+            "says little about effects smaller than that."
         )
         return [Table("verdicts", "Verdicts", columns, tuple(rows), note, display="folded")]
 
@@ -148,5 +149,6 @@ def _words(comparison: Comparison | None, tests: int) -> str:
         return "no effect found (interval contains 0)"
     few = ""
     if not can_establish(comparison, tests):
-        few = f"; {comparison.num_clusters} clusters are too few for {tests} tests"
+        clusters = counted(comparison.num_clusters, "cluster is", "clusters are")
+        few = f"; {clusters} too few for {counted(tests, 'test')}"
     return f"not established (interval excludes 0, but {p}{few})"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trimtab.core.counted import counted
 from trimtab.core.errors import DataError
 from trimtab.core.keys import derive_seed, file_sha256
 from trimtab.core.plan import JudgePlan
@@ -92,7 +93,8 @@ def read_labels(
         id = f"label-{where.rpartition(' ')[2]}"
         answers.append(Answer(question_sample(row, where, known, id, KEYS), answer))
     if len(set(labels)) < 2:
-        raise DataError(f"{path}: all {len(labels)} labels are the same; a check needs both.")
+        given = counted(len(labels), "label")
+        raise DataError(f"{path.absolute()}: {given}, all the same; a check needs both.")
     if metric is None and len(about) > 1:
         raise DataError(f"{path} holds labels of {' and '.join(sorted(about))}; give --metric.")
     return Labelled(answers, labels, metric or next(iter(about), "truth"), total)

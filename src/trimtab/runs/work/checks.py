@@ -8,6 +8,7 @@ from dataclasses import asdict
 
 from pydantic import TypeAdapter
 
+from trimtab.core.counted import counted
 from trimtab.core.errors import CheckError
 from trimtab.core.locks import locked
 from trimtab.core.plan import Cell, JudgePlan
@@ -138,7 +139,7 @@ def _records_agree(run: Run) -> Check:
     counts = {"contradicting": len(found.conflicts), "damaged": len(found.invalid)}
     said = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
     bad = found.conflicts or found.invalid
-    detail = f"{found.rows} rows read; {said or 'none damaged or contradicting'}"
+    detail = f"{counted(found.rows, 'row')} read; {said or 'none damaged or contradicting'}"
     if found.conflicts:
         detail += f"; of contradicting rows the first counts, e.g. {found.conflicts[0]}"
     elif found.invalid:
@@ -161,8 +162,8 @@ def _splits_disjoint(run: Run) -> Check:
     same = sum(shared)
     status: Status = "fail" if same else "warn" if shared else "pass"
     detail = (
-        f"{len(fitted)} questions fitted on, {len(evaluated)} evaluated on, {same} in both, "
-        f"{len(shared) - same} with {NGRAM_WORDS} words in common"
+        f"{counted(len(fitted), 'question')} fitted on, {len(evaluated)} evaluated on, "
+        f"{same} in both, {len(shared) - same} with {NGRAM_WORDS} words in common"
     )
     return Check("splits disjoint", status, detail)
 

@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 
+from trimtab.core.counted import counted
 from trimtab.core.errors import HeldError, JudgeError, StoreError
 from trimtab.runs.plan.planner import PlannedFragment
 from trimtab.runs.store.claims import claim, holder_of
@@ -201,8 +202,8 @@ def _require_done(worker: Worker, kinds: Sequence[Kind]) -> None:
     windows = [what for unit, what in waiting if isinstance(unit, WindowUnit)]
     if windows:
         raise StoreError(
-            f"{len(windows)} windows of rows wait for what is not fitted yet, the first for "
-            f"{windows[0]}.",
+            f"Rows wait for what is not fitted yet: {counted(len(windows), 'window')}, the first "
+            f"for {windows[0]}.",
             hint=f"Run `trimtab fit {run.dir}` first, or `trimtab resume {run.dir}` for all.",
         )
     if waiting and "score" in kinds:

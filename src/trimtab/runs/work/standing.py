@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from trimtab.core.counted import counted
 from trimtab.runs.store.claims import holder_of
 from trimtab.runs.store.run import Run
 from trimtab.runs.work.score import cells_of
@@ -72,5 +73,5 @@ def _waiting(state: State, owed: list[Unit]) -> Iterator[str]:
         if what is not None:
             blocked.setdefault(phase_of(unit), []).append(what)
     for phase, reasons in blocked.items():
-        units_of = "1 unit waits" if len(reasons) == 1 else f"{len(reasons)} units wait"
+        units_of = counted(len(reasons), "unit waits", "units wait")
         yield f"waiting: {phase}, {units_of}, the first for {reasons[0]}"

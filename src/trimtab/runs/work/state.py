@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from trimtab.core.counted import counted
 from trimtab.core.plan import Cell
 from trimtab.core.presence import RowKey
 from trimtab.runs.store.run import Run
@@ -78,11 +79,11 @@ class State:
             for cell in ref.cells:
                 missing = len(self.run.owed(self._cells[cell]))
                 if missing:
-                    return f"{missing} completions of {self._cells[cell].condition}"
+                    return f"{counted(missing, 'completion')} of {self._cells[cell].condition}"
                 for judge in ref.judges:
                     unscored = len(self.completions(cell) - self.scores(judge, cell))
                     if unscored:
-                        return f"{unscored} scores by {judge}"
+                        return f"{counted(unscored, 'score')} by {judge}"
         return None
 
     def _blocker_of_score(self, unit: ScoreUnit) -> str | None:
@@ -94,11 +95,11 @@ class State:
         for member in unit.judge.members:
             late = [row for row in owed if row not in self.scores(member, row[0])]
             if late:
-                return f"{len(late)} scores by {member}"
+                return f"{counted(len(late), 'score')} by {member}"
         if self.partial:
             return None
         absent = sum(row not in self.completions(row[0]) for row in unit.rows)
-        return f"{absent} completions" if absent else None
+        return counted(absent, "completion") if absent else None
 
 
 def rows_of(state: State, units: Sequence[Unit]) -> tuple[int, int]:

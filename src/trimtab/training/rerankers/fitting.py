@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from trimtab.core.counted import counted
 from trimtab.core.errors import DataError, ModelError
 from trimtab.core.files import make_dir, remove_half_written
 from trimtab.core.keys import content_key, file_sha256
@@ -153,8 +154,8 @@ def refuse_fitted_on(folder: Path, problems: Sequence[str]) -> None:
     both = [problem for problem in problems if problem_hash(problem) in known]
     if both:
         raise DataError(
-            f"The energy model in {folder} was fitted on {len(both)} problems that it is to be "
-            f"tested on, e.g. {both[0][:60]!r}.",
+            f"The energy model in {folder} was fitted on {counted(len(both), 'problem')} that it "
+            f"is to be tested on, e.g. {both[0][:60]!r}.",
             hint="Fit it on other problems: what it learned by heart says nothing.",
         )
 
@@ -167,12 +168,16 @@ def _guarded(config: EnergyConfig, data: Data) -> tuple[Usable, Usable, tuple[in
         leaked = [group.problem for group in groups if held.holds(group.problem)]
         if leaked:
             raise DataError(
-                f"{len(leaked)} {name} problems belong to the test split, e.g. {leaked[0][:60]!r}.",
+                f"Problems of the split {name} ({len(leaked)}) belong to the test split, e.g. "
+                f"{leaked[0][:60]!r}.",
                 hint="A reranker is fitted on problems that it is not tested on.",
             )
     twice = [group.problem for group in data.fit if chosen.holds(group.problem)]
     if twice:
-        raise DataError(f"{len(twice)} problems are in fit and select, e.g. {twice[0][:60]!r}.")
+        raise DataError(
+            f"Problems ({len(twice)}) are in fit and select, e.g. {twice[0][:60]!r}.",
+            hint="Keep each in one of them.",
+        )
     apart = [g for g in data.fit if not (held.overlaps(g.problem) or chosen.overlaps(g.problem))]
     clear = [g for g in data.select if not held.overlaps(g.problem)]
     overlapping = (len(data.fit) - len(apart), len(data.select) - len(clear))

@@ -98,7 +98,7 @@ def test_a_limit_draws_the_same_rows_again_and_labels_stay_out_of_the_samples(tm
 def test_one_label_alone_and_odd_labels_are_refused(tmp_path) -> None:
     path = tmp_path / "labels.jsonl"
     path.write_text('{"question": "a", "answer": "b", "label": 1}\n')
-    with pytest.raises(DataError, match="all 1 labels are the same"):
+    with pytest.raises(DataError, match="1 label, all the same"):
         read_labels(path, None, None, None, 0)
     path.write_text('{"question": "a", "answer": "b", "label": "maybe"}\n')
     with pytest.raises(DataError, match="'maybe'"):

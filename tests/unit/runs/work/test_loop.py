@@ -242,7 +242,7 @@ def test_rows_that_wait_for_a_fit_say_what_to_run(
     make: Make, text_cell: Callable[..., Cell]
 ) -> None:
     run = make("run", text_cell("a", artifacts={"vector": "k"}), texts="")
-    with pytest.raises(StoreError, match=r"2 windows .* 1 of 1 artifacts") as caught:
+    with pytest.raises(StoreError, match=r"2 windows.* 1 of 1 artifacts") as caught:
         do(run, kinds=("generate",))
     assert f"trimtab fit {run.dir}" in str(caught.value)
 

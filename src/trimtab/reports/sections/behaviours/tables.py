@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from trimtab.core.counted import counted
 from trimtab.reports.data.numbers import Comparison
 from trimtab.reports.draw.format import DASH, scale, strength
 from trimtab.reports.draw.tables import Table
@@ -35,9 +36,9 @@ def behaviour_table(content: BehavioursContent, tests: int, *, compact: bool = F
         "Baseline: mean probability of the letter whose answer shows the behaviour, over both "
         "letters; each question in every order that was asked, averaged first. Δ: paired "
         "difference in points [95 % interval]. Effect: null where the interval contains 0, not "
-        f"established where only Holm's correction over {tests} tests fails; * survives it; as "
-        "random where it does, but random vectors of equal length go as far or may do so. Side "
-        "effect: the probability of the right letter, null where the interval contains 0, "
+        f"established where only Holm's correction over {counted(tests, 'test')} fails; * survives "
+        "it; as random where it does, but random vectors of equal length go as far or may do so. "
+        "Side effect: the probability of the right letter, null where the interval contains 0, "
         "uncorrected."
     )
     rows = tuple(_cells(content, row, compact=compact) for row in content.behaviours)
@@ -93,14 +94,15 @@ def behaviour_finding(content: BehavioursContent, tests: int) -> str:
     words = [effect.verdict for row in rows for effect in row.strengths]
     rest = sum(word in _NULLS for word in words)
     shared = sum(word == "as random" for word in words)
+    family = counted(tests, "test")
     beside = f" {shared} differ from the baseline, but not beyond random vectors." * bool(shared)
     effects = (
-        f"Probability of the matching letter (points), {len(rows)} behaviours: "
+        f"Probability of the matching letter (points), {counted(len(rows), 'behaviour')}: "
         f"{'; '.join(parts)}; "
-        f"{rest} of {len(words)} effects null or not established (Holm, {tests} tests)."
+        f"{rest} of {counted(len(words), 'effect')} null or not established (Holm, {family})."
         if parts
-        else f"No effect on the matching letter was established in any of {len(rows)} behaviours "
-        f"(Holm, {tests} tests)."
+        else "No effect on the matching letter was established in any of "
+        f"{counted(len(rows), 'behaviour')} (Holm, {family})."
     ) + beside
     if not content.sides:
         return effects

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from trimtab.core.counted import counted
 from trimtab.reports.data.conditions import PROMPT, strength
 from trimtab.reports.data.headline import established, largest_gains, treatment_comparisons
 from trimtab.reports.data.numbers import Comparison, MetricInfo
@@ -66,7 +67,8 @@ def _nothing(
 ) -> str:
     """Return that no treatment improved the metric, and what could have been found."""
     measure, tests = run.shown.measures[name], run.shown.tests
-    head = f"No treatment improved {title(metric)} significantly (Holm, {tests} tests): "
+    family = counted(tests, "test")
+    head = f"No treatment improved {title(metric)} significantly (Holm, {family}): "
     if not leading:
         changes = sorted(comparison.difference for comparison in compared.values())
         ends = " to ".join(

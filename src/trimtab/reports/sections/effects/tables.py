@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from trimtab.core.counted import counted
 from trimtab.reports.data.conditions import VECTOR
 from trimtab.reports.data.numbers import (
     Comparison,
@@ -48,7 +49,8 @@ def condition_table(
             cells.append(estimated(found, metric, interval=not compact))
             cells.append(changed(found.vs_baseline, form_of(metric)))
         rows.append(tuple(cells))
-    title = f"{name}: {measure.task}, {measure.units} questions, {measure.split} split"
+    asked = counted(measure.units, "question")
+    title = f"{name}: {measure.task}, {asked}, {measure.split} split"
     note = _note(run, len(rows), compact)
     table = Table(f"{name}_effects", title, tuple(columns), tuple(rows), note)
     if not compact:
@@ -63,7 +65,7 @@ def _note(run: RunData, num_rows: int, compact: bool) -> str:
     if num_rows > 1:
         note += (
             f"; Δ: paired difference to {run.plan.baseline}{' [95 % interval]' * compact}; * "
-            f"p < 0.05 after Holm's correction over {run.shown.tests} tests"
+            f"p < 0.05 after Holm's correction over {counted(run.shown.tests, 'test')}"
         )
     return note + "; n: scored of planned completions."
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from trimtab.core.counted import counted
 from trimtab.reports.data.numbers import Comparison, MetricInfo, MetricNumbers
 from trimtab.reports.data.randoms import beyond_random
 from trimtab.reports.data.statistics import FEW_CLUSTERS, can_establish
@@ -13,7 +14,8 @@ def change(comparison: Comparison, metric: MetricInfo) -> str:
     text = with_interval(comparison.difference, comparison.interval, form_of(metric), sign=True)
     few = ""
     if comparison.interval is not None and comparison.num_clusters < FEW_CLUSTERS:
-        few = f" (over {comparison.num_clusters} clusters, too few for an interval to be trusted)"
+        clusters = counted(comparison.num_clusters, "cluster")
+        few = f" (over {clusters}, too few for an interval to be trusted)"
     return f"{text} points{few}" if metric.is_rate else f"{text}{few}"
 
 
@@ -21,8 +23,8 @@ def power(comparison: Comparison, metric: MetricInfo, tests: int) -> str:
     """Return what the comparison could have found among so many tests."""
     if not can_establish(comparison, tests):
         return (
-            f"; with {comparison.num_clusters} clusters and {tests} tests no difference of any "
-            "size could be established"
+            f"; with {counted(comparison.num_clusters, 'cluster')} and {counted(tests, 'test')} "
+            "no difference of any size could be established"
         )
     if comparison.mde is None:
         return ""
@@ -38,13 +40,12 @@ def against_randoms(numbers: MetricNumbers, metric: MetricInfo, has_length: bool
     farthest = with_interval(
         max((place.low, place.high), key=abs), None, form_of(metric), sign=True
     )
-    plural = "s" * (place.vectors > 1)
     if place.exceeding:
         return (
-            f", but {place.exceeding} of {place.vectors} random vector{plural} of equal length "
+            f", but {place.exceeding} of {counted(place.vectors, 'random vector')} of equal length "
             f"went as far ({farthest}): no effect of this direction"
         )
-    random = f"{place.vectors} random vector{plural} of equal length (at most {farthest}"
+    random = f"{counted(place.vectors, 'random vector')} of equal length (at most {farthest}"
     if beyond_random(numbers):
         return f", farther than {random}; {p_equals(place.p_holm, 'Holm p')})"
     if place.p is None:

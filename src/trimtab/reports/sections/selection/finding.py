@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from trimtab.core.counted import counted
 from trimtab.reports.data.statistics import significant
 from trimtab.reports.draw.format import number, with_interval
 from trimtab.reports.draw.values import changed, measured, write_cell
@@ -33,9 +34,9 @@ def selection_finding(content: SelectionContent) -> str | None:
         f"{_percent(candidates.selector(name))} %" for name in (RANDOM, MAJORITY, ORACLE)
     )
     text = (
-        f"Of {candidates.candidates} candidates for each of {candidates.problems} problems, a "
-        f"random one is right on {random}, the majority's answer on {majority}, the oracle's on "
-        f"{oracle}."
+        f"Of {counted(candidates.candidates, 'candidate')} for each of "
+        f"{counted(candidates.problems, 'problem')}, a random one is right on {random}, the "
+        f"majority's answer on {majority}, the oracle's on {oracle}."
     )
     for name in candidates.selectors_by_ranking:
         if (row := candidates.selector(name)) is not None:

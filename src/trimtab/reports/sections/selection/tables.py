@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from trimtab.core.counted import counted
 from trimtab.reports.data.numbers import Comparison
 from trimtab.reports.draw.format import DASH, number, p_equals
 from trimtab.reports.draw.tables import Table
@@ -45,8 +46,8 @@ def title_of(candidates: SetNumbers, what: str) -> str:
     """Return the heading of a table."""
     condition = "" if candidates.condition == "candidates" else f", {_place(candidates)}"
     return (
-        f"{what}: {candidates.measure}{condition}, {candidates.problems} problems, "
-        f"{candidates.candidates} candidates each, {candidates.split} split"
+        f"{what}: {candidates.measure}{condition}, {counted(candidates.problems, 'problem')}, "
+        f"{counted(candidates.candidates, 'candidate')} each, {candidates.split} split"
     )
 
 
@@ -120,7 +121,7 @@ def failures(candidates: SetNumbers) -> str:
     silent = f"{percent(candidates.no_answer, labelled)} have no answer"
     cut = candidates.truncated
     long = "whether any was cut is not known" if cut is None else f"{percent(cut, total)} were cut"
-    return f"Of {total} candidates {silent} and {long}. "
+    return f"Of {counted(total, 'candidate')} {silent} and {long}. "
 
 
 def percent(count: int, total: int) -> str:
