@@ -180,7 +180,7 @@ def test_gated_steering_and_heads_from_yaml_to_the_report(config: Path, tmp_path
         json.loads(x) for p in run.glob("completions/*/*.jsonl") for x in p.read_text().splitlines()
     ]
     by_cell = {key: [r for r in rows if r["cell"] == c["key"]] for key, c in cells.items()}
-    assert all((r["gates"] is not None) == (k[0] == "gated") for k in cells for r in by_cell[k])
+    assert all((r["gates"] is None) != k[0].startswith("gated") for k in cells for r in by_cell[k])
 
     def outputs(condition: str) -> dict[str, list[float]]:
         return {r["sample_id"]: r["option_logprobs"] for r in by_cell[condition, "heldout"]}

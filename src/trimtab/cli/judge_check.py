@@ -14,9 +14,13 @@ from trimtab.core.keys import content_key, file_sha256
 from trimtab.core.plan import JudgePlan
 from trimtab.core.spec import ModelSpec
 from trimtab.models.load import resolve
+from trimtab.reports.data.statistics import is_few
+from trimtab.reports.draw.figures import mark_of, note_of
 from trimtab.runs.imports.judge_check import create_check, evaluate, read_labels
 from trimtab.runs.plan.judges import IMPORTED
 from trimtab.runs.store.run import Run
+
+_RATES = ("parse_rate", "sensitivity", "specificity", "kappa")
 
 
 def check(
@@ -29,12 +33,13 @@ def check(
     questions: str | None,
     limit: int | None,
     seed: int,
+    trusted: bool,
 ) -> None:
     """Score labelled answers with some judges, compare, and print what came out."""
     if (run_dir is None) == (out is None):
         raise ConfigError("judge-check wants either --run or --out.")
     labelled = read_labels(labels, metric, questions, limit, seed)
-    checked = None if run_dir is None else phases.open_run(run_dir)
+    checked = None if run_dir is None else phases.open_run(run_dir, trusted=trusted)
     wanted = _wanted(checked, judges, model, labelled.metric)
     if out is None:
         assert checked is not None
@@ -102,11 +107,13 @@ def show(result: dict[str, Any]) -> None:
     table.add_column("value", justify="right")
     table.add_column("95 % interval", justify="right")
     table.add_row("labels", f"{result['n']:,}", "")
-    for name in ("parse_rate", "sensitivity", "specificity", "kappa"):
-        if (found := result.get(name)) is not None:
-            ends = found["interval"]
-            shown = "" if ends is None else f"{ends[0]:.3f} to {ends[1]:.3f}"
-            table.add_row(name.replace("_", " "), _number(found["value"]), shown)
+    rates = {name: found for name in _RATES if (found := result.get(name)) is not None}
+    few = [name for name, found in rates.items() if is_few(found.get("clusters", 0))]
+    table.caption = note_of(bool(few)).strip() or None
+    for name, found in rates.items():
+        ends = found["interval"]
+        shown = "" if ends is None else f"{ends[0]:.3f} to {ends[1]:.3f}{mark_of(name in few)}"
+        table.add_row(name.replace("_", " "), _number(found["value"]), shown)
     for name in ("accuracy", "auc", "yes_rate", "label_rate"):
         if name in result:
             table.add_row(name.replace("_", " "), _number(result[name]), "")

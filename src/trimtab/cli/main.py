@@ -16,6 +16,7 @@ import typer
 
 from trimtab import __version__
 from trimtab.cli import failures, vector_commands
+from trimtab.cli.options import Trust
 from trimtab.core import secrets
 
 app = typer.Typer(
@@ -31,10 +32,6 @@ data = typer.Typer(help="Bring in what was made elsewhere.", no_args_is_help=Tru
 app.add_typer(data, name="data")
 app.add_typer(vector_commands.vectors, name="vectors")
 
-Trust = Annotated[
-    bool,
-    typer.Option("--trust", help="Use the code and the addresses that a run from elsewhere names."),
-]
 ConfigFile = Annotated[Path, typer.Argument(help="Experiment file (YAML).", show_default=False)]
 RunDir = Annotated[Path, typer.Argument(help="Run directory.", show_default=False)]
 Override = Annotated[
@@ -336,11 +333,12 @@ def judge_check(
         int | None, typer.Option(min=1, help="Only so many labels, at random.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of that choice and of the intervals.")] = 0,
+    trust: Trust = False,
 ) -> None:
     """Measure judges against human labels: sensitivity, specificity, kappa, length bias."""
     from trimtab.cli import judge_check as checks
 
-    checks.check(labels, run, tuple(judge or ()), model, out, metric, questions, limit, seed)
+    checks.check(labels, run, tuple(judge or ()), model, out, metric, questions, limit, seed, trust)
 
 
 def main() -> None:

@@ -8,8 +8,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import yaml
-
 from trimtab.cli import trust
 from trimtab.cli.progress import make_progress
 from trimtab.cli.terminal import say, wide_console
@@ -17,6 +15,7 @@ from trimtab.core.config import validate
 from trimtab.core.errors import ConfigError, JudgeError
 from trimtab.core.plan import JudgePlan, Plan
 from trimtab.core.spec import Component, ModelSpec
+from trimtab.core.yaml_file import parse_yaml
 from trimtab.models import threads
 from trimtab.recipes.base import grower
 from trimtab.reports.data.source import Making
@@ -134,10 +133,7 @@ def _chosen(run: Run, text: str) -> list[str]:
 
 def parse_judge(text: str, subject: tuple[ModelSpec, str]) -> list[JudgePlan]:
     """Return the plan of a judge that is given as a name or YAML, after those of its members."""
-    try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise ConfigError(f"--judge {text!r} is neither a name nor YAML.") from None
+    data = parse_yaml(text, f"--judge {text!r}")
     return plan_judges(validate(Component, data, "--judge"), subject)
 
 

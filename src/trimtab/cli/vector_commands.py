@@ -7,10 +7,15 @@ from typing import Annotated
 
 import typer
 
+from trimtab.cli.options import Trust
+
 vectors = typer.Typer(help="Bring steering vectors in and out.", no_args_is_help=True)
 
 VectorFormat = Annotated[
     str, typer.Option("--format", help="gguf, lm-eval, hotwire, persona, svec or native.")
+]
+FormatOfFile = Annotated[
+    str | None, typer.Option("--format", help="The file's; told by its content if left out.")
 ]
 
 
@@ -30,18 +35,19 @@ def export_vectors(
         str | None,
         typer.Option(help="lm-eval's name of the list of blocks, if the source does not say."),
     ] = None,
+    trust: Trust = False,
 ) -> None:
     """Write vectors for another program; every file says how blocks are counted."""
     from trimtab.cli import vectors as files
 
-    files.export(source, form, out, condition, num_layers, blocks)
+    files.export(source, form, out, condition, num_layers, blocks, trusted=trust)
 
 
 @vectors.command("import")
 def import_vectors(
     file: Annotated[Path, typer.Argument(help="Vector file.", show_default=False)],
-    form: VectorFormat,
     out: Annotated[Path, typer.Option("--out", help="File of trimtab's own to write.")],
+    form: FormatOfFile = None,
     layer: Annotated[
         int | None, typer.Option(min=0, help="0-based block of a hotwire file's only vector.")
     ] = None,
@@ -55,11 +61,10 @@ def import_vectors(
 @vectors.command("show")
 def show_vectors(
     source: Annotated[Path, typer.Argument(help="Run directory or vector file.")],
-    form: Annotated[
-        str | None, typer.Option("--format", help="The file's; told by its content if left out.")
-    ] = None,
+    form: FormatOfFile = None,
+    trust: Trust = False,
 ) -> None:
     """Show blocks, lengths and origin of a file's vectors, or the conditions of a run."""
     from trimtab.cli import vectors as files
 
-    files.show(source, form)
+    files.show(source, form, trusted=trust)

@@ -30,6 +30,8 @@ def export(
     condition: str | None,
     num_layers: int | None,
     blocks: str | None,
+    *,
+    trusted: bool = False,
 ) -> None:
     """Write the vectors of a file, or what a run's condition adds, in a format.
 
@@ -40,13 +42,14 @@ def export(
         condition: The run's condition.
         num_layers: What ``about["num_layers"]`` is to be.
         blocks: What ``about["blocks"]`` is to be.
+        trusted: Whether the user trusts the run.
 
     Raises:
         ConfigError: There is no such format or condition.
         DataError: The source has no such vectors, or the format can't hold them.
     """
     found = formats.the_format(form)
-    vectors = _source(source, condition)
+    vectors = _source(source, condition, trusted)
     said: dict[str, Any] = {"num_layers": num_layers, "blocks": blocks}
     given = {key: value for key, value in said.items() if value is not None}
     vectors = replace(vectors, about={**vectors.about, **given})
@@ -57,8 +60,20 @@ def export(
         _say(f"note: this run added it at {', '.join(positions)}; this format adds {found.adds}")
 
 
-def bring_in(path: Path, form: str, out: Path, layer: int | None) -> None:
-    """Write another program's vectors as a file of trimtab's own."""
+def bring_in(path: Path, form: str | None, out: Path, layer: int | None) -> None:
+    """Write another program's vectors as a file of trimtab's own.
+
+    Args:
+        path: The file.
+        form: Its format; None tells by what is in it.
+        out: What to write.
+        layer: 0-based block of a file with one vector that does not say.
+
+    Raises:
+        ConfigError: There is no such format, or what is in the file may be of two.
+        DataError: The file can't be read.
+    """
+    form = _told(path) if form is None else form
     vectors = formats.bring_in(path, form, layer)
     formats.export(vectors, "native", out)
     _say(f"{out}: {_blocks(vectors)} of {path}; {formats.FORMATS[form].index}")
@@ -66,15 +81,28 @@ def bring_in(path: Path, form: str, out: Path, layer: int | None) -> None:
         _say("note: row 0 is of the embedding, which no block puts out, and was left out")
 
 
-def show(source: Path, form: str | None) -> None:
+def _told(path: Path) -> str:
+    """Return the format of a file; raise ConfigError where its content is that of two."""
+    form, alike = recognise.recognise(path)
+    if alike is not None:
+        raise ConfigError(
+            f"{path} may be of the format {form} (row l of block l) or {alike} (row l of block "
+            "l - 1), and does not say which.",
+            hint=f"Give --format {form} or --format {alike}.",
+        )
+    return form
+
+
+def show(source: Path, form: str | None, *, trusted: bool = False) -> None:
     """Print what a file holds, or which conditions of a run have vectors.
 
     Args:
         source: A run directory or a file.
         form: The file's format; None tells by what is in it.
+        trusted: Whether the user trusts the run.
     """
     if source.is_dir():
-        run = open_to_read(source)
+        run = open_to_read(source, trusted=trusted)
         table = Table(title=Text(f"steered conditions of {source}"))
         table.add_column("condition")
         table.add_column("intervention")
@@ -125,9 +153,9 @@ def _facts(vectors: Vectors) -> dict[str, Any]:
     }
 
 
-def _source(source: Path, condition: str | None) -> Vectors:
+def _source(source: Path, condition: str | None, trusted: bool) -> Vectors:
     if source.is_dir():
-        return of_condition(open_to_read(source), condition)
+        return of_condition(open_to_read(source, trusted=trusted), condition)
     if condition is not None:
         raise ConfigError(f"--condition is for a run directory, and {source} is none.")
     return read(source)

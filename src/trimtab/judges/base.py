@@ -143,8 +143,13 @@ class Judge(ABC, Generic[C]):
         return ()
 
     @property
+    def determining(self) -> C:
+        """What of ``config`` its scores depend on: all, but for the path of a file, say."""
+        return self.config
+
+    @property
     def fingerprint(self) -> dict[str, str]:
-        """What its scores depend on beside ``VERSION`` and ``config``, e.g. the hash of a file."""
+        """What else its scores depend on beside ``VERSION``, e.g. the hash of a file."""
         return {}
 
     @abstractmethod

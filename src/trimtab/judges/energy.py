@@ -114,6 +114,11 @@ class EnergyJudge(Judge[EnergyConfig]):
         return self.config.model
 
     @property
+    def determining(self) -> EnergyConfig:
+        """The configuration without the folder of what was fitted before: its weights count."""
+        return self.config.model_copy(update={"trained": None})
+
+    @property
     def fingerprint(self) -> dict[str, str]:
         """The weights of an energy model that was fitted before."""
         if self.config.trained is None:

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
-import yaml
 from pydantic import Field, field_validator, model_validator
 
 from trimtab.core.config import validate
@@ -23,6 +22,8 @@ from trimtab.core.folder import extension_dirs
 from trimtab.core.keys import content_key
 from trimtab.core.spec import Endpoint, Metric, ModelSpec, Spec
 from trimtab.core.types import Chat, Continuer, Message, Sample
+from trimtab.core.yaml_file import parse_yaml
+from trimtab.datasets.files import read_text
 from trimtab.judges.base import Item, Judge, Resource, Verdict
 from trimtab.text import verdicts
 
@@ -141,12 +142,13 @@ class Rubric(Judge[RubricConfig]):
     resource = "chat"
 
     def __init__(self, config: RubricConfig) -> None:
-        """Read the rubric file; raise ConfigError if it is missing or malformed."""
+        """Read the rubric file; raise DataError if it can't be, ConfigError if it is malformed."""
         super().__init__(config)
         path = _find(config.rubric)
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path, "rubric")
         self._file, instructions = _parse(text, path)
-        self._name = self._file.metric or path.stem
+        self._stem = path.stem
+        self._name = self._file.metric or self._stem
         if self._file.form == "continue" and config.mode == "parsed":
             raise ConfigError(
                 f"The rubric {config.rubric!r} is continued by a fine-tuned judge and has no reply "
@@ -178,6 +180,11 @@ class Rubric(Judge[RubricConfig]):
     def endpoint(self) -> Endpoint | None:
         """The configured API."""
         return self.config.endpoint
+
+    @property
+    def determining(self) -> RubricConfig:
+        """The configuration with the rubric's name in the place of its file's path."""
+        return self.config.model_copy(update={"rubric": self._stem})
 
     @property
     def fingerprint(self) -> dict[str, str]:
@@ -271,10 +278,7 @@ class Rubric(Judge[RubricConfig]):
 def _find(rubric: str) -> Path:
     """Return the rubric's file; raise ConfigError if there is none."""
     if rubric.endswith(".md"):
-        path = Path(rubric).expanduser()
-        if not path.is_file():
-            raise ConfigError(f"The rubric file {rubric!r} does not exist.")
-        return path
+        return Path(rubric).expanduser()
     homes = [Path(__file__).parent, *(folder / "judges" for folder in extension_dirs())]
     known: dict[str, Path] = {}
     for home in homes:
@@ -293,11 +297,7 @@ def _parse(text: str, path: Path) -> tuple[RubricFile, str]:
     parts = re.split(r"^---[ \t]*$", text, maxsplit=2, flags=re.MULTILINE)
     if len(parts) != 3 or parts[0].strip():
         raise ConfigError(f"The rubric {str(path)!r} must open with front matter between '---'.")
-    try:
-        front: Any = yaml.safe_load(parts[1])
-    except yaml.YAMLError as error:
-        problem = getattr(error, "problem", None) or "not valid YAML"
-        raise ConfigError(f"The rubric {str(path)!r}: {problem}.") from None
+    front = parse_yaml(parts[1], f"The rubric {str(path)!r}")
     return validate(RubricFile, front, f"rubric {str(path)!r}"), parts[2].strip()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from trimtab.core.errors import ConfigError
@@ -52,10 +52,10 @@ def baseline(label: str = "baseline") -> Condition:
 def sweep(
     series: str,
     at: Callable[[float], Component],
-    strengths: Iterable[float],
+    strengths: Sequence[float],
     place: Mapping[str, float | str],
 ) -> list[Condition]:
-    """Return an intervention at strength 0 and at ``strengths``, ascending."""
+    """Return an intervention at ``strengths``, ascending, and before at 0; nothing without any."""
     return [
         Condition(
             f"{series} {strength:+g}",
@@ -63,7 +63,7 @@ def sweep(
             at(strength),
             place={"series": series, "strength": strength, **place},
         )
-        for strength in (0.0, *sorted(strengths))
+        for strength in ((0.0, *sorted(strengths)) if strengths else ())
     ]
 
 

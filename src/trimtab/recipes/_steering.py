@@ -72,7 +72,7 @@ class Steering(Spec):
         estimator: How the direction is made, see the intervention ``caa``.
         positions: Where the vector is added.
         unit: Unit of the strengths: raw, unit or relative.
-        strengths: Both signs; 0 is added as a control.
+        strengths: Both signs; 0 is added as a control. Without any, baseline and prompt alone.
         drop_nonfinite: Leave out, and count, pairs whose activations are NaN or infinite.
     """
 
@@ -87,7 +87,7 @@ class Steering(Spec):
     @field_validator("strengths")
     @classmethod
     def _no_zero(cls, value: tuple[float, ...]) -> tuple[float, ...]:
-        if not value or 0 in value or len(set(value)) < len(value):
+        if 0 in value or len(set(value)) < len(value):
             raise ValueError("strengths must be distinct and not 0 (strength 0 is always added)")
         return value
 

@@ -25,7 +25,7 @@ from trimtab.recipes._conditions import (
 )
 from trimtab.recipes._controls import prompted, with_controls
 from trimtab.recipes._steering import Controls, preset_layer
-from trimtab.recipes._sweeps import is_swept, random_directions, swept
+from trimtab.recipes._sweeps import is_swept, random_beside, random_directions, swept
 from trimtab.recipes.base import Recipe, RecipeConfig
 from trimtab.runs.plan.planner import Planner
 
@@ -41,7 +41,8 @@ class _Config(RecipeConfig):
         fit_on: Task whose fit and select splits interventions are fitted on; null is the first.
         layer: 0-based block of interventions that must name one and name none; null takes the
             preset of the model, else half the depth.
-        strengths: Of interventions that have a strength and are given none; 0 is added.
+        strengths: Of interventions that have a strength and are given none; 0 is added. Without
+            any, such interventions are left out.
         controls: Prompt and random directions.
         split: Which split is measured.
         sampling: How texts are drawn; null is each task's protocol.
@@ -132,4 +133,5 @@ class Steer(Recipe[_Config]):
         planned = [baseline(), *prompted(config.controls.prompt), *treated, *drawn]
         further = [condition for condition in treated if condition.role == "treatment"]
         added = with_controls(planned, [*further, *fixed], config.controls.most_draws)
-        return planned + [condition for condition in added if condition not in planned]
+        planned += [condition for condition in added if condition not in planned]
+        return planned + random_beside(planned, fixed, config.controls)

@@ -25,6 +25,7 @@ from trimtab.recipes._conditions import (
 )
 from trimtab.recipes._controls import prompted, randoms, sizes, with_controls
 from trimtab.recipes._steering import Controls, Steering, chosen_layer, vector
+from trimtab.recipes._sweeps import random_beside
 from trimtab.recipes.base import Recipe, RecipeConfig
 from trimtab.runs.plan.planner import Planner
 
@@ -133,6 +134,7 @@ class TruthfulQASteering(Recipe[_Config]):
         acting = [condition for condition in further if condition.acts_on(output)]
         draws = controls.most_draws
         planned = conditions + with_controls(conditions, acting, draws, steering.unit)
+        planned += random_beside(planned, acting, controls)
         return [condition for condition in planned if controls.drawn_for(condition, output)]
 
     def _task(self, measure: Measure) -> Component:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from trimtab.clients.scripted import ScriptedChat
-from trimtab.core.errors import ConfigError, JudgeError
+from trimtab.core.errors import ConfigError, DataError, JudgeError
 from trimtab.judges.base import JUDGES, Item
 from trimtab.judges.rubric import Rubric
 
@@ -149,6 +149,16 @@ def test_the_file_decides_the_metric_and_the_key(rude) -> None:
     assert make(rude).fingerprint != judge.fingerprint
 
 
+def test_where_the_file_is_does_not_matter(rude, tmp_path) -> None:
+    copy = tmp_path / "elsewhere" / rude.name
+    copy.parent.mkdir()
+    copy.write_bytes(rude.read_bytes())
+    judges = [make(rude), make(copy)]
+    assert judges[0].determining == judges[1].determining
+    assert judges[0].fingerprint == judges[1].fingerprint
+    assert make("truth").determining == make("truth").config
+
+
 def test_rubrics_are_found_in_extension_folders(tmp_path, monkeypatch) -> None:
     folder = tmp_path / "judges" / "rubrics"
     folder.mkdir(parents=True)
@@ -164,7 +174,8 @@ def test_rubrics_are_found_in_extension_folders(tmp_path, monkeypatch) -> None:
         ("A: {answer}", "A:", "{answer} is missing"),
         ("version: 1", "version: 1\nauthor: me", "unknown key 'author'"),
         ("---\nversion", "version", "front matter"),
-        ("version: 1", "version: [", "rude.md"),
+        ("version: 1", "version: [", r"rude\.md' line"),
+        ("version: 1", "version: 1\nversion: 2", "the key 'version' occurs twice"),
     ],
 )
 def test_a_malformed_file_says_what_is_wrong(rude, old, new, message) -> None:
@@ -176,7 +187,7 @@ def test_a_malformed_file_says_what_is_wrong(rude, old, new, message) -> None:
 def test_unknown_rubrics_get_a_suggestion() -> None:
     with pytest.raises(ConfigError, match="Did you mean 'truth'"):
         make("thruth")
-    with pytest.raises(ConfigError, match="does not exist"):
+    with pytest.raises(DataError, match=r"nowhere/rude\.md' does not exist"):
         make("nowhere/rude.md")
 
 

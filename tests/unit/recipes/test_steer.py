@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import yaml
 from trimtab.core.errors import ConfigError
 from trimtab.core.plan import Cell, Plan
 from trimtab.recipes.base import load_recipe
+from trimtab.reports.data.conditions import conditions
 
 TRUTH = {"name": "truthfulqa", "source": "bundled", "limit": 4}
 DATA: dict[str, Any] = {
@@ -44,6 +46,12 @@ def of(plan: Plan, measure: str) -> dict[str, Cell]:
     return {c.condition: c for c in plan.cells if c.measure == measure}
 
 
+def randoms_of(plan: Plan) -> dict[str, tuple[str, ...]]:
+    """Return the random vectors that a report compares each treatment with."""
+    found = conditions(SimpleNamespace(plan=plan, artifact_info=lambda key: None))
+    return {c.condition: c.randoms for c in found if c.group == "treatment"}
+
+
 def test_every_condition_has_its_controls_wherever_it_can_act(make_plan: MakePlan) -> None:
     plan = make_plan()
     roles = {
@@ -55,6 +63,7 @@ def test_every_condition_has_its_controls_wherever_it_can_act(make_plan: MakePla
         "random +0.25 #1": ("control", "random"),
         "random +0.5 #1": ("control", "random"),
         "iti +3": ("treatment", None),
+        "iti +3, random #1": ("control", "random"),
     }
     assert {k: (c.role, c.control) for k, c in of(plan, "truth").items()} == roles
     with_text = {**roles, "dac": ("treatment", None)}
@@ -62,6 +71,38 @@ def test_every_condition_has_its_controls_wherever_it_can_act(make_plan: MakePla
     caa, drawn = (of(plan, "truth")[label] for label in ("caa +0.5", "random +0.5 #1"))
     assert caa.intervention.config["layer"] == 7 and caa.artifacts == drawn.artifacts
     assert drawn.coordinates["strength"] == caa.coordinates["strength"] == 0.5
+    iti, heads = (of(plan, "truth")[label] for label in ("iti +3", "iti +3, random #1"))
+    assert heads.intervention.config == {"strength": 3, "draw": 0}
+    assert heads.artifacts == iti.artifacts
+    treated = randoms_of(plan)
+    assert treated["iti +3"] == ("iti +3, random #1",)
+    assert treated["caa -0.25"] == ("random +0.25 #1",)
+
+
+def test_a_strength_of_its_own_has_random_directions_unless_they_are_planned(
+    make_plan: MakePlan,
+) -> None:
+    gate = {"open_on": TRUTH, "closed_on": "heldout"}
+    fixed = {
+        "like the sweep": {"name": "caa", "strength": -0.5, "estimator": "pca"},
+        "longer": {"name": "caa", "strength": 0.75},
+        "elsewhere": {"name": "caa", "strength": 0.5, "layer": 3},
+        "raw": {"name": "caa", "strength": 1, "unit": "raw"},
+        "gated": {"name": "caa", "strength": 0.5, "gate": gate},
+        "nothing": {"name": "caa", "strength": 0},
+    }
+    plan = make_plan(conditions={"caa": "caa", **fixed}, tasks={"truth": DATA["tasks"]["truth"]})
+    assert randoms_of(plan) == {
+        "caa -0.25": ("random +0.25 #1",),
+        "caa +0.5": ("random +0.5 #1",),
+        "like the sweep": ("random +0.5 #1",),
+        **{name: (f"{name}, random #1",) for name in ("longer", "elsewhere", "raw", "gated")},
+    }
+
+
+def test_without_strengths_only_what_has_its_own_is_left(make_plan: MakePlan) -> None:
+    plan = make_plan(strengths=[], conditions={"caa": "caa"}, controls={})
+    assert {cell.condition for cell in plan.cells} == {"baseline"} and not plan.fits
 
 
 def test_tasks_bring_their_judges_and_some_score_one_task_alone(make_plan: MakePlan) -> None:

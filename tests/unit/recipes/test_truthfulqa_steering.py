@@ -142,7 +142,7 @@ def test_further_conditions_are_measured_wherever_they_can_act(make_plan) -> Non
         ("conditions={dac: {name: dac, shot: 2}}", "shot"),
         ("conditions={prompt: {name: none}}", "'prompt' of generation occurs twice"),
         ("steering.strengths=[0.5, 0.5]", "distinct"),
-        ("steering.strengths=[]", "distinct"),
+        ("steering.strengths=[0]", "distinct"),
         ("steering.layer=30", "30 layers"),
         ("task.form=options", "choose with the key measures"),
         ("measures=[]", "measures nothing"),

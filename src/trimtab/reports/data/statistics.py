@@ -35,6 +35,11 @@ FEW_CLUSTERS = 8
 """Over fewer, intervals are too narrow and are marked."""
 
 
+def is_few(clusters: int) -> bool:
+    """Whether an interval over so many clusters is marked; 0 is not known."""
+    return 0 < clusters < FEW_CLUSTERS
+
+
 Units = Mapping[str, float]
 """A value for each question."""
 

@@ -10,7 +10,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trimtab.reports.data.statistics import FEW_CLUSTERS, is_few
 from trimtab.reports.draw import style
+from trimtab.reports.draw.format import DAGGER
 from trimtab.reports.draw.tables import to_csv
 
 if TYPE_CHECKING:
@@ -67,6 +69,7 @@ class Point:
         low: Lower end of the interval of ``y``.
         high: Upper end.
         n: Scored completions, or pairs where ``y`` is a difference.
+        clusters: Clusters that the interval rests on; 0 is not known.
     """
 
     panel: str
@@ -79,6 +82,12 @@ class Point:
     low: float | None
     high: float | None
     n: int
+    clusters: int = 0
+
+    @property
+    def few(self) -> bool:
+        """Whether its interval rests on so few clusters that it is too narrow."""
+        return self.low is not None and is_few(self.clusters)
 
 
 POINT_COLUMNS = tuple(field.name for field in fields(Point))
@@ -87,6 +96,17 @@ POINT_COLUMNS = tuple(field.name for field in fields(Point))
 def point_rows(points: list[Point]) -> tuple[tuple[object, ...], ...]:
     """Return points as rows of a figure's CSV."""
     return tuple(tuple(getattr(point, name) for name in POINT_COLUMNS) for point in points)
+
+
+def mark_of(few: bool) -> str:
+    """Return what stands behind the title of a panel that has intervals over few clusters."""
+    return f" {DAGGER}" * few
+
+
+def note_of(few: bool) -> str:
+    """Return what a caption adds where a panel has such a mark."""
+    clusters = f"rest on fewer than {FEW_CLUSTERS} clusters and are too narrow."
+    return f" {DAGGER}: with intervals that {clusters}" * few
 
 
 def draw_bar(axes: Axes, x: float, point: Point, colour: str) -> None:

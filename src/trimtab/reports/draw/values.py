@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from trimtab.reports.data.numbers import Comparison, Estimate, MetricInfo
-from trimtab.reports.data.statistics import FEW_CLUSTERS, significant
+from trimtab.reports.data.statistics import is_few, significant
 from trimtab.reports.draw.format import (
     DAGGER,
     DASH,
@@ -149,8 +149,7 @@ def measured(
 ) -> Value:
     """Return the cell of a number with its interval, marked if over few clusters (0: not known)."""
     low, high = interval or (None, None)
-    few = bool(clusters) and clusters < FEW_CLUSTERS
-    return Value(mean, low, high, form, signed, few=few)
+    return Value(mean, low, high, form, signed, few=is_few(clusters))
 
 
 def probability(p: float | None) -> Value:

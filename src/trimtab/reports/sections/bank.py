@@ -42,7 +42,9 @@ class Bank(Section[NoConfig, BankContent]):
                     continue
                 among, form = comparison.vectors, form_of(metric)
                 questions = measured(
-                    comparison.difference, comparison.interval_questions, form, signed=True
+                    *(comparison.difference, comparison.interval_questions, form),
+                    signed=True,
+                    clusters=comparison.num_clusters,
                 )
                 rows.append(
                     (

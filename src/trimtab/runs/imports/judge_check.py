@@ -205,7 +205,7 @@ def measure(rows: Sequence[_Row], seed: int) -> dict[str, Any]:
         "specificity": _mean([1 - (row.verdict or 0.0) for row in no], no, seed),
         "error": _mean([row.label - (row.verdict or 0.0) for row in judged], judged, seed),
         "accuracy": sum(x == y for x, y in zip(agreed, labels, strict=True)) / len(agreed),
-        "kappa": {"value": kappa, "interval": _bounds(interval)},
+        "kappa": {"value": kappa, "interval": _bounds(interval), "clusters": len(set(clusters))},
         "auc": _auc(judged),
         "length": _length(judged),
     }
@@ -213,11 +213,12 @@ def measure(rows: Sequence[_Row], seed: int) -> dict[str, Any]:
 
 
 def _mean(values: list[float], rows: Sequence[_Row], seed: int) -> dict[str, Any]:
-    interval = cluster_bootstrap_mean(values, [row.cluster for row in rows], seed=seed)
+    clusters = [row.cluster for row in rows]
+    interval = cluster_bootstrap_mean(values, clusters, seed=seed)
     if not interval.is_defined and set(values) <= {0.0, 1.0}:
         # no spread to resample: all right, or all wrong
         interval = wilson(round(sum(values)), len(values))
-    return _rate(sum(values) / len(values), interval)
+    return {**_rate(sum(values) / len(values), interval), "clusters": len(set(clusters))}
 
 
 def _rate(value: float, interval: Interval) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def plan_judges(
         artifacts[name] = fit.artifacts[need.artifact or judge.MAKES[0]]
     determines = {
         "judge": [component.name, judge.VERSION],
-        "config": judge.config if hashed is None else _without_model(judge.config),
+        "config": judge.determining if hashed is None else _without_model(judge.determining),
         "fingerprint": judge.fingerprint,
         "model": hashed,
         "measures": measures,

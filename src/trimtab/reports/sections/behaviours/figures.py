@@ -14,6 +14,8 @@ from trimtab.reports.draw.figures import (
     Figure,
     Point,
     draw_legend,
+    mark_of,
+    note_of,
     point_rows,
 )
 from trimtab.reports.draw.format import strength
@@ -39,7 +41,8 @@ def behaviour_figure(content: BehavioursContent, numbers: Numbers) -> list[Figur
         return []
     names = [row.measure for row in content.behaviours]
     size, plot = (WIDTH, 1.3 + 0.5 * len(names)), partial(_plot, points, names)
-    return [Figure("behaviours", _CAPTION, POINT_COLUMNS, point_rows(points), size, plot)]
+    caption = _CAPTION + note_of(any(point.few for point in points))
+    return [Figure("behaviours", caption, POINT_COLUMNS, point_rows(points), size, plot)]
 
 
 def behaviour_points(content: BehavioursContent, numbers: Numbers) -> list[Point]:
@@ -90,6 +93,7 @@ def _point(
         low=in_points(low),
         high=in_points(high),
         n=comparison.n,
+        clusters=comparison.num_clusters,
     )
 
 
@@ -98,8 +102,9 @@ def _plot(points: list[Point], names: list[str], canvas: Canvas) -> None:
     # one scale: a side effect must not look as large as an effect that it is not
     panels = canvas.subplots(1, len(titles), sharex=True, sharey=True, squeeze=False)[0]
     for axes, title in zip(panels, titles, strict=True):
-        _panel(axes, [p for p in points if p.panel == title], names)
-        axes.set_xlabel(title)
+        shown = [p for p in points if p.panel == title]
+        _panel(axes, shown, names)
+        axes.set_xlabel(title + mark_of(any(point.few for point in shown)))
     panels[0].set_yticks(range(len(names)), names)
     panels[0].set_ylim(len(names) - 0.5, -0.5)
     draw_legend(canvas)

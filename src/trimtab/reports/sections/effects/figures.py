@@ -16,6 +16,8 @@ from trimtab.reports.draw.figures import (
     Point,
     draw_bar,
     draw_legend,
+    mark_of,
+    note_of,
     point_rows,
 )
 from trimtab.reports.draw.format import strength, tick
@@ -43,6 +45,7 @@ def strength_figure(numbers: Numbers) -> list[Figure]:
     caption = (
         "Effect (above) and damage (below) against strength. Bands and bars: 95 % intervals; grey "
         "band: baseline; dashed: the prompt; grey crosses: random vectors of equal norm."
+        + note_of(any(p.few for p in points))
     )
     size = (WIDTH, 0.6 + 2.5 * len(grid))
     plot = partial(_plot_strength, points, grid, strength_unit(numbers))
@@ -59,8 +62,9 @@ def _plot_strength(points: list[Point], grid: list[list[str]], unit: str, canvas
             if column >= len(titles):
                 axes.set_axis_off()
                 continue
-            _strength_panel(axes, [p for p in points if p.panel == titles[column]], series)
-            axes.set_title(titles[column])
+            shown = [p for p in points if p.panel == titles[column]]
+            _strength_panel(axes, shown, series)
+            axes.set_title(titles[column] + mark_of(any(p.few for p in shown)))
             if row == len(grid) - 1 or column >= len(grid[row + 1]):
                 axes.set_xlabel(f"strength ({unit})" if unit else "strength")
     draw_legend(canvas)
@@ -142,8 +146,9 @@ def tradeoff_figure(run: RunData) -> list[Figure]:
     across, up, points = axes_and_points
     caption = (
         "What each condition changed, against what it cost; labels are strengths. Bars: 95 % "
-        "intervals of the paired difference to the baseline."
+        "intervals of the paired difference to the baseline." + note_of(any(p.few for p in points))
     )
+    up += mark_of(any(p.few for p in points))
     plot = partial(_plot_tradeoff, points, across, up, run.plan.baseline)
     return [Figure("tradeoff", caption, POINT_COLUMNS, point_rows(points), (WIDTH, 4.8), plot)]
 

@@ -38,11 +38,12 @@ class Panel:
 
 @dataclass(frozen=True)
 class Level:
-    """A value with its interval and how many scored completions, or pairs, it rests on."""
+    """A value with its interval, and how many scored completions, or pairs, and clusters it has."""
 
     value: float
     interval: Bounds | None
     n: int
+    clusters: int = 0
 
 
 def strength_panels(numbers: Numbers) -> list[list[Panel]]:
@@ -98,7 +99,9 @@ def tradeoff_points(run: RunData) -> tuple[str, str, list[Point]] | None:
         comparison = None if measured is None else measured.vs_baseline
         across = _level(numbers, damage, condition)
         if comparison and across and condition.group not in _HIDDEN:
-            level = Level(comparison.difference, comparison.interval, comparison.n)
+            level = Level(
+                comparison.difference, comparison.interval, comparison.n, comparison.num_clusters
+            )
             factor = scale(form_of(metric))
             points.append(_point(damage, condition, across.value, level, factor))
     if not points:
@@ -136,7 +139,7 @@ def _level(numbers: Numbers, panel: Panel, condition: Condition) -> Level | None
     shown = measured.perplexity_ratio if panel.is_ratio else measured
     if shown is None or shown.mean is None:
         return None
-    return Level(shown.mean, shown.interval, measured.n)
+    return Level(shown.mean, shown.interval, measured.n, shown.num_clusters)
 
 
 def _point(
@@ -154,4 +157,5 @@ def _point(
         low=None if low is None else low * factor,
         high=None if high is None else high * factor,
         n=level.n,
+        clusters=level.clusters,
     )

@@ -33,6 +33,7 @@ class JudgePair(Content):
         agreement: Share of them with the same verdict.
         kappa: Cohen's.
         interval: Of kappa, over whole questions.
+        clusters: Questions that it rests on.
         yes_left: Share that the first accepts.
         yes_right: Share that the second accepts.
     """
@@ -43,6 +44,7 @@ class JudgePair(Content):
     agreement: float | None = None
     kappa: float | None = None
     interval: Ends | None = None
+    clusters: int = 0
     yes_left: float | None = None
     yes_right: float | None = None
 
@@ -115,6 +117,7 @@ def _agreement(
                 agreement=agreement_rate(x, y),
                 kappa=cohen_kappa(x, y),
                 interval=ends(kappa_interval(x, y, units, seed=drawn, level=CONFIDENCE)),
+                clusters=len(set(units)),
                 yes_left=sum(x) / len(x),
                 yes_right=sum(y) / len(y),
             )
@@ -132,7 +135,7 @@ def agreement_table(agreement: Sequence[Agreement]) -> Table:
                     f"{pair.left} / {pair.right}",
                     *(row.measure, row.metric, pair.n),
                     *(_share(pair, x) for x in (pair.agreement, pair.yes_left, pair.yes_right)),
-                    measured(pair.kappa, pair.interval, "number"),
+                    measured(pair.kappa, pair.interval, "number", clusters=pair.clusters),
                     Value(row.alpha),
                 )
             )

@@ -23,10 +23,11 @@ from trimtab.stats.intervals import Interval
 
 
 class Rate(Content):
-    """A number that a check measured, with its interval."""
+    """A number that a check measured, with its interval and the questions that this rests on."""
 
     value: float | None
     interval: Ends | None
+    clusters: int = 0
 
 
 class LengthBias(Content):
@@ -197,7 +198,9 @@ def check_table(checks: Sequence[JudgeCheck]) -> Table:
 
 
 def _cell(rate: Rate | None, form: Form) -> Cell:
-    return DASH if rate is None else measured(rate.value, rate.interval, form)
+    if rate is None:
+        return DASH
+    return measured(rate.value, rate.interval, form, clusters=rate.clusters)
 
 
 def corrected_table(checks: Sequence[JudgeCheck], corrected: Corrections, run: RunData) -> Table:
@@ -209,15 +212,15 @@ def corrected_table(checks: Sequence[JudgeCheck], corrected: Corrections, run: R
             numbers = measure.numbers(condition, check.id)
             if numbers is None:
                 continue
-            fixed = corrected[check.measure][condition][check.id]
+            fixed, clusters = corrected[check.measure][condition][check.id], numbers.num_clusters
             rows.append(
                 (
                     *(condition, check.id),
-                    measured(numbers.mean, numbers.interval, "rate"),
-                    _corrected(None if fixed is None else fixed.rogan_gladen),
-                    _corrected(None if fixed is None else fixed.prediction_powered),
+                    measured(numbers.mean, numbers.interval, "rate", clusters=clusters),
+                    _corrected(None if fixed is None else fixed.rogan_gladen, clusters),
+                    _corrected(None if fixed is None else fixed.prediction_powered, clusters),
                     changed(numbers.vs_baseline, "rate"),
-                    _corrected(None if fixed is None else fixed.difference, signed=True),
+                    _corrected(None if fixed is None else fixed.difference, clusters, signed=True),
                 )
             )
     columns = ("condition", "metric", "raw %", "Rogan-Gladen %", "prediction-powered %")
@@ -231,9 +234,9 @@ def corrected_table(checks: Sequence[JudgeCheck], corrected: Corrections, run: R
     return Table("corrected", title, (*columns, "raw Δ", "corrected Δ"), tuple(rows), note)
 
 
-def _corrected(rate: CorrectedRate | None, *, signed: bool = False) -> Cell:
+def _corrected(rate: CorrectedRate | None, clusters: int, *, signed: bool = False) -> Cell:
     if rate is None:
         return DASH
     if rate.value is None:
         return rate.method.removeprefix("none: ")
-    return measured(rate.value, rate.interval, "rate", signed=signed)
+    return measured(rate.value, rate.interval, "rate", signed=signed, clusters=clusters)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from trimtab.reports.data.statistics import is_few
 from trimtab.reports.draw import style
-from trimtab.reports.draw.figures import WIDTH, Figure, grid_of, label_edges
+from trimtab.reports.draw.figures import WIDTH, Figure, grid_of, label_edges, mark_of, note_of
 from trimtab.reports.sections.selection.content import AccuracyAt, DifficultyBin, SetNumbers
 from trimtab.reports.sections.selection.selectors import MAJORITY, ORACLE, RANDOM
 
@@ -50,6 +51,7 @@ def _curves(candidates: SetNumbers) -> Figure:
         "Accuracy against the number of candidates, by exact expectation over subsets; the "
         "oracle's is pass@k. Bands: 95 % intervals over problems; where a ranking is shown, "
         "random, majority and oracle stand beside it without theirs."
+        + note_of(any(_is_few(points) for points in curves.values()))
     )
     rows = tuple(
         (name, p.k, p.mean, *(p.interval or ("", ""))) for name, ps in curves.items() for p in ps
@@ -70,7 +72,7 @@ def _plot_curves(
         for name, look in shown.items():
             if name not in _REFERENCES:
                 _curve(at, curves[name], look, band=True)
-        at.set_title(title)
+        at.set_title(title + mark_of(any(_is_few(curves[name]) for name in shown)))
     sizes = [point.k for point in curves[RANDOM]]
     axes[0][0].set_xscale("log", base=2)
     axes[0][0].set_xticks(sizes, [str(k) for k in sizes])
@@ -79,6 +81,10 @@ def _plot_curves(
     handles = {h.get_label(): h for at in axes.flat for h in at.get_lines()}
     canvas.legend(handles=[handles[n] for n in _LOOKS if n in handles],
                   loc="outside lower center", ncols=4)  # fmt: skip
+
+
+def _is_few(points: Sequence[AccuracyAt]) -> bool:
+    return any(p.interval is not None and is_few(p.num_clusters) for p in points)
 
 
 def _curve(axes: Axes, points: Sequence[AccuracyAt], look: str, *, band: bool) -> None:

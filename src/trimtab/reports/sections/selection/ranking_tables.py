@@ -24,7 +24,7 @@ def ranking_table(candidates: SetNumbers, *, compact: bool = False) -> Table:
                 row.ranking,
                 *((row.scored, row.unscored) if counted else ()),
                 Value(row.pooled_auc),
-                measured(row.within_auc, row.within_interval, "number"),
+                measured(row.within_auc, row.within_interval, "number", clusters=row.problems),
                 f"{row.pairs} in {row.problems}",
                 Value(row.length_correlation, signed=True),
                 Value(None if row.calibration is None else row.calibration.ece),
@@ -49,11 +49,11 @@ def ablation_table(candidates: SetNumbers) -> Table:
         (
             row.ranking,
             row.whole or "",
-            measured(row.mean, row.interval, "rate"),
+            measured(row.mean, row.interval, "rate", clusters=candidates.problems),
             changed(row.vs_random, "rate"),
             changed(row.vs_whole, "rate"),
             Value(row.pooled_auc),
-            measured(row.within_auc, row.within_interval, "number"),
+            measured(row.within_auc, row.within_interval, "number", clusters=row.problems),
             Value(row.length_correlation, signed=True),
         )
         for row in candidates.ablations
