@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from trimtab.core.characters import lone_surrogate
+from trimtab.core.counted import counted
 from trimtab.core.errors import DataError
 from trimtab.datasets.fields import Cells
 
@@ -77,7 +78,8 @@ def read_rows(path: Path, given_as: str = SOURCE, accepted: Sequence[str] = ()) 
     if rows and accepted and not set(accepted) & rows[0][1].keys():
         raise DataError(
             f"{path.absolute()} has none of the columns {', '.join(accepted)}; found: "
-            f"{', '.join(rows[0][1])}."
+            f"{', '.join(rows[0][1])}.",
+            hint=_separator(list(rows[0][1])),
         )
     return [
         (where, Cells({key: value or None for key, value in row.items()})) for where, row in rows
@@ -100,7 +102,8 @@ def read_csv(
         if missing:
             raise DataError(
                 f"{shown} has no column {', '.join(map(repr, missing))}; found: "
-                f"{', '.join(found)}; needed: {', '.join(columns)}."
+                f"{', '.join(found)}; needed: {', '.join(columns)}.",
+                hint=_separator(found),
             )
         twice = sorted({column for column in found if found.count(column) > 1})
         if twice:
@@ -108,11 +111,21 @@ def read_csv(
         for row in reader:
             where = f"{shown} line {reader.line_num}"
             if None in row or None in row.values():
-                raise DataError(f"{where}: the row does not have {len(found)} fields.")
+                raise DataError(
+                    f"{where}: the row does not have {counted(len(found), 'field')}.",
+                    hint=_separator(found),
+                )
             rows.append((where, row))
     except csv.Error as error:
         raise DataError(f"{shown} line {reader.line_num}: {error}.") from None
     return rows
+
+
+def _separator(columns: Sequence[str]) -> str | None:
+    """Return what to do about fields that are not separated by commas; None if they are."""
+    used = {";": "semicolons", "\t": "tabs"}
+    found = next((mark for mark in used if len(columns) == 1 and mark in columns[0]), None)
+    return None if found is None else f"It is separated by {used[found]}: save it with commas."
 
 
 def read_json(path: Path, given_as: str = SOURCE) -> Any:

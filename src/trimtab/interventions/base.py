@@ -19,6 +19,7 @@ from trimtab.steering.fitted import FitContext, FitData, Fitted
 if TYPE_CHECKING:
     from trimtab.engine.request import DynamicStrength, Edit
     from trimtab.models.lowrank import Adapter
+    from trimtab.models.memory import ModelCard
 
 C = TypeVar("C", bound=Spec)
 Messages = tuple[Message, ...]
@@ -75,6 +76,10 @@ class Intervention(ABC, Generic[C]):
     def __init__(self, config: C) -> None:
         """Keep ``config``; nothing is fitted or loaded here."""
         self.config = config
+
+    def check_model(self, card: ModelCard) -> None:
+        """Raise ConfigError or DataError if it can't act on such a model; asked when planning."""
+        return
 
     def needs(self) -> dict[str, Need]:
         """Return the artifacts that must be fitted before it can act, by the name it knows them by.

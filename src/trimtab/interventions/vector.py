@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     import torch
 
     from trimtab.engine import request as rq
+    from trimtab.models.memory import ModelCard
 else:
     torch = lazy("torch")
     rq = lazy("trimtab.engine.request")
@@ -90,6 +91,12 @@ class Vector(Intervention[_Config]):
     """Adds ``strength`` times the vectors of a file."""
 
     Config = _Config
+
+    def check_model(self, card: ModelCard) -> None:
+        """Raise DataError if the file is of a model of another shape."""
+        header = self.config.header()
+        given = (header.width, header.about.get("num_layers"))
+        _require_shape(self.config.file, given, (card.hidden_size, card.num_layers))
 
     def needs(self) -> dict[str, Need]:
         """Return the fit that reads the file: its content and the blocks."""
@@ -166,16 +173,22 @@ class Vector(Intervention[_Config]):
                 f"{path} is not what this run was planned with: its SHA-256 is another.",
                 hint="Restore it, or start a new run.",
             )
-        engine, said = context.engine, vectors.about.get("num_layers")
-        if vectors.hidden_size != engine.hidden_size:
-            raise DataError(
-                f"{path}: its vectors have {vectors.hidden_size} numbers, and the model's residual "
-                f"stream has {engine.hidden_size}: they are of another model."
-            )
-        if said is not None and said != engine.num_layers:
-            raise DataError(
-                f"{path}: its vectors are of a model with {said} blocks, and this one has "
-                f"{engine.num_layers}.",
-                hint="A tensor with one row more than there are blocks is of the format persona.",
-            )
+        given = (vectors.hidden_size, vectors.about.get("num_layers"))
+        _require_shape(path, given, (context.engine.hidden_size, context.engine.num_layers))
         return vectors
+
+
+def _require_shape(path: Path | str, given: tuple[int, int | None], model: tuple[int, int]) -> None:
+    """Raise DataError unless width and blocks of a file's vectors are those of the model."""
+    (width, said), (hidden_size, num_layers) = given, model
+    if width != hidden_size:
+        raise DataError(
+            f"{path}: its vectors have {width} numbers, and the model's residual stream has "
+            f"{hidden_size}: they are of another model."
+        )
+    if said is not None and said != num_layers:
+        raise DataError(
+            f"{path}: its vectors are of a model with {said} blocks, and this one has "
+            f"{num_layers}.",
+            hint="A tensor with one row more than there are blocks is of the format persona.",
+        )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 # What names a file or folder, always and perhaps, in recipes and in members' configurations.
-_ALWAYS = {"file", "trained", "extensions"}
+_ALWAYS = {"file", "trained", "extensions", "offload_folder"}
 _PERHAPS = {"source", "rubric", "model", "models", "id"}
 _SUFFIXES = (".csv", ".json", ".jsonl", ".txt", ".md", ".gguf", ".safetensors")
 _NO_PATHS = ("bundled", "corrupted")

@@ -138,15 +138,16 @@ class _Head(BaseModel):
 def load_recipe(path: Path, overrides: tuple[str, ...] = ()) -> Recipe[RecipeConfig]:
     """Return the recipe of a YAML file with ``key=value`` overrides; raise ConfigError."""
     data = apply_overrides(anchored(read_yaml(path), path.parent), overrides)
+    where = str(path.absolute())
     if data.get("recipe") is None:
         raise ConfigError(
-            f"{path}: the key 'recipe' is missing.", hint=f"Known: {', '.join(RECIPES.names())}."
+            f"{where}: the key 'recipe' is missing.", hint=f"Known: {', '.join(RECIPES.names())}."
         )
-    head = validate(_Head, data, str(path))
+    head = validate(_Head, data, where)
     for folder in head.extensions:
         add_extension(Path(folder))
     member: Any = RECIPES.load(head.recipe)
-    recipe: Recipe[RecipeConfig] = member(validate(member.Config, data, str(path)))
+    recipe: Recipe[RecipeConfig] = member(validate(member.Config, data, where))
     return recipe
 
 

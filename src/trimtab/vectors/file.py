@@ -69,10 +69,12 @@ class Header:
 
     Attributes:
         blocks: 0-based blocks that have a vector, sorted.
+        width: Numbers of a vector.
         about: See ``Vectors``.
     """
 
     blocks: tuple[int, ...]
+    width: int
     about: dict[str, Any]
 
 
@@ -122,6 +124,7 @@ def read_header(path: Path) -> Header:
     try:
         with safetensors.safe_open(path, "np") as file:
             names, metadata = sorted(file.keys()), file.metadata() or {}
+            shapes = {n: file.get_slice(n).get_shape() for n in names if _is_direction(n)}
         about = read_object(metadata["trimtab"]) if "trimtab" in metadata else {}
     except (OSError, ValueError, safetensors.SafetensorError) as error:
         raise DataError(
@@ -141,7 +144,8 @@ def read_header(path: Path) -> Header:
             f"{path} holds no vectors that are added to a block's output (l<block>.direction); "
             f"it holds {', '.join(names)[:200] or 'nothing'}."
         )
-    return Header(blocks, about)
+    width = next((shape[-1] for shape in shapes.values() if shape), 0)
+    return Header(blocks, width, about)
 
 
 def read(path: Path) -> Vectors:

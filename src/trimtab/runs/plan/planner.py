@@ -287,9 +287,10 @@ class Planner:
         )
 
     def intervention(self, component: Component) -> Intervention[Spec]:
-        """Build an intervention; raise ConfigError if it names a block that the model lacks."""
+        """Build an intervention; raise ConfigError or DataError if the model can't have it."""
         built = INTERVENTIONS.build(component.name, component.config)
         self._check_blocks(component.name, built.config)
+        built.check_model(self.resolved.card)
         return built
 
     def _check_blocks(self, name: str, config: Spec) -> None:

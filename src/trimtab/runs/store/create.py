@@ -127,7 +127,7 @@ def _refuse_foreign(dir: Path) -> None:
         return
     except OSError as error:
         raise StoreError(f"{dir} can't be a run: {error.strerror or error}.") from None
-    if names and not names & {"plan", OLD_PLAN, CREATING}:
+    if names and CREATING not in names and not is_run(dir):
         raise StoreError(
             f"{dir} is not empty and not a run (it holds {min(names)!r}).",
             hint="Give a new or an empty folder.",
