@@ -62,25 +62,14 @@ def plan_judges(
     judge: Judge[Spec] = JUDGES.build(component.name, component.config)
     members = [plan for each in judge.members for plan in plan_judges(each, subject, measures)]
     model = _judge_model(component, judge, subject)
-    hashed = None if model is None else [model[1], model[0].dtype]
     artifacts = {}
     for name, need in judge.needs().items():
         fit = _plan_fit(need, judge, model, learns_from, seed)
         if fits is not None:
             fits.setdefault(fit.key, fit)
         artifacts[name] = fit.artifacts[need.artifact or judge.MAKES[0]]
-    determines = {
-        "judge": [component.name, judge.VERSION],
-        "config": judge.determining if hashed is None else _without_model(judge.determining),
-        "fingerprint": judge.fingerprint,
-        "model": hashed,
-        "measures": measures,
-        **_as_hashed(artifacts),
-    }
-    if members:
-        determines["members"] = [plan.key for plan in members]
     plan = JudgePlan(
-        key=f"{component.name}-{content_key(determines, 8)}",
+        key="",
         component=component,
         output=judge.output,
         metrics=judge.metrics,
@@ -90,7 +79,33 @@ def plan_judges(
         artifacts=artifacts,
         members=tuple(plan.key for plan in members),
     )
-    return [*members, plan]
+    return [*members, plan.model_copy(update={"key": key_of(plan, judge)})]
+
+
+def key_of(plan: JudgePlan, judge: Judge[Spec]) -> str:
+    """Return the key of a planned judge, as what it reads is now."""
+    hashed = None if plan.model is None else [plan.model_identity, plan.model.dtype]
+    determines = {
+        "judge": [plan.component.name, judge.VERSION],
+        "config": judge.determining if hashed is None else _without_model(judge.determining),
+        "fingerprint": judge.fingerprint,
+        "model": hashed,
+        "measures": plan.measures,
+        **_as_hashed(plan.artifacts),
+    }
+    if plan.members:
+        determines["members"] = list(plan.members)
+    return f"{plan.component.name}-{content_key(determines, 8)}"
+
+
+def require_unchanged(plan: JudgePlan, judge: Judge[Spec]) -> None:
+    """Raise ConfigError if a file that a judge names is not what it was when it was planned."""
+    if judge.determining != judge.config and key_of(plan, judge) != plan.key:
+        raise ConfigError(
+            f"{plan.key}: a file that it names is not what this run was planned with.",
+            hint="Restore it, or add the judge as it is now: trimtab score RUN --judge '{name: "
+            f"{plan.component.name}, ...}}'.",
+        )
 
 
 def _as_hashed(artifacts: Mapping[str, str]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from trimtab.core.plan import Cell, JudgePlan
 from trimtab.core.presence import RowKey
 from trimtab.core.types import Score
 from trimtab.judges.base import JUDGES, Item, Judge, Resource, Verdict
+from trimtab.runs.plan.judges import require_unchanged
 from trimtab.runs.store.run import Run
 from trimtab.runs.work.engines import EnginePool
 from trimtab.runs.work.resources import resource_of
@@ -34,8 +35,9 @@ class PreparedJudge:
 
 
 def prepare_judge(run: Run, plan: JudgePlan, pool: EnginePool) -> PreparedJudge:
-    """Load what a judge needs."""
+    """Load what a judge needs; raise ConfigError if a file of it changed since planning."""
     judge = JUDGES.build(plan.component.name, plan.component.config)
+    require_unchanged(plan, judge)
     return PreparedJudge(plan, judge, resource_of(run, plan, judge, pool))
 
 

@@ -11,7 +11,7 @@ from trimtab.core.plan import Plan
 from trimtab.reports.data.numbers import PerplexityRatio
 from trimtab.reports.data.run import RunData
 from trimtab.reports.draw import style
-from trimtab.reports.draw.format import DASH
+from trimtab.reports.draw.format import DAGGER, DASH
 from trimtab.reports.page.report import summarise
 from trimtab.reports.sections.effects.panels import strength_points, tradeoff_points
 from trimtab.reports.sections.effects.tables import condition_table, numbers_table
@@ -169,6 +169,16 @@ def test_without_strengths_or_scores_there_is_no_figure(build, tmp_path, write):
     run = RunData(build(no_scores=[judge.key for judge in build().judges()]))
     assert strength_points(run.shown) == []
     assert write(run, tmp_path) == []
+
+
+@pytest.mark.parametrize(("num", "marked"), [(6, True), (40, False)])
+def test_figures_mark_intervals_over_few_clusters(build, show, tmp_path, num, marked):
+    shown = show("effects", build(num=num, clusters=False, measures=("options",)))
+    (figure, *_) = shown.section.figures(shown.view)
+    assert (DAGGER in figure.caption) is marked
+    assert {row[-1] for row in figure.rows} == {num} and figure.columns[-1] == "clusters"
+    figure.write(tmp_path)
+    assert (DAGGER in (tmp_path / f"{figure.name}.svg").read_text()) is marked
 
 
 def test_labels_with_dollars_are_no_formulas(build, tmp_path, write):

@@ -74,6 +74,7 @@ def test_agreement_is_that_of_the_pooled_verdicts(two_judges) -> None:
     assert pair["agreement"] == pytest.approx(sum(map(float.__eq__, a, b)) / len(a))
     assert pair["kappa"] == pytest.approx(cohen_kappa(a, b))
     assert pair["interval"][0] < pair["kappa"] < pair["interval"][1]
+    assert pair["clusters"] == len(two_judges.samples("generation"))
     assert found["alpha"] == pytest.approx(pair["kappa"], abs=0.02)
 
 

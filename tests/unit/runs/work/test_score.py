@@ -17,19 +17,21 @@ import transformers
 from faulty_api import INPUT, OUTPUT, faulty_api
 
 from trimtab.cli.progress import make_progress
-from trimtab.core.errors import JudgeError
+from trimtab.core.errors import ConfigError, JudgeError
 from trimtab.core.spec import Component, ModelSpec
 from trimtab.engine.reading import options
+from trimtab.judges.base import JUDGES
 from trimtab.models.load import resolve
 from trimtab.models.tiny import save_tiny
 from trimtab.runs.imports.generations import create_run, read_generations
-from trimtab.runs.plan.judges import plan_judges
+from trimtab.runs.plan.judges import plan_judges, require_unchanged
 from trimtab.runs.store.run import Run
 from trimtab.runs.usage import meter
 from trimtab.runs.work import checks
+from trimtab.runs.work.engines import EnginePool
 from trimtab.runs.work.phases import Job, run_phases
 from trimtab.runs.work.resources import ledger_of
-from trimtab.runs.work.score import owed
+from trimtab.runs.work.score import owed, prepare_judge
 
 REFERENCES = {"correct_answers": ["Yes."], "incorrect_answers": ["No."]}
 
@@ -359,3 +361,25 @@ def test_failures_name_every_run_that_owes(tmp_path) -> None:
     assert all(str(run.dir) in str(caught.value) for run in runs)
     for run in runs:
         assert sorted(owed(run, judge) for judge in run.judges()) == [0, 8]
+
+
+def test_a_rubric_that_changed_since_planning_is_refused_and_its_place_does_not_matter(
+    tmp_path: Path,
+) -> None:
+    rubric = tmp_path / "a" / "rude.md"
+    rubric.parent.mkdir()
+    text = "---\nversion: 1\nitem: |-\n  A: {answer}\n  Rude?\n---\nIs it rude?\n"
+    rubric.write_text(text)
+    api = {"base_url": "http://localhost:9/v1", "model": "m", "api_key_env": None, "price": "free"}
+    run = imported(tmp_path, "run")
+    add(run, rubric=str(rubric), endpoint=api, mode="parsed")
+    (plan,) = run.judges()
+    require_unchanged(plan, JUDGES.build("rubric", plan.component.config))
+    rubric.write_text(text.replace("Rude?", "Polite?"))
+    with pytest.raises(ConfigError, match="is not what this run was planned with"):
+        prepare_judge(run, plan, EnginePool())
+    copy = tmp_path / "b" / "rude.md"
+    copy.parent.mkdir()
+    copy.write_text(text)
+    add(run, rubric=str(copy), endpoint=api, mode="parsed")
+    assert run.judges() == (plan,)
