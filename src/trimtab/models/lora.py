@@ -187,8 +187,8 @@ def _pairs(path: Path) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
             sides.setdefault(match["module"], {})[match["side"]] = tensor
     if extra:
         raise ModelError(
-            f"{path} holds {len(extra)} tensors that are no factors of linear layers, which is not "
-            f"supported: {', '.join(sorted(extra)[:3])}."
+            f"{path} holds tensors that are no factors of linear layers ({len(extra)}), which is "
+            f"not supported: {', '.join(sorted(extra)[:3])}."
         )
     for module, pair in sides.items():
         if pair.keys() != {"A", "B"}:

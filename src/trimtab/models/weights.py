@@ -96,7 +96,7 @@ def check_report(folder: Path, name: str, report: dict[str, Any]) -> None:
     surplus = sorted(key for key in report["unexpected_keys"] if not _SURPLUS.search(key))
     if surplus:
         raise ModelError(
-            f"{folder} holds {len(surplus)} weights that {name} has no place for: "
+            f"{folder} holds weights that {name} has no place for ({len(surplus)}): "
             f"{_some(surplus)}.",
             hint="Without them it is another model: correct config.json (number of blocks, "
             "biases), or take them out of the files if they are not the model's.",

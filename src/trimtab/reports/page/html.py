@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trimtab.core.counted import counted
 from trimtab.core.lazy import lazy
 from trimtab.reports.data.headline import shown_first
 from trimtab.reports.data.run import RunData
@@ -62,6 +63,7 @@ def render_html(page: Page, run: RunData, figures: Path) -> str:
         groups={c.condition: c.group for c in run.shown.conditions},
         figures=[(f.name, f.caption, inline_svg(figures / f"{f.name}.svg")) for f in page.figures],
         write_cell=write_cell,
+        counted=counted,
         css=(_TEMPLATES / "style.css").read_text(encoding="utf-8"),
         script=script,
         script_hash=digest,
