@@ -45,8 +45,12 @@ def add_extension(path: Path) -> None:
 
 def extension_dirs() -> list[Path]:
     """Return the extension folders: those added, then those of ``TRIMTAB_PATH``."""
-    from_env = [Path(p) for p in os.environ.get("TRIMTAB_PATH", "").split(os.pathsep) if p]
-    return [*_extensions, *(p for p in from_env if p.is_dir())]
+    return [*_extensions, *(path for path in _named() if path.is_dir())]
+
+
+def _named() -> list[Path]:
+    """Return what ``TRIMTAB_PATH`` names, whether it is there or not."""
+    return [Path(p) for p in os.environ.get("TRIMTAB_PATH", "").split(os.pathsep) if p]
 
 
 class Folder(Generic[T]):
@@ -89,9 +93,11 @@ class Folder(Generic[T]):
         """Import member ``name`` and return its class; raise ConfigError with a suggestion."""
         files = self.files()
         if name not in files:
+            absent = ", ".join(str(path) for path in _named() if not path.is_dir())
             raise ConfigError(
                 f"There is no {self.kind} {name!r}. {did_you_mean(name, files)}",
-                hint=f"To add one, create {self.name}/{name}.py in a TRIMTAB_PATH folder.",
+                hint=f"To add one, create {self.name}/{name}.py in a TRIMTAB_PATH folder"
+                + (f" (it names what is no folder: {absent})." if absent else "."),
             )
         module = self._import(name, files[name])
         exported: list[str] = list(getattr(module, "__all__", []))
