@@ -82,7 +82,8 @@ def test_every_condition_has_its_controls_wherever_it_can_act(make_plan: MakePla
 def test_a_strength_of_its_own_has_random_directions_unless_they_are_planned(
     make_plan: MakePlan,
 ) -> None:
-    gate = {"open_on": TRUTH, "closed_on": "heldout"}
+    prose = {"name": "heldout", "fractions": {"fit": 0.25, "select": 0.25, "test": 0.5}}
+    gate = {"open_on": TRUTH, "closed_on": prose}
     fixed = {
         "like the sweep": {"name": "caa", "strength": -0.5, "estimator": "pca"},
         "longer": {"name": "caa", "strength": 0.75},
@@ -101,7 +102,7 @@ def test_a_strength_of_its_own_has_random_directions_unless_they_are_planned(
 
 
 def test_without_strengths_only_what_has_its_own_is_left(make_plan: MakePlan) -> None:
-    plan = make_plan(strengths=[], conditions={"caa": "caa"}, controls={})
+    plan = make_plan(strengths=[], conditions={"caa": "caa"}, controls={"prompt": None})
     assert {cell.condition for cell in plan.cells} == {"baseline"} and not plan.fits
 
 

@@ -173,7 +173,7 @@ def test_without_strengths_or_scores_there_is_no_figure(build, tmp_path, write):
 
 @pytest.mark.parametrize(("num", "marked"), [(6, True), (40, False)])
 def test_figures_mark_intervals_over_few_clusters(build, show, tmp_path, num, marked):
-    shown = show("effects", build(num=num, clusters=False, measures=("options",)))
+    shown = show("effects", build(num=num, clusters=False, unscored=0.0, measures=("options",)))
     (figure, *_) = shown.section.figures(shown.view)
     assert (DAGGER in figure.caption) is marked
     assert {row[-1] for row in figure.rows} == {num} and figure.columns[-1] == "clusters"
