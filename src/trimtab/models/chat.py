@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerBase
 from trimtab.core.errors import DataError, ModelError
 from trimtab.core.keys import content_key
 from trimtab.core.types import Message, Rendering
-from trimtab.models.bounded import TODAY
+from trimtab.models.chat_jinja import TODAY
 from trimtab.models.templates import ChatTemplate
 
 VERSION = 2

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from trimtab.models import bounded
+from trimtab.models import bounded, chat_jinja
 from trimtab.models.tiny import tiny_tokenizer
 
 TURNS = [
@@ -96,6 +96,27 @@ ENDLESS = {
     "padding by a filter": "{{ 'x' | center(10 ** 11) }}",
     "slices": "{{ [1] | slice(10 ** 11) | list }}",
     "a width": "{{ '%99999999999d' % 1 }}",
+    "many widths": "{{ ('%999999d' * 1000) % ((1,) * 1000) }}",
+    "a width in a format": "{{ '{:>9999999999}'.format(1) }}",
+    "a width in a filter": "{{ '%9999999999d' | format(1) }}",
+    "a width that is given": "{{ '{:>{}}'.format(1, 10 ** 7) * 9 }}",
+    "what is joined": "{{ ('x' * 10 ** 6).join(['x'] * 10 ** 5) }}",
+    "what is put in": "{{ ('x' * 10 ** 6).replace('', 'y' * 10 ** 6) }}",
+    "what is put in by a filter": "{{ ('x' * 10 ** 6) | replace('x', 'y' * 10 ** 6) }}",
+    "tabs": "{{ ('\\t' * 10 ** 6).expandtabs(10 ** 6) }}",
+    "indented lines": "{{ ('x\\n' * 10 ** 6) | indent(10 ** 6) }}",
+    "bytes": "{{ 'x'.encode() * 10 ** 11 }}",
+    "slow bytes": "{{ ('é' * 10 ** 6).encode('punycode') }}",
+    "a sum of lists": "{{ ([[0]] * 400000) | sum(start=[]) | length }}",
+    "digits": "{{ 1 | round(10 ** 7, 'ceil') }}",
+    "a generator, joined": "{{ range(99999) | map('center', 99999) | join | length }}",
+    "a comparison of lists": (
+        "{% set n = namespace(x=[], y=[]) %}" + SIXTY + "{% set n.x = [n.x, n.x] %}"
+        "{% set n.y = [n.y, n.y] %}{% endfor %}{{ n.x == n.y }}"
+    ),
+    "a loop over what does not match": (
+        "{% set t = 'x' * 10 ** 6 %}{% for i in range(99999) if 'y' in t %}{% endfor %}"
+    ),
     "a width beside": "{{ '%*d' % (99999999999, 1) }}",
     "prose": "{{ lipsum(n=10 ** 6) }}",
     "a long source": "{{ 1 }}" * 100_000,
@@ -121,6 +142,37 @@ def test_texts_are_those_of_transformers(name: str, generation: bool) -> None:
     )
 
 
+# Calls that take time by what they are given, harmless here.
+UNUSUAL = {
+    "a codec": "{{ 'é'.encode('utf-8').decode('latin-1') }}",
+    "tabs": "{{ 'a\\tb'.expandtabs(4) }}",
+    "a sum": "{{ [1, 2, 3] | sum }}",
+    "wrapped": "{{ 'one two three' | wordwrap(5) }}",
+    "a width that is given": "{{ '{:>{}}|'.format('x', 4) }}",
+}
+
+
+@pytest.mark.parametrize("name", UNUSUAL)
+def test_what_might_be_slow_is_made_in_a_process_of_its_own(name: str) -> None:
+    source, values = UNUSUAL[name], {"messages": TURNS}
+    with pytest.raises(bounded.MaybeSlow):
+        bounded.render_here(source, values)
+    wanted = tiny_tokenizer().apply_chat_template(TURNS, chat_template=source, tokenize=False)
+    assert bounded.render(source, values) == wanted
+
+
+def test_long_texts_are_rendered_here() -> None:
+    said = "a</think>b" * 20_000
+    turns = [{"role": "user", "content": said}, {"role": "assistant", "content": said}]
+    source = (
+        "{% for m in messages %}{{ m.content.split('</think>')[-1].strip('\\n') }}"
+        "{{ m.content.replace('<think>', '') | trim | length }}{% endfor %}"
+        "{{ messages | selectattr('role', 'equalto', 'user') | list | tojson(indent=4) }}"
+    )
+    made = bounded.render_here(source, {"messages": turns})
+    assert made == tiny_tokenizer().apply_chat_template(turns, chat_template=source, tokenize=False)
+
+
 @pytest.mark.parametrize("name", ENDLESS)
 def test_what_does_not_end_or_grows_is_stopped(name: str) -> None:
     since = time.process_time()
@@ -132,4 +184,4 @@ def test_what_does_not_end_or_grows_is_stopped(name: str) -> None:
 def test_the_date_is_fixed_and_steps_count_for_one_text_alone() -> None:
     source = "{% for i in range(99999) %}{% endfor %}{{ strftime_now('%Y') }}"
     for _ in range(12):
-        assert bounded.render(source, {}) == bounded.TODAY
+        assert bounded.render(source, {}) == chat_jinja.TODAY
