@@ -41,7 +41,8 @@ _OF_A_PART = 20
 _MAX_BITS = 10_000
 _APART_S = 10.0
 
-_NUMBER = re.compile(r"[0-9]+")
+_NUMBER = re.compile(r"[0-9]+|\*")
+_FIELD = re.compile(r"%[^a-zA-Z%]*|\{[^{}]*\}")
 _NESTED_FIELD = re.compile(r"\{[^{}]*\{")
 
 # Whose time and result are at most the size of what they are called on times the sizes of what
@@ -318,8 +319,8 @@ def _at_hand(value: Any) -> Any:
 def _refuse_wide(pattern: str | bytes) -> None:
     """Raise if the widths in a format are absurd, or given beside it where nobody sees them."""
     text = pattern if isinstance(pattern, str) else pattern.decode("latin-1")
-    numbers = _NUMBER.findall(text)
-    if any(len(n) > 7 for n in numbers) or sum(map(int, numbers)) > _MAX_SIZE:
+    numbers = [n for field in _FIELD.findall(text) for n in _NUMBER.findall(field)]
+    if any(n == "*" or len(n) > 7 for n in numbers) or sum(map(int, numbers)) > _MAX_SIZE:
         raise TemplateRuntimeError("it makes a value that is too large")
 
 

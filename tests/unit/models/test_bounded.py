@@ -168,6 +168,7 @@ def test_long_texts_are_rendered_here() -> None:
         "{% for m in messages %}{{ m.content.split('</think>')[-1].strip('\\n') }}"
         "{{ m.content.replace('<think>', '') | trim | length }}{% endfor %}"
         "{{ messages | selectattr('role', 'equalto', 'user') | list | tojson(indent=4) }}"
+        "{{ '1234567890: %5.1f%%, {:>5}*' % 3 }}{{ '* 123456789 {:>3}'.format(1) }}"
     )
     made = bounded.render_here(source, {"messages": turns})
     assert made == tiny_tokenizer().apply_chat_template(turns, chat_template=source, tokenize=False)
