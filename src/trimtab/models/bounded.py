@@ -42,7 +42,8 @@ _MAX_BITS = 10_000
 _APART_S = 10.0
 
 _NUMBER = re.compile(r"[0-9]+|\*")
-_FIELD = re.compile(r"%[^a-zA-Z%]*|\{[^{}]*\}")
+_PERCENT = re.compile(r"%[^a-zA-Z%]*")
+_BRACES = re.compile(r"\{[^{}]*\}")
 _NESTED_FIELD = re.compile(r"\{[^{}]*\{")
 
 # Whose time and result are at most the size of what they are called on times the sizes of what
@@ -225,7 +226,7 @@ class _Bounded(ImmutableSandboxedEnvironment):
         elif operator == "**" and isinstance(left, int) and isinstance(right, int):
             too_large = left.bit_length() * right > _MAX_BITS
         elif operator == "%" and isinstance(left, (str, bytes)):
-            _refuse_wide(left)
+            _refuse_wide_percent(left)
         if too_large:
             raise TemplateRuntimeError("it makes a value that is too large")
         return self.measured(super().call_binop(context, operator, left, right))
@@ -247,9 +248,12 @@ class _Bounded(ImmutableSandboxedEnvironment):
     def _ask(self, name: str, known: re.Pattern[str], given: list[Any]) -> None:
         """Raise if a method or a filter may take long with what it is given, its subject first."""
         self._refuse_absurd(given[1:])
-        if name in ("format", "format_map") and isinstance(given[0], str):
-            _refuse_wide(given[0])
-            if _NESTED_FIELD.search(given[0]) and not self._anything:
+        if name == "format" and known is _FILTERS:
+            _refuse_wide_percent(given[0])
+        elif name in ("format", "format_map") and isinstance(given[0], str):
+            pattern = given[0].replace("{{", "")
+            _refuse_wide(_BRACES.findall(pattern))
+            if _NESTED_FIELD.search(pattern) and not self._anything:
                 raise MaybeSlow
         if self._anything:
             return
@@ -316,10 +320,14 @@ def _at_hand(value: Any) -> Any:
     return found
 
 
-def _refuse_wide(pattern: str | bytes) -> None:
-    """Raise if the widths in a format are absurd, or given beside it where nobody sees them."""
-    text = pattern if isinstance(pattern, str) else pattern.decode("latin-1")
-    numbers = [n for field in _FIELD.findall(text) for n in _NUMBER.findall(field)]
+def _refuse_wide_percent(pattern: Any) -> None:
+    text = pattern.decode("latin-1") if isinstance(pattern, bytes) else str(pattern)
+    _refuse_wide(_PERCENT.findall(text.replace("%%", "")))
+
+
+def _refuse_wide(fields: Iterable[str]) -> None:
+    """Raise if the widths in the fields of a format are absurd, or given where nobody sees them."""
+    numbers = [number for field in fields for number in _NUMBER.findall(field)]
     if any(n == "*" or len(n) > 7 for n in numbers) or sum(map(int, numbers)) > _MAX_SIZE:
         raise TemplateRuntimeError("it makes a value that is too large")
 
