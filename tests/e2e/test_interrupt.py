@@ -22,7 +22,7 @@ def test_ctrl_c_says_how_to_go_on_and_resume_does(config: Path, tmp_path: Path) 
     assert "Traceback" not in done.err
     assert f"run: {run}" in done.out and "loading the model" in done.err
     log = (run / "attempts" / "0001" / "log.txt").read_text()
-    assert f"interrupted; `trimtab resume {run}` goes on" in log
+    assert f"interrupted (SIGINT); `trimtab resume {run}` goes on" in log
     before = num_records(run)
     done = trimtab(["resume", str(run)], logs)
     assert done.code == 0, done.err

@@ -1,12 +1,16 @@
 """How a command ends that fails: one line on standard error, and an exit code.
 
-What a user can cause or cure says so itself. Anything else is a bug of trimtab: its traceback goes
-to a file, and the line says where that is.
+What a user can cause or cure says so itself, and what stops a command from outside says which one
+goes on. What the system refuses (a full disk, a missing permission) is told with the name of the
+file. Anything else is a bug of trimtab: its traceback goes to a file, and the line says where.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
+import sys
 import tempfile
 import traceback
 from datetime import UTC, datetime
@@ -17,15 +21,20 @@ import typer
 from typer.core import TyperGroup
 
 from trimtab.cli.terminal import complain
-from trimtab.core.errors import TrimtabError
+from trimtab.core import stopping
+from trimtab.core.errors import StoreError, TrimtabError
 from trimtab.core.home import home
 from trimtab.core.secrets import redact
 
-INTERRUPTED = 130
+_OF_A_SIGNAL = 128  # what shells add to its number
+_OF_THE_SYSTEM = (
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO,
+    errno.ENODEV, errno.ESTALE, errno.ENAMETOOLONG, errno.EMFILE, errno.ENFILE, errno.ELOOP,
+)  # fmt: skip
 
 
 class Interrupted(Exception):
-    """Ctrl-C, with what the command says of how to go on."""
+    """Something stopped the command from outside."""
 
 
 class Commands(TyperGroup):
@@ -36,23 +45,44 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as stop:
-            raise Interrupted(*getattr(stop, "__notes__", ())) from stop
+            raise Interrupted from stop
 
 
 def run(app: typer.Typer) -> int:
     """Run the command line; return its exit code."""
     try:
         code = app(standalone_mode=False)
+        sys.stdout.flush()
         return code if isinstance(code, int) else 0
-    except TrimtabError as error:
+    except (Interrupted, KeyboardInterrupt) as stop:
+        return _interrupted(stop)
+    except Exception as error:
+        if stopping.received() is not None:  # whatever a library made of it
+            return _interrupted(error)
+        return _failed(error)
+
+
+def _interrupted(stop: BaseException) -> int:
+    number = stopping.received() or signal.SIGINT
+    by = "" if number == signal.SIGINT else f" by {number.name}"
+    how = stopping.how_to_go_on(stop) or "The same command goes on."
+    complain(f"interrupted{by}; nothing finished is lost. {how}")
+    return _OF_A_SIGNAL + number
+
+
+def _failed(error: Exception) -> int:
+    if isinstance(error, TrimtabError):
         complain(f"error: {error}")
         return error.exit_code
-    except (Interrupted, KeyboardInterrupt) as stop:
-        how = " ".join(map(str, stop.args)) or "The same command goes on."
-        complain(f"interrupted; nothing finished is lost. {how}")
-        return INTERRUPTED
-    except Exception as error:
-        return _of_command_line(error) or _unforeseen(error)
+    if isinstance(error, OSError) and error.errno in _OF_THE_SYSTEM:
+        what = error.filename if isinstance(error.filename, str) else "what a command writes to"
+        complain(
+            f"error: {what} can't be used: {error.strerror}. Repair that, then give the command "
+            "again: nothing written before is lost."
+        )
+        _drop_output()
+        return StoreError.exit_code
+    return _of_command_line(error) or _unforeseen(error)
 
 
 def _of_command_line(error: Exception) -> int | None:
@@ -74,8 +104,7 @@ def _of_command_line(error: Exception) -> int | None:
 
 def _unforeseen(error: Exception) -> int:
     if isinstance(error, BrokenPipeError):
-        # who read the output has gone; nothing more can be told there
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _drop_output()
         return 1
     kind = type(error).__name__
     said = f"{kind}: {error}" if str(error) else kind
@@ -83,6 +112,14 @@ def _unforeseen(error: Exception) -> int:
     where = f"its traceback is in {place}" if place else "its traceback could not be written"
     complain(f"error: unforeseen {said[:300]} (a bug of trimtab: please report it; {where})")
     return 1
+
+
+def _drop_output() -> None:
+    """Write nothing more to standard output: who read it has gone, or its disk is full."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):  # it is no file
+        return
 
 
 def _write_log(text: str) -> Path | None:

@@ -1,8 +1,9 @@
 """``trimtab``: read arguments, call one function, turn errors into one line and an exit code.
 
 Exit codes: 0 success; 1 other; 2 wrong configuration or data; 3 model; 4 non-finite values; 5
-another process works on the run; 6 run directory; 7 a judge failed; 8 an honesty check failed; 130
-interrupted. What nobody foresaw is one line as well, see ``cli.failures``.
+another process works on the run; 6 run directory; 7 a judge failed; 8 an honesty check failed; 130,
+143 and 129 stopped by SIGINT (Ctrl-C), SIGTERM and SIGHUP. What nobody foresaw is one line as well,
+see ``cli.failures``.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import typer
 from trimtab import __version__
 from trimtab.cli import failures, vector_commands
 from trimtab.cli.options import Trust
-from trimtab.core import secrets
+from trimtab.core import secrets, stopping
 
 app = typer.Typer(
     name="trimtab",
@@ -160,7 +161,8 @@ def report(run_dir: RunDir, trust: Trust = False) -> None:
     """Write the report from the records alone."""
     from trimtab.cli import phases
 
-    phases.show_report(phases.open_to_read(run_dir, trusted=trust))
+    with stopping.going_on_with(f"trimtab report {run_dir}"):
+        phases.show_report(phases.open_to_read(run_dir, trusted=trust))
 
 
 @app.command()
@@ -343,6 +345,7 @@ def judge_check(
 
 def main() -> None:
     """Run the command line."""
+    stopping.catch()
     for name in secrets.VARIABLES:
         secrets.remember(os.environ.get(name, ""))
     sys.exit(failures.run(app))

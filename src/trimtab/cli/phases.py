@@ -11,6 +11,7 @@ from pathlib import Path
 from trimtab.cli import trust
 from trimtab.cli.progress import make_progress
 from trimtab.cli.terminal import say, wide_console
+from trimtab.core import stopping
 from trimtab.core.config import validate
 from trimtab.core.errors import ConfigError, JudgeError
 from trimtab.core.plan import JudgePlan, Plan
@@ -64,42 +65,48 @@ def run_all(run: Run) -> None:
         say(f"Nothing is owed, and the report is of what is there: {run.dir}/report/index.html")
         checks.require(run)
         return
-    failed: JudgeError | None = None
-    before = len(meter.read(run.dir))
-    say(f"run: {run.dir}")
-    try:
-        _run(run, KINDS, f"trimtab resume {run.dir}")
-    except JudgeError as error:
-        failed = error
-    show_report(run, _speed(run, before))
-    if failed is not None:
-        raise failed
-    finished.mark(run.dir)
+    again = f"trimtab resume {run.dir}"
+    with stopping.going_on_with(again):
+        failed: JudgeError | None = None
+        before = len(meter.read(run.dir))
+        say(f"run: {run.dir}")
+        try:
+            _run(run, KINDS, again)
+        except JudgeError as error:
+            failed = error
+        show_report(run, _speed(run, before))
+        if failed is not None:
+            raise failed
+        finished.mark(run.dir)
     checks.require(run)
 
 
 def join(run: Run) -> None:
     """Work beside other workers until nothing is owed; whoever comes last writes the report."""
-    _run(run, KINDS, f"trimtab work {run.dir}")
-    with claim(run.dir, "report") as mine:
-        if mine is None:
-            wide_console().print("Nothing is left to do; another worker writes the report.")
-            return
-        show_report(run)
-        finished.mark(run.dir)
+    again = f"trimtab work {run.dir}"
+    with stopping.going_on_with(again):
+        _run(run, KINDS, again)
+        with claim(run.dir, "report") as mine:
+            if mine is None:
+                wide_console().print("Nothing is left to do; another worker writes the report.")
+                return
+            show_report(run)
+            finished.mark(run.dir)
     checks.require(run)
 
 
 def run_some(run: Run, phase: Kind) -> None:
     """Run one phase; after a fit, print how far what was fitted can be trusted."""
     before = len(meter.read(run.dir))
-    try:
-        _run(run, (phase,), f"trimtab {phase} {run.dir}")
-    finally:
-        _print_speed(run, before)
-    if phase == "fit":
-        for table in fit_tables(run):
-            wide_console().print(table.to_rich())
+    again = f"trimtab {phase} {run.dir}"
+    with stopping.going_on_with(again):
+        try:
+            _run(run, (phase,), again)
+        finally:
+            _print_speed(run, before)
+        if phase == "fit":
+            for table in fit_tables(run):
+                wide_console().print(table.to_rich())
 
 
 def choose_judges(run: Run, texts: Sequence[str]) -> frozenset[str]:
@@ -152,10 +159,10 @@ def score_all(runs: Sequence[Run], only: Sequence[frozenset[str]] | None = None)
     """
     progress = make_progress()
     before = [len(meter.read(run.dir)) for run in runs]
+    again = f"trimtab score {' '.join(str(run.dir) for run in runs)}"
     try:
-        with ExitStack() as logs:
+        with stopping.going_on_with(again), ExitStack() as logs:
             jobs = []
-            again = f"trimtab score {' '.join(str(run.dir) for run in runs)}"
             for i, run in enumerate(runs):
                 attempt, count = _start(run, progress)
                 logs.enter_context(_logged(attempt, again))
@@ -242,8 +249,7 @@ def _logged(attempt: Attempt, again: str) -> Iterator[None]:
         try:
             yield
         except KeyboardInterrupt as stop:
-            _log.warning("interrupted; `%s` goes on", again)
-            stop.add_note(f"Go on with: {again}")
+            _log.warning("interrupted (%s); `%s` goes on", stop or "Ctrl-C", again)
             raise
         except Exception:
             _log.exception("stopped")

@@ -14,6 +14,7 @@ from rich.table import Table
 from trimtab.cli import trust
 from trimtab.cli.power import power_lines
 from trimtab.cli.terminal import wide_console
+from trimtab.core import stopping
 from trimtab.core.counted import counted
 from trimtab.core.plan import Cell
 from trimtab.models.memory import USUAL_ROWS, USUAL_TOKENS, estimate_bytes
@@ -43,9 +44,10 @@ def create(
     settings = recipe.config.model_dump(mode="json")
     trust.remember(settings, plan.cells, plan.judges)
     run = Run.create(out, settings, plan, planned.data.folders(), rows)
-    checks.after_plan(run, planned.notes)
-    for note in planned.notes:
-        wide_console().print(f"note: {note}", soft_wrap=True)
+    with stopping.going_on_with(f"trimtab resume {run.dir}"):
+        checks.after_plan(run, planned.notes)
+        for note in planned.notes:
+            wide_console().print(f"note: {note}", soft_wrap=True)
     return run
 
 

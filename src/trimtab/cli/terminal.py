@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
@@ -43,6 +44,7 @@ def say(line: str) -> None:
 
 
 def complain(line: str) -> None:
-    """Write one line to standard error."""
-    sys.stderr.write(f"{one_line(redact(line))}\n")
-    sys.stderr.flush()
+    """Write one line to standard error; where nobody reads that, nothing is said."""
+    with suppress(OSError, ValueError):
+        sys.stderr.write(f"{one_line(redact(line))}\n")
+        sys.stderr.flush()

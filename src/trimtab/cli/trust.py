@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from trimtab.core.errors import ConfigError, StoreError
-from trimtab.core.files import make_dir, read_bytes, write_all
+from trimtab.core.files import create_or_append, make_dir, read_bytes, write_all
 from trimtab.core.folder import add_extension, extension_dirs
 from trimtab.core.home import home
 from trimtab.core.plan import Cell, JudgePlan
@@ -117,12 +117,12 @@ def _remember(items: Iterable[str]) -> None:
     for path in _places() if new else ():
         try:
             make_dir(path.parent)
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+            fd = create_or_append(path, 0o600)
             try:
                 write_all(fd, data)
             finally:
                 os.close(fd)
-        except OSError as error:
+        except (OSError, StoreError) as error:
             _log.warning("what is trusted can't be noted in %s: %s", path, error)
             continue
         return

@@ -11,24 +11,20 @@ Amounts are whole nanodollars, rounded up, so that sums are exact.
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import secrets
 import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trimtab.core.errors import JudgeError, StoreError
-from trimtab.core.files import make_dir, write_all, write_error
-from trimtab.core.locks import locked
+from trimtab.clients._journal import Journal
+from trimtab.core.errors import JudgeError
 from trimtab.core.report import Spend
 from trimtab.core.spec import Price
 
+SPEND = "spend.jsonl"
+"""The journal's name within a run."""
 NANO = 1_000_000_000
 WHOLE_RUN = "*"
 """The account that every other one counts into."""
@@ -68,7 +64,7 @@ class Ledger:
         """Name the journal; it is made by the first entry."""
         self.path = path
         self._turn = threading.Condition()
-        self._offset = 0
+        self._journal = Journal(path, self._take)
         self._charges: dict[str, _Charge] = {}
         self._totals: dict[str, int] = {}
         self._caps: dict[str, int] = {}
@@ -88,25 +84,25 @@ class Ledger:
             StoreError: The journal can't be read or written.
         """
         cap = math.floor(dollars * NANO)
-        with self._turn, self._locked():
+        with self._turn, self._journal.held():
             if (keep and account in self._caps) or self._caps.get(account) == cap:
                 return
-            self._append({"kind": "cap", "account": account, "nanodollars": cap})
+            self._journal.append({"kind": "cap", "account": account, "nanodollars": cap})
 
     def cap(self, account: str = WHOLE_RUN) -> float | None:
         """Return an account's cap in dollars; None if it has none."""
-        with self._turn, self._locked():
+        with self._turn, self._journal.current():
             found = self._caps.get(account)
         return None if found is None else found / NANO
 
     def spent(self, account: str = WHOLE_RUN) -> float:
         """Return what an account has spent in dollars, reservations included."""
-        with self._turn, self._locked():
+        with self._turn, self._journal.current():
             return self._totals.get(account, 0) / NANO
 
     def accounts(self) -> list[Spend]:
         """Return what each account did, in the order of their names; free ones are among them."""
-        with self._turn, self._locked():
+        with self._turn, self._journal.current():
             charges, caps = list(self._charges.values()), dict(self._caps)
         found = []
         for name in sorted({charge.account for charge in charges}):
@@ -127,14 +123,19 @@ class Ledger:
         """Return what a request brought when it was paid for; None if it never was."""
         with self._turn:
             if request not in self._replies:
-                with self._locked():
+                with self._journal.current():
                     pass  # taking the lock reads what others have written since
             return self._replies.get(request)
 
     def has_answers(self, account: str) -> bool:
         """Return whether a request of an account ever brought a text or a probability."""
-        with self._turn, self._locked():
+        with self._turn, self._journal.current():
             return account in self._answered
+
+    def num_unchecked(self) -> int:
+        """Return how many lines have no checksum; raise StoreError if any was lost or changed."""
+        with self._turn, self._journal.current():
+            return self._journal.num_bare
 
     def reserve(self, account: str, nanodollars: int, request: str) -> str:
         """Set aside the worst case of one request and return the reservation's id.
@@ -148,12 +149,13 @@ class Ledger:
         """
         with self._turn:
             while True:
-                with self._locked():
+                with self._journal.held():
                     problem = self._problem(account, nanodollars)
                     if problem is None:
                         mark = secrets.token_hex(8)
                         entry = {"kind": "reserve", "id": mark, "account": account}
-                        self._append({**entry, "nanodollars": nanodollars, "request": request})
+                        entry["request"] = request
+                        self._journal.append({**entry, "nanodollars": nanodollars})
                         self._under_way.add(mark)
                         return mark
                 if not self._under_way:
@@ -185,14 +187,14 @@ class Ledger:
         Raises:
             StoreError: The journal can't be written; the reservation stays.
         """
-        with self._turn, self._locked():
+        with self._turn, self._journal.held():
             cost = self._charges[mark].nanodollars if nanodollars is None else nanodollars
             entry: dict[str, Any] = {"kind": "settle", "id": mark, "nanodollars": cost}
             entry |= {"basis": basis, "sure": nanodollars is not None}
             if reply is not None:
                 entry |= {"request": request, "reply": reply.value}
                 entry |= {"lacks": reply.lacks} if reply.lacks is not None else {}
-            self._append(entry)
+            self._journal.append(entry)
 
     def leave(self, mark: str) -> None:
         """Say that a request is over, however it ended; unless settled, its reservation stands."""
@@ -217,38 +219,6 @@ class Ledger:
                 )
         return None
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Hold the journal against other processes, with all they wrote taken in."""
-        with locked(self.path.with_name(f".{self.path.name}.lock")):
-            self._catch_up()
-            yield
-
-    def _catch_up(self) -> None:
-        try:
-            with self.path.open("rb") as file:
-                file.seek(self._offset)
-                new = file.read()
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise StoreError(f"{self.path} can't be read: {error.strerror or error}.") from error
-        whole, _, _ = new.rpartition(b"\n")
-        if not whole:
-            return
-        self._offset += len(whole) + 1
-        for line in whole.split(b"\n"):
-            # A line that is no JSON is what a killed writer left: it was never acted upon.
-            with suppress(ValueError, RecursionError):
-                entry = json.loads(line)
-                try:
-                    self._take(entry)
-                except (AttributeError, KeyError, TypeError) as error:
-                    raise StoreError(
-                        f"{self.path} is damaged: it has the line {line[:80]!r}.",
-                        hint="Restore it; without it nobody knows what was spent.",
-                    ) from error
-
     def _take(self, entry: dict[str, Any]) -> None:
         if entry["kind"] == "cap":
             self._caps[entry["account"]] = entry["nanodollars"]
@@ -266,30 +236,6 @@ class Ledger:
             self._replies.setdefault(entry["request"], found)
             if found.value is not None:
                 self._answered.add(before.account)
-
-    def _append(self, entry: dict[str, Any]) -> None:
-        """Write one line to the disk and take it in; the lock is held."""
-        stamped = {**entry, "time": round(time.time(), 3), "pid": os.getpid()}
-        data = json.dumps(stamped, allow_nan=False).encode() + b"\n"
-        make_dir(self.path.parent)
-        try:
-            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
-        except OSError as error:
-            raise write_error(self.path, error, len(data)) from error
-        try:
-            size = os.fstat(fd).st_size
-            if size > self._offset:
-                data = b"\n" + data  # closes the line that a killed writer left unfinished
-            try:
-                write_all(fd, data)
-                os.fsync(fd)
-            except OSError as error:
-                with suppress(OSError):
-                    os.ftruncate(fd, size)
-                raise write_error(self.path, error, len(data)) from error
-        finally:
-            os.close(fd)
-        self._catch_up()
 
 
 def cost(price: Price, num_input: int, num_output: int) -> int:

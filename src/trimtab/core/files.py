@@ -90,6 +90,33 @@ def create_file(path: Path) -> int:
     return fd
 
 
+def create_or_append(path: Path, mode: int = 0o666) -> int:
+    """Return the descriptor of a file that is appended to, and may be read; it is made if need be.
+
+    What a folder from elsewhere may hold in its place is neither followed (a link) nor waited for
+    (a pipe). A file that has further names (hard links) gets a copy of its own first: what is added
+    concerns this name alone.
+
+    Raises:
+        OSError: It can't be opened, or is no regular file.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
+    fd = os.open(path, flags, mode)
+    try:
+        info = os.fstat(fd)
+        if not stat.S_ISREG(info.st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file", str(path))
+        if info.st_nlink < 2:
+            return fd
+        data = read_bytes(path)
+    except (OSError, StoreError):
+        os.close(fd)
+        raise
+    os.close(fd)
+    replace_file(path, data)
+    return os.open(path, flags, mode)
+
+
 def make_dir(folder: Path) -> None:
     """Make ``folder`` and what lies above it, and put the new names on the disk."""
     if not folder.is_dir():
@@ -117,6 +144,11 @@ def write_error(path: Path, error: OSError, missing: int) -> StoreError:
         return StoreError(
             f"{path} exists already, and a segment has one writer only.",
             hint="Resume the run: each attempt writes to new files.",
+        )
+    if error.errno == errno.ELOOP and path.is_symlink():
+        return StoreError(
+            f"{path} is a link, and nothing is written through one.",
+            hint="Put a file of its own in its place.",
         )
     cure = "Free space (or raise the quota)" if error.errno in _FULL else "Repair that"
     needed = f"; {missing} more bytes were needed" if missing else ""

@@ -12,14 +12,23 @@ import hashlib
 import os
 import re
 import stat
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
 from trimtab.core.errors import StoreError
-from trimtab.core.files import make_dir, read_bytes, write_all, write_error
+from trimtab.core.files import (
+    create_or_append,
+    make_dir,
+    read_bytes,
+    replace_file,
+    write_all,
+    write_error,
+)
 
 SUMS = "SHA256SUMS"
 _LINE = re.compile(r"([0-9a-f]{64})  ([^/]+)")
+_NAME = "# of "
 _HINT = (
     "Something else changed it since: restore it from a copy, or start a new run. "
     "`trimtab verify RUN` lists all that differs."
@@ -38,6 +47,35 @@ def seal_files(folder: Path) -> None:
             _note(path, _digest(path))
 
 
+def seal_together(folder: Path, files: Mapping[str, Path]) -> None:
+    """Note that files of ``folder`` are to hold what others hold now, by their names."""
+    known = known_sums(folder)
+    new = {name: _digest(path) for name, path in sorted(files.items())}
+    lines = [f"{sum}  {name}" for name, sum in new.items() if sum not in known.get(name, ())]
+    if lines:
+        _add_line(folder / SUMS, "\n".join(lines))
+
+
+def forget_earlier(folder: Path) -> None:
+    """Note only what the files of ``folder`` hold now; for files that nobody else writes."""
+    names = [name for name in known_sums(folder) if (folder / name).is_file()]
+    lines = "".join(f"{_digest(folder / name)}  {name}\n" for name in sorted(names))
+    replace_file(folder / SUMS, lines.encode())
+
+
+def seal_name(folder: Path) -> None:
+    """Note what ``folder`` is called, so that one of another name is not taken for it."""
+    if sealed_name(folder) != folder.name:
+        _add_line(folder / SUMS, f"{_NAME}{folder.name}")
+
+
+def check_name(folder: Path, hint: str = _HINT) -> None:
+    """Raise StoreError if ``folder`` was called otherwise when its files were written."""
+    name = sealed_name(folder)
+    if name not in (None, folder.name):
+        raise StoreError(f"{folder} holds what was written as {name!r}.", hint=hint)
+
+
 def known_sums(folder: Path) -> dict[str, set[str]]:
     """Return, for each file of ``folder`` that is sealed, the SHA-256 of what it may hold."""
     known: dict[str, set[str]] = {}
@@ -46,6 +84,12 @@ def known_sums(folder: Path) -> dict[str, set[str]]:
         if found is not None:
             known.setdefault(found[2], set()).add(found[1])
     return known
+
+
+def sealed_name(folder: Path) -> str | None:
+    """Return what ``folder`` was called when its files were written; None if that is not known."""
+    names = [line.removeprefix(_NAME) for line in _text(folder).split("\n") if line[:5] == _NAME]
+    return names[-1] if names else None
 
 
 def is_sealed(path: Path) -> bool:
@@ -78,17 +122,17 @@ def _differs(path: Path, hint: str) -> StoreError:
 
 
 def _note(path: Path, digest: str) -> None:
-    if digest in known_sums(path.parent).get(path.name, ()):
-        return
-    before = _text(path.parent)
+    if digest not in known_sums(path.parent).get(path.name, ()):
+        _add_line(path.with_name(SUMS), f"{digest}  {path.name}")
+
+
+def _add_line(sums: Path, line: str) -> None:
+    before = _text(sums.parent)
     # closes a line that a killed writer left unfinished
-    line = "" if before.endswith("\n") or not before else "\n"
-    data = f"{line}{digest}  {path.name}\n".encode()
-    sums = path.with_name(SUMS)
+    data = f"{'' if before.endswith(chr(10)) or not before else chr(10)}{line}\n".encode()
     try:
-        make_dir(path.parent)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
-        fd = os.open(sums, flags, 0o666)
+        make_dir(sums.parent)
+        fd = create_or_append(sums)
         try:
             write_all(fd, data)
             os.fsync(fd)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -19,6 +20,7 @@ except ImportError:  # Windows: two processes may do the same work; the first re
 
 
 _SETTLED_S = 2.0
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def cache_dir() -> Path:
@@ -67,8 +69,8 @@ def cached_sha256(path: Path) -> str:
     key = content_key([str(path), *state], 32)
     note = cache_dir() / "sha256" / key
     if note.is_file():
-        known = note.read_text(encoding="ascii")
-        if len(known) == 64:
+        known = note.read_text(encoding="ascii", errors="replace")
+        if _SHA256.fullmatch(known):
             return known
     digest = file_sha256(path)
     if abs(time.time() - info.st_ctime) < _SETTLED_S:

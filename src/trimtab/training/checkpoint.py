@@ -2,7 +2,8 @@
 
 A folder of a training holds ``steps.jsonl`` (one line per update and per evaluation), the newest
 ``step-NNNNNN/`` (weights, optimiser, cursor) and ``best-NNNNNN.safetensors``. Equal trainings leave
-equal bytes, however often they were killed.
+equal bytes, however often they were killed. What it goes on from is checked: a line of the log by
+its ``crc``, the files by their seals.
 """
 
 from __future__ import annotations
@@ -19,11 +20,23 @@ import safetensors.torch as st
 import torch
 from torch import nn
 
+from trimtab.core.checksums import ChangedError, checked, with_checksum
 from trimtab.core.errors import StoreError
-from trimtab.core.files import dumps, make_dir, read_bytes, replace_file, sync_dir
+from trimtab.core.files import (
+    create_or_append,
+    dumps,
+    make_dir,
+    read_bytes,
+    replace_file,
+    sync_dir,
+    write_all,
+    write_error,
+)
 from trimtab.core.records import read_json, write_json
+from trimtab.core.seals import check_data, check_files, seal, seal_files
 
 _LOG = "steps.jsonl"
+_AGAIN = "Delete its folder to train again."
 
 
 def trained(module: nn.Module) -> dict[str, torch.Tensor]:
@@ -53,7 +66,11 @@ def restore(module: nn.Module, tensors: dict[str, torch.Tensor], where: str) -> 
 def write_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:
     """Write a safetensors file, whole or not at all."""
     make_dir(path.parent)
-    replace_file(path, st.save({k: v.contiguous() for k, v in sorted(tensors.items())}))
+    replace_file(path, _packed(tensors))
+
+
+def _packed(tensors: dict[str, torch.Tensor]) -> bytes:
+    return st.save({k: v.contiguous() for k, v in sorted(tensors.items())})
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
@@ -61,9 +78,7 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     try:
         return st.load(read_bytes(path))
     except safetensors.SafetensorError as error:
-        raise StoreError(
-            f"{path} can't be read: {error}.", hint="Delete its folder to train again."
-        ) from None
+        raise StoreError(f"{path} can't be read: {error}.", hint=_AGAIN) from None
 
 
 class Checkpoints:
@@ -95,17 +110,22 @@ class Checkpoints:
         write_tensors(part / "model.safetensors", trained(module))
         write_tensors(part / "optimizer.safetensors", _optimizer_tensors(module, optimizer))
         write_json(part / "state.json", {**state, "step": step})
+        seal_files(part)
         os.replace(part, final)
         sync_dir(self.folder)
         self._tidy(final.name, state["best_step"])
 
     def save_best(self, step: int, module: nn.Module) -> None:
         """Keep the weights after ``step`` updates as the best so far."""
-        write_tensors(self._best(step), trained(module))
+        path, data = self._best(step), _packed(trained(module))
+        seal(path, data)
+        replace_file(path, data)
 
     def load_best(self, step: int, module: nn.Module) -> None:
         """Give ``module`` the best weights."""
-        restore(module, read_tensors(self._best(step)), str(self._best(step)))
+        path = self._best(step)
+        check_data(path, read_bytes(path), _AGAIN)
+        restore(module, read_tensors(path), str(path))
 
     def resume(
         self, module: nn.Module, optimizer: torch.optim.Optimizer, identity: str
@@ -119,6 +139,7 @@ class Checkpoints:
         if newest is None:
             (self.folder / _LOG).unlink(missing_ok=True)
             return None
+        check_files(newest, _AGAIN)
         state: dict[str, Any] = read_json(newest / "state.json")
         if state["identity"] != identity:
             raise StoreError(
@@ -133,21 +154,34 @@ class Checkpoints:
         return state
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return the rows of the log; a line that a crash left unfinished is dropped."""
+        """Return the rows of the log; a line that a crash left unfinished is dropped.
+
+        Raises:
+            StoreError: A line was changed.
+        """
         path = self.folder / _LOG
         if not path.is_file():
             return []
         *lines, _ = read_bytes(path).split(b"\n")
-        return [json.loads(line) for line in lines]
+        try:
+            return [json.loads(checked(line)) for line in lines]
+        except (ValueError, ChangedError):
+            raise StoreError(f"{path} was changed after it was written.", hint=_AGAIN) from None
 
     def _best(self, step: int) -> Path:
         return self.folder / f"best-{step:06d}.safetensors"
 
     def _append(self, rows: Sequence[dict[str, Any]]) -> None:
-        with (self.folder / _LOG).open("ab") as file:
-            file.write(b"".join(_line(row) for row in rows))
-            file.flush()
-            os.fsync(file.fileno())
+        path, data = self.folder / _LOG, b"".join(map(_line, rows))
+        try:
+            fd = create_or_append(path)
+            try:
+                write_all(fd, data)
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+        except OSError as error:
+            raise write_error(path, error, len(data)) from error
 
     def _tidy(self, newest: str, best_step: int | None) -> None:
         best = None if best_step is None else self._best(best_step).name
@@ -160,7 +194,7 @@ class Checkpoints:
 
 
 def _line(row: dict[str, Any]) -> bytes:
-    return dumps(row, "a row of steps.jsonl", separators=(",", ":"))
+    return with_checksum(dumps(row, "a row of steps.jsonl", separators=(",", ":")))
 
 
 def _optimizer_tensors(

@@ -184,7 +184,8 @@ def _quiet_fork() -> Iterator[None]:
 def _serve(works: Mapping[str, Work], jobs: Connection, results: Connection) -> None:
     """Be a worker, and end with the process that wants the results, however it ends."""
     gc.freeze()  # a collection would write into every object, and so copy the pages it shares
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGHUP):  # what a terminal sends to all of its processes
+        signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     # OpenMP's threads belong to the thread that made them, and were not forked
     threading.Thread(target=_work, args=(works, jobs, results), daemon=True).start()

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from trimtab.core.errors import StoreError
 from trimtab.core.files import make_dir, write_error
+from trimtab.core.seals import forget_earlier, seal_together
 from trimtab.core.temporary import temporary
 
 
@@ -43,13 +44,19 @@ class Stage:
         return self.target / name
 
     def finish(self) -> tuple[Path, ...]:
-        """Move every file into place and return them."""
+        """Move every file into place and return them; what they hold is noted."""
         files = sorted(path for path in self.aside.rglob("*") if path.is_file())
         names = [path.relative_to(self.aside) for path in files]
         for folder in sorted({parent for name in names for parent in name.parents}):
             self._make(self.target / folder)
+        folders = {name.parent for name in names}
+        for folder in folders:
+            moved = {n.name: p for p, n in zip(files, names, strict=True) if n.parent == folder}
+            seal_together(self.target / folder, moved)
         for path, name in zip(files, names, strict=True):
             os.replace(path, self.target / name)
+        for folder in folders - {Path()}:  # that of the run holds more than the report
+            forget_earlier(self.target / folder)
         return tuple(self.target / name for name in names)
 
     def _make(self, folder: Path) -> None:

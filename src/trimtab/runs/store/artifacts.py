@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from trimtab.core.errors import NonFiniteError, StoreError
 from trimtab.core.lazy import lazy
 from trimtab.core.records import read_json, write_json
-from trimtab.core.seals import check_files, seal_files
+from trimtab.core.seals import check_files, check_name, seal_files, seal_name
 from trimtab.steering.fitted import Fitted
 from trimtab.vectors.file import write_tensors
 
@@ -39,7 +39,7 @@ def save(folder: Path, fitted: Fitted, provenance: dict[str, Any]) -> None:
             )
     about = {**provenance, **fitted.info}
     write_tensors(folder / "tensors.safetensors", fitted.tensors, about)
-    seal_files(folder)
+    seal_all(folder)
     write_json(folder / "artifact.json", about, sealed=True)
 
 
@@ -47,6 +47,8 @@ def load(folder: Path) -> Fitted:
     """Return a saved artifact; raise StoreError if it is damaged or was changed."""
     check(folder)
     path = folder / "tensors.safetensors"
+    if path.exists() and not path.is_file():
+        raise StoreError(f"{path} is no regular file.", hint=_again(folder))
     try:
         tensors = st.load_file(path)
     except (OSError, safetensors.SafetensorError) as error:
@@ -57,8 +59,15 @@ def load(folder: Path) -> Fitted:
     return Fitted(tensors, read_json(folder / "artifact.json"))
 
 
+def seal_all(folder: Path) -> None:
+    """Note what the files of an artifact hold, and which artifact it is."""
+    seal_files(folder)
+    seal_name(folder)
+
+
 def check(folder: Path) -> None:
     """Raise StoreError if a file of the artifact is gone or holds what no fit wrote there."""
+    check_name(folder, _again(folder))
     check_files(folder, _again(folder))
 
 

@@ -88,7 +88,7 @@ def open_attempt(
     state = manifest.collect(inputs, threads)
     started = datetime.now(UTC).isoformat(timespec="seconds")
     record = {"attempt": number, "started": started, "command": _redact(command), **state}
-    write_json(folder / MANIFEST, record)
+    write_json(folder / MANIFEST, record, sealed=True)
     last = _last_manifest(run_dir, earlier)
     warnings = manifest.changes(last, state) if last is not None else []
     return Attempt(number, folder, tuple(warnings))

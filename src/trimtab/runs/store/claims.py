@@ -286,14 +286,16 @@ def _create(path: Path, line: bytes) -> bool:
 def _append(path: Path, line: bytes) -> None:
     fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_NOFOLLOW)
     try:
-        write_all(fd, line)
+        if os.fstat(fd).st_nlink == 1:  # one with a second name may be anybody's file
+            write_all(fd, line)
     finally:
         os.close(fd)
 
 
 def _read(path: Path) -> bytes | None:
     try:
-        return path.read_bytes()
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            return file.read(_MOST_BYTES)
     except FileNotFoundError:
         return None
     except OSError as error:

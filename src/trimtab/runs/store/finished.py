@@ -8,6 +8,8 @@ import os
 from pathlib import Path
 
 from trimtab import __version__
+from trimtab.core.errors import StoreError
+from trimtab.core.files import read_bytes
 from trimtab.core.records import write_json
 
 FINISHED = "finished.json"
@@ -32,8 +34,8 @@ def is_finished(run_dir: Path) -> bool:
     A change that keeps a file's size and time is not seen; ``trimtab verify`` looks at contents.
     """
     try:
-        noted = json.loads((run_dir / FINISHED).read_bytes())
-    except (OSError, ValueError):
+        noted = json.loads(read_bytes(run_dir / FINISHED))
+    except (StoreError, ValueError, RecursionError):
         return False
     return bool(noted == {"trimtab": __version__, "state": _state(run_dir)})
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
+from trimtab.clients.budget import SPEND, Ledger
 from trimtab.core.checksums import has_checksums
 from trimtab.core.errors import StoreError
 from trimtab.core.files import read_bytes
 from trimtab.core.records import list_segments, read_rows, read_segments
-from trimtab.core.seals import SUMS, check_file, is_sealed, known_sums
+from trimtab.core.seals import SUMS, check_file, check_name, is_sealed, known_sums
 from trimtab.core.types import Completion, ContrastPair, Conversation, Record, Sample, Score
 from trimtab.runs.store.create import is_run
 from trimtab.runs.store.reading import fits_key
@@ -52,7 +54,10 @@ def examine(run: Path) -> Findings:
     for name, model in _DATA.items():
         for path in list_segments(run / name):
             _check_keyed(run, path, model, found)
+    for folder in sorted((run / "artifacts").glob("*/")):
+        _note_fault(found, partial(check_name, folder))
     _tell_unsealed(run, found)
+    _check_spending(run, found)
     for folder in sorted((run / "completions").glob("*/")):
         _check_segments(run, folder, Completion, found)
     for folder in sorted((run / "scores").glob("*/*/")):
@@ -80,10 +85,14 @@ def _check_sums(run: Path, folder: Path, found: Findings) -> None:
                 found.differs.append(f"{_within(run, path)} is gone")
             continue
         found.files += 1
-        try:
-            check_file(path)
-        except StoreError as error:
-            found.differs.append(error.message)
+        _note_fault(found, partial(check_file, path))
+
+
+def _note_fault(found: Findings, check: Callable[[], object]) -> None:
+    try:
+        check()
+    except StoreError as error:
+        found.differs.append(error.message)
 
 
 def _must_be_there(run: Path, path: Path) -> bool:
@@ -106,8 +115,22 @@ def _check_keyed(run: Path, path: Path, model: type[Record], found: Findings) ->
         found.differs.append(f"{_within(run, path)}: its rows have another hash than its name")
 
 
+def _check_spending(run: Path, found: Findings) -> None:
+    path = run / SPEND
+    if not os.path.lexists(path):
+        return
+    found.files += 1
+    try:
+        bare = Ledger(path).num_unchecked()
+    except StoreError as error:
+        found.differs.append(error.message)
+        return
+    if bare:
+        found.unknown.append(f"{SPEND} ({bare} lines without checksums)")
+
+
 def _tell_unsealed(run: Path, found: Findings) -> None:
-    paths = [run / name for name in _MADE]
+    paths = [run / name for name in (*_MADE, "summary.json")]
     paths += [*run.glob("plan/[0-9]*.json"), *run.glob("plan.json")]
     paths += [
         path for path in run.glob("artifacts/*/*") if path.suffix in (".json", ".safetensors")

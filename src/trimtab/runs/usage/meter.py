@@ -84,6 +84,8 @@ class UsageMeter:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
+        if self._phase is not None:  # a bar that nobody ends leaves the terminal without a cursor
+            self._inner.finish()
         self._end(finished=False)
         if self._writer is not None:
             self._writer.close()

@@ -28,7 +28,7 @@ def note_phase(folder: Path, phase: str) -> None:
         state = read_shaped(OBJECT, path)
         phases = state.get(_PHASES, [])
         if phase not in phases:
-            write_json(path, {**state, _PHASES: [*phases, phase]})
+            write_json(path, {**state, _PHASES: [*phases, phase]}, sealed=True)
 
 
 def stages(run_dir: Path, report: dict[str, Any] | None = None) -> list[Stage]:

@@ -10,7 +10,6 @@ from trimtab.core.keys import derive_seed
 from trimtab.core.locks import locked
 from trimtab.core.plan import FitPlan
 from trimtab.core.records import write_json
-from trimtab.core.seals import seal_files
 from trimtab.interventions.base import INTERVENTIONS
 from trimtab.judges.base import JUDGES
 from trimtab.runs.store import artifacts
@@ -37,7 +36,7 @@ def make_artifacts(
         missing = [key for key in fit.artifacts.values() if not run.has_artifact(key)]
         assert not missing, f"{fit.component.name!r} wrote no artifact.json for {missing}"
         for key in fit.artifacts.values():
-            seal_files(run.artifact_dir(key))
+            artifacts.seal_all(run.artifact_dir(key))
         return
     if isinstance(made, Fitted):
         (name,) = fit.artifacts

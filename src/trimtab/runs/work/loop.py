@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 
+from trimtab.core import stopping
 from trimtab.core.counted import counted
 from trimtab.core.errors import HeldError, JudgeError, StoreError
 from trimtab.runs.plan.planner import PlannedFragment
@@ -132,6 +133,7 @@ def _attempt(
     workers: Sequence[Worker],
 ) -> bool:
     """Do ``unit`` unless another worker holds it; return whether it was tried."""
+    stopping.again()
     try:
         with claim(worker.run.dir, unit.name) as mine:
             if mine is None:
@@ -148,6 +150,7 @@ def _attempt(
     except (StoreError, KeyboardInterrupt):
         raise
     except Exception as error:
+        stopping.again()  # it may be what a library made of a signal
         if unit.kind != "score":
             raise
         # a judge is extension code: whatever it raises is its failure, and stops no other judge

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 from trimtab.core.errors import StoreError
-from trimtab.core.files import make_dir, read_bytes, write_all
+from trimtab.core.files import create_or_append, make_dir, read_bytes, write_all
 from trimtab.core.home import home
 from trimtab.core.keys import content_key
 from trimtab.core.report import Check
@@ -58,7 +58,7 @@ def _openings(ledger: Path) -> set[tuple[str, str]]:
 
 def _append(ledger: Path, row: dict[str, str]) -> None:
     make_dir(ledger.parent)
-    fd = os.open(ledger, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+    fd = create_or_append(ledger)
     try:
         size = os.fstat(fd).st_size
         torn = size > 0 and os.pread(fd, 1, size - 1) != b"\n"

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from trimtab.clients.budget import SPEND
 from trimtab.core.errors import StoreError
 from trimtab.core.lazy import lazy
 from trimtab.core.plan import FitPlan, JudgePlan
@@ -32,8 +33,6 @@ else:
     budget = lazy("trimtab.clients.budget")
     http = lazy("trimtab.clients.http")
     chat = lazy("trimtab.engine.chat")
-
-SPEND = "spend.jsonl"
 
 
 def fitted_of(run: Run, keys: Mapping[str, str]) -> dict[str, Fitted]:
@@ -88,6 +87,8 @@ def resource_of(run: Run, plan: JudgePlan, judge: Judge[Any], pool: EnginePool) 
     model = None if plan.model is None else _here(plan.model)
     if judge.resource == "fitted":
         folders = {name: run.artifact_dir(key) for name, key in plan.artifacts.items()}
+        for folder in folders.values():
+            artifacts.check(folder)
         return judge.load(
             LoadContext(
                 model=_access(model, plan.model_identity, pool),
