@@ -40,9 +40,13 @@ class Finished:
     err: str
 
 
-def _child(argv: list[str], out: str, err: str, threads: int) -> None:
+def _child(
+    argv: list[str], out: str, err: str, threads: int, prepare: Callable[[], None] | None
+) -> None:
     import torch
 
+    if prepare is not None:
+        prepare()
     torch.set_num_threads(threads)
     # tests that run in the background of a shell inherit that it is ignored
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -66,12 +70,19 @@ def _child(argv: list[str], out: str, err: str, threads: int) -> None:
 class Command:
     """A running command."""
 
-    def __init__(self, argv: list[str], log_dir: Path, threads: int = 1) -> None:
+    def __init__(
+        self,
+        argv: list[str],
+        log_dir: Path,
+        threads: int = 1,
+        prepare: Callable[[], None] | None = None,
+    ) -> None:
+        """Start it; ``prepare`` is called in its process first (limits, variables)."""
         log_dir.mkdir(parents=True, exist_ok=True)
         stamp = f"{time.time_ns()}"
         self._out, self._err = log_dir / f"{stamp}.out", log_dir / f"{stamp}.err"
         self.process = _context.Process(
-            target=_child, args=(argv, str(self._out), str(self._err), threads)
+            target=_child, args=(argv, str(self._out), str(self._err), threads, prepare)
         )
         self.process.start()
 

@@ -1,0 +1,181 @@
+"""What every fault is played on: an experiment of seconds, its undisturbed run, and what must hold.
+
+Whatever happens a command ends, with a documented exit code and at most one line of error; and once
+the cause is gone, the run's rows, artifacts and summary are those of the undisturbed one.
+"""
+
+import json
+import os
+import resource
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from cli_process import Command, Finished
+from run_records import fitted, records
+
+HANG_S = 300.0
+REFUSED = (2, 3, 4, 5, 6, 7)
+"""Exit codes of what a command may refuse; 1 would be a bug, 8 is a check."""
+
+
+@dataclass
+class Outcome:
+    """One instance: what was tried, and what did not hold (a line each)."""
+
+    what: str
+    problems: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Ground:
+    """The experiment.
+
+    Attributes:
+        folder: Where everything is.
+        config: The experiment file.
+        whole: The run that nothing disturbed.
+        seconds: How long that took.
+    """
+
+    folder: Path
+    config: Path
+    whole: Path
+    seconds: float
+
+    @classmethod
+    def make(cls, folder: Path) -> "Ground":
+        """Make model, experiment and undisturbed run."""
+        from trimtab.models.tiny import save_tiny
+
+        save_tiny(folder / "tiny", "llama")
+        config = folder / "tiny.yaml"
+        config.write_text(json.dumps(_experiment(folder / "tiny")))
+        os.environ["TRIMTAB_HOME"] = str(folder / "home")
+        whole, since = folder / "whole", time.monotonic()
+        done = run_command(["run", str(config), "--out", str(whole)], folder / "logs")
+        assert done.code == 0, done.err
+        return cls(folder, config, whole, time.monotonic() - since)
+
+    def command(
+        self, argv: Sequence[str | Path], prepare: Callable[[], None] | None = None
+    ) -> Command:
+        """Start a command."""
+        return Command(list(map(str, argv)), self.folder / "logs", prepare=prepare)
+
+    def run(
+        self, argv: Sequence[str | Path], prepare: Callable[[], None] | None = None
+    ) -> Finished:
+        """Run a command to its end."""
+        return ended(self.command(argv, prepare))
+
+    def start(self, run: Path) -> list[str]:
+        """Return the command that begins or goes on with ``run``."""
+        if (run / "plan" / "0000.json").is_file():
+            return ["resume", str(run)]
+        return ["run", str(self.config), "--out", str(run)]
+
+    def copy(self, target: Path) -> Path:
+        """Copy the undisturbed run."""
+        return Path(shutil.copytree(self.whole, target))
+
+    def half(self, target: Path, draw: Callable[[], float]) -> Path:
+        """Copy the undisturbed run without some of its segments and without its report."""
+        self.copy(target)
+        segments = [*target.glob("completions/*/*.jsonl"), *target.glob("scores/*/*/*.jsonl")]
+        for path in segments:
+            if draw() < 0.3:
+                path.unlink()
+        shutil.rmtree(target / "report")
+        for name in ("summary.json", "finished.json"):
+            (target / name).unlink()
+        return target
+
+    def differences(self, run: Path) -> list[str]:
+        """Return in what a finished run differs from the undisturbed one."""
+        found, wanted = records(run), records(self.whole)
+        lines = [
+            f"{folder}: {len(found.get(folder, []))} rows, not the {len(wanted.get(folder, []))}"
+            for folder in sorted(found.keys() | wanted.keys())
+            if found.get(folder) != wanted.get(folder)
+        ]
+        made, known = fitted(run), fitted(self.whole)
+        lines += [f"{n} differs" for n in made.keys() | known.keys() if made.get(n) != known.get(n)]
+        summary = run / "summary.json"
+        if not summary.is_file():
+            return [*lines, "there is no summary"]
+        if summary.read_bytes() != (self.whole / "summary.json").read_bytes():
+            lines.append("the summary differs")
+        return lines
+
+    def resumed(self, run: Path) -> list[str]:
+        """Go on with a run to its end; return what does not hold then."""
+        done = self.run(self.start(run))
+        return wrong(done, (0,)) or self.differences(run)
+
+
+def _experiment(model: Path) -> dict:
+    return {
+        "recipe": "truthfulqa_steering",
+        "name": "campaign",
+        "model": {"id": str(model), "device": "cpu"},
+        "task": {"source": "bundled", "limit": 4, "max_tokens": 8},
+        "heldout": {"limit": 2},
+        "steering": {"layer": 1, "strengths": [0.5]},
+        "controls": {"prompt": "Be truthful.", "random_draws": 1},
+        "judges": [{"name": "rubric", "rubric": "truth"}, "text_health"],
+    }
+
+
+def run_command(argv: list[str], logs: Path) -> Finished:
+    """Run a command to its end."""
+    return ended(Command(argv, logs))
+
+
+def ended(command: Command, seconds: float = HANG_S) -> Finished:
+    """Wait for a command; one that does not end is killed, and has the exit code -9."""
+    command.process.join(seconds)
+    if command.process.exitcode is None:
+        command.process.kill()
+    return command.wait()
+
+
+def wrong(done: Finished, codes: Sequence[int]) -> list[str]:
+    """Return what is wrong with how a command ended."""
+    said, last = done.out + done.err, (done.err.splitlines() or [""])[-1]
+    lines = []
+    if "Traceback" in said or "unforeseen" in said:
+        lines.append(f"a traceback: {last[:200]}")
+    if done.code not in codes:
+        lines.append(f"exit code {done.code}: {last[:200]}")
+    elif done.code > 0 and not last.startswith(("error: ", "interrupted")):
+        lines.append(f"exit code {done.code} without a line of error: {last[:200]!r}")
+    return lines
+
+
+def doubled(run: Path) -> list[str]:
+    """Return the rows that stand twice in a run."""
+    seen: Counter[tuple] = Counter()
+    for path in [*run.glob("completions/*/*.jsonl"), *run.glob("scores/*/*/*.jsonl")]:
+        for line in path.read_bytes().split(b"\n")[:-1]:
+            row = json.loads(line)
+            seen[str(path.parent.relative_to(run)), row["sample_id"], row["index"]] += 1
+    return [f"{key} stands {count} times" for key, count in seen.items() if count > 1]
+
+
+def limited(num_bytes: int) -> Callable[[], None]:
+    """Return what lets a process write no file of more than ``num_bytes``."""
+    return partial(resource.setrlimit, resource.RLIMIT_FSIZE, (num_bytes, resource.RLIM_INFINITY))
+
+
+def with_home(home: Path) -> Callable[[], None]:
+    """Return what gives a process another TRIMTAB_HOME."""
+    return partial(_set_variable, "TRIMTAB_HOME", str(home))
+
+
+def _set_variable(name: str, value: str) -> None:
+    os.environ[name] = value
