@@ -1,28 +1,32 @@
-"""Ctrl-C: one line that says how to go on, the same in the log, and nothing lost."""
+"""Ctrl-C and SIGTERM: one line that says how to go on, the same in the log, and nothing lost."""
 
 import os
 import signal
 import time
 from pathlib import Path
 
+import pytest
 from cli_process import Command, trimtab
 from run_records import num_records
 
 
-def test_ctrl_c_says_how_to_go_on_and_resume_does(config: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("by", "words"), [("SIGINT", ""), ("SIGTERM", " by SIGTERM")])
+def test_it_says_how_to_go_on_and_resume_does(
+    by: str, words: str, config: Path, tmp_path: Path
+) -> None:
     run, logs = tmp_path / "run", tmp_path / "logs"
     command = Command(["run", str(config), "--out", str(run)], logs)
     while num_records(run) < 12 and command.process.exitcode is None:
         time.sleep(0.01)
     assert command.process.pid is not None
-    os.kill(command.process.pid, signal.SIGINT)
+    os.kill(command.process.pid, getattr(signal, by))
     done = command.wait()
-    said = f"interrupted; nothing finished is lost. Go on with: trimtab resume {run}"
-    assert done.code == 130 and done.err.splitlines()[-1] == said
+    said = f"interrupted{words}; nothing finished is lost. Go on with: trimtab resume {run}"
+    assert done.code == 128 + getattr(signal, by) and done.err.splitlines()[-1] == said
     assert "Traceback" not in done.err
     assert f"run: {run}" in done.out and "loading the model" in done.err
     log = (run / "attempts" / "0001" / "log.txt").read_text()
-    assert f"interrupted (SIGINT); `trimtab resume {run}` goes on" in log
+    assert f"interrupted ({by}); `trimtab resume {run}` goes on" in log
     before = num_records(run)
     done = trimtab(["resume", str(run)], logs)
     assert done.code == 0, done.err

@@ -61,6 +61,14 @@ def test_what_nobody_foresaw_is_a_line_and_a_file_with_the_traceback(ends, tmp_p
     assert "Traceback" in log.read_text() and "in raises" in log.read_text()
 
 
+@pytest.mark.parametrize("error", [OSError(28, "full", "/a/b"), OSError(30, "read-only")])
+def test_what_the_system_refuses_is_a_line_with_the_file(ends, tmp_path, error) -> None:
+    code, said = ends(error)
+    assert code == 6 and error.strerror in said and said.count("\n") == 1
+    assert (error.filename or "what a command writes to") in said
+    assert not (tmp_path / "home").exists()
+
+
 def test_a_home_that_is_a_file_does_not_stop_that(ends, tmp_path, monkeypatch) -> None:
     (tmp_path / "home").write_text("")
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))

@@ -151,4 +151,4 @@ def test_an_interrupt_waits_for_no_server(tmp_path: Path) -> None:
             process.send_signal(signal.SIGINT)
             said, _ = process.communicate(timeout=60)  # the server would be waited for an hour
     assert (said, process.returncode) == ("interrupted\n", 0)
-    assert '"kind": "settle"' in (tmp_path / "spend.jsonl").read_text()
+    assert '"kind":"settle"' in (tmp_path / "spend.jsonl").read_text()

@@ -187,7 +187,21 @@ def test_a_torn_log_line_is_cut(net, loop, tmp_path) -> None:
     log.write_bytes(whole + b'{"step": 3, "loss": 1.0}\n{"step": 4, "lo')
     rows = loop(net(), Training(steps=2)).run().rows
     assert log.read_bytes() == whole
-    assert rows == [json.loads(line) for line in whole.splitlines()]
+    written = [json.loads(line) for line in whole.splitlines()]
+    assert rows == [{k: v for k, v in row.items() if k != "crc"} for row in written]
+
+
+@pytest.mark.parametrize("name", ["steps.jsonl", "model", "optimizer", "state", "best"])
+def test_a_changed_checkpoint_is_refused(net, loop, tmp_path, name) -> None:
+    settings = Training(steps=6, evaluate_every=2)
+    loop(net(), settings, evaluate=lambda: {"loss": 1.0}).run()
+    folder = tmp_path / "run"
+    (path,) = [p for p in folder.rglob("*") if p.is_file() and p.name.startswith(name)]
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(StoreError, match=r"changed|not what was written|damaged"):
+        loop(net(), settings, evaluate=lambda: {"loss": 1.0}).run()
 
 
 def contents(folder):

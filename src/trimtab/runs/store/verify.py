@@ -43,6 +43,13 @@ class Findings:
     files: int = 0
     rows: int = 0
 
+    def add(self, other: Findings, place: str) -> None:
+        """Add what was found in ``place``, a folder of the run."""
+        self.differs += [line if "/" in line.split()[0] else place + line for line in other.differs]
+        self.unknown += [place + line for line in other.unknown]
+        self.files += other.files
+        self.rows += other.rows
+
 
 def examine(run: Path) -> Findings:
     """Look at everything in a run; raise StoreError if ``run`` is none."""
@@ -62,12 +69,20 @@ def examine(run: Path) -> Findings:
         _check_segments(run, folder, Completion, found)
     for folder in sorted((run / "scores").glob("*/*/")):
         _check_segments(run, folder, Score, found)
+    for path in _nested(run):
+        found.add(examine(path), f"{_within(run, path)}/")
     return found
 
 
+def _nested(run: Path) -> list[Path]:
+    """Return the runs within a run: checks of its judges."""
+    return [path for path in sorted((run / "judge_checks").glob("*/")) if is_run(path)]
+
+
 def _sealed_folders(run: Path) -> Iterator[Path]:
+    nested = set(_nested(run))
     for place, folders, files in os.walk(run):
-        folders.sort()
+        folders[:] = sorted(name for name in folders if Path(place, name) not in nested)
         if SUMS in files:
             yield Path(place)
 

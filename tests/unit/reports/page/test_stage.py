@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from trimtab.core.errors import StoreError
+from trimtab.core.seals import SUMS, check_file, known_sums
 from trimtab.reports.page.stage import staged
 
 
@@ -28,7 +29,7 @@ def write(run: Path, text: str = "new") -> None:
 
 
 def left(run: Path) -> dict[str, str]:
-    files = [path for path in run.rglob("*") if path.is_file()]
+    files = [path for path in run.rglob("*") if path.is_file() and path.name != SUMS]
     return {str(path.relative_to(run)): path.read_text() for path in files}
 
 
@@ -40,6 +41,17 @@ def test_the_new_report_takes_the_place_of_the_old_one(old: Path) -> None:
         "report/figures/a.svg": "new",
         "report/mine.txt": "old",
     }
+
+
+def test_what_a_report_holds_is_known_and_an_earlier_one_is_not(old: Path) -> None:
+    write(old, "first")
+    write(old)
+    assert {len(sums) for sums in known_sums(old / "report").values()} == {1}
+    for name in ("summary.json", "report/index.html", "report/figures/a.svg"):
+        check_file(old / name)
+        (old / name).write_text("changed")
+        with pytest.raises(StoreError, match="not what was written there"):
+            check_file(old / name)
 
 
 def test_a_disk_that_fills_leaves_the_old_report(old: Path) -> None:

@@ -53,3 +53,10 @@ def test_a_cut_file_is_named_with_what_to_do(tmp_path: Path, fitted: Fitted) -> 
     with pytest.raises(StoreError, match="resume") as error:
         artifacts.load(tmp_path / "key")
     assert str(path) in str(error.value)
+
+
+def test_an_artifact_in_the_place_of_another_is_refused(tmp_path: Path, fitted: Fitted) -> None:
+    artifacts.save(tmp_path / "a", fitted, {})
+    (tmp_path / "a").rename(tmp_path / "b")
+    with pytest.raises(StoreError, match=r"holds what was written as 'a'"):
+        artifacts.load(tmp_path / "b")

@@ -32,6 +32,9 @@ def test_nothing_is_finished_before_it_is_said(run: Path) -> None:
     assert is_finished(run)
     (run / FINISHED).write_text("{")
     assert not is_finished(run)
+    (run / FINISHED).unlink()
+    os.mkfifo(run / FINISHED)
+    assert not is_finished(run)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,63 @@
+"""What stops a program: it says so once, ends at the second time, and hears nothing that is off."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from trimtab.core import stopping
+
+_PROGRAM = """
+import os, signal, sys, time
+number = getattr(signal, sys.argv[1])
+if "ignored" in sys.argv:
+    signal.signal(number, signal.SIG_IGN)
+else:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+from trimtab.core import stopping
+stopping.catch()
+def send():
+    os.kill(os.getpid(), number)
+    time.sleep(0.05)
+try:
+    with stopping.going_on_with("trimtab work x"), stopping.going_on_with("trimtab resume x"):
+        try:
+            send()
+        except KeyboardInterrupt:
+            if "twice" in sys.argv:
+                send()
+            raise
+    print("went on")
+except KeyboardInterrupt as stop:
+    print(stop, stopping.received().name, stopping.how_to_go_on(stop))
+    try:
+        stopping.again()
+    except stopping.Stopped:
+        print("still stopped")
+"""
+
+
+def ends(*argv: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-c", _PROGRAM, *argv], capture_output=True, text=True, check=False
+    )
+    assert done.stderr == ""
+    return done.returncode, done.stdout
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_each_signal_stops_once_and_ends_the_second_time(name: str) -> None:
+    said = f"{name} {name} Go on with: trimtab resume x\nstill stopped\n"
+    assert ends(name) == (0, said)
+    assert ends(name, "twice") == (-getattr(signal, name), "")
+    assert ends(name, "ignored") == (0, "went on\n")
+
+
+def test_how_to_go_on_is_found_behind_what_became_of_the_signal() -> None:
+    stop = KeyboardInterrupt()
+    stop.add_note("Go on with: trimtab score x")
+    error = OSError("the terminal is gone")
+    error.__context__ = stop
+    assert stopping.how_to_go_on(error) == "Go on with: trimtab score x"
+    assert stopping.how_to_go_on(ValueError()) is None and stopping.received() is None
