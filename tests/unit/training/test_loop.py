@@ -194,14 +194,14 @@ def test_a_torn_log_line_is_cut(net, loop, tmp_path) -> None:
 @pytest.mark.parametrize("name", ["steps.jsonl", "model", "optimizer", "state", "best"])
 def test_a_changed_checkpoint_is_refused(net, loop, tmp_path, name) -> None:
     settings = Training(steps=6, evaluate_every=2)
-    loop(net(), settings, evaluate=lambda: {"loss": 1.0}).run()
+    loop(net(), settings, evaluate=lambda: (1.0,)).run()
     folder = tmp_path / "run"
     (path,) = [p for p in folder.rglob("*") if p.is_file() and p.name.startswith(name)]
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
     with pytest.raises(StoreError, match=r"changed|not what was written|damaged"):
-        loop(net(), settings, evaluate=lambda: {"loss": 1.0}).run()
+        loop(net(), settings, evaluate=lambda: (1.0,)).run()
 
 
 def contents(folder):
