@@ -241,6 +241,7 @@ def test_every_file_of_a_run_is_described(finished_run: Path, repo: Path) -> Non
         "artifacts/<key>/training/",
         "judges.json",
         "spend.jsonl",
+        ".spend.jsonl.lock",
         "judge_checks/<name>/",
         "artifacts/energy-",
         "completions/<cell>/a0000-given.jsonl",

@@ -29,7 +29,8 @@ from trimtab.core.secrets import redact
 _OF_A_SIGNAL = 128  # what shells add to its number
 _OF_THE_SYSTEM = (
     errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO,
-    errno.ENODEV, errno.ESTALE, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EMFILE, errno.ENFILE, errno.ELOOP,
+    errno.ENODEV, errno.ESTALE, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EMFILE, errno.ENFILE,
+    errno.ELOOP,
 )  # fmt: skip
 
 
