@@ -36,7 +36,7 @@ def play(ground: Ground, rng: random.Random, number: int, folder: Path) -> Outco
         for path in run.glob("claims/*/*.jsonl"):
             _make_foreign(path, time.time() + span)
     else:
-        library = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")
+        library = glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")
         if not library:
             return Outcome(f"{what} (skipped: no libfaketime)")
         done = _with_clock(ground, ground.start(run), library[0], span)

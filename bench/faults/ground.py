@@ -55,7 +55,8 @@ class Ground:
         save_tiny(folder / "tiny", "llama")
         config = folder / "tiny.yaml"
         config.write_text(json.dumps(_experiment(folder / "tiny")))
-        os.environ["TRIMTAB_HOME"] = str(folder / "home")
+        os.environ |= {"TRIMTAB_HOME": str(folder / "home"), "NO_PROXY": "127.0.0.1"}
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
         whole, since = folder / "whole", time.monotonic()
         done = run_command(["run", str(config), "--out", str(whole)], folder / "logs")
         assert done.code == 0, done.err

@@ -7,6 +7,7 @@ said; the next one ends the process at once. Records need neither, as they survi
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -24,6 +25,13 @@ class Stopped(KeyboardInterrupt):
 
 def catch() -> None:
     """Raise ``Stopped`` at the first signal; one that is ignored (``nohup``) stays so."""
+    tell = sys.unraisablehook
+
+    def tell_others(about: sys.UnraisableHookArgs) -> None:
+        if not isinstance(about.exc_value, Stopped):  # see ``again``
+            tell(about)
+
+    sys.unraisablehook = tell_others
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _raise)
