@@ -22,6 +22,8 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["TRIMTAB_HOME"] = home.name
     # Converted models are kept between runs: making one takes half a minute.
     os.environ.setdefault("TRIMTAB_CACHE", str(Path.home() / ".cache" / "trimtab"))
+    # Activations are not: a test that counts what is computed must not find another run's.
+    os.environ["TRIMTAB_CACHE_GB"] = "0"
     os.environ.pop("TRIMTAB_PATH", None)
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["MPLBACKEND"] = "Agg"

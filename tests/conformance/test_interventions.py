@@ -13,11 +13,12 @@ from random_adapters import random_adapter
 from trimtab.core.spec import ModelSpec
 from trimtab.core.types import ContrastPair, Message, SamplingParams
 from trimtab.engine.engine import Engine
-from trimtab.engine.request import Options, Request, Text
+from trimtab.engine.request import Activations, Options, Request, Text
 from trimtab.interventions.base import INTERVENTIONS
 from trimtab.models.load import load_model, resolve
 from trimtab.models.lora import write_adapter
 from trimtab.models.tiny import save_tiny
+from trimtab.runs.store import artifacts
 from trimtab.steering.fitted import FitContext, Fitted
 from trimtab.vectors.file import checked
 from trimtab.vectors.formats import export
@@ -123,15 +124,44 @@ def test_it_is_fitted_and_applied_alike_every_time(name, config, context) -> Non
     assert (found == {k: v for k, v in baseline.items() if k in found}) == (name == "none")
 
 
-@pytest.mark.parametrize(
-    ("name", "config"), [case for case in CASES if "strength" in case.values[1]]
-)
+@pytest.mark.parametrize(("name", "config"), CASES)
 def test_strength_zero_is_exactly_the_baseline_and_shares_the_fit(name, config, context) -> None:
     built = INTERVENTIONS.build(name, config)
-    zero = INTERVENTIONS.build(name, {**config, "strength": 0.0})
-    assert zero.needs() == built.needs()
+    if not built.zeroed():
+        assert not {"strength", "most"} & set(built.Config.model_fields)
+        return
+    zero = INTERVENTIONS.build(name, {**config, **built.zeroed()})
+    assert zero.needs() == built.needs() and zero.zeroed() == built.zeroed()
+    found = answers(zero, fit(built, context), context.engine)
     baseline = answers(INTERVENTIONS.build("none", {}), {}, context.engine)
-    assert answers(zero, fit(built, context), context.engine) == baseline
+    assert found == {key: value for key, value in baseline.items() if key in found}
+
+
+@pytest.mark.parametrize(("name", "config"), CASES)
+def test_what_is_fitted_on_kept_activations_is_the_same_to_the_last_byte(
+    name, config, context, tmp_path, monkeypatch
+) -> None:
+    read: list[int] = []
+    run = Engine.run
+
+    def counted(engine, requests):
+        read.append(sum(isinstance(request.want, Activations) for request in requests))
+        return run(engine, requests)
+
+    monkeypatch.setattr(Engine, "run", counted)
+    monkeypatch.setenv("TRIMTAB_CACHE", str(tmp_path / "cache"))
+    found = {}
+    for case, gigabytes in (("without", "0"), ("new", "1"), ("kept", "1")):
+        monkeypatch.setenv("TRIMTAB_CACHE_GB", gigabytes)
+        read.clear()
+        for artifact, fitted in fit(INTERVENTIONS.build(name, config), context).items():
+            folder = tmp_path / case / artifact
+            artifacts.save(folder, fitted, {})
+            files = {path.name: path.read_bytes() for path in folder.iterdir()}
+            found.setdefault(artifact, []).append(files)
+        assert case != "kept" or not any(read)
+    for without, *others in found.values():
+        assert others == [without, without]
 
 
 @pytest.mark.parametrize(("name", "config"), CASES)

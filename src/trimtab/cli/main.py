@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from trimtab import __version__
-from trimtab.cli import failures, vector_commands
+from trimtab.cli import cache_commands, failures, vector_commands
 from trimtab.cli.options import Trust
 from trimtab.core import secrets, stopping
 
@@ -32,6 +32,7 @@ app = typer.Typer(
 data = typer.Typer(help="Bring in what was made elsewhere.", no_args_is_help=True)
 app.add_typer(data, name="data")
 app.add_typer(vector_commands.vectors, name="vectors")
+app.add_typer(cache_commands.cache, name="cache")
 
 ConfigFile = Annotated[Path, typer.Argument(help="Experiment file (YAML).", show_default=False)]
 RunDir = Annotated[Path, typer.Argument(help="Run directory.", show_default=False)]
@@ -303,6 +304,18 @@ def nan(
     from trimtab.cli import nan
 
     nan.show(target, dtype, limit, max_tokens)
+
+
+@doctor_app.command()
+def zero(
+    config: ConfigFile,
+    limit: Annotated[int, typer.Option(min=1, help="Most samples of each task.")] = 20,
+    override: Override = None,
+) -> None:
+    """Compare every intervention at strength 0 with the baseline, and show rows that differ."""
+    from trimtab.cli import zero
+
+    zero.show(config, tuple(override or ()), limit)
 
 
 @app.command("judge-check")

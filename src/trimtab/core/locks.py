@@ -35,7 +35,11 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
         ) from error
     try:
         _lock(fd, path, wait)
-        yield
+        try:
+            yield
+        finally:
+            # a process that was forked meanwhile has the file open, and would go on holding it
+            fcntl.flock(fd, fcntl.LOCK_UN)
     finally:
         os.close(fd)
 

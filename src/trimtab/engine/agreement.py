@@ -12,7 +12,6 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
 from pathlib import Path
 
 import torch
@@ -20,7 +19,7 @@ import transformers
 
 from trimtab.core.errors import ModelError, NonFiniteError
 from trimtab.core.keys import content_key
-from trimtab.engine import trial
+from trimtab.engine import trial, version
 from trimtab.engine.batching.within_memory import is_out_of_memory
 from trimtab.engine.request import Request, Result
 from trimtab.models.cache import cache_dir
@@ -89,16 +88,8 @@ def _key(loaded: LoadedModel) -> str:
     """Return a hash of the model and of all that computes it."""
     spec = loaded.resolved.spec
     placed = [spec.dtype, spec.quantization, loaded.device.type, spec.device_map is not None]
-    versions = [torch.__version__, transformers.__version__, _engine_version()]
+    versions = [torch.__version__, transformers.__version__, version.code_hash()]
     return content_key([loaded.identity, placed, versions], 32)
-
-
-@cache
-def _engine_version() -> str:
-    """Return a hash of this package's code that computes models: no number has to be raised."""
-    root = Path(__file__).parent
-    files = sorted([*root.rglob("*.py"), *(root.parent / "models").glob("*.py")])
-    return content_key([[path.name, path.read_text(encoding="utf-8")] for path in files], 32)
 
 
 def _refusal(loaded: LoadedModel, found: str) -> ModelError:

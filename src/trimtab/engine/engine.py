@@ -118,6 +118,11 @@ class Engine:
         return limit
 
     @property
+    def num_workers(self) -> int:
+        """Most processes that rows are divided among."""
+        return len(self._workers)
+
+    @property
     def identity(self) -> str:
         """Hash of the model's weights, tokenizer and template."""
         return self.loaded.identity

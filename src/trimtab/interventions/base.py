@@ -113,6 +113,13 @@ class Intervention(ABC, Generic[C]):
         """Return what is always measured beside this one, by name: a recipe adds it by itself."""
         return {}
 
+    def zeroed(self) -> dict[str, Any]:
+        """Return the settings of its strength 0, where it must give the baseline's rows.
+
+        What has to be fitted stays the same; empty if it has no strength.
+        """
+        return {"strength": 0.0} if "strength" in self.Config.model_fields else {}
+
     def strengths(self, fitted: Mapping[str, Fitted]) -> dict[str, float]:
         """Return the strength in every unit: ``raw``, ``unit`` and ``relative``."""
         return {}

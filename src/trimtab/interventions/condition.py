@@ -17,10 +17,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trimtab.core.errors import ConfigError, DataError
+from trimtab.core.keys import content_key
 from trimtab.core.lazy import lazy
 from trimtab.core.needs import Need
 from trimtab.core.spec import Component
 from trimtab.interventions.base import Intervention
+from trimtab.steering.captures.reading import read_each
 from trimtab.steering.fitted import FitContext, Fitted
 from trimtab.steering.gated import GateConfig
 from trimtab.steering.room import require_room
@@ -119,11 +121,13 @@ class Condition(Intervention[GateConfig]):
             requests.append(rq.Request(number, tuple(ids), want))
         asked = [prompt.sample.messages[-1].content for prompt in context.prompts]
         require_room(context.engine, requests, asked)
-        read = {result.key: result for result in context.engine.run(requests)}
-        rows = [read[number] for number in range(len(requests))]
-        return torch.stack(
-            [r.mean_LH for r in rows if isinstance(r, rq.ActivationsResult)]
-        ).double()
+        about = {
+            "what": "prompts of a condition",
+            "read": self.config.read,
+            "prompts": content_key([[p.sample, p.rendering] for p in context.prompts]),
+        }
+        read = {result.key: result.mean_LH for result in read_each(context, requests, about)}
+        return torch.stack([read[number] for number in range(len(requests))]).double()
 
 
 def principal(state_NH: torch.Tensor, holds_N: torch.Tensor) -> torch.Tensor:

@@ -28,8 +28,9 @@ from trimtab.core.needs import Need
 from trimtab.core.spec import Component, Spec
 from trimtab.core.types import ContrastPair, Message, SamplingParams
 from trimtab.interventions.base import Intervention, Treatment
+from trimtab.steering.captures.reading import read_each
 from trimtab.steering.fitted import FitContext, FitData, Fitted
-from trimtab.steering.pairs import pair_inputs
+from trimtab.steering.pairs import described, pair_inputs
 from trimtab.steering.room import require_room
 
 if TYPE_CHECKING:
@@ -193,6 +194,10 @@ class Dac(Intervention[_Config]):
         )
         return Treatment(dynamic=dynamic)
 
+    def zeroed(self) -> dict[str, Any]:
+        """Return what bounds the strength to 0."""
+        return {"most": 0.0}
+
     def _given(self, context: FitContext, positive: bool) -> Iterator[tuple[Sequence[int], ...]]:
         """Yield (prompt, answer) of the contrast pairs."""
         for pair in context.pairs:
@@ -244,8 +249,12 @@ class Dac(Intervention[_Config]):
         require_room(context.engine, requests, shown)
         total: torch.Tensor | None = None
         count = torch.zeros(self.config.steps)
-        for result in context.engine.run(requests):
-            assert isinstance(result, rq.ActivationsResult) and result.each_PLH is not None
+        about = {
+            **described(context, context.pairs, "each step"),
+            "source": self.config.knob("source"),
+        }
+        for result in read_each(context, requests, about):
+            assert result.each_PLH is not None
             each = result.each_PLH.double()
             if total is None:
                 total = torch.zeros((self.config.steps, *each.shape[1:]), dtype=torch.float64)

@@ -25,9 +25,10 @@ from trimtab.core.needs import Need
 from trimtab.core.spec import Component
 from trimtab.interventions.base import Intervention, Treatment
 from trimtab.steering.additive import NamedPositions
+from trimtab.steering.captures.reading import read_each
 from trimtab.steering.fitted import FitContext, FitData, Fitted
 from trimtab.steering.gated import GatedConfig, gated
-from trimtab.steering.pairs import answer_tokens, pair_inputs
+from trimtab.steering.pairs import answer_tokens, described, pair_inputs
 from trimtab.steering.room import require_room
 
 if TYPE_CHECKING:
@@ -158,9 +159,9 @@ def _read(context: FitContext) -> tuple[torch.Tensor, torch.Tensor, tuple[int, i
             requests.append(rq.Request((pair.id, right), tuple(prompt), want))
     asked = [pair.messages[-1].content for pair in context.pairs for _ in range(2)]
     require_room(engine, requests, asked)
-    read = {result.key: result for result in engine.run(requests)}
-    rows = [read[request.key] for request in requests]
-    state_NBW = torch.stack([r.mean_LH for r in rows if isinstance(r, rq.ActivationsResult)])
+    about = described(context, context.pairs, "last")
+    read = {result.key: result.mean_LH for result in read_each(context, requests, about)}
+    state_NBW = torch.stack([read[request.key] for request in requests])
     heads = engine.loaded.model.config.get_text_config().num_attention_heads
     right_N = torch.tensor([True, False] * len(context.pairs))
     state_NKD = state_NBW.double().unflatten(2, (heads, -1)).flatten(1, 2)

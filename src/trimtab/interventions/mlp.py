@@ -206,6 +206,10 @@ class Mlp(Intervention[MlpConfig]):
             found["shuffled prompts"] = Component(name="mlp", config={**mine, "shuffled": True})
         return found
 
+    def zeroed(self) -> dict[str, Any]:
+        """Return strength 0 of the same network."""
+        return {"strength": 0.0, "trained_at": self.config.training_strength}
+
     def strengths(self, fitted: Mapping[str, Fitted]) -> dict[str, float]:
         """Return the strength as ``raw``, ``unit`` and ``relative``."""
         return strength_in_units(self.config, fitted["vector"])

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from trimtab.core.home import home
 from trimtab.core.keys import content_key, file_sha256
 
 try:
@@ -23,10 +24,18 @@ _SETTLED_S = 2.0
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
+OFF = "off"
+"""In the place of a folder: activations are not kept; models are, where they usually are."""
+
+
 def cache_dir() -> Path:
     """Return the cache folder: ``TRIMTAB_CACHE``, else ``~/.cache/trimtab``. It may not exist."""
     named = os.environ.get("TRIMTAB_CACHE")
-    return Path(named).expanduser() if named else Path.home() / ".cache" / "trimtab"
+    usual = named in (None, "", OFF)
+    try:
+        return Path("~/.cache/trimtab" if usual else str(named)).expanduser()
+    except RuntimeError:  # there is no home folder
+        return home() / "cache"
 
 
 @contextlib.contextmanager

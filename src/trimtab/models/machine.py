@@ -90,6 +90,12 @@ def usable_cores() -> frozenset[int]:
     return frozenset(range(os.cpu_count() or 1))
 
 
+def cpu_name(proc: Path = _PROC) -> str | None:
+    """Return the processor's name; None where the system keeps no such file."""
+    named = [line for line in _lines(proc / "cpuinfo") if line.startswith("model name")]
+    return named[0].partition(":")[2].strip() if named else None
+
+
 def count_physical(cores: Iterable[int], cpus: Path = _CPUS) -> int:
     """Return how many physical cores the logical ``cores`` belong to; each counts if unknown."""
     siblings = set()

@@ -90,6 +90,10 @@ class LabelledPrompt:
     holds: bool
 
 
+def _unheard(_: str) -> None:
+    """Tell nobody."""
+
+
 @dataclass(frozen=True)
 class FitContext:
     """What a fit may use.
@@ -98,6 +102,7 @@ class FitContext:
         model: The subject model; None if the fit needs none.
         seed: Seed of everything random in the fit.
         run_seed: The experiment's seed, for what fits of one experiment share.
+        note: Told in a line what the user should know of the fit.
         data: The declared inputs that are data, by name.
         completions: The declared inputs that are completions of this run, by name.
         held_out: Samples of the run's test splits, which nothing may be fitted on.
@@ -111,6 +116,7 @@ class FitContext:
     held_out: Sequence[Sample] = ()
     folder: Path | None = None
     run_seed: int = 0
+    note: Callable[[str], None] = _unheard
 
     @classmethod
     def of_pairs(

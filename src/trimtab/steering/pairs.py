@@ -5,7 +5,6 @@ Shapes: N pairs that are kept, L layers, H hidden.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from trimtab.core.keys import content_key
 from trimtab.core.lazy import lazy
 from trimtab.core.needs import Input, Pairs
 from trimtab.core.types import ContrastPair
+from trimtab.steering.captures.reading import on_disk
 from trimtab.steering.fitted import FitContext
 from trimtab.steering.room import require_room
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     import torch
 
     from trimtab.engine import request as rq
-    from trimtab.engine.reading import rows as er
+    from trimtab.engine.reading import whole
 else:
     torch = lazy("torch")
     rq = lazy("trimtab.engine.request")
-    er = lazy("trimtab.engine.reading.rows")
+    whole = lazy("trimtab.engine.reading.whole")
 
 Read = Literal["answer_mean", "last", "letter"]
 
@@ -46,7 +46,7 @@ class PairRows:
     pairs: list[ContrastPair]
     dropped: list[str]
     layers: tuple[int, ...]
-    _file: er.Rows
+    _file: whole.LayerRows
     _kept_N: torch.Tensor
 
     @property
@@ -56,12 +56,12 @@ class PairRows:
 
     def answers(self, layer: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Return positive and negative activations [N, H] of one layer, in float64."""
-        mean_RH = self._file.read("mean", slice(None), self.layers.index(layer))
+        mean_RH = self._file.read("mean", layer)
         return mean_RH[0::2][self._kept_N].double(), mean_RH[1::2][self._kept_N].double()
 
     def residual_norm(self, layer: int) -> float:
         """Return the mean norm of the activations that were read at a layer."""
-        norm_R = self._file.read("norm", slice(None), self.layers.index(layer)).double()
+        norm_R = self._file.read("norm", layer).double()
         both_N2 = torch.stack([norm_R[0::2], norm_R[1::2]], dim=1)[self._kept_N]
         return float(both_N2.mean())
 
@@ -104,6 +104,7 @@ def read_pairs(
         NonFiniteError: Names the first layer, row and position that is NaN or infinite.
     """
     require_two(pairs)
+    path = _file_of(context.folder, keep_as)
     about = {
         "tensors": "mean [2 * pairs, layers, hidden]: positive and negative answers in turns",
         "index": "block_output_0based",
@@ -112,29 +113,41 @@ def read_pairs(
         "key": content_key([context.engine.identity, context.rendering, list(pairs)]),
         "allow_nonfinite": str(drop_nonfinite),
     }
-    with tempfile.TemporaryDirectory(prefix=".rows-", dir=_made(context.folder)) as scratch:
-        kept = context.folder if keep_as else None
-        path = Path(scratch if kept is None else kept) / f"{keep_as or 'rows'}.safetensors"
-        if not path.is_file() or er.Rows(path).about != about:
-            requests = [
-                request
-                for pair in pairs
-                for request in _requests(context, pair, layers, read, drop_nonfinite)
-            ]
-            asked = [pair.messages[-1].content for pair in pairs for _ in range(2)]
-            require_room(context.engine, requests, asked)
-            er.save_activations(context.engine.run(requests), requests, path, about=about)
-        yield _finite(er.Rows(path), pairs, layers)
+    if path is not None and path.is_file():
+        file = whole.LayerRows(path, layers, layers)
+        if file.about == about:
+            yield _finite(file, pairs, layers)
+            return
+    requests = [
+        request
+        for pair in pairs
+        for request in _requests(context, pair, layers, read, drop_nonfinite)
+    ]
+    asked = [pair.messages[-1].content for pair in pairs for _ in range(2)]
+    require_room(context.engine, requests, asked)
+    with on_disk(context, requests, described(context, pairs, read), path, about) as file:
+        yield _finite(file, pairs, layers)
 
 
-def _made(folder: Path | None) -> Path | None:
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-    return folder
+def described(context: FitContext, pairs: Sequence[ContrastPair], read: str) -> dict[str, Any]:
+    """Return what tells a capture of ``pairs`` from others, in words that people can read."""
+    return {
+        "what": "answers of contrast pairs",
+        "read": read,
+        "rendering": context.rendering,
+        "pairs": content_key(list(pairs)),
+    }
 
 
-def _finite(file: er.Rows, pairs: Sequence[ContrastPair], layers: tuple[int, ...]) -> PairRows:
-    finite_R = torch.isfinite(file.read("norm", slice(None))).all(dim=1)
+def _file_of(folder: Path | None, keep_as: str | None) -> Path | None:
+    """Return where activations are to stay; None if they are needed only now."""
+    return None if folder is None or keep_as is None else folder / f"{keep_as}.safetensors"
+
+
+def _finite(
+    file: whole.LayerRows, pairs: Sequence[ContrastPair], layers: tuple[int, ...]
+) -> PairRows:
+    finite_R = torch.isfinite(file.norms()).all(dim=1)
     kept_N = (finite_R[0::2] & finite_R[1::2]).nonzero()[:, 0]
     kept = set(kept_N.tolist())
     if len(kept) < 2:

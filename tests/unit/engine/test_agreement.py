@@ -8,7 +8,7 @@ import torch
 from trimtab.core.errors import ModelError, NonFiniteError
 from trimtab.core.spec import ModelSpec
 from trimtab.core.types import SamplingParams
-from trimtab.engine import agreement, trial
+from trimtab.engine import agreement, trial, version
 from trimtab.engine.engine import Engine
 from trimtab.engine.passes import batch, passes
 from trimtab.engine.passes import forward as forwards
@@ -52,7 +52,7 @@ def test_a_model_is_compared_once(fresh, monkeypatch, dtype) -> None:
     agreement._PASSED.clear()  # another process reads it from the disk
     Engine(loaded)
     assert len(made) == 1
-    monkeypatch.setattr(agreement, "_engine_version", lambda: "changed")
+    monkeypatch.setattr(version, "code_hash", lambda: "changed")
     Engine(loaded)
     assert len(made) == 2
 

@@ -10,14 +10,12 @@ from trimtab.core.keys import content_key
 from trimtab.core.needs import Conversations, Labelled, Need, Pairs, Prompts
 from trimtab.core.plan import DataRef, FitPlan
 from trimtab.core.spec import Component, Spec
+from trimtab.engine.version import ENGINE_VERSION
 from trimtab.interventions.base import Intervention
 from trimtab.models.load import ResolvedModel
 from trimtab.runs.plan.data import Kind, PlanData
 from trimtab.steering.fitted import FitData
 from trimtab.tasks.base import Task
-
-ENGINE_VERSION = 2
-"""Part of every key of cells and fits; raise it when the engine's output changes its meaning."""
 
 _HOLDS = {"holds": True, "fails": False}
 _KINDS: dict[type, Kind] = {Pairs: "pairs", Prompts: "prompts", Conversations: "conversations"}

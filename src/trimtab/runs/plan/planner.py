@@ -18,10 +18,11 @@ from trimtab.core.needs import Need
 from trimtab.core.plan import Cell, FitPlan, Fragment, JudgePlan, Plan
 from trimtab.core.spec import Component, ModelSpec, Purpose, Role, Spec, Split
 from trimtab.core.types import ContrastPair, Sample, SamplingParams
+from trimtab.engine.version import ENGINE_VERSION
 from trimtab.interventions.base import INTERVENTIONS, Intervention, NamesBlocks
 from trimtab.models.load import ResolvedModel, resolve
 from trimtab.runs.plan.data import PlanData
-from trimtab.runs.plan.fits import ENGINE_VERSION, plan_fit
+from trimtab.runs.plan.fits import plan_fit
 from trimtab.runs.plan.judges import LearnsFrom, plan_judges
 from trimtab.tasks.base import TASKS, Task
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from trimtab import __version__
-from trimtab.models.machine import usable_cores
+from trimtab.models.machine import cpu_name, usable_cores
 
 _PACKAGES = (
     "torch",
@@ -142,14 +142,8 @@ def _machine() -> dict[str, Any]:
 
 
 def _cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    if names:
-        return names[0]
-    return _output(["sysctl", "-n", "machdep.cpu.brand_string"]) or platform.processor()
+    said = cpu_name() or _output(["sysctl", "-n", "machdep.cpu.brand_string"])
+    return said or platform.processor()
 
 
 def _output(command: Sequence[str], folder: Path | None = None) -> str | None:

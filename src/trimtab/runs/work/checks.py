@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 
@@ -11,20 +10,19 @@ from pydantic import TypeAdapter
 from trimtab.core.counted import counted
 from trimtab.core.errors import CheckError
 from trimtab.core.locks import locked
-from trimtab.core.plan import Cell, JudgePlan
+from trimtab.core.plan import JudgePlan
 from trimtab.core.records import write_json
 from trimtab.core.report import Check, Status
-from trimtab.core.types import Completion, ContrastPair, Conversation, Sample
+from trimtab.core.types import ContrastPair, Conversation, Sample
 from trimtab.runs.store.formats import present
 from trimtab.runs.store.reading import read_shaped
 from trimtab.runs.store.run import Run
 from trimtab.runs.work import openings
 from trimtab.runs.work.finite import artifacts_finite, rows_finite
 from trimtab.runs.work.score import cells_of
+from trimtab.runs.work.zero import comparisons
 from trimtab.text.leaks import NGRAM_WORDS, HeldOut
 
-# float32 rounding grows with the sum: one over a hundred tokens reaches hundreds of nats
-_LOGPROB_ABSOLUTE, _LOGPROB_RELATIVE = 1e-4, 1e-5
 _UNSCORED_WARN, _UNSCORED_FAIL = 0.02, 0.25
 
 
@@ -201,39 +199,7 @@ def _question(sample: Sample) -> str:
 
 
 def _zero_equals_baseline(run: Run) -> list[Check]:
-    cells = run.plan.cells
-    checks = []
-    for zero in (cell for cell in cells if cell.role == "zero"):
-        base = next((c for c in cells if c.role == "baseline" and _comparable(c, zero)), None)
-        if base is None:
-            continue
-        rows = {k[1:]: row for k, row in run.completions(zero.key).items()}
-        expected = {k[1:]: row for k, row in run.completions(base.key).items()}
-        present = expected.keys() & rows.keys()
-        equal = sum(_same(rows[key], expected[key]) for key in present)
-        detail = f"{equal} of {len(expected)} rows equal ({zero.measure})"
-        status: Status = "pass"
-        if not expected or len(present) < len(expected):
-            status = "fail"
-        elif equal < len(expected):
-            status = "fail" if zero.model.is_exact else "warn"
-            if status == "warn":
-                detail += "; reduced precision: last bits depend on the shape of the batch"
-        checks.append(Check("strength 0 equals baseline", status, detail))
-    return checks
-
-
-def _comparable(a: Cell, b: Cell) -> bool:
-    return (a.measure, a.samples, a.model_identity) == (b.measure, b.samples, b.model_identity)
-
-
-def _same(a: Completion, b: Completion) -> bool:
-    if a.option_logprobs is not None and b.option_logprobs is not None:
-        return len(a.option_logprobs) == len(b.option_logprobs) and all(
-            math.isclose(x, y, rel_tol=_LOGPROB_RELATIVE, abs_tol=_LOGPROB_ABSOLUTE)
-            for x, y in zip(a.option_logprobs, b.option_logprobs, strict=True)
-        )
-    return (a.text, a.num_tokens, a.finish_reason) == (b.text, b.num_tokens, b.finish_reason)
+    return [comparison.check for comparison in comparisons(run)]
 
 
 def _unscored(run: Run, judge: JudgePlan) -> Check:

@@ -39,7 +39,8 @@ class EnginePool:
         Args:
             threads: Threads that torch has whenever a model is handed out; None leaves them be.
             using: Told of each model that is handed out (resolved), and of the threads.
-            telling: Told in a line of each model before it is loaded, which may take minutes.
+            telling: Told in a line of each model before it is loaded, which may take minutes, and
+                of what ``say`` is given.
         """
         self.threads = threads
         self._using = using
@@ -52,7 +53,7 @@ class EnginePool:
         self._set_threads()
         key = (identity, spec.dtype)
         if key not in self._engines:
-            self._say(f"loading the model {spec.id} ({spec.dtype})")
+            self.say(f"loading the model {spec.id} ({spec.dtype})")
             _log.info("loading the model %s (%s)", spec.id, identity)
             self._engines[key] = engines.Engine(load.load_model(self._resolve(spec, identity)))
         self._tell(self._engines[key].loaded.resolved.spec)
@@ -68,7 +69,7 @@ class EnginePool:
         """
         self._set_threads()
         if identity not in self._encoders:
-            self._say(f"loading the encoder {spec.id}")
+            self.say(f"loading the encoder {spec.id}")
             _log.info("loading the encoder %s (%s)", spec.id, identity)
             self._encoders[identity] = load_as(self._resolve(spec, identity))
         self._tell(spec)
@@ -85,13 +86,14 @@ class EnginePool:
         self._encoders = {k: v for k, v in self._encoders.items() if k in identities}
         gc.collect()
 
+    def say(self, line: str) -> None:
+        """Tell whoever watches something worth a line."""
+        if self._telling is not None:
+            self._telling(line)
+
     def _set_threads(self) -> None:
         if self.threads is not None:
             torch.set_num_threads(self.threads)
-
-    def _say(self, line: str) -> None:
-        if self._telling is not None:
-            self._telling(line)
 
     def _tell(self, spec: ModelSpec) -> None:
         if self._using is not None:

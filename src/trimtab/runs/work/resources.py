@@ -57,6 +57,7 @@ def fit_context(run: Run, fit: FitPlan, seed: int, pool: EnginePool) -> FitConte
         held_out=held_out(run) if fit.completions else (),
         folder=run.artifact_dir(first),
         run_seed=fit.seed,
+        note=pool.say,
     )
 
 

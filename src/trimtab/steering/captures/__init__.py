@@ -1,0 +1,1 @@
+"""Activations that were read once: kept, and found again by all that determines them."""
