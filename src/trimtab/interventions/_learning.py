@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,9 @@ from trimtab.core.types import ContrastPair, Message
 from trimtab.interventions.bank import subsets
 from trimtab.interventions.random import random_like
 from trimtab.steering import estimators
+from trimtab.steering.captures.reading import read_each
 from trimtab.steering.fitted import FitContext
-from trimtab.steering.pairs import PairRows
+from trimtab.steering.pairs import PairRows, described
 from trimtab.steering.partners import partners
 from trimtab.steering.reliability import reliability
 from trimtab.steering.room import require_room
@@ -136,7 +138,8 @@ def questions(
     require_room(context.engine, list(map(_scored, found)), asked)
     if not net.reads_state:
         return found
-    states = prompted.last_states({q.prompt: {layer} for q in found}, context.engine.run)
+    read = partial(read_each, context, asked=described(context, pairs, "last token of the prompt"))
+    states = prompted.last_states({q.prompt: {layer} for q in found}, read)
     return [
         steering.Question(q.id, q.prompt, q.right, q.wrong, states[q.prompt, layer]) for q in found
     ]
