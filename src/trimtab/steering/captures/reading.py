@@ -25,6 +25,7 @@ from trimtab.steering.captures.store import (
     ACTIVATIONS,
     GB,
     KEY_LENGTH,
+    DamagedError,
     Kept,
     Store,
     name_of,
@@ -141,7 +142,7 @@ class _Capture:
         """Make the capture, unless another process has made it meanwhile."""
         loaded = self._context.engine.loaded
         width = loaded.layout.head_width if self._is_heads else loaded.layout.hidden_size
-        with store.capturing(key):
+        with store.capturing(key, self._wait):
             found = self._find(store, key, hashed, holding)
             if found is not None:
                 return found
@@ -170,7 +171,7 @@ class _Capture:
         for kept in store.with_key(key, self._layers):
             try:
                 found = self._open(store, kept, hashed, holding)
-            except StoreError as error:
+            except DamagedError as error:
                 self._tell(f"kept activations are damaged, and are made anew: {error.message}")
                 store.discard(kept.folder)
                 continue
@@ -186,7 +187,7 @@ class _Capture:
             if not mine.enter_context(store.holding(kept)):
                 return None
             if content_key(kept.about.get("hashed"), KEY_LENGTH) != content_key(hashed, KEY_LENGTH):
-                raise StoreError(f"{kept.folder} says that it is of something else.")
+                raise DamagedError(f"{kept.folder} says that it is of something else.")
             found = whole.LayerRows(kept.folder / ACTIVATIONS, kept.layers, self._layers)
             if not found.serves:
                 return None
@@ -205,6 +206,9 @@ class _Capture:
             said = error.message if isinstance(error, StoreError) else str(error)
             self._tell(f"activations are not kept: {said}")
             return None
+
+    def _wait(self) -> None:
+        self._tell("another process reads the same activations; this one waits for them")
 
     def _tell(self, line: str) -> None:
         _log.warning("%s", line)

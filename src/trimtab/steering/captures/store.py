@@ -13,7 +13,7 @@ import fcntl
 import math
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,10 @@ GB = 10**9
 _USUAL_GB = 20.0
 _SPARE = GB
 """Bytes of the disk that are left to what can't be had again."""
+
+
+class DamagedError(StoreError):
+    """A capture is not what was written: it must not be used, and may be removed."""
 
 
 @dataclass(frozen=True)
@@ -102,8 +106,8 @@ class Store:
     def kept(self) -> list[Kept]:
         """Return all captures, the least recently used first; raise StoreError."""
         with _reading(self.folder):
-            named = os.listdir(self.folder) if self.folder.is_dir() else []
-        found = (_look(self.folder / name) for name in sorted(named) if not name.startswith("."))
+            named = sorted(os.listdir(self.folder)) if self.folder.is_dir() else []
+            found = [_look(self.folder / name) for name in named if not name.startswith(".")]
         return sorted((one for one in found if one is not None), key=lambda one: one.used)
 
     def with_key(self, key: str, layers: Sequence[int]) -> list[Kept]:
@@ -126,7 +130,8 @@ class Store:
         """Keep a capture from being removed, and note that it is used; yield whether it is there.
 
         Raises:
-            StoreError: It is not what was written there; or the file system knows no locks.
+            DamagedError: It is not what was written there.
+            StoreError: It can't be read, or the file system knows no locks.
         """
         path = kept.folder / ABOUT
         with contextlib.ExitStack() as held:
@@ -144,9 +149,18 @@ class Store:
             yield is_there
 
     @contextlib.contextmanager
-    def capturing(self, key: str) -> Iterator[None]:
-        """Wait until no other process makes a capture of ``key``; raise StoreError."""
-        with locked(self.folder / _LOCKS / key):
+    def capturing(self, key: str, waiting: Callable[[], None]) -> Iterator[None]:
+        """Let no other process make a capture of ``key`` meanwhile; raise StoreError.
+
+        ``waiting`` is called if one does so now, before it is waited for.
+        """
+        path = self.folder / _LOCKS / key
+        with contextlib.ExitStack() as held:
+            try:
+                held.enter_context(locked(path, wait=False))
+            except HeldError:
+                waiting()
+                held.enter_context(locked(path))
             yield
 
     @contextlib.contextmanager
@@ -257,11 +271,16 @@ def _size(folder: Path) -> int:
 
 
 def _check(folder: Path) -> None:
-    """Raise StoreError if a capture is not what was written, or lacks a file."""
+    """Raise DamagedError if a capture is not what was written, StoreError if it can't be read."""
     for name in (ACTIVATIONS, ABOUT):
+        with _reading(folder / name), contextlib.suppress(FileNotFoundError):
+            (folder / name).open("rb").close()
         if name not in known_sums(folder):
-            raise StoreError(f"{folder} lacks the checksum of {name}.")
-    check_files(folder)
+            raise DamagedError(f"{folder} lacks the checksum of {name}.")
+    try:
+        check_files(folder)
+    except StoreError as error:
+        raise DamagedError(error.message) from error
 
 
 @contextlib.contextmanager

@@ -1,15 +1,25 @@
 """The folder of captures: bounded, least recently used first, nothing that is in use."""
 
+import errno
 import os
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
 
-from trimtab.core.errors import ConfigError
+from trimtab.core.errors import ConfigError, StoreError
 from trimtab.core.records import write_json
 from trimtab.core.temporary import temporary
-from trimtab.steering.captures.store import ABOUT, ACTIVATIONS, Kept, Store, most_bytes, name_of
+from trimtab.steering.captures.store import (
+    ABOUT,
+    ACTIVATIONS,
+    DamagedError,
+    Kept,
+    Store,
+    most_bytes,
+    name_of,
+)
 
 SIZE = 10_000
 
@@ -56,6 +66,37 @@ def test_captures_that_hold_the_layers_are_found_the_smallest_first(store: Store
     assert found == [(1, 2, 3), (0, 1, 2, 3)]
     assert [one.layers for one in store.with_key("a", (0, 3))] == [(0, 3), (0, 1, 2, 3)]
     assert store.with_key("a", (4,)) == []
+
+
+def test_what_cannot_be_read_is_not_taken_for_damaged(store: Store, monkeypatch) -> None:
+    one = add(store, "a")
+
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with pytest.raises(StoreError, match="No locks available") as error, store.holding(one):
+        pass
+    assert not isinstance(error.value, DamagedError)
+    monkeypatch.undo()
+    (one.folder / ACTIVATIONS).write_bytes(b"other")
+    with pytest.raises(DamagedError, match="not what was written there"), store.holding(one):
+        pass
+
+
+def test_whoever_waits_for_a_capture_says_so(store: Store) -> None:
+    told, done = threading.Event(), threading.Event()
+
+    def second() -> None:
+        with store.capturing("a", told.set):
+            done.set()
+
+    with store.capturing("a", pytest.fail):
+        waiting = threading.Thread(target=second)
+        waiting.start()
+        assert told.wait(30) and not done.is_set()
+    waiting.join()
+    assert done.is_set()
 
 
 def test_what_killed_processes_left_is_swept(store: Store) -> None:
