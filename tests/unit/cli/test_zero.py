@@ -52,6 +52,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def write(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch):
     """Return a function that writes an experiment with some conditions."""
     monkeypatch.setenv("TRIMTAB_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("TRIMTAB_PATH", str(tmp_path / "mine"))
     (tmp_path / "mine" / "interventions").mkdir(parents=True)
     (tmp_path / "mine" / "interventions" / "leaky.py").write_text(LEAKY.lstrip())
 
@@ -67,7 +68,6 @@ def write(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch):
             },
             "conditions": conditions,
             "strengths": [0.5],
-            "extensions": [str(tmp_path / "mine")],
         }
         path = tmp_path / "zero.yaml"
         path.write_text(yaml.safe_dump(data))
