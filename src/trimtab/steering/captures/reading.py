@@ -198,7 +198,7 @@ class _Capture:
     def _is_heads(self) -> bool:
         return _want(self._requests).site == "heads"
 
-    def _told(self, do: Callable[[], Any]) -> Any:
+    def _told(self, do: Callable[[], whole.LayerRows | None]) -> whole.LayerRows | None:
         """Return what ``do`` returns; None, and a note, if the cache can't be used."""
         try:
             return do()
