@@ -11,6 +11,7 @@ from pathlib import Path
 from trimtab.cli import trust
 from trimtab.cli.progress import make_progress
 from trimtab.cli.terminal import say, wide_console
+from trimtab.clients.budget import SPEND
 from trimtab.core import stopping
 from trimtab.core.config import validate
 from trimtab.core.errors import ConfigError, JudgeError
@@ -34,7 +35,7 @@ from trimtab.runs.usage.progress import Progress
 from trimtab.runs.usage.stages import differences, stages
 from trimtab.runs.work import checks
 from trimtab.runs.work.phases import Job, run_phases
-from trimtab.runs.work.resources import SPEND, ledger_of
+from trimtab.runs.work.resources import ledger_of
 from trimtab.runs.work.selection import needed_judges
 from trimtab.runs.work.units import KINDS, Kind
 

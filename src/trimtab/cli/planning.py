@@ -79,8 +79,8 @@ def _rows(planned: PlannedRun, cell: Cell) -> int:
 def _cells_table(planned: PlannedRun) -> Table:
     """Return a row per condition; with many measures, for which no screen is wide, one of each."""
     plan = planned.plan
-    cells = counted(len(plan.cells), "cell")
-    table = Table(title=f"{plan.name}: {cells} of recipe {plan.recipe}, rows")
+    number = counted(len(plan.cells), "cell")
+    table = Table(title=f"{plan.name}: {number} of recipe {plan.recipe}, rows")
     measures = list(dict.fromkeys(cell.measure for cell in plan.cells))
     if len(measures) > _MOST_COLUMNS:
         return _measures_table(planned, table, measures)
