@@ -185,7 +185,8 @@ class Gsm8kSearch(Recipe[_Config]):
         if around is None or not _has_strength(component):
             return []
         size = abs(float(component.config["strength"]))
-        strengths = [sign * round(m * size, 9) for m in around.multiples for sign in (1, -1)]
+        sizes = [size if m == 1 else float(f"{m * size:.3g}") for m in around.multiples]
+        strengths = [sign * size for size in sizes for sign in (1, -1)]
         others = [s for s in strengths if s != component.config["strength"]]
         series = component.name
         drawn = Controls(random_draws=around.random_draws, prompt=None)

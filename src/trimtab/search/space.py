@@ -31,7 +31,8 @@ Params = dict[str, Param]
 METHOD = "method"
 """The parameter that names the method, where there are several."""
 
-_SIGN = "sign"
+SIGN = ".sign"
+"""End of the parameter that says on which side of 0 a signed number is."""
 
 
 @dataclass(frozen=True)
@@ -64,13 +65,13 @@ class Range:
             value = trial.suggest_float(name, self.low, self.high, step=self.step, log=self.log)
         if not self.signed:
             return {name: value}
-        sign = trial.suggest_categorical(f"{name}.{_SIGN}", ("+", "-"))
-        return {name: value, f"{name}.{_SIGN}": str(sign)}
+        sign = trial.suggest_categorical(f"{name}{SIGN}", ("+", "-"))
+        return {name: value, f"{name}{SIGN}": str(sign)}
 
     def value(self, params: Mapping[str, Param], name: str) -> float | int:
         """Return the setting that parameters stand for."""
         size = int(params[name]) if self.whole else float(params[name])
-        return -size if self.signed and params[f"{name}.{_SIGN}"] == "-" else size
+        return -size if self.signed and params[f"{name}{SIGN}"] == "-" else size
 
     def grid(self, name: str) -> list[Params] | None:
         """Return every value as parameters; None where they can't be counted."""
@@ -82,7 +83,7 @@ class Range:
         points: list[Params] = [{name: int(size) if self.whole else size} for size in sizes]
         if not self.signed:
             return points
-        return [{**point, f"{name}.{_SIGN}": sign} for point in points for sign in ("+", "-")]
+        return [{**point, f"{name}{SIGN}": sign} for point in points for sign in ("+", "-")]
 
     def ends(self) -> tuple[Any, ...]:
         """Return the settings that a check should try."""

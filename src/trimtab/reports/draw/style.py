@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MAX_TICKS = 7
+_MAX_TICK_LETTERS = 6
 # Inches of a legend's symbol with its gaps, and of a character beside it.
 _HANDLE, _CHARACTER = 0.65, 0.075
 INK, MUTED, GRID, PAPER = "#1b1f24", "#626a73", "#e3e6e9", "#ffffff"
@@ -99,7 +100,9 @@ def strength_ticks(axes: Axes, strengths: list[float]) -> None:
     from matplotlib.ticker import MaxNLocator
 
     gaps = [b - a for a, b in itertools.pairwise(strengths)]
-    if gaps and len(strengths) <= _MAX_TICKS and min(gaps) > 0.08 * (strengths[-1] - strengths[0]):
-        axes.set_xticks(strengths, [f"{strength:g}".replace("-", MINUS) for strength in strengths])
+    names = [f"{strength:g}".replace("-", MINUS) for strength in strengths]
+    few = len(strengths) <= _MAX_TICKS and max(map(len, names), default=0) <= _MAX_TICK_LETTERS
+    if gaps and few and min(gaps) > 0.08 * (strengths[-1] - strengths[0]):
+        axes.set_xticks(strengths, names)
     else:
         axes.xaxis.set_major_locator(MaxNLocator(5))

@@ -10,7 +10,8 @@ from trimtab.reports.draw import style
 from trimtab.reports.draw.figures import WIDTH, Figure, draw_legend, grid_of, label_edges
 from trimtab.reports.draw.format import scale
 from trimtab.reports.sections.search.content import SearchContent, TrialNumbers
-from trimtab.reports.sections.search.tables import form
+from trimtab.reports.sections.search.tables import form, setting
+from trimtab.search.space import SIGN
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -43,12 +44,19 @@ def slice_figure(content: SearchContent) -> list[Figure]:
     names = [
         name
         for name in dict.fromkeys(name for trial in trials for name in trial.params)
-        if len({str(t.params[name]) for t in trials if name in t.params}) > 1
+        if not name.endswith(SIGN) and len({str(setting(t, name)) for t in trials} - {"None"}) > 1
     ]
     if not names:
         return []
     rows = tuple(
-        (name, trial.number, trial.method, trial.state, trial.params[name], _shown(trial, content))
+        (
+            name,
+            trial.number,
+            trial.method,
+            trial.state,
+            setting(trial, name),
+            _shown(trial, content),
+        )
         for name in names
         for trial in trials
         if name in trial.params
@@ -133,7 +141,8 @@ def _plot_slices(
         some = [trial for trial in trials if name in trial.params]
         words = sorted({str(t.params[name]) for t in some if isinstance(t.params[name], str)})
         for trial in some:
-            value = trial.params[name]
+            value = setting(trial, name)
+            assert value is not None
             x = float(words.index(value)) if isinstance(value, str) else float(value)
             marker, alpha = _STATES[trial.state]
             axes.scatter(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from trimtab.reports.data.numbers import Comparison, Estimate
-from trimtab.reports.draw.format import Form
+from trimtab.reports.draw.format import MINUS, Form
 from trimtab.reports.draw.tables import Table
 from trimtab.reports.draw.values import Cell, changed, measured, write_cell
 from trimtab.reports.sections.search.content import SearchContent, TrialNumbers
+from trimtab.search.space import METHOD, SIGN
 
 
 def form(content: SearchContent) -> Form:
@@ -14,15 +15,22 @@ def form(content: SearchContent) -> Form:
     return "number" if content.kind == "number" else "rate"
 
 
+def setting(trial: TrialNumbers, name: str) -> float | str | None:
+    """Return what was chosen of a setting, with its sign; None where the trial has it not."""
+    value = trial.params.get(name)
+    negative = trial.params.get(f"{name}{SIGN}") == "-"
+    return -value if negative and isinstance(value, int | float) else value
+
+
 def told(trial: TrialNumbers) -> str:
     """Return what a trial is: its method and what was chosen of its settings."""
     settings = []
-    for name, value in trial.params.items():
+    for name in trial.params:
         key = name.removeprefix(f"{trial.method}.")
-        if name != "method" and not name.endswith(".sign"):
-            sign = "-" if trial.params.get(f"{name}.sign") == "-" else ""
+        if name != METHOD and not name.endswith(SIGN):
+            value = setting(trial, name)
             text = f"{value:.3g}" if isinstance(value, int | float) else str(value).strip('"')
-            settings.append(f"{key} {sign}{text}")
+            settings.append(f"{key} {text}".replace(" -", f" {MINUS}"))
     return f"{trial.method}: {', '.join(settings)}" if settings else trial.method
 
 

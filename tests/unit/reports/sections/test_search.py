@@ -1,0 +1,113 @@
+from trimtab.reports.data.numbers import Comparison, Estimate
+from trimtab.reports.sections.search.content import Confirmed, SearchContent, TrialNumbers
+from trimtab.reports.sections.search.finding import sentence
+from trimtab.reports.sections.search.tables import confirmed_table, setting, told, trials_table
+
+NOTHING = Estimate(mean=None, interval=None, method=None, num_clusters=0)
+
+
+def mean(value: float) -> Estimate:
+    return Estimate(
+        mean=value, interval=(value - 0.1, value + 0.1), method="wilson", num_clusters=40
+    )
+
+
+def change(difference: float, p: float) -> Comparison:
+    return Comparison(
+        n=40,
+        difference=difference,
+        interval=(difference - 0.05, difference + 0.05),
+        p=p,
+        p_holm=p,
+        test="McNemar",
+        wins=0,
+        losses=0,
+        ties=0,
+        mde=None,
+        num_clusters=40,
+    )
+
+
+def trial(number: int, value: float, **more) -> TrialNumbers:
+    given = {
+        "batch": 1,
+        "method": "caa",
+        "state": "complete",
+        "why": None,
+        "rungs": 2,
+        "select": mean(value),
+        "change": change(value - 0.4, 0.2),
+        "params": {
+            "method": "caa",
+            "caa.layer": 12.0,
+            "caa.strength": 0.3,
+            "caa.strength.sign": "-",
+        },
+        "means": {},
+    }
+    return TrialNumbers(number=number, **{**given, **more})
+
+
+def content(confirm: Comparison, test: Comparison | None) -> SearchContent:
+    own = {"method": "baseline", "params": {}, "change": None}
+    failed = {"state": "failed", "select": NOTHING, "why": "Non-finite values", "change": None}
+    return SearchContent(
+        objective="correct",
+        kind="binary",
+        high=True,
+        second=None,
+        sampler="tpe",
+        pruner="wilcoxon",
+        trials=(trial(0, 0.4, **own), trial(2, 0.6), trial(3, 0.5, **failed)),
+        confirmed=(
+            Confirmed(
+                number=2,
+                condition="trial 2",
+                select=mean(0.6),
+                confirm=mean(0.45),
+                change=confirm,
+                test=None if test is None else mean(0.42),
+                test_change=test,
+            ),
+        ),
+        winner=2,
+        configuration={"name": "caa"},
+        tests=1,
+        optimism=0.08,
+        importance={},
+        rows=80,
+        rows_unpruned=160,
+    )
+
+
+def test_a_trial_is_told_with_its_signed_settings() -> None:
+    assert told(trial(2, 0.6)) == "caa: layer 12, strength \N{MINUS SIGN}0.3"
+    assert setting(trial(2, 0.6), "caa.strength") == -0.3
+    assert setting(trial(2, 0.6), "pca.strength") is None
+
+
+def test_the_test_split_alone_says_whether_it_helps() -> None:
+    null = sentence(content(change(0.2, 0.001), change(0.01, 0.7)))
+    assert "Steering does not help: on 40 test problems correct changes by +1.0" in null
+    assert "no difference that this test can tell from none" in null
+    assert "No configuration beats the baseline" not in null
+    gain = sentence(content(change(0.2, 0.001), change(0.2, 0.001)))
+    assert "Steering helps" in gain
+    loss = sentence(content(change(0.2, 0.001), change(-0.2, 0.001)))
+    assert "Steering hurts" in loss
+
+
+def test_a_gain_on_select_that_confirm_does_not_show_is_told_as_none() -> None:
+    text = sentence(content(change(0.05, 0.4), None))
+    assert "No configuration beats the baseline there." in text
+    assert "The test split is not opened yet." in text
+    assert "helps" not in text
+
+
+def test_tables_show_what_was_lost_and_no_value_for_a_failure() -> None:
+    found = content(change(0.05, 0.4), None)
+    (row,) = confirmed_table(found).texts
+    assert row[0] == "trial 2 (winner)" and row[4] == "15.0"
+    failed = trials_table(found).texts[-1]
+    assert failed[3] == "failed" and failed[-1] == "Non-finite values"
+    assert "*" not in "".join(failed)
