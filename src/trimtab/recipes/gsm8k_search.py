@@ -8,43 +8,28 @@ its length and the best of every other method.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from pydantic import Field
 
 from trimtab.core.errors import ConfigError
-from trimtab.core.spec import Component, Spec
-from trimtab.interventions.base import INTERVENTIONS
-from trimtab.recipes._conditions import Condition, add_conditions, baseline, named, sweep
-from trimtab.recipes._controls import prompted, with_controls
+from trimtab.core.spec import Component
+from trimtab.recipes._conditions import add_conditions, baseline
+from trimtab.recipes._controls import prompted
 from trimtab.recipes._problems import cut
 from trimtab.recipes._space import check_space, read_space
 from trimtab.recipes._splits import Limits
-from trimtab.recipes._steering import Controls
-from trimtab.recipes._sweeps import at_strength, random_directions
 from trimtab.recipes._trials import Searching
+from trimtab.recipes._winner import Sensitivity, around, beside
 from trimtab.recipes.base import Recipe, RecipeConfig
 from trimtab.runs.plan.planner import PlannedFragment, Planner
 from trimtab.runs.store.run import Run
-from trimtab.search.outcome import best_of_method, ranked
+from trimtab.search.outcome import ranked
 from trimtab.search.sampling import grid, require_optuna
 from trimtab.search.settings import SearchSettings
-from trimtab.search.trials import CONFIRM, HELDOUT, Trial, read_trials
+from trimtab.search.trials import CONFIRM, HELDOUT, read_trials
 
 __all__ = ["Gsm8kSearch"]
-
-
-class _Sensitivity(Spec):
-    """The winner's method and layer at other strengths, on the confirm problems.
-
-    Attributes:
-        multiples: Strengths, as multiples of the size of the winner's; both signs are measured.
-        random_draws: Random directions at each size.
-    """
-
-    multiples: tuple[float, ...] = (0.25, 0.5, 0.75, 1, 1.5, 2)
-    random_draws: int = Field(default=2, ge=0)
 
 
 class _Config(RecipeConfig):
@@ -73,7 +58,7 @@ class _Config(RecipeConfig):
     prompt: str | None = "Work step by step, check every step, and give the right number."
     heldout: dict[str, Any] | None = Field(default_factory=lambda: {"limit": 6})
     controls_random: int = Field(default=4, ge=0)
-    sensitivity: _Sensitivity | None = _Sensitivity()
+    sensitivity: Sensitivity | None = Sensitivity()
     judges: tuple[Component, ...] = (Component(name="text_health"),)
 
 
@@ -137,75 +122,19 @@ class Gsm8kSearch(Recipe[_Config]):
 
     def _test(self, run: Run, searching: Searching) -> PlannedFragment:
         """Return the winner on the test split with its controls, and its strengths on confirm."""
-        planner = self._planner()
+        config, planner = self.config, self._planner()
         winner = searching.winner(run)
-        conditions = [baseline(), *prompted(self.config.prompt)]
+        conditions = [baseline(), *prompted(config.prompt)]
         if winner is not None:
-            conditions += self._beside(run, searching, winner)
-            for condition in self._strengths(winner.component):
+            order = ranked(read_trials(run, config.search), config.search, searching.is_high(run))
+            conditions += beside(winner, order, searching.space, config.controls_random)
+            for condition in around(winner.component, config.sensitivity):
                 confirm = searching.problems.confirm
                 searching.measure(planner, condition, CONFIRM, confirm, condition.place)
                 searching.measure_heldout(planner, condition, condition.place)
-        test = self.config.limits.of(self.config.task, "test")
+        test = config.limits.of(config.task, "test")
         add_conditions(planner, test, conditions)
         if searching.heldout is not None:
             add_conditions(planner, searching.heldout, conditions)
         opened = "no configuration" if winner is None else f"trial {winner.number}"
         return planner.fragment(run.plan, f"{opened} opens the test split")
-
-    def _beside(self, run: Run, searching: Searching, winner: Trial) -> list[Condition]:
-        """Return the winner with strength 0, random directions, and the best of other methods."""
-        component = winner.component
-        chosen = named("winner", component, _unit(component))
-        controls = [chosen, *self._zero(component), *self._randoms(component, "random")]
-        controls += with_controls([], [chosen], self.config.controls_random)[1:]
-        space, settings = searching.space, self.config.search
-        order = ranked(read_trials(run, settings), settings, searching.is_high(run))
-        label = {trial.number: space.method(trial.params).label for trial in order}
-        for method, trial in best_of_method(order, label, label[winner.number]).items():
-            name = f"best {method}"
-            controls.append(Condition(name, "control", trial.component, "method", {"series": name}))
-        return list({condition.label: condition for condition in controls}.values())
-
-    def _zero(self, component: Component) -> list[Condition]:
-        if not _has_strength(component):
-            return []
-        return sweep("winner", lambda s: at_strength(component, s), [], _place(component))
-
-    def _randoms(self, component: Component, label: str) -> list[Condition]:
-        size = component.config.get("strength")
-        if not isinstance(size, int | float) or not self.config.controls_random:
-            return []
-        controls = Controls(random_draws=self.config.controls_random, prompt=None)
-        return random_directions(label, component, [float(size)], controls)
-
-    def _strengths(self, component: Component) -> list[Condition]:
-        """Return the winner's method at other strengths of both signs, with random directions."""
-        around = self.config.sensitivity
-        if around is None or not _has_strength(component):
-            return []
-        size = abs(float(component.config["strength"]))
-        sizes = [size if m == 1 else float(f"{m * size:.3g}") for m in around.multiples]
-        strengths = [sign * size for size in sizes for sign in (1, -1)]
-        others = [s for s in strengths if s != component.config["strength"]]
-        series = component.name
-        drawn = Controls(random_draws=around.random_draws, prompt=None)
-        return [
-            *sweep(series, lambda s: at_strength(component, s), others, _place(component)),
-            *random_directions("random", component, strengths, drawn),
-        ]
-
-
-def _has_strength(component: Component) -> bool:
-    return isinstance(component.config.get("strength"), int | float)
-
-
-def _unit(component: Component) -> str | None:
-    built = INTERVENTIONS.build(component.name, component.config).config
-    return getattr(built, "unit", None)
-
-
-def _place(component: Component) -> Mapping[str, float | str]:
-    built = INTERVENTIONS.build(component.name, component.config).config
-    place = {name: getattr(built, name, None) for name in ("unit", "layer")}
-    return {name: value for name, value in place.items() if value is not None}
