@@ -153,17 +153,8 @@ class Planner:
             DataError: A fit can't use its data.
         """
         built = self.task(task)
-        asked_of = (
-            self.data.ask("prompts", built, split)
-            if samples is None
-            else self.data.add_samples(list(samples))
-        )
-        acting = self.intervention(intervention)
-        if built.output not in acting.OUTPUTS:
-            raise ConfigError(
-                f"intervention {intervention.name!r} acts on {' and '.join(acting.OUTPUTS)} only, "
-                f"and condition {condition!r} measures {built.measure!r}, which is {built.output}."
-            )
+        asked_of = self._samples(built, split, samples)
+        acting = self._acting(intervention, built, condition)
         artifacts = self._artifacts(acting, fit_on or self.fit_on)
         drawn = (sampling or built.sampling()) if built.output == "text" else None
         asked = {"task": [task.name, built.VERSION, built.protocol], "samples": asked_of}
@@ -192,6 +183,22 @@ class Planner:
         )
         self._cells.append(cell)
         return cell
+
+    def _samples(self, task: Task[Spec], split: Split, samples: Sequence[Sample] | None) -> str:
+        """Return the key of the samples of a cell: all of the split unless some are given."""
+        if samples is None:
+            return self.data.ask("prompts", task, split)
+        return self.data.add_samples(list(samples))
+
+    def _acting(self, component: Component, task: Task[Spec], condition: str) -> Intervention[Spec]:
+        """Build an intervention; raise ConfigError if it can't act on what the task asks for."""
+        acting = self.intervention(component)
+        if task.output not in acting.OUTPUTS:
+            raise ConfigError(
+                f"intervention {component.name!r} acts on {' and '.join(acting.OUTPUTS)} only, "
+                f"and condition {condition!r} measures {task.measure!r}, which is {task.output}."
+            )
+        return acting
 
     def _cell_key(self, determines: Mapping[str, Any]) -> str:
         """Return the hash of everything that determines a cell's output."""
