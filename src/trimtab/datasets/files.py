@@ -117,7 +117,8 @@ def read_csv(
                 )
             rows.append((where, row))
     except csv.Error as error:
-        raise DataError(f"{shown} line {reader.line_num}: {error}.") from None
+        # a DictReader's own count is that of the row before
+        raise DataError(f"{shown} line {reader.reader.line_num}: {error}.") from None
     return rows
 
 
