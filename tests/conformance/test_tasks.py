@@ -187,7 +187,7 @@ def test_pairs_are_of_their_split_and_the_same_every_time(name, config) -> None:
     for split in ("fit", "select"):
         try:
             pairs = task.pairs(split)
-        except ConfigError:
+        except (ConfigError, DataError):  # it has none, or its folder has none of this split
             continue
         assert TASKS.build(name, config).pairs(split) == pairs
         assert len({pair.id for pair in pairs}) == len(pairs) > 0

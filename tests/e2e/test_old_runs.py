@@ -113,4 +113,6 @@ def test_numbers_after_another_judge(tmp_path: Path) -> None:
         done = trimtab(argv, logs)
         assert done.code == 0, done.err
     old = read(KEPT / "steering_version_3_with_exact.json")
-    assert differences(old, read(run / "summary.json")) == []
+    found = differences(old, read(run / "summary.json"))
+    # since then intervals say over how many clusters they are
+    assert [line for line in found if ".clusters = " not in line] == []

@@ -121,7 +121,8 @@ def _random_like(component: Component) -> Component | None:
     fields = INTERVENTIONS.load(component.name).Config.model_fields
     if "draw" in fields:
         return component
-    if not set(_ADDITIVE) <= fields.keys():
+    built = INTERVENTIONS.build(component.name, component.config)
+    if not set(_ADDITIVE) <= fields.keys() or "vector" not in built.needs():
         return None
     like = at_strength(component, 0.0).model_dump()
     like["config"].pop("gate", None)

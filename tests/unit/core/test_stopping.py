@@ -13,7 +13,8 @@ import os, signal, sys, time
 number = getattr(signal, sys.argv[1])
 if "ignored" in sys.argv:
     signal.signal(number, signal.SIG_IGN)
-else:
+else:  # whatever this program was started under
+    signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
 from trimtab.core import stopping
 stopping.catch()

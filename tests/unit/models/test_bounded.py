@@ -106,7 +106,6 @@ ENDLESS = {
     "tabs": "{{ ('\\t' * 10 ** 6).expandtabs(10 ** 6) }}",
     "indented lines": "{{ ('x\\n' * 10 ** 6) | indent(10 ** 6) }}",
     "bytes": "{{ 'x'.encode() * 10 ** 11 }}",
-    "slow bytes": "{{ ('é' * 10 ** 6).encode('punycode') }}",
     "a sum of lists": "{{ ([[0]] * 400000) | sum(start=[]) | length }}",
     "digits": "{{ 1 | round(10 ** 7, 'ceil') }}",
     "a generator, joined": "{{ range(99999) | map('center', 99999) | join | length }}",

@@ -25,8 +25,12 @@ def reconfigure(folder, **changes) -> None:
 @pytest.mark.parametrize(
     ("made", "changes", "named"),
     [
-        ({"attention_bias": True}, {"attention_bias": None}, r"holds 16 weights .*k_proj\.bias"),
-        ({"mlp_bias": True}, {"mlp_bias": False}, r"holds 12 weights .*down_proj\.bias"),
+        (
+            {"attention_bias": True},
+            {"attention_bias": None},
+            r"holds weights .*\(16\).*k_proj\.bias",
+        ),
+        ({"mlp_bias": True}, {"mlp_bias": False}, r"holds weights .*\(12\).*down_proj\.bias"),
         (
             {},
             {"num_hidden_layers": 3, "layer_types": None},

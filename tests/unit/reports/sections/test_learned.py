@@ -57,7 +57,7 @@ def info(gain: float, *, best: int = 20, reads: bool = False) -> dict:
 def learned(show):
     def make(**infos: dict):
         cells = [
-            SimpleNamespace(condition=label, artifacts={"vector": key}, role=role)
+            SimpleNamespace(condition=label, artifacts={"vector": key}, role=role, purpose="result")
             for key in infos
             for label, role in ((key, "treatment"), ("a control", "control"))
         ]

@@ -23,6 +23,7 @@ def test_attempts_are_numbered_and_warn_only_of_changes(
     write_json(
         second.dir / "manifest.json",
         {**manifest, "packages": {**manifest["packages"], "torch": "0.1"}},
+        sealed=True,
     )
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     third = open_attempt(tmp_path, ["trimtab", "resume"], {"template": "bb", "grown": "cc"})

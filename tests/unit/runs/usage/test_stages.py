@@ -37,7 +37,7 @@ def attempt(tmp_path: Path):
         if torch is not None:
             state = read_json(made.dir / "manifest.json")
             packages = {**state["packages"], "torch": torch}
-            write_json(made.dir / "manifest.json", {**state, "packages": packages})
+            write_json(made.dir / "manifest.json", {**state, "packages": packages}, sealed=True)
         return made.dir
 
     return attempt

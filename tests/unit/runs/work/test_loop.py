@@ -142,7 +142,7 @@ def test_a_judge_without_the_texts_that_its_fit_reads_says_what_it_waits_for(
     usual, labels = parts["judges"]
     run = make("run", **parts, texts="ab")
     notes = do(run)
-    assert notes.lines == [f"note: fit-{usual.artifacts['length']} waits for 1 completions of fit"]
+    assert notes.lines == [f"note: fit-{usual.artifacts['length']} waits for 1 completion of fit"]
     assert (owed(run, labels), owed(run, usual)) == (0, 4), "an early score is no mistake"
     for cell in run.plan.cells:
         write_texts(run, cell, "c")

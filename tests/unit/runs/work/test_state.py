@@ -138,11 +138,11 @@ def test_a_fit_waits_for_completions_and_scores_of_all_its_cells(
     complete(run, rows)
     assert State(run).blocker(unit) == "3 scores by labels"
     score(run, "labels", rows[:2])
-    assert State(run).blocker(unit) == "1 scores by labels"
+    assert State(run).blocker(unit) == "1 score by labels"
     score(run, "labels", rows[2:])
-    assert State(run).blocker(unit) == "1 completions of second"
+    assert State(run).blocker(unit) == "1 completion of second"
     complete(run, [("cell-2", "b", 0)])
-    assert State(run).blocker(unit) == "1 scores by labels"
+    assert State(run).blocker(unit) == "1 score by labels"
     score(run, "labels", [("cell-2", "b", 0)])
     assert State(run).is_ready(unit)
 
@@ -153,7 +153,7 @@ def test_a_judge_waits_for_its_whole_window_unless_nothing_makes_the_rest(make: 
     complete(run, [("cell-1", "a", 0)])
     assert first.rows == (("cell-1", "a", 0), ("cell-1", "b", 0))
     assert State(run).owed(first) == [("cell-1", "a", 0)]
-    assert State(run).blocker(first) == "1 completions"
+    assert State(run).blocker(first) == "1 completion"
     assert State(run, partial=True).is_ready(first)
     assert not State(run, partial=True).is_ready(second), "of that nothing is there"
     assert rows_of(State(run), [first, second]) == (3, 0), "what is not there yet counts as missing"
@@ -182,6 +182,6 @@ def test_a_judge_waits_for_its_fit_and_a_panel_for_its_members(make: Make) -> No
     assert State(run).is_ready(learned)
     score(run, "learned", panel.rows)
     score(run, "exact-1", panel.rows[:1])
-    assert State(run).blocker(panel) == "1 scores by exact-1"
+    assert State(run).blocker(panel) == "1 score by exact-1"
     score(run, "exact-1", panel.rows[1:])
     assert State(run).is_ready(panel)
