@@ -78,7 +78,7 @@ class Thread(threading.Thread):
 
 
 def until(condition: Callable[[], object]) -> None:
-    limit = time.monotonic() + 20
+    limit = time.monotonic() + 60  # of a machine that does other things too
     while not condition():
         assert time.monotonic() < limit
         time.sleep(0.005)
