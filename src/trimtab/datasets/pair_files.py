@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from trimtab.core.counted import counted
 from trimtab.core.errors import DataError, did_you_mean
 from trimtab.core.keys import content_key
 from trimtab.core.spec import Split
@@ -112,14 +113,16 @@ class PairFile:
         shared = len(self._pairs) - sum(sizes.values())
         said = [f"{sizes[split]} of {split}" for split in _SPLITS]
         left = {
-            f"are in no split, as they share {NGRAM_WORDS} words in a row with a question of a "
-            "later one, or nothing is left for them": shared,
-            "repeat another and are left out": self._repeats,
-            "call a wrong solution positive": self._mislabelled(True, tolerance),
-            "call a right solution negative": self._mislabelled(False, tolerance),
+            f"in no split, for {NGRAM_WORDS} words in a row of a question of a later one or for "
+            "want of a share": shared,
+            "left out as repeats": self._repeats,
         }
         said += [f"{count} {what}" for what, count in left.items() if count]
-        return f"contrast pairs of {self.source!r}: {len(self._pairs)} rows, {', '.join(said)}"
+        for label, what in ((True, "wrong solution"), (False, "right solution")):
+            if count := self._mislabelled(label, tolerance):
+                said.append(f"{counted(count, what)} called {'positive' if label else 'negative'}")
+        rows = counted(len(self._pairs), "row")
+        return f"contrast pairs of {self.source!r}: {rows}, {', '.join(said)}"
 
     def _mislabelled(self, positive: bool, tolerance: Tolerance | None) -> int:
         """Return the solutions to problems of the task whose answer is not as they are called."""

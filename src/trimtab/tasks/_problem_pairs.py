@@ -8,6 +8,7 @@ from typing import Protocol
 
 from pydantic import Field
 
+from trimtab.core.counted import counted
 from trimtab.core.errors import ConfigError
 from trimtab.core.spec import Spec, Split
 from trimtab.core.types import ContrastPair, Message
@@ -125,8 +126,8 @@ class ProblemPairs:
             yield problem, [(right, wrong) if raw else (without_marks(right), without_marks(wrong))]
         if lost:
             self._notes[
-                f"{lost} problems of the split {split!r} have no contrast pair: their reference "
-                "solution is not read as right, or no number of it can be made wrong"
+                f"{counted(lost, 'problem')} of the split {split!r} without a contrast pair: the "
+                "reference solution is not read as right, or no number of it can be made wrong"
             ] = None
 
     def _chosen(self, problems: Sequence[Problem]) -> list[Problem]:

@@ -73,9 +73,9 @@ def test_what_shares_words_with_a_later_split_is_left_out_and_counted(tmp_path: 
     assert [len(pairs) for _, pairs in file.of("fit")] == [2]
     note = file.note()
     assert "4 rows, 2 of fit, 0 of select, 1 of test" in note
-    assert "1 are in no split" in note and "1 repeat another" in note
-    assert "1 call a wrong solution positive" in note
-    assert "1 call a right solution negative" in note and "\n" not in note
+    assert "1 in no split" in note and "1 left out as repeats" in note
+    assert "1 wrong solution called positive" in note
+    assert "1 right solution called negative" in note and "\n" not in note
 
 
 def test_csv_and_other_names_of_the_columns(tmp_path: Path) -> None:
