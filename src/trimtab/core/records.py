@@ -197,19 +197,26 @@ def list_segments(folder: Path) -> list[Path]:
         ) from error
 
 
-def read_segments(folder: Path, model: type[R]) -> ReadResult[R]:
+def read_segments(
+    folder: Path, model: type[R], belongs: Callable[[R], bool] | None = None
+) -> ReadResult[R]:
     """Merge all ``*.jsonl`` segments of ``folder`` in the order of their names; first wins.
 
-    A folder that does not exist is empty. Torn and damaged lines are dropped and reported.
+    A folder that does not exist is empty. Torn and damaged lines, and rows that do not belong
+    there, are dropped and reported.
 
     Raises:
         StoreError: A file can't be read, or a row does not fit this version of trimtab.
     """
     result: ReadResult[R] = ReadResult()
     merged: dict[tuple[str, str, int], R] = {}
+    strays: dict[str, None] = {}
     for path in list_segments(folder):
         decode = partial(_decode, model, path)
         for number, row in lines_of(path, decode, result):
+            if belongs is not None and not belongs(row):
+                strays[f"{folder}: the row {row.key} belongs elsewhere"] = None
+                continue
             first = merged.setdefault(row.key, row)
             if first is not row:
                 result.duplicates += 1
@@ -217,6 +224,7 @@ def read_segments(folder: Path, model: type[R]) -> ReadResult[R]:
                     result.conflicts.append(
                         f"{path}:{number}: differs from an earlier row with the key {row.key}"
                     )
+    result.invalid += strays
     result.rows = [merged[key] for key in sorted(merged)]
     return result
 

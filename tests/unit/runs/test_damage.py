@@ -14,7 +14,7 @@ from small_run import make_parts
 
 from trimtab.core.errors import StoreError, TrimtabError
 from trimtab.core.plan import FitPlan, Plan
-from trimtab.core.records import write_json
+from trimtab.core.records import SegmentWriter, write_json
 from trimtab.core.spec import Component, Metric
 from trimtab.core.types import Completion, Score
 from trimtab.runs.store import artifacts
@@ -245,6 +245,26 @@ def test_a_changed_row_is_missing_and_told_and_a_contradicting_one_as_well(whole
         writer.append([_completion("cell-1", "a", 0, 99)])
     (check,) = [c for c in checks.current(Run.open(dir)) if c.name == "records agree"]
     assert check.status == "warn" and "1 contradicting" in check.detail
+
+
+@pytest.mark.parametrize("also", [False, True])
+def test_the_rows_of_another_judge_are_told_and_owed(whole: Path, tmp_path: Path, also) -> None:
+    dir = Path(shutil.copytree(whole, tmp_path / "run"))
+    (segment,) = (dir / "scores" / "exact-1" / "cell-2").glob("*.jsonl")
+    mine = segment.read_bytes()
+    other = Score(cell="cell-2", sample_id="b", index=0, judge="other-1", values={"exact": 0.9})
+    with SegmentWriter(segment.with_name("a0000-other.jsonl")) as writer:
+        writer.append([other])
+    if also:  # the judge has scored it again
+        segment.write_bytes(mine)
+    else:
+        segment.unlink()
+    run = Run.open(dir)
+    scores = run.scores("exact-1", "cell-2")
+    assert set(scores) == set(run.score_keys("exact-1", "cell-2"))
+    assert [row.judge for row in scores.values()] == ["exact-1"] * also
+    assert any("belongs elsewhere" in line for line in run.problems())
+    assert any("belongs elsewhere" in line for line in examine(dir).differs)
 
 
 def test_only_what_was_looked_at_is_called_finite(whole: Path, tmp_path: Path) -> None:

@@ -168,7 +168,7 @@ class Run:
 
     def score_keys(self, judge: str, cell: str) -> frozenset[RowKey]:
         """Return the keys of a judge's scores of a cell, without their rows."""
-        return self._read_keys(self._scores_dir(judge, cell), cell)
+        return self._read_keys(self._scores_dir(judge, cell), cell, judge)
 
     def completion_writer(self, attempt: int, cell: str) -> SegmentWriter:
         """Return a writer of a new segment of a cell's completions."""
@@ -270,17 +270,14 @@ class Run:
     def _read(self, folder: Path, model: type[R], belongs: Callable[[R], bool]) -> dict[RowKey, R]:
         state = signature(folder)
         if folder not in self._cache or self._cache[folder][0] != state:
-            result = read_segments(folder, model)
-            strays = [row.key for row in result.rows if not belongs(row)]
-            result.invalid += [f"{folder}: the row {key} belongs elsewhere" for key in strays]
-            result.rows = [row for row in result.rows if belongs(row)]
+            result = read_segments(folder, model, belongs)
             self._cache[folder] = (state, result, {row.key: row for row in result.rows})
         return dict(self._cache[folder][2])
 
-    def _read_keys(self, folder: Path, cell: str) -> frozenset[RowKey]:
+    def _read_keys(self, folder: Path, cell: str, judge: str | None = None) -> frozenset[RowKey]:
         state = signature(folder)
         if folder not in self._keys or self._keys[folder][0] != state:
-            self._keys[folder] = (state, read_keys(folder, cell))
+            self._keys[folder] = (state, read_keys(folder, cell, judge))
         return self._keys[folder][1].keys
 
 

@@ -158,8 +158,12 @@ def _tell_unsealed(run: Path, found: Findings) -> None:
 def _check_segments(
     run: Path, folder: Path, model: type[Completion] | type[Score], found: Findings
 ) -> None:
+    # folders are named by the keys of judge and cell
+    home = (folder.name, folder.parent.name if model is Score else None)
     try:
-        result = read_segments(folder, model)
+        result = read_segments(
+            folder, model, lambda row: (row.cell, getattr(row, "judge", None)) == home
+        )
         bare = [path for path in list_segments(folder) if not has_checksums(read_bytes(path))]
     except StoreError as error:
         found.differs.append(error.message)

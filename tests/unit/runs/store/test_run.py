@@ -211,7 +211,7 @@ def test_problems_names_everything_that_was_dropped(tmp_path: Path, parts: dict[
         "('cell-1', 'a', 0)"
     )
     assert problems[2].startswith(f"{here}/{second.name}:3: the last line is unfinished")
-    assert problems[3] == f"{here}: 2 repeated rows; the first ones count"
+    assert problems[3] == f"{here}: 1 repeated rows; the first ones count"
     assert problems[4] == f"{here}: the row ('cell-2', 'b', 0) belongs elsewhere"
 
 
