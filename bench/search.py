@@ -87,7 +87,7 @@ def one_run(args: argparse.Namespace, parallel: int) -> tuple[float, list[tuple[
         "limits": {"test": 2},
         "heldout": None,
         "sensitivity": None,
-        "controls_random": 0,
+        "random_draws": 0,
     }
     with tempfile.TemporaryDirectory() as folder:
         path, out = Path(folder) / "search.yaml", Path(folder) / "run"

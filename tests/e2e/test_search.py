@@ -48,12 +48,19 @@ def searched(tmp_path: Path, tiny_model: Path) -> Path:
         },
         "confirm": 0.4,
         "heldout": {"limit": 1},
-        "controls_random": 1,
+        "random_draws": 1,
         "sensitivity": {"multiples": [0.5], "random_draws": 0},
     }
     path = tmp_path / "search.yaml"
     path.write_text(yaml.safe_dump(data))
     return path
+
+
+def test_a_plan_says_what_it_may_come_to(searched: Path, tmp_path: Path) -> None:
+    done = trimtab(["plan", str(searched)], tmp_path / "logs")
+    assert done.code == 0, done.err
+    said = "a plan that grows: up to 9 trials in batches of 4, 6 select problems each in 2 rungs"
+    assert said in " ".join(done.out.split())
 
 
 def test_a_search_goes_the_same_way_after_kills(searched: Path, tmp_path: Path) -> None:
@@ -74,6 +81,8 @@ def test_a_search_goes_the_same_way_after_kills(searched: Path, tmp_path: Path) 
     states = {trial["number"]: trial["state"] for trial in content["trials"]}
     assert len(states) == 9 and {"complete", "pruned", "failed"} <= set(states.values())
     for trial in content["trials"]:
+        if trial["state"] == "pruned":
+            assert "is not among the best" in trial["why"]
         if trial["state"] == "failed":
             assert trial["method"] == "broken" and "Non-finite" in trial["why"]
             assert trial["select"]["mean"] is None

@@ -60,11 +60,14 @@ def _free_folder(name: str) -> Path:
 
 def show(config: Path, overrides: tuple[str, ...], out: Path | None) -> None:
     """Print what an experiment will do; with ``out``, also create the run."""
-    planned = load_recipe(config, overrides).plan()
+    recipe = load_recipe(config, overrides)
+    planned, outlook = recipe.plan(), recipe.outlook()
     console = wide_console()
     console.print(_cells_table(planned))
     for line in (*_estimates(planned), *power_lines(planned)):
         console.print(line, soft_wrap=True)
+    if outlook is not None:
+        console.print(f"That is the beginning of a plan that grows: {outlook}.", soft_wrap=True)
     for note in () if out else planned.notes:
         console.print(f"note: {note}", soft_wrap=True)
     if out is not None:

@@ -28,6 +28,19 @@ def write_all(fd: int, data: bytes) -> None:
         view = view[written:]
 
 
+def append_synced(path: Path, data: bytes) -> None:
+    """Append ``data`` to ``path``, made if need be, and sync it; raise StoreError if that fails."""
+    try:
+        fd = create_or_append(path)
+        try:
+            write_all(fd, data)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        raise write_error(path, error, len(data)) from error
+
+
 def replace_file(path: Path, data: bytes) -> None:
     """Give ``path`` the content ``data``, whole or not at all; raise StoreError if that fails."""
     written = temporary(path)

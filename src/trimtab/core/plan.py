@@ -177,6 +177,8 @@ class Fragment(Spec):
         cells: What is to be generated.
         fits: What is to be fitted.
         judges: What scores the completions of all fragments.
+        without: What the plan goes on without from here on, by a name of the recipe's, with the
+            reason: trials that were pruned.
         sections: What the report is made of; None is every section that has something to say.
     """
 
@@ -185,6 +187,7 @@ class Fragment(Spec):
     cells: tuple[Cell, ...] = ()
     fits: tuple[FitPlan, ...] = ()
     judges: tuple[JudgePlan, ...] = ()
+    without: dict[str, str] = Field(default_factory=dict)
     sections: tuple[Component, ...] | None = None
 
 

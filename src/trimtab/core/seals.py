@@ -18,11 +18,10 @@ from pathlib import Path
 
 from trimtab.core.errors import StoreError
 from trimtab.core.files import (
-    create_or_append,
+    append_synced,
     make_dir,
     read_bytes,
     replace_file,
-    write_all,
     write_error,
 )
 
@@ -132,14 +131,9 @@ def _add_line(sums: Path, line: str) -> None:
     data = f"{'' if before.endswith(chr(10)) or not before else chr(10)}{line}\n".encode()
     try:
         make_dir(sums.parent)
-        fd = create_or_append(sums)
-        try:
-            write_all(fd, data)
-            os.fsync(fd)
-        finally:
-            os.close(fd)
     except OSError as error:
         raise write_error(sums, error, len(data)) from error
+    append_synced(sums, data)
 
 
 def _text(folder: Path) -> str:

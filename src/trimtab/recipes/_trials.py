@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from trimtab.core.errors import ConfigError
-from trimtab.core.keys import content_key
+from trimtab.core.keys import content_key, derive_seed
 from trimtab.core.plan import Plan
 from trimtab.core.spec import Component, Role, Split
 from trimtab.core.types import Sample
@@ -79,14 +79,14 @@ class Searching:
             for trial in running:
                 self._add(filled, _condition(trial), rung, _place(trial))
             numbers = _numbers([trial.number for trial in running])
-            return filled.fragment(run.plan, f"rung {rung + 1} of {numbers}{_told(ended)}")
+            return filled.fragment(run.plan, f"rung {rung + 1} of {numbers}", ended)
         if not any(cell.measure == CONFIRM for cell in run.plan.cells):
             if batch := self._batch(trials, high):
                 for trial in batch:
                     self._add(filled, _condition(trial), 0, _place(trial))
                 numbers = _numbers([trial.number for trial in batch])
-                reason = f"{numbers} asked of {self.settings.sampler}{_told(ended)}"
-                return filled.fragment(run.plan, reason)
+                reason = f"{numbers} asked of {self.settings.sampler}"
+                return filled.fragment(run.plan, reason, ended)
             return self._confirm(run.plan, trials, high[0], filled, ended)
         return None
 
@@ -120,13 +120,14 @@ class Searching:
 
     def _prune(
         self, trials: list[Trial], high: tuple[bool, ...]
-    ) -> tuple[list[Trial], Mapping[int, str]]:
-        """Return the trials with those marked that end at the rung they have just passed."""
+    ) -> tuple[list[Trial], Mapping[str, str]]:
+        """Return the trials with those marked that end at their rung, and why, by number."""
         batch = [trial for trial in trials if trial.state == "running"]
         if not batch:
             return trials, {}
         ended = pruned(self.settings, high[0], trials, batch, batch[0].planned - 1)
-        return [replace(t, state="pruned") if t.number in ended else t for t in trials], ended
+        marked = [replace(t, state="pruned") if t.number in ended else t for t in trials]
+        return marked, {f"{number}": why for number, why in ended.items()}
 
     def _batch(self, trials: Sequence[Trial], high: tuple[bool, ...]) -> list[Trial]:
         """Return the trials that are asked for next; none if all are there."""
@@ -164,9 +165,8 @@ class Searching:
                 return params
             if self.settings.sampler == "grid":
                 return None
-            (params,) = ask(
-                self.space, random, self.seed + 1 + number * 1000 + redraw, (True,), [], 1
-            )
+            seed = derive_seed(self.seed, "redraw", number, redraw)
+            (params,) = ask(self.space, random, seed, (True,), [], 1)
         return None
 
     def _confirm(
@@ -175,7 +175,7 @@ class Searching:
         trials: Sequence[Trial],
         high: bool,
         planner: Planner,
-        ended: Mapping[int, str],
+        ended: Mapping[str, str],
     ) -> PlannedFragment:
         """Return the best configurations on problems that no trial saw, beside the baseline."""
         best = ranked(trials, self.settings, high)[: self.settings.top]
@@ -183,7 +183,7 @@ class Searching:
         for trial in (*own, *best):
             self.measure(planner, _condition(trial), CONFIRM, self.problems.confirm, _place(trial))
         numbers = _numbers([trial.number for trial in best]) if best else "no trial"
-        return planner.fragment(plan, f"confirm {numbers} on unseen problems{_told(ended)}")
+        return planner.fragment(plan, f"confirm {numbers} on unseen problems", ended)
 
     def _add(
         self, planner: Planner, condition: Condition, rung: int, place: Mapping[str, float | str]
@@ -257,10 +257,3 @@ def _place(trial: Trial) -> dict[str, float | str]:
 def _numbers(numbers: Sequence[int]) -> str:
     named = ", ".join(map(str, numbers))
     return f"trial{'s' * (len(numbers) > 1)} {named}"
-
-
-def _told(ended: Mapping[int, str]) -> str:
-    """Return which trials were pruned, and why."""
-    if not ended:
-        return ""
-    return "; pruned: " + "; ".join(f"trial {n} ({why})" for n, why in sorted(ended.items()))

@@ -115,6 +115,10 @@ class Recipe(ABC, Generic[C]):
     def declare(self, planner: Planner) -> None:
         """Add the cells, fits and judges of the planner's model; called once for each model."""
 
+    def outlook(self) -> str | None:
+        """Return what a plan that grows may come to, in a sentence; None where it does not grow."""
+        return None
+
     def grow(self, run: Run) -> PlannedFragment | None:
         """Return the next fragment of a run whose units are all done; None if it is complete.
 

@@ -44,7 +44,7 @@ class _Config(RecipeConfig):
         confirm: Share of the select split, by hash, that no trial sees.
         prompt: System prompt of trial 1, the control that a configuration must beat.
         heldout: Held-out passages on which every trial's perplexity is measured; null is none.
-        controls_random: Random directions of the winner's length on the test split.
+        random_draws: Random directions of the winner's length on the test split.
         sensitivity: Strengths around the winner's; null leaves them out.
         judges: What scores answers, beside the task's own judge.
     """
@@ -57,7 +57,7 @@ class _Config(RecipeConfig):
     confirm: float = Field(default=0.4, gt=0, lt=1)
     prompt: str | None = "Work step by step, check every step, and give the right number."
     heldout: dict[str, Any] | None = Field(default_factory=lambda: {"limit": 6})
-    controls_random: int = Field(default=4, ge=0)
+    random_draws: int = Field(default=4, ge=0)
     sensitivity: Sensitivity | None = Sensitivity()
     judges: tuple[Component, ...] = (Component(name="text_health"),)
 
@@ -82,7 +82,7 @@ class Gsm8kSearch(Recipe[_Config]):
         """Add the baseline and the prompt on every rung; trials follow as the plan grows."""
         if len(self.config.subjects) > 1:
             raise ConfigError("A search has one model.", hint="Make a run for each model.")
-        require_optuna()
+        require_optuna(self.config.search.sampler)
         searching = self._searching(planner)
         check_space(searching.space, planner)
         if self.config.search.sampler == "grid":
@@ -94,6 +94,16 @@ class Gsm8kSearch(Recipe[_Config]):
         if searching.heldout is not None:
             measures = (HELDOUT, planner.task(searching.heldout).measure)
             planner.add_judge(Component(name="perplexity"), measures)
+
+    def outlook(self) -> str:
+        """Return the trials and answers that a search takes at most, and what follows."""
+        search = self.config.search
+        each = sum(search.rungs)
+        return (
+            f"up to {search.trials} trials in batches of {search.parallel}, {each} select problems "
+            f"each in {len(search.rungs)} rungs (at most {search.trials * each:,} answers); then "
+            f"the best {search.top} on confirm problems, and one on the test split"
+        )
 
     def grow(self, run: Run) -> PlannedFragment | None:
         """Return the next rung, batch, confirm step or test; None when the test is there."""
@@ -127,7 +137,7 @@ class Gsm8kSearch(Recipe[_Config]):
         conditions = [baseline(), *prompted(config.prompt)]
         if winner is not None:
             order = ranked(read_trials(run, config.search), config.search, searching.is_high(run))
-            conditions += beside(winner, order, searching.space, config.controls_random)
+            conditions += beside(winner, order, searching.space, config.random_draws)
             for condition in around(winner.component, config.sensitivity):
                 confirm = searching.problems.confirm
                 searching.measure(planner, condition, CONFIRM, confirm, condition.place)

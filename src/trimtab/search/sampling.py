@@ -12,13 +12,14 @@ from __future__ import annotations
 import random
 import warnings
 from collections.abc import Sequence
+from importlib.util import find_spec
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
 from trimtab.core.errors import ConfigError
 from trimtab.core.keys import derive_seed
 from trimtab.core.lazy import lazy
-from trimtab.search.settings import SearchSettings
+from trimtab.search.settings import SamplerName, SearchSettings
 from trimtab.search.space import Params, Space, first_uncountable
 from trimtab.search.trials import PROMPT, Trial
 
@@ -30,14 +31,19 @@ else:
 MOST_GRID_POINTS = 2000
 
 
-def require_optuna() -> None:
-    """Raise ConfigError where Optuna, or what its CMA-ES needs, is not installed."""
-    try:
-        import optuna  # noqa: F401
-    except ImportError:
-        raise ConfigError(
-            "A search needs Optuna, which is not installed.", hint="pip install 'trimtab[search]'."
-        ) from None
+def has_optuna() -> bool:
+    """Return whether Optuna is installed; a report of a search can do without."""
+    return find_spec("optuna") is not None
+
+
+def require_optuna(sampler: SamplerName) -> None:
+    """Raise ConfigError where Optuna, or what a sampler of its needs, is not installed."""
+    for package in ("optuna", *(("cmaes",) if sampler == "cmaes" else ())):
+        if find_spec(package) is None:
+            raise ConfigError(
+                f"A search with the sampler {sampler!r} needs {package}, which is not installed.",
+                hint="pip install 'trimtab[search]'.",
+            )
 
 
 def ask(

@@ -150,17 +150,16 @@ def read_trials(run: Records, settings: SearchSettings) -> list[Trial]:
     """Return every trial in order.
 
     A trial is ``failed`` with its first row that holds an error, or where nothing could be scored;
-    it is ``pruned`` if the plan went on without it.
+    it is ``pruned`` if the plan goes on without it.
     """
     objective = find_metric(run.judges(), settings.objective)
     cells: dict[int, list[Cell]] = {}
-    last: dict[int, int] = {}
+    pruned = {number for fragment in run.plan.fragments for number in fragment.without}
     for fragment in run.plan.fragments:
         for cell in fragment.cells:
             if cell.purpose == "tuning" and "trial" in cell.coordinates:
                 number = int(cell.coordinates["trial"])
                 cells.setdefault(number, []).append(cell)
-                last[number] = fragment.number
     nll = _Perplexity(run, [cell for some in cells.values() for cell in some])
     trials = []
     for number in sorted(cells):
@@ -170,8 +169,8 @@ def read_trials(run: Records, settings: SearchSettings) -> list[Trial]:
         )
         if not rungs:  # evaluated on the confirm problems alone: no trial of the search
             continue
-        went_on = last[number] < len(run.plan.fragments) - 1
-        trials.append(_trial(run, settings, objective, cells[number], rungs, nll, went_on))
+        ended = f"{number}" in pruned
+        trials.append(_trial(run, settings, objective, cells[number], rungs, nll, ended))
     return trials
 
 
@@ -182,7 +181,7 @@ def _trial(
     cells: Sequence[Cell],
     rungs: Sequence[Cell],
     nll: _Perplexity,
-    went_on: bool,
+    ended: bool,
 ) -> Trial:
     place = rungs[0].coordinates
     done: list[dict[str, float]] = []
@@ -200,7 +199,7 @@ def _trial(
         state = "complete"
         if not any(done):
             state, error = "failed", f"{objective.judge.key} scored none of its answers"
-    elif went_on and len(done) == len(rungs):
+    elif ended:
         state = "pruned"
     return Trial(
         number=int(place["trial"]),

@@ -23,14 +23,12 @@ from torch import nn
 from trimtab.core.checksums import ChangedError, checked, with_checksum
 from trimtab.core.errors import StoreError
 from trimtab.core.files import (
-    create_or_append,
+    append_synced,
     dumps,
     make_dir,
     read_bytes,
     replace_file,
     sync_dir,
-    write_all,
-    write_error,
 )
 from trimtab.core.records import read_json, write_json
 from trimtab.core.seals import check_data, check_files, seal, seal_files
@@ -172,16 +170,7 @@ class Checkpoints:
         return self.folder / f"best-{step:06d}.safetensors"
 
     def _append(self, rows: Sequence[dict[str, Any]]) -> None:
-        path, data = self.folder / _LOG, b"".join(map(_line, rows))
-        try:
-            fd = create_or_append(path)
-            try:
-                write_all(fd, data)
-                os.fsync(fd)
-            finally:
-                os.close(fd)
-        except OSError as error:
-            raise write_error(path, error, len(data)) from error
+        append_synced(self.folder / _LOG, b"".join(map(_line, rows)))
 
     def _tidy(self, newest: str, best_step: int | None) -> None:
         best = None if best_step is None else self._best(best_step).name

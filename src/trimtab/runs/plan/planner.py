@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from trimtab.core.errors import ConfigError
@@ -260,16 +261,20 @@ class Planner:
         said = [*self._notes, *(note for task in self._tasks.values() for note in task.notes())]
         return PlannedRun(plan, self.data, tuple(self._models), tuple(dict.fromkeys(said)))
 
-    def fragment(self, plan: Plan, reason: str) -> PlannedFragment:
+    def fragment(
+        self, plan: Plan, reason: str, without: Mapping[str, str] = MappingProxyType({})
+    ) -> PlannedFragment:
         """Return what was added as the next fragment of ``plan``, with its data.
 
-        Cells, fits and judges that ``plan`` has already are left out.
+        Cells, fits and judges that ``plan`` has already are left out; ``without`` as in
+        ``Fragment``.
 
         Raises:
             ConfigError: What was added holds doubles, or a condition that means another cell in
                 ``plan``: reports know cells by their conditions.
         """
-        return PlannedFragment(self._fragment(plan, reason), self.data)
+        made = self._fragment(plan, reason)
+        return PlannedFragment(made.model_copy(update={"without": dict(without)}), self.data)
 
     def _fragment(self, plan: Plan, reason: str) -> Fragment:
         added = {cell.key for cell in self._cells}

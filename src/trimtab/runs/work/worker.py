@@ -128,7 +128,7 @@ class Worker:
         for key in unit.cells:
             if key not in self._prepared:
                 self._prepared[key] = prepare(self.run, cells[key], pool)
-        broken = {key for key in unit.cells if _is_broken(self.run, cells[key])}
+        broken: set[str] = set()
         while True:
             try:
                 for row in generate_window(self._prepared, without_cells(unit, broken), missing):
@@ -142,9 +142,7 @@ class Worker:
                 self.progress.note(f"{failed.condition} failed: {error.message}")
                 self._write_broken(failed.key, unit, missing, error.message, claim)
             else:
-                break
-        for key in broken:  # of a cell that broke in an earlier window
-            self._write_broken(key, unit, missing, _problem_of(self.run, key), claim)
+                return
 
     def _write_broken(
         self, cell: str, unit: WindowUnit, missing: set[RowKey], problem: str, claim: Claim
@@ -195,14 +193,6 @@ class Worker:
 def _may_break(cell: Cell) -> bool:
     """Return whether a cell may fail alone: one of many that something is chosen among."""
     return cell.purpose == "tuning" and cell.role == "treatment"
-
-
-def _is_broken(run: Run, cell: Cell) -> bool:
-    return _may_break(cell) and any(row.error for row in run.completions(cell.key).values())
-
-
-def _problem_of(run: Run, cell: str) -> str:
-    return next((row.error for row in run.completions(cell).values() if row.error), "not finite")
 
 
 def phase_of(unit: Unit) -> str:

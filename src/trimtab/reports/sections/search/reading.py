@@ -15,6 +15,7 @@ from trimtab.reports.data.run import RunData
 from trimtab.reports.data.statistics import comparisons, estimates
 from trimtab.reports.sections.search.content import Confirmed, SearchContent, TrialNumbers
 from trimtab.search.outcome import best_confirmed, optimism, ranked
+from trimtab.search.sampling import has_optuna
 from trimtab.search.settings import SearchSettings
 from trimtab.search.space import METHOD
 from trimtab.search.trials import BASELINE, CONFIRM, PROMPT, Scored, Trial, find_metric, read_trials
@@ -68,14 +69,15 @@ def _trials(run: RunData, trials: Sequence[Trial], scored: Scored) -> list[Trial
     means = estimates([(some, scored.metric) for some in values], clusters, seed)
     base = next((trial.values for trial in trials if trial.number == BASELINE), {})
     changes = comparisons([(some, base) for some in values], clusters, seed)
-    why = _reasons(run)
+    fragments = run.whole.plan.fragments
+    why = {number: why for fragment in fragments for number, why in fragment.without.items()}
     return [
         TrialNumbers(
             number=trial.number,
             batch=trial.batch,
             method=_OWN.get(trial.number) or str(trial.params.get(METHOD) or trial.component.name),
             state=trial.state,
-            why=trial.error or why.get(trial.number),
+            why=trial.error or why.get(f"{trial.number}"),
             rungs=len(trial.rungs),
             select=mean,
             change=None if trial.number == BASELINE else change,
@@ -84,17 +86,6 @@ def _trials(run: RunData, trials: Sequence[Trial], scored: Scored) -> list[Trial
         )
         for trial, mean, change in zip(trials, means, changes, strict=True)
     ]
-
-
-def _reasons(run: RunData) -> dict[int, str]:
-    """Return why trials were pruned, as the fragments say that went on without them."""
-    reasons: dict[int, str] = {}
-    for fragment in run.whole.plan.fragments:
-        _, found, told = fragment.reason.partition("; pruned: ")
-        for part in told.split("; ") if found else ():
-            name, _, why = part.partition(" (")
-            reasons[int(name.removeprefix("trial "))] = why.removesuffix(")")
-    return reasons
 
 
 def _confirmed(
@@ -171,13 +162,14 @@ def _importance(trials: Sequence[Trial], high: bool) -> dict[str, float]:
     """Return PED-ANOVA's importance of each setting that all complete trials have.
 
     Watanabe, Bansal and Hutter, IJCAI 2023. Where there are several methods, within the one that
-    has most complete trials. Empty with fewer than 8 of them, or where all have one value.
+    has most complete trials. Empty with fewer than 8 of them, where all have one value, and where
+    Optuna is not installed.
     """
     complete = [t for t in trials if t.number > PROMPT and t.state == "complete"]
     methods = [str(t.params.get(METHOD, "")) for t in complete]
     most = max(sorted(set(methods)), key=methods.count, default="")
     mine = [t for t, method in zip(complete, methods, strict=True) if method == most]
-    if len(mine) < 8 or len({t.value for t in mine}) < 2:
+    if len(mine) < 8 or len({t.value for t in mine}) < 2 or not has_optuna():
         return {}
     names = [name for name in mine[0].params if name != METHOD]
     spread = {name: sorted({t.params[name] for t in mine}, key=str) for name in names}
