@@ -63,6 +63,27 @@ def test_a_plan_says_what_it_may_come_to(searched: Path, tmp_path: Path) -> None
     assert said in " ".join(done.out.split())
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("search.objective", "corect", "gives the metric 'corect'. Did you mean"),
+        ("search.constraints", "{perplexty_ratio: 2}", "Did you mean 'perplexity_ratio'"),
+        ("search.rungs", "[30]", "search.rungs want 30 problems"),
+        ("space.caa.layer", "{low: 0, high: 9}", "space: caa.layer = 9: "),
+        ("heldout", "null", "measured on held-out text, and `heldout` is null"),
+    ],
+)
+def test_a_mistake_is_told_before_a_model_is_loaded(
+    searched: Path, tmp_path: Path, key: str, value: str, says: str
+) -> None:
+    argv = ["run", str(searched), "--out", str(tmp_path / "out"), "-o", f"{key}={value}"]
+    if key == "heldout":
+        argv += ["-o", "search.constraints={perplexity_ratio: 2}"]
+    done = trimtab(argv, tmp_path / "logs")
+    assert done.code == 2 and says in " ".join(done.err.split()), done.err
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_search_goes_the_same_way_after_kills(searched: Path, tmp_path: Path) -> None:
     whole, killed, logs = tmp_path / "whole", tmp_path / "killed", tmp_path / "logs"
     done = trimtab(["run", str(searched), "--out", str(whole)], logs)

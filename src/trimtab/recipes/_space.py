@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter, ValidationError
 
 from trimtab.core.errors import ConfigError, did_you_mean
-from trimtab.core.spec import Spec
+from trimtab.core.spec import Component, Spec
 from trimtab.interventions.base import INTERVENTIONS
 from trimtab.runs.plan.planner import Planner
 from trimtab.search.space import Choices, Domain, Method, Range, Space
@@ -39,14 +39,21 @@ def read_space(table: Mapping[str, Mapping[str, Any]]) -> Space:
     return Space({label: _method(label, given) for label, given in table.items()})
 
 
-def check_space(space: Space, planner: Planner) -> None:
-    """Raise ConfigError for a setting that its intervention or the model doesn't take."""
+def check_space(space: Space, planner: Planner, task: Component) -> None:
+    """Try every end of every setting, and the fit of each method.
+
+    Raises:
+        ConfigError: An intervention or the model doesn't take a setting, or it can't act on
+            ``task``.
+        DataError: A fit can't use its data.
+    """
     for method in space.methods.values():
         for what, component in method.corners():
             try:
                 planner.intervention(component).needs()
             except ConfigError as error:
                 raise ConfigError(f"space: {what}: {error.message}", hint=error.hint) from None
+        planner.check(method.first(), task, method.label)
 
 
 def _method(label: str, given: Mapping[str, Any]) -> Method:

@@ -8,7 +8,7 @@ from typing import Any
 
 from trimtab.core.errors import ConfigError
 from trimtab.core.keys import content_key, derive_seed
-from trimtab.core.plan import Plan
+from trimtab.core.plan import JudgePlan, Plan
 from trimtab.core.spec import Component, Role, Split
 from trimtab.core.types import Sample
 from trimtab.recipes._conditions import Condition, baseline
@@ -56,6 +56,18 @@ class Searching:
     prompt: str | None
     heldout: Component | None
     seed: int
+
+    def check_metrics(self, judges: Sequence[JudgePlan]) -> None:
+        """Raise ConfigError for a metric that nothing measures."""
+        find_metric(judges, self.settings.objective)
+        for name in self.settings.metrics:
+            if name != PERPLEXITY_RATIO:
+                find_metric(judges, name)
+            elif self.heldout is None:
+                raise ConfigError(
+                    f"search: {name} is measured on held-out text, and `heldout` is null.",
+                    hint="Give `heldout: {limit: 6}`, or leave the metric out.",
+                )
 
     def begin(self, planner: Planner) -> None:
         """Add the trials that nobody asks for, on every rung: the baseline and the prompt."""

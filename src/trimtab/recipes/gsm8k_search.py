@@ -84,26 +84,21 @@ class Gsm8kSearch(Recipe[_Config]):
             raise ConfigError("A search has one model.", hint="Make a run for each model.")
         require_optuna(self.config.search.sampler)
         searching = self._searching(planner)
-        check_space(searching.space, planner)
+        planner.fit_on = self._fit_on
+        check_space(searching.space, planner, searching.task)
         if self.config.search.sampler == "grid":
             grid(searching.space)
-        planner.fit_on = self.config.fit_on or self.config.task
         searching.begin(planner)
         for judge in (*planner.task(self.config.task).judges(), *self.config.judges):
             planner.add_judge(judge)
         if searching.heldout is not None:
             measures = (HELDOUT, planner.task(searching.heldout).measure)
             planner.add_judge(Component(name="perplexity"), measures)
+        searching.check_metrics(planner.judges)
 
     def outlook(self) -> str:
         """Return the trials and answers that a search takes at most, and what follows."""
-        search = self.config.search
-        each = sum(search.rungs)
-        return (
-            f"up to {search.trials} trials in batches of {search.parallel}, {each} select problems "
-            f"each in {len(search.rungs)} rungs (at most {search.trials * each:,} answers); then "
-            f"the best {search.top} on confirm problems, and one on the test split"
-        )
+        return self.config.search.outlook
 
     def grow(self, run: Run) -> PlannedFragment | None:
         """Return the next rung, batch, confirm step or test; None when the test is there."""
@@ -113,8 +108,12 @@ class Gsm8kSearch(Recipe[_Config]):
         planned = searching.next(run, self._planner)
         return self._test(run, searching) if planned is None else planned
 
+    @property
+    def _fit_on(self) -> Component:
+        return self.config.fit_on or self.config.limits.of(self.config.task, "fit")
+
     def _planner(self) -> Planner:
-        return self.planner(self.config.fit_on or self.config.task)
+        return self.planner(self._fit_on)
 
     def _searching(self, planner: Planner) -> Searching:
         config = self.config

@@ -45,7 +45,8 @@ class SearchSettings(Spec):
         reduction: Of ``halving``.
         objective: Metric that is to be high (or low, if that is better); null is the first of the
             task's own judge.
-        second: A second objective; the result is a Pareto front, and nothing is pruned.
+        second: A second objective that the sampler weighs; nothing is pruned, and the winner is
+            still the best by the first.
         constraints: What a configuration may break at most; others don't become the winner.
         top: Best configurations that are evaluated again on the confirm problems.
         max_failures: Most trials that fail in a row before the search ends.
@@ -84,6 +85,16 @@ class SearchSettings(Spec):
         if self.sampler == "cmaes":
             raise ValueError("`cmaes` has one objective; take nsga2, tpe or gp for a `second`")
         return self
+
+    @property
+    def outlook(self) -> str:
+        """What a search takes at most, and what follows."""
+        each = sum(self.rungs)
+        return (
+            f"up to {self.trials} trials in batches of {self.parallel}, {each} select problems "
+            f"each in {len(self.rungs)} rungs (at most {self.trials * each:,} answers); then the "
+            f"best {self.top} on confirm problems, and one on the test split"
+        )
 
     @property
     def metrics(self) -> tuple[str, ...]:

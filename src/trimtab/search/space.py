@@ -141,6 +141,11 @@ class Method:
         made = self._with(values)
         return Component(name=made.name, config={**made.config, **self.shared})
 
+    def first(self) -> Component:
+        """Return the intervention of which every setting takes its first end."""
+        made = self._with({path: domain.ends()[0] for path, domain in self.domains.items()})
+        return Component(name=made.name, config={**made.config, **self.shared})
+
     def corners(self) -> Iterator[tuple[str, Component]]:
         """Yield interventions in which each setting takes each of its ends, and what was set."""
         first = {path: domain.ends()[0] for path, domain in self.domains.items()}

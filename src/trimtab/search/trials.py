@@ -157,7 +157,8 @@ def read_trials(run: Records, settings: SearchSettings) -> list[Trial]:
     pruned = {number for fragment in run.plan.fragments for number in fragment.without}
     for fragment in run.plan.fragments:
         for cell in fragment.cells:
-            if cell.purpose == "tuning" and "trial" in cell.coordinates:
+            # the confirm problems must not speak for what is confirmed on them
+            if "trial" in cell.coordinates and cell.measure != CONFIRM:
                 number = int(cell.coordinates["trial"])
                 cells.setdefault(number, []).append(cell)
     nll = _Perplexity(run, [cell for some in cells.values() for cell in some])
@@ -167,8 +168,6 @@ def read_trials(run: Records, settings: SearchSettings) -> list[Trial]:
             (cell for cell in cells[number] if "rung" in cell.coordinates),
             key=lambda cell: cell.coordinates["rung"],
         )
-        if not rungs:  # evaluated on the confirm problems alone: no trial of the search
-            continue
         ended = f"{number}" in pruned
         trials.append(_trial(run, settings, objective, cells[number], rungs, nll, ended))
     return trials

@@ -1,11 +1,13 @@
 import optuna
 import pytest
 
-from trimtab.core.errors import ConfigError
+from trimtab.core.errors import ConfigError, DataError
 from trimtab.core.spec import Component
 from trimtab.recipes._space import check_space, read_space
 from trimtab.runs.plan.planner import Planner
 from trimtab.search.sampling import grid
+
+TASK = Component(name="arithmetic", config={"forms": ["sum"], "steps": 1, "count": 60})
 
 SPACE = {
     "caa": {
@@ -90,12 +92,16 @@ def test_a_bad_space_is_one_line(table, says) -> None:
 
 
 def test_what_the_model_or_the_intervention_lacks_is_said_with_its_value(tiny_planner: Planner):
-    check_space(read_space({"caa": {"layer": {"low": 0, "high": 1}}}), tiny_planner)
+    check_space(read_space({"caa": {"layer": {"low": 0, "high": 1}}}), tiny_planner, TASK)
     with pytest.raises(ConfigError, match=r"space: caa.layer = 99: .*layer = 99.*has \d layers"):
-        check_space(read_space({"caa": {"layer": {"low": 0, "high": 99}}}), tiny_planner)
+        check_space(read_space({"caa": {"layer": {"low": 0, "high": 99}}}), tiny_planner, TASK)
     with pytest.raises(ConfigError, match=r"space: caa\.positions = nowhere"):
         table = {"caa": {"layer": 0, "positions": {"choices": ["all", "nowhere"]}}}
-        check_space(read_space(table), tiny_planner)
+        check_space(read_space(table), tiny_planner, TASK)
+    with pytest.raises(DataError, match="at least 2 contrast pairs"):
+        one = Component(name="arithmetic", config={**TASK.config, "limit": 1})
+        tiny_planner.fit_on = one
+        check_space(read_space({"caa": {"layer": 0}}), tiny_planner, TASK)
 
 
 def test_a_grid_that_can_not_be_listed_is_refused() -> None:

@@ -201,6 +201,22 @@ class Planner:
             )
         return acting
 
+    def check(self, intervention: Component, task: Component, condition: str) -> None:
+        """Raise what adding a cell would, and add nothing: for what may be added later.
+
+        Raises:
+            ConfigError: As ``add_cell``.
+            DataError: A fit can't use its data.
+        """
+        fits, needs = dict(self._fits), dict(self._needs)
+        self._artifacts(self._acting(intervention, self.task(task), condition), self.fit_on)
+        self._fits, self._needs = fits, needs
+
+    @property
+    def judges(self) -> tuple[JudgePlan, ...]:
+        """The judges that were added so far."""
+        return tuple(self._judges)
+
     def _cell_key(self, determines: Mapping[str, Any]) -> str:
         """Return the hash of everything that determines a cell's output."""
         return content_key(
