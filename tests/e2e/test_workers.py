@@ -8,8 +8,6 @@ import pytest
 from cli_process import Command, trimtab
 from run_records import num_records, records
 
-_NUM_KILLS = 30
-
 
 @pytest.fixture
 def by_one(config: Path, tmp_path: Path) -> Path:
@@ -50,13 +48,14 @@ def test_workers_share_a_run_without_doing_anything_twice(
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_thirty_kills_among_three_workers_lose_nothing(
-    config: Path, by_one: Path, tmp_path: Path
+@pytest.mark.parametrize("num_kills", [10, pytest.param(30, marks=pytest.mark.campaign)])
+def test_kills_among_three_workers_lose_nothing(
+    config: Path, by_one: Path, tmp_path: Path, num_kills: int
 ) -> None:
     run, logs = tmp_path / "killed", tmp_path / "logs"
     assert trimtab(["plan", str(config), "--out", str(run)], logs).code == 0
     rng, total = random.Random(30), num_records(by_one)
-    moments = sorted(rng.randint(1, total) for _ in range(_NUM_KILLS))
+    moments = sorted(rng.randint(1, total) for _ in range(num_kills))
     workers = [Command(["work", str(run)], logs) for _ in range(3)]
     kills = 0
     for moment in moments:
@@ -66,7 +65,7 @@ def test_thirty_kills_among_three_workers_lose_nothing(
     for worker in workers:
         ended = worker.wait()
         assert ended.code == 0, ended.err
-    assert kills >= _NUM_KILLS // 2, "too few kills hit a running worker to show anything"
+    assert kills >= num_kills // 2, "too few kills hit a running worker to show anything"
     assert records(run) == records(by_one)
     done = trimtab(["resume", str(run)], logs)
     assert done.code == 0, done.err

@@ -24,5 +24,6 @@ fit_energy(config, data, folder=folder, checkpoint_seconds=0.0)
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_killed_at_random_writes_leaves_the_same_bytes(tmp_path) -> None:
-    check_same_bytes(PROGRAM, tmp_path, kills=4)
+@pytest.mark.parametrize("kills", [1, pytest.param(4, marks=pytest.mark.campaign)])
+def test_killed_at_random_writes_leaves_the_same_bytes(tmp_path, kills: int) -> None:
+    check_same_bytes(PROGRAM, tmp_path, kills=kills)

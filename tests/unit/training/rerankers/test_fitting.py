@@ -71,7 +71,7 @@ def test_an_encoder_learns_an_order(ordered, order) -> None:
     assert read_json(folder / "artifact.json")["select_pair_accuracy"] > 0.95
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_without_positions_it_learns_nothing(order, tmp_path) -> None:
     data = Data(order(0, 500), order(500, 600))
     config = EnergyConfig(training=FAST, positions=False)
