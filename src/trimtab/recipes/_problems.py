@@ -25,6 +25,11 @@ class Problems:
     rungs: tuple[tuple[Sample, ...], ...]
     confirm: tuple[Sample, ...]
 
+    @property
+    def answered(self) -> tuple[Sample, ...]:
+        """What a trial that passes every rung answers."""
+        return tuple(itertools.chain(*self.rungs))
+
 
 def cut(samples: Sequence[Sample], rungs: Sequence[int], share: float) -> Problems:
     """Cut the select split.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -57,7 +57,27 @@ class Searching:
     heldout: Component | None
     seed: int
 
-    def check_metrics(self, judges: Sequence[JudgePlan]) -> None:
+    def begin(self, planner: Planner, judges: Sequence[Component]) -> None:
+        """Add the trials that nobody asks for, on every rung, and what scores all trials.
+
+        Args:
+            planner: Takes the cells of the baseline and the prompt.
+            judges: Judges beside the task's own.
+
+        Raises:
+            ConfigError: A metric that the search looks at is measured by nothing.
+        """
+        for number, condition in enumerate([baseline(), *prompted(self.prompt)]):
+            for rung in range(len(self.problems.rungs)):
+                self._add(planner, condition, rung, {"trial": number, "batch": 0})
+        for judge in (*planner.task(self.task).judges(), *judges):
+            planner.add_judge(judge)
+        if self.heldout is not None:
+            measures = (HELDOUT, planner.task(self.heldout).measure)
+            planner.add_judge(Component(name="perplexity"), measures)
+        self._check_metrics(planner.judges)
+
+    def _check_metrics(self, judges: Sequence[JudgePlan]) -> None:
         """Raise ConfigError for a metric that nothing measures."""
         find_metric(judges, self.settings.objective)
         for name in self.settings.metrics:
@@ -69,14 +89,12 @@ class Searching:
                     hint="Give `heldout: {limit: 6}`, or leave the metric out.",
                 )
 
-    def begin(self, planner: Planner) -> None:
-        """Add the trials that nobody asks for, on every rung: the baseline and the prompt."""
-        for number, condition in enumerate([baseline(), *prompted(self.prompt)]):
-            for rung in range(len(self.problems.rungs)):
-                self._add(planner, condition, rung, {"trial": number, "batch": 0})
-
-    def next(self, run: Records, planner: Callable[[], Planner]) -> PlannedFragment | None:
+    def next(self, run: Records, filled: Planner) -> PlannedFragment | None:
         """Return the next rung, batch or confirm step; None when all of them are there.
+
+        Args:
+            run: What is there so far.
+            filled: Takes the cells; nothing is added where the result is None.
 
         Raises:
             ConfigError: Too many trials failed one after the other.
@@ -84,7 +102,6 @@ class Searching:
         trials = read_trials(run, self.settings)
         high = self._high(run)
         trials, ended = self._prune(trials, high)
-        filled = planner()
         running = [trial for trial in trials if trial.state == "running"]
         if running:
             rung = running[0].planned
@@ -106,7 +123,7 @@ class Searching:
         """Return the best configuration on the confirm problems; None if none was confirmed."""
         high = self.is_high(run)
         order = ranked(read_trials(run, self.settings), self.settings, high)
-        return best_confirmed(self.confirmed(run), order, high)
+        return best_confirmed(self.confirmed(run), order, high, self.settings.leak)
 
     def confirmed(self, run: Records) -> dict[int, float]:
         """Return the mean objective on the confirm problems of each trial that has one."""
@@ -204,6 +221,13 @@ class Searching:
         self.measure(planner, condition, rung_measure(rung), samples, {**place, "rung": rung})
         if rung == 0:
             self.measure_heldout(planner, condition, place)
+
+    def measure_again(
+        self, planner: Planner, condition: Condition, place: Mapping[str, float | str]
+    ) -> None:
+        """Add a condition's cells on the confirm problems and on held-out text."""
+        self.measure(planner, condition, CONFIRM, self.problems.confirm, place)
+        self.measure_heldout(planner, condition, place)
 
     def measure_heldout(
         self,

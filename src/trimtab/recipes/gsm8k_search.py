@@ -16,6 +16,7 @@ from trimtab.core.errors import ConfigError
 from trimtab.core.spec import Component
 from trimtab.recipes._conditions import add_conditions, baseline
 from trimtab.recipes._controls import prompted
+from trimtab.recipes._fit_pairs import FitPairs, OwnSolutions
 from trimtab.recipes._problems import cut
 from trimtab.recipes._space import check_space, read_space
 from trimtab.recipes._splits import Limits
@@ -27,7 +28,7 @@ from trimtab.runs.store.run import Run
 from trimtab.search.outcome import ranked
 from trimtab.search.sampling import grid, require_optuna
 from trimtab.search.settings import SearchSettings
-from trimtab.search.trials import CONFIRM, HELDOUT, read_trials
+from trimtab.search.trials import read_trials
 
 __all__ = ["Gsm8kSearch"]
 
@@ -39,6 +40,7 @@ class _Config(RecipeConfig):
         task: Problems whose answer is checked: ``arithmetic``, ``gsm8k``, one of your own.
         limits: Most problems of each split.
         fit_on: Task whose contrast pairs are fitted on; null is the task itself.
+        own_solutions: Fit on right against wrong solutions that the model writes to its problems.
         space: Methods and what of each may vary, see ``search.space``.
         search: Who asks, what is pruned, and for what a configuration is valued.
         confirm: Share of the select split, by hash, that no trial sees.
@@ -52,6 +54,7 @@ class _Config(RecipeConfig):
     task: Component = Component(name="arithmetic")
     limits: Limits = Limits()
     fit_on: Component | None = None
+    own_solutions: OwnSolutions | None = None
     space: dict[str, dict[str, Any]] = Field(min_length=1)
     search: SearchSettings = SearchSettings()
     confirm: float = Field(default=0.4, gt=0, lt=1)
@@ -85,16 +88,13 @@ class Gsm8kSearch(Recipe[_Config]):
         require_optuna(self.config.search.sampler)
         searching = self._searching(planner)
         planner.fit_on = self._fit_on
+        pairs = self._pairs(searching)
+        pairs.give(planner)
         check_space(searching.space, planner, searching.task)
         if self.config.search.sampler == "grid":
             grid(searching.space)
-        searching.begin(planner)
-        for judge in (*planner.task(self.config.task).judges(), *self.config.judges):
-            planner.add_judge(judge)
-        if searching.heldout is not None:
-            measures = (HELDOUT, planner.task(searching.heldout).measure)
-            planner.add_judge(Component(name="perplexity"), measures)
-        searching.check_metrics(planner.judges)
+        searching.begin(planner, self.config.judges)
+        pairs.begin(planner)
 
     def outlook(self) -> str:
         """Return the trials and answers that a search takes at most, and what follows."""
@@ -104,16 +104,19 @@ class Gsm8kSearch(Recipe[_Config]):
         """Return the next rung, batch, confirm step or test; None when the test is there."""
         if any(cell.purpose == "result" for cell in run.plan.cells):
             return None
-        searching = self._searching(self._planner())
-        planned = searching.next(run, self._planner)
-        return self._test(run, searching) if planned is None else planned
+        planner = self.planner(self._fit_on)
+        searching = self._searching(planner)
+        self._pairs(searching).give(planner, run)
+        planned = searching.next(run, planner)
+        return self._test(run, searching, planner) if planned is None else planned
 
     @property
     def _fit_on(self) -> Component:
         return self.config.fit_on or self.config.limits.of(self.config.task, "fit")
 
-    def _planner(self) -> Planner:
-        return self.planner(self._fit_on)
+    def _pairs(self, searching: Searching) -> FitPairs:
+        answered, leak = searching.problems.answered, searching.settings.leak
+        return FitPairs(self._fit_on, searching.task, answered, self.config.own_solutions, leak)
 
     def _searching(self, planner: Planner) -> Searching:
         config = self.config
@@ -129,18 +132,16 @@ class Gsm8kSearch(Recipe[_Config]):
             seed=config.seed,
         )
 
-    def _test(self, run: Run, searching: Searching) -> PlannedFragment:
+    def _test(self, run: Run, searching: Searching, planner: Planner) -> PlannedFragment:
         """Return the winner on the test split with its controls, and its strengths on confirm."""
-        config, planner = self.config, self._planner()
+        config = self.config
         winner = searching.winner(run)
         conditions = [baseline(), *prompted(config.prompt)]
         if winner is not None:
             order = ranked(read_trials(run, config.search), config.search, searching.is_high(run))
             conditions += beside(winner, order, searching.space, config.random_draws)
             for condition in around(winner.component, config.sensitivity):
-                confirm = searching.problems.confirm
-                searching.measure(planner, condition, CONFIRM, confirm, condition.place)
-                searching.measure_heldout(planner, condition, condition.place)
+                searching.measure_again(planner, condition, condition.place)
         test = config.limits.of(config.task, "test")
         add_conditions(planner, test, conditions)
         if searching.heldout is not None:

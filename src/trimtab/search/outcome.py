@@ -30,7 +30,7 @@ def ranked(trials: Sequence[Trial], settings: SearchSettings, high: bool) -> lis
 
 
 def best_confirmed(
-    confirmed: Mapping[int, float], order: Sequence[Trial], high: bool
+    confirmed: Mapping[int, float], order: Sequence[Trial], high: bool, leak: bool = False
 ) -> Trial | None:
     """Return the best on the confirm problems; of equals the better one on the select problems.
 
@@ -38,9 +38,12 @@ def best_confirmed(
         confirmed: Mean objective there, by number.
         order: Trials, best on select first.
         high: Whether the objective is to be high.
+        leak: Choose by the select problems, as ``SearchSettings.leak``.
     """
     sign = 1 if high else -1
     candidates = [trial for trial in order if trial.number in confirmed]
+    if leak:
+        return next(iter(candidates), None)
     return max(candidates, key=lambda trial: sign * confirmed[trial.number], default=None)
 
 

@@ -50,6 +50,9 @@ class SearchSettings(Spec):
         constraints: What a configuration may break at most; others don't become the winner.
         top: Best configurations that are evaluated again on the confirm problems.
         max_failures: Most trials that fail in a row before the search ends.
+        leak: For teaching: repeat the mistake of fitting on the problems that trials are valued by,
+            and of choosing the winner by that value. The report puts the number that this gives
+            beside the test split's.
     """
 
     sampler: SamplerName = "tpe"
@@ -65,6 +68,7 @@ class SearchSettings(Spec):
     constraints: tuple[Constraint, ...] = ()
     top: int = Field(default=5, ge=1)
     max_failures: int = Field(default=8, ge=1)
+    leak: bool = False
 
     @model_validator(mode="before")
     @classmethod

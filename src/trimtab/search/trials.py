@@ -27,6 +27,10 @@ BASELINE, PROMPT = 0, 1
 SELECT, CONFIRM, HELDOUT = "select", "confirm", "held-out text"
 """Measures of a search; those of rungs are ``select 1``, ``select 2``, ..."""
 
+OWN, CORRECT = "own solutions", "correct"
+"""Measure of the solutions that contrast pairs are made of, and the metric that says which are
+right."""
+
 _PLACES = ("trial", "batch", "rung")
 _NLL = "nll_per_token"
 

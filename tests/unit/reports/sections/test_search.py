@@ -73,6 +73,8 @@ def content(confirm: Comparison, test: Comparison | None) -> SearchContent:
         winner=2,
         configuration={"name": "caa"},
         tests=1,
+        leak=False,
+        own_solutions=None,
         optimism=0.08,
         importance={},
         rows=80,

@@ -73,6 +73,9 @@ class SearchContent(Content):
         winner: Number of the winner's trial; None if there is none (yet).
         configuration: The winner's intervention.
         tests: Comparisons on the confirm problems, which Holm's correction counts.
+        leak: Whether vectors were fitted on the problems that trials were valued by.
+        own_solutions: How many problems gave a pair of the model's own solutions; None where pairs
+            were the task's.
         optimism: How much better than it is the best on select looks, by bootstrap of the choice.
         importance: Share of the objective's variance that each setting is behind, by PED-ANOVA.
         rows: Answers that trials took on select.
@@ -90,6 +93,8 @@ class SearchContent(Content):
     winner: int | None
     configuration: dict[str, Any] | None
     tests: int
+    leak: bool
+    own_solutions: str | None
     optimism: float | None
     importance: dict[str, float]
     rows: int

@@ -28,7 +28,24 @@ def sentence(content: SearchContent) -> str:
     subject = f"Trial {winner.number} ({told(trial)}) won among {sum(counts.values())} ({done})."
     if winner.test_change is None:
         return f"{subject} {claim}; {confirm}.{beaten} The test split is not opened yet."
+    if content.leak:
+        return f"{subject} {_leak(trial.change, winner.test_change, content)}"
     return f"{subject} {_verdict(winner, content)} {claim}; {confirm}.{beaten}"
+
+
+def _leak(leaky: Comparison | None, honest: Comparison, content: SearchContent) -> str:
+    """Put the number that a leaky search tells beside the one that is left of it."""
+    said = (
+        "This search is leaky on purpose: its vectors were fitted on the problems by which the "
+        f"winner was chosen. There {content.objective} changes by {_change(leaky, content)}, which "
+        f"is what such a search reports; on {honest.n} test problems that took no part it changes "
+        f"by {_change(honest, content)}."
+    )
+    if leaky is None:
+        return said
+    gap = leaky.difference - honest.difference
+    size = with_interval(gap, None, form(content), sign=True)
+    return f"{said} The gap between the two is {size}{_unit(content)}."
 
 
 def _verdict(winner: Confirmed, content: SearchContent) -> str:
@@ -65,5 +82,9 @@ def _gains(change: Comparison | None, content: SearchContent) -> bool:
 def _change(change: Comparison | None, content: SearchContent) -> str:
     if change is None:
         return "no value"
-    unit = " points" * (form(content) == "rate")
-    return f"{with_interval(change.difference, change.interval, form(content), sign=True)}{unit}"
+    size = with_interval(change.difference, change.interval, form(content), sign=True)
+    return f"{size}{_unit(content)}"
+
+
+def _unit(content: SearchContent) -> str:
+    return " points" * (form(content) == "rate")

@@ -14,6 +14,7 @@ from trimtab.reports.data.parts import PartOfRun
 from trimtab.reports.data.run import RunData
 from trimtab.reports.data.statistics import comparisons, estimates
 from trimtab.reports.sections.search.content import Confirmed, SearchContent, TrialNumbers
+from trimtab.runs.solutions import own_pairs
 from trimtab.search.outcome import best_confirmed, optimism, ranked
 from trimtab.search.sampling import has_optuna
 from trimtab.search.settings import SearchSettings
@@ -40,7 +41,9 @@ def read_search(run: RunData) -> SearchContent | None:
     order = ranked(trials, settings, high)
     confirmed, tests = _confirmed(run, numbers, scored)
     means = {c.number: c.confirm.mean for c in confirmed if c.confirm.mean is not None}
-    won = best_confirmed(means, order, high) if len(means) == len(confirmed) else None
+    whole = len(means) == len(confirmed)
+    won = best_confirmed(means, order, high, settings.leak) if whole else None
+    own = own_pairs(run.whole)
     confirmed = _tested(run, confirmed, scored, won)
     every = sum(settings.rungs)
     return SearchContent(
@@ -55,6 +58,8 @@ def read_search(run: RunData) -> SearchContent | None:
         winner=None if won is None else won.number,
         configuration=None if won is None else won.component.model_dump(mode="json"),
         tests=tests,
+        leak=settings.leak,
+        own_solutions=None if own is None else str(own[1]),
         optimism=optimism(order, high, derive_seed(run.plan.seed, "optimism")),
         importance=_importance(trials, high),
         rows=sum(len(t.values) for t in trials if t.number > PROMPT),

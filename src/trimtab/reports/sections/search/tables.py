@@ -80,6 +80,12 @@ def confirmed_table(content: SearchContent) -> Table:
         "confirm. Δ: paired difference to the baseline; * p < 0.05, on confirm after Holm's "
         f"correction over {content.tests} tests.{optimism}"
     )
+    if content.own_solutions is not None:
+        note += (
+            f" Fitted on the model's own solutions, right against wrong: {content.own_solutions}."
+        )
+    if content.leak:
+        note += " Leaky on purpose: fitted on the select problems, and chosen by them."
     return Table("search", "What the search found", columns, tuple(rows), note)
 
 
