@@ -122,19 +122,50 @@ def stages(segments: Sequence[Segment], below: Sequence[Sequence[int]]) -> list[
     return result
 
 
-def common_prefix(rows: Sequence[tuple[tuple[int, ...], tuple[Edit, ...]]]) -> int:
+def common_prefix(
+    rows: Sequence[tuple[tuple[int, ...], tuple[Edit, ...]]],
+    before: int = _END,
+    worth: int = _WORTH_SHARING,
+) -> int:
     """Return how many tokens at the start of every prompt are the same, with no edit acting there.
 
-    Rows are (prompt, edits). 0 for a single prompt, or if it is not worth a pass of its own.
+    Args:
+        rows: (prompt, edits).
+        before: A position that all of them must lie before.
+        worth: Fewer tokens than these are not worth a pass of their own.
+
+    Returns:
+        0 for a single prompt, and for fewer than ``worth``.
     """
     prompts = [prompt for prompt, _ in rows]
     first, last = min(prompts), max(prompts)
     if first == last:
         return 0
-    limit = min(len(prompt) for prompt in prompts) - 1
+    limit = min(before, min(len(prompt) for prompt in prompts) - 1)
     for prompt, edits in rows:
         limit = min([limit, *(span(edit, len(prompt))[0] for edit in edits)])
     common = 0
     while common < limit and first[common] == last[common]:
         common += 1
-    return common if common >= _WORTH_SHARING else 0
+    return common if common >= worth else 0
+
+
+def chunks(segments: Sequence[Segment], most_tokens: int) -> list[list[int]]:
+    """Cut segments into lists of indices of at most ``most_tokens`` distinct tokens each.
+
+    Equal segments with equal edits count once; a longer segment is alone.
+    """
+    result: list[list[int]] = []
+    counted: set[Hashable] = set()
+    total = 0
+    for i, segment in enumerate(segments):
+        what = (segment.tokens, segment.start, tuple(segment.acts()))
+        new = 0 if what in counted else len(segment.tokens)
+        if not result or (new and total + new > most_tokens):
+            result.append([])
+            counted.clear()
+            total, new = 0, len(segment.tokens)
+        result[-1].append(i)
+        counted.add(what)
+        total += new
+    return result

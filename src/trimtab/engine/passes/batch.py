@@ -5,18 +5,20 @@ Shapes: B rows, H hidden.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 
-from trimtab.engine.acts.adapters import AdapterTable, Additions, distinct
+from trimtab.engine.acts.adapters import AdapterTable, Additions
 from trimtab.engine.acts.edits import Deltas, EditTable
-from trimtab.engine.batching.segments import Segment, common_prefix
+from trimtab.engine.batching.segments import Segment, chunks
 from trimtab.engine.passes.attention import Part, Seen, by_parts
 from trimtab.engine.passes.cache import PrefixCache, SuffixCache
 from trimtab.engine.passes.forward import forward
-from trimtab.engine.passes.passes import Pass, Past, Store
+from trimtab.engine.passes.leads import Leads
+from trimtab.engine.passes.passes import Pass, Store
+from trimtab.engine.passes.primer import Primer
 from trimtab.engine.request import Request
 from trimtab.models.load import LoadedModel
 from trimtab.models.lowrank import Adapter
@@ -53,7 +55,8 @@ class DecodeBatch:
         self._most_tokens = most_tokens
         num_layers = loaded.layout.num_layers
         self._primer = Primer(loaded, requests, most_tokens)
-        self._inherit = 0 < self._primer.length <= _SHORT
+        self._leads = Leads(loaded, requests, self._primer, most_tokens)
+        self._inherit = 0 < self._primer.length <= _SHORT and self._leads.cache is None
         self._prompts = PrefixCache(num_layers, num_rows, loaded.layout.devices, roomy)
         self._own = SuffixCache(num_layers, num_rows, most_new, loaded.dtype)
         self._requests: list[Request | None] = [None] * num_rows
@@ -66,15 +69,17 @@ class DecodeBatch:
             self._requests[row] = request
         entering = set(rows)
         kept = [i for i, r in enumerate(self._requests) if r is not None and i not in entering]
-        start = self._primer.length
+        stops = [self._leads.stop(request) for request in requests]
         segments = [
-            Segment(r.prompt[start:-1], start, len(r.prompt), r.edits, r.adapter) for r in requests
+            Segment(r.prompt[stop:-1], stop, len(r.prompt), r.edits, r.adapter)
+            for r, stop in zip(requests, stops, strict=True)
         ]
         for some in chunks(segments, self._most_tokens):
             mine = [rows[i] for i in some]
             pasts = self._primer.pasts([requests[i].adapter for i in some])
             lead = pasts[0] if self._inherit else None
             store = Store(self._prompts, mine, kept, lead)
+            pasts += self._leads.pasts([requests[i] for i in some])
             passed = () if self._inherit else pasts
             Pass(self._loaded, [segments[i] for i in some], passed, store).run()
             kept += mine
@@ -124,6 +129,8 @@ class DecodeBatch:
         self._row_B = np.arange(len(self._requests))
         adapters = [None if r is None else r.adapter for r in self._requests]
         self._primer_row_B = np.array(self._primer.rows(adapters))
+        if self._leads.cache is not None:
+            self._lead_row_B = np.array(self._leads.rows(self._requests))
         self._additions = self._added_by(adapters)
 
     def _added_by(self, adapters: Sequence[Adapter | None]) -> Additions:
@@ -159,63 +166,8 @@ class DecodeBatch:
         primer = None if self._inherit else self._primer.cache
         if primer is not None and not primer.is_empty(layer):
             yield b"primer", primer, self._primer_row_B
+        leads = self._leads.cache
+        if leads is not None and not leads.is_empty(layer):
+            yield b"leads", leads, self._lead_row_B
         if not self._prompts.is_empty(layer):
             yield b"prompts", self._prompts, self._row_B
-
-
-class Primer:
-    """What all prompts have in common (a few-shot preamble, a rubric), once for each adapter."""
-
-    def __init__(
-        self, loaded: LoadedModel, requests: Sequence[Request], most_tokens: int | None = None
-    ) -> None:
-        """Compute the common start of the requests' prompts, if it is worth it.
-
-        ``most_tokens`` are computed at a time; None is all.
-        """
-        self.length = common_prefix([(r.prompt, r.edits) for r in requests])
-        self.cache: PrefixCache | None = None
-        adapters: list[Adapter | None] = [*distinct(r.adapter for r in requests).values()]
-        if any(r.adapter is None for r in requests):
-            adapters.append(None)
-        self._row_of = {None if a is None else a.key: row for row, a in enumerate(adapters)}
-        if self.length:
-            num_rows = len(adapters)
-            self.cache = PrefixCache(loaded.layout.num_layers, num_rows, loaded.layout.devices)
-            prompt = requests[0].prompt
-            segments = [Segment(prompt[: self.length], 0, len(prompt), (), a) for a in adapters]
-            done: list[int] = []
-            for some in chunks(segments, most_tokens or num_rows * self.length):
-                store = Store(self.cache, some, list(done))
-                Pass(loaded, [segments[i] for i in some], (), store).run()
-                done += some
-
-    def rows(self, adapters: Sequence[Adapter | None]) -> list[int]:
-        """Return the row of the cache that holds it as computed with each of the adapters."""
-        nobody = self._row_of.get(None, 0)  # a row without a request reads any
-        return [nobody if a is None else self._row_of[a.key] for a in adapters]
-
-    def pasts(self, adapters: Sequence[Adapter | None]) -> tuple[Past, ...]:
-        """Return it as the past of segments with these adapters."""
-        return () if self.cache is None else (Past(self.cache, self.rows(adapters)),)
-
-
-def chunks(segments: Sequence[Segment], most_tokens: int) -> list[list[int]]:
-    """Cut segments into lists of indices of at most ``most_tokens`` distinct tokens each.
-
-    Equal segments with equal edits count once; a longer segment is alone.
-    """
-    result: list[list[int]] = []
-    counted: set[Hashable] = set()
-    total = 0
-    for i, segment in enumerate(segments):
-        what = (segment.tokens, segment.start, tuple(segment.acts()))
-        new = 0 if what in counted else len(segment.tokens)
-        if not result or (new and total + new > most_tokens):
-            result.append([])
-            counted.clear()
-            total, new = 0, len(segment.tokens)
-        result[-1].append(i)
-        counted.add(what)
-        total += new
-    return result

@@ -15,14 +15,17 @@ import torch
 
 from trimtab.core.errors import ConfigError
 from trimtab.engine.batching.scheduler import Limits, Load, batches
-from trimtab.engine.batching.segments import Segment
-from trimtab.engine.passes.batch import chunks
+from trimtab.engine.batching.segments import Segment, chunks, common_prefix
 from trimtab.engine.passes.cache import PrefixCache
 from trimtab.engine.passes.forward import Reader
 from trimtab.engine.passes.nonfinite import locate
 from trimtab.engine.passes.passes import Pass, Past, Store
+from trimtab.engine.passes.primer import Primer
 from trimtab.engine.request import Activations, ActivationsResult, Place, Request
 from trimtab.models.load import LoadedModel
+
+_WORTH_SHARING = 64
+"""Tokens of a common start, such as few-shot examples, that are computed apart from the rows."""
 
 
 class _DeepestPlaceReached(Exception):
@@ -33,24 +36,32 @@ def capture(
     loaded: LoadedModel, requests: Sequence[Request], limits: Limits
 ) -> Iterator[ActivationsResult]:
     """Yield mean activations of each owed request, reading all of its layers in one pass."""
-    loads = [Load(r.prompt, len(_want(loaded, r).continuation)) for r in requests]
+    wants = [_want(loaded, request) for request in requests]
+    unread = min(want.start for want in wants)
+    pairs = [(request.prompt, request.edits) for request in requests]
+    start = common_prefix(pairs, before=unread, worth=_WORTH_SHARING)
+    primer = Primer(loaded, requests, limits.tokens, start)
+    loads = [
+        Load(r.prompt[start:], len(want.continuation))
+        for r, want in zip(requests, wants, strict=True)
+    ]
     for batch in batches(loads, limits.tokens):
         if any(requests[i].owed for i in batch):
-            yield from _capture_batch(loaded, [requests[i] for i in batch], limits)
+            yield from _capture_batch(loaded, [requests[i] for i in batch], primer, limits)
 
 
 def _capture_batch(
-    loaded: LoadedModel, requests: Sequence[Request], limits: Limits
+    loaded: LoadedModel, requests: Sequence[Request], primer: Primer, limits: Limits
 ) -> Iterator[ActivationsResult]:
     wants = [_want(loaded, r) for r in requests]
-    reading = _read(loaded, requests, wants, limits)
+    reading = _read(loaded, requests, wants, primer, limits)
     for i, (request, want) in enumerate(zip(requests, wants, strict=True)):
         if not request.owed:
             continue
         result = reading.result(request.key, i)
         if not is_finite(result):
             # alone, so that no row is given up for a neighbour's infinities
-            result = _read(loaded, [request], [want], limits).result(request.key, 0)
+            result = _read(loaded, [request], [want], primer, limits).result(request.key, 0)
         if not is_finite(result) and not want.allow_nonfinite:
             raise locate(loaded, request, [*request.prompt, *want.continuation])
         yield result
@@ -82,28 +93,32 @@ def _read(
     loaded: LoadedModel,
     requests: Sequence[Request],
     wants: Sequence[Activations],
+    primer: Primer,
     limits: Limits,
 ) -> _Reading:
     """Run the passes that the requests need: prompts that several of them share come first."""
     reading = _Reading(loaded, wants)
+    start, pasts = primer.length, primer.pasts([request.adapter for request in requests])
     if len({request.prompt for request in requests}) == len(requests):
         pairs = zip(requests, wants, strict=True)
-        whole = [_segment(r, (*r.prompt, *w.continuation), 0) for r, w in pairs]
-        reading.run(Pass(loaded, whole), range(len(requests)))
+        whole = [_segment(r, (*r.prompt[start:], *w.continuation), start) for r, w in pairs]
+        reading.run(Pass(loaded, whole, pasts), range(len(requests)))
         return reading
     cache = PrefixCache(loaded.layout.num_layers, len(requests), loaded.layout.devices)
-    prompts = [_segment(r, r.prompt, 0) for r in requests]
+    prompts = [_segment(r, r.prompt[start:], start) for r in requests]
     done: list[int] = []
     for some in chunks(prompts, limits.tokens):
         store = Store(cache, some, list(done))
-        reading.run(Pass(loaded, [prompts[i] for i in some], (), store), some)
+        before = primer.pasts([requests[i].adapter for i in some])
+        reading.run(Pass(loaded, [prompts[i] for i in some], before, store), some)
         done += some
     answered = [i for i, want in enumerate(wants) if want.continuation]
     answers = [
         _segment(requests[i], wants[i].continuation, len(requests[i].prompt)) for i in answered
     ]
     if answered:
-        reading.run(Pass(loaded, answers, (Past(cache, answered),)), answered)
+        before = primer.pasts([requests[i].adapter for i in answered])
+        reading.run(Pass(loaded, answers, (*before, Past(cache, answered))), answered)
     return reading
 
 

@@ -21,10 +21,10 @@ from torch import nn
 
 from trimtab.core.errors import ModelError
 from trimtab.engine.batching.segments import Segment, span
-from trimtab.engine.passes.batch import Primer
 from trimtab.engine.passes.cache import PrefixCache
 from trimtab.engine.passes.head import Head
 from trimtab.engine.passes.passes import Pass, Past, Store
+from trimtab.engine.passes.primer import Primer
 from trimtab.engine.request import Edit, Options, Request
 from trimtab.models.load import LoadedModel
 from trimtab.models.lowrank import Adapter

@@ -19,13 +19,13 @@ import torch
 
 from trimtab.core.errors import ConfigError
 from trimtab.engine.batching.scheduler import Limits
-from trimtab.engine.batching.segments import Segment
+from trimtab.engine.batching.segments import Segment, chunks
 from trimtab.engine.batching.shared_prefixes import prefix_groups
-from trimtab.engine.passes.batch import Primer, chunks
 from trimtab.engine.passes.cache import PrefixCache
 from trimtab.engine.passes.head import Head
 from trimtab.engine.passes.nonfinite import locate
 from trimtab.engine.passes.passes import Pass, Past, Store
+from trimtab.engine.passes.primer import Primer
 from trimtab.engine.request import Edit, Options, OptionsResult, Request
 from trimtab.models.load import LoadedModel
 from trimtab.models.lowrank import Adapter
