@@ -11,6 +11,7 @@ from trimtab.core.keys import content_key, derive_seed
 from trimtab.core.plan import JudgePlan, Plan
 from trimtab.core.spec import Component, Role, Split
 from trimtab.core.types import Sample
+from trimtab.interventions.base import INTERVENTIONS
 from trimtab.recipes._conditions import Condition, baseline
 from trimtab.recipes._controls import prompted
 from trimtab.recipes._problems import Problems
@@ -87,6 +88,18 @@ class Searching:
                 raise ConfigError(
                     f"search: {name} is measured on held-out text, and `heldout` is null.",
                     hint="Give `heldout: {limit: 6}`, or leave the metric out.",
+                )
+            else:
+                self._check_heldout(name)
+
+    def _check_heldout(self, metric: str) -> None:
+        """Raise ConfigError for a method that can't act on held-out text: it could never win."""
+        for label, method in self.space.methods.items():
+            acting = INTERVENTIONS.build(method.name, method.first().config)
+            if "options" not in acting.OUTPUTS:
+                raise ConfigError(
+                    f"search: {metric} is measured on held-out text, where {label!r} can't act.",
+                    hint="Take another constraint, such as `repetition: 0.2`, or leave it out.",
                 )
 
     def next(self, run: Records, filled: Planner) -> PlannedFragment | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import Literal, Protocol
 
@@ -87,6 +87,7 @@ class Trial:
         state: ``complete`` has passed every rung; ``pruned`` ended before.
         error: Why it failed.
         means: Means of the other metrics that the search looks at.
+        unchanged: Whether every answer is the baseline's, word for word.
     """
 
     number: int
@@ -98,6 +99,7 @@ class Trial:
     state: State
     error: str | None = None
     means: Mapping[str, float] = field(default_factory=dict)
+    unchanged: bool = False
 
     @property
     def values(self) -> dict[str, float]:
@@ -166,6 +168,7 @@ def read_trials(run: Records, settings: SearchSettings) -> list[Trial]:
                 number = int(cell.coordinates["trial"])
                 cells.setdefault(number, []).append(cell)
     nll = _Perplexity(run, [cell for some in cells.values() for cell in some])
+    base = _texts(run, cells.get(BASELINE, ()))
     trials = []
     for number in sorted(cells):
         rungs = sorted(
@@ -173,8 +176,21 @@ def read_trials(run: Records, settings: SearchSettings) -> list[Trial]:
             key=lambda cell: cell.coordinates["rung"],
         )
         ended = f"{number}" in pruned
-        trials.append(_trial(run, settings, objective, cells[number], rungs, nll, ended))
+        trial = _trial(run, settings, objective, cells[number], rungs, nll, ended)
+        told = _texts(run, rungs) if trial.state == "complete" else {}
+        same = bool(told) and all(base.get(row) == text for row, text in told.items())
+        trials.append(replace(trial, unchanged=same and number != BASELINE))
     return trials
+
+
+def _texts(run: Records, cells: Sequence[Cell]) -> dict[tuple[str, int], str | None]:
+    """Return the answers to the select problems, by problem and index."""
+    return {
+        (row.sample_id, row.index): row.text
+        for cell in cells
+        if "rung" in cell.coordinates
+        for row in run.completions(cell.key).values()
+    }
 
 
 def _trial(

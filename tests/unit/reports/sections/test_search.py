@@ -44,6 +44,7 @@ def trial(number: int, value: float, **more) -> TrialNumbers:
             "caa.strength.sign": "-",
         },
         "means": {},
+        "unchanged": False,
     }
     return TrialNumbers(number=number, **{**given, **more})
 

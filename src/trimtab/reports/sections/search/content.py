@@ -22,6 +22,7 @@ class TrialNumbers(Content):
         change: Its difference to the baseline on these, uncorrected; None of the baseline.
         params: What was chosen of its settings.
         means: Means of the metrics that constraints and the second objective name.
+        unchanged: Whether every answer is the baseline's, word for word.
     """
 
     number: int
@@ -34,6 +35,7 @@ class TrialNumbers(Content):
     change: Comparison | None
     params: dict[str, float | int | str]
     means: dict[str, float]
+    unchanged: bool
 
 
 class Confirmed(Content):

@@ -16,6 +16,9 @@ def sentence(content: SearchContent) -> str:
         for state in ("complete", "pruned", "failed")
     }
     done = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+    still = sum(t.unchanged for t in content.trials if t.number > 1)
+    if still:
+        done += f"; {still} changed no answer at all"
     winner = next((c for c in content.confirmed if c.number == content.winner), None)
     if winner is None:
         if content.confirmed:

@@ -88,6 +88,7 @@ def _trials(run: RunData, trials: Sequence[Trial], scored: Scored) -> list[Trial
             change=None if trial.number == BASELINE else change,
             params=dict(trial.params),
             means=dict(trial.means),
+            unchanged=trial.unchanged,
         )
         for trial, mean, change in zip(trials, means, changes, strict=True)
     ]

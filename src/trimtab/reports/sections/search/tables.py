@@ -104,7 +104,7 @@ def trials_table(content: SearchContent) -> Table:
             _cell(trial.select, content),
             changed(_uncorrected(trial.change), form(content)),
             *(trial.means.get(name) for name in names),
-            trial.why or "",
+            trial.why or ("every answer is the baseline's" if trial.unchanged else ""),
         )
         for trial in content.trials
     )
