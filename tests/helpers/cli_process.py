@@ -99,7 +99,8 @@ class Command:
                 self.process.kill()
                 self.process.join()
                 return self.process.exitcode == -9
-            time.sleep(0.001)
+            # what looks takes the time of what it looks at
+            time.sleep(0.005)
         return False
 
     def _finished(self) -> Finished:
