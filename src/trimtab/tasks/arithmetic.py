@@ -162,13 +162,15 @@ def _problems(config: _Config) -> Iterator[Problem]:
         form = config.forms[made % len(config.forms)]
         draw = _Draw(config.seed, form, number)
         terms = _terms(draw, config, form)
-        question = _story(draw, terms) if form == "story" else _sum(terms)
         # 3 + 14 and 14 + 3 are one problem; the sign of the first term is a plus
         identity = (form, tuple(sorted(terms)))
+        if identity in terms_seen:
+            continue
+        question = _story(draw, terms) if form == "story" else _sum(terms)
         found = words(question)
         size = min(NGRAM_WORDS, len(found))
         runs = {tuple(found[i : i + size]) for i in range(len(found) - size + 1)}
-        if identity in terms_seen or runs & said:
+        if runs & said:
             continue
         terms_seen.add(identity)
         said |= runs

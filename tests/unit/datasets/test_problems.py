@@ -191,7 +191,7 @@ def test_arithmetic_gets_harder_and_says_when_there_is_not_enough() -> None:
 
     assert largest(1) < 30 < largest(3)
     with pytest.raises(ConfigError, match=r"task\.count"):
-        TASKS.build("arithmetic", {"digits": 1, "steps": 1, "count": 5000}).samples("fit")
+        TASKS.build("arithmetic", {"digits": 1, "steps": 1, "count": 1000}).samples("fit")
     other = TASKS.build("arithmetic", {"count": 60, "seed": 1}).samples("test")
     assert other != TASKS.build("arithmetic", {"count": 60}).samples("test")
 

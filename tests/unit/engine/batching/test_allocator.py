@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-# Prints the MB in use that remain of products of 250 shapes.
+# Prints the MB in use that remain of products of 180 shapes.
 PRODUCTS = """
 import ctypes, sys, torch
 from trimtab.engine.batching import allocator
@@ -27,7 +27,7 @@ weight = packed.PackedWeight(torch.randn(960, 576), None)
 with torch.no_grad():
     weight(torch.randn(32, 576))
     before = libc.mallinfo2().used
-    for rows in range(33, 283):
+    for rows in range(33, 213):
         weight(torch.randn(rows, 576))
 print((libc.mallinfo2().used - before) / 2**20)
 """
