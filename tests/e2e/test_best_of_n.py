@@ -13,8 +13,8 @@ from run_records import fitted, num_records, records
 _NUM_KILLS = 10
 
 
-@pytest.fixture
-def best_of_n(tmp_path: Path, tiny_model: Path) -> Path:
+@pytest.fixture(scope="module")
+def best_of_n(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
     """Return a best-of-N experiment on a tiny random model."""
     data = {
         "recipe": "gsm8k_best_of_n",
@@ -26,9 +26,18 @@ def best_of_n(tmp_path: Path, tiny_model: Path) -> Path:
         "splits": ["select", "test"],
         "limits": {"select": 2, "test": 4},
     }
-    path = tmp_path / "best-of-n.yaml"
+    path = tmp_path_factory.mktemp("best-of-n") / "best-of-n.yaml"
     path.write_text(yaml.safe_dump(data))
     return path
+
+
+@pytest.fixture(scope="module")
+def small(best_of_n: Path) -> tuple[Path, str]:
+    """Return the experiment's run and what was printed; made once, not to be changed."""
+    run = best_of_n.parent / "small"
+    done = trimtab(["run", str(best_of_n), "--out", str(run)], best_of_n.parent / "logs")
+    assert done.code == 0, done.err
+    return run, done.out
 
 
 @pytest.fixture
@@ -69,18 +78,18 @@ def completions(run: Path) -> dict[tuple[str, str, int], dict[str, Any]]:
     return {(r["cell"], r["sample_id"], r["index"]): r for r in rows}
 
 
-def test_sixteen_extend_two_without_making_any_again(best_of_n: Path, tmp_path: Path) -> None:
-    small, large, fresh, logs = (tmp_path / n for n in ("small", "large", "fresh", "logs"))
-    done = trimtab(["run", str(best_of_n), "--out", str(small)], logs)
-    assert done.code == 0, done.err
+def test_sixteen_extend_two_without_making_any_again(
+    best_of_n: Path, small: tuple[Path, str], tmp_path: Path
+) -> None:
+    large, fresh, logs = (tmp_path / n for n in ("large", "fresh", "logs"))
     more = ["-o", "candidates=16"]
-    argv = ["run", str(best_of_n), "--out", str(large), "--reuse", str(small), *more]
+    argv = ["run", str(best_of_n), "--out", str(large), "--reuse", str(small[0]), *more]
     done = trimtab(argv, logs)
     assert done.code == 0, done.err
     done = trimtab(["run", str(best_of_n), "--out", str(fresh), *more], logs)
     assert done.code == 0, done.err
 
-    first, extended, direct = completions(small), completions(large), completions(fresh)
+    first, extended, direct = completions(small[0]), completions(large), completions(fresh)
     assert len(first) == (2 + 4) * 2 + 4 and len(extended) == (2 + 4) * 16 + 4
     # taken over to the last byte, times of writing included
     assert {key: extended[key] for key in first} == first
@@ -96,11 +105,9 @@ def test_sixteen_extend_two_without_making_any_again(best_of_n: Path, tmp_path: 
     assert len({row["text"] for row in direct.values()}) > 20
 
 
-def test_the_report_holds_every_selector(best_of_n: Path, tmp_path: Path) -> None:
-    run, logs = tmp_path / "run", tmp_path / "logs"
-    done = trimtab(["run", str(best_of_n), "--out", str(run)], logs)
-    assert done.code == 0, done.err
-    assert "Selectors: generation" in done.out and "oracle" in done.out
+def test_the_report_holds_every_selector(small: tuple[Path, str]) -> None:
+    run, said = small
+    assert "Selectors: generation" in said and "oracle" in said
     summary = json.loads((run / "summary.json").read_text())
     made = next(m for m in summary["sections"]["selection"]["sets"] if m["split"] == "test")
     assert [row["selector"] for row in made["selectors"]] == [
@@ -211,10 +218,19 @@ def test_killed_while_sampling_fitting_and_ranking_gives_the_undisturbed_result(
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_the_smoke_preset_ends_well(repo: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("candidates=3", "limits={fit: 6, select: 4, test: 3}", "task.max_tokens=10"),
+        pytest.param((), marks=pytest.mark.campaign),
+    ],
+    ids=["short", "whole"],
+)
+def test_the_smoke_preset_ends_well(repo: Path, tmp_path: Path, overrides: tuple[str, ...]) -> None:
     run, logs = tmp_path / "smoke", tmp_path / "logs"
     preset = repo / "configs" / "gsm8k_best_of_n" / "smoke.yaml"
-    done = trimtab(["run", str(preset), "--out", str(run)], logs)
+    argv = ["run", str(preset), "--out", str(run), *(x for o in overrides for x in ("-o", o))]
+    done = trimtab(argv, logs)
     assert done.code == 0, done.err
     summary = json.loads((run / "summary.json").read_text())
     made = next(m for m in summary["sections"]["selection"]["sets"] if m["split"] == "test")

@@ -15,7 +15,8 @@ def test_it_says_how_to_go_on_and_resume_does(
     by: str, words: str, config: Path, tmp_path: Path
 ) -> None:
     run, logs = tmp_path / "run", tmp_path / "logs"
-    command = Command(["run", str(config), "--out", str(run)], logs)
+    argv = ["run", str(config), "--out", str(run), "-o", "judges=[text_health]"]
+    command = Command(argv, logs)
     while num_records(run) < 12 and command.process.exitcode is None:
         time.sleep(0.01)
     assert command.process.pid is not None

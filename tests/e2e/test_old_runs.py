@@ -17,7 +17,7 @@ COUNTED = ("mean", "difference", "n", "wins", "losses", "ties")
 """What no statistics can change."""
 
 
-@pytest.fixture(params=RUNS)
+@pytest.fixture(scope="module", params=RUNS)
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -25,6 +25,16 @@ def name(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def run(name: str, tmp_path: Path) -> Path:
     return shutil.copytree(KEPT / name, tmp_path / name)
+
+
+@pytest.fixture(scope="module")
+def reported(name: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of the run with a report of today."""
+    folder = tmp_path_factory.mktemp("reported")
+    run = shutil.copytree(KEPT / name, folder / name)
+    done = trimtab(["report", str(run)], folder / "logs")
+    assert done.code == 0, done.err
+    return run
 
 
 def read(path: Path) -> Any:
@@ -56,17 +66,14 @@ def _rows(printed: str) -> list[list[str]]:
     ]
 
 
-def test_report_finds_the_old_numbers(name: str, run: Path, tmp_path: Path) -> None:
-    before = records(run)
-    done = trimtab(["report", str(run)], tmp_path / "logs")
-    assert done.code == 0, done.err
-    assert (run / "report" / "index.html").is_file()
-    summary = read(run / "summary.json")
+def test_report_finds_the_old_numbers(name: str, reported: Path) -> None:
+    assert (reported / "report" / "index.html").is_file()
+    summary = read(reported / "summary.json")
     assert differences(read(KEPT / f"{name}_version_3.json"), summary) == []
     old, new = numbers_of_summary(read(KEPT / f"{name}_summary.json")), numbers_of_summary(summary)
     counted = {path for path in old if path.split(".")[-1] in COUNTED and is_counted(path)}
     assert {path for path in counted if old[path] != new.get(path)} == set() != counted
-    assert records(run) == before
+    assert records(reported) == records(KEPT / name)
 
 
 def is_counted(path: str) -> bool:
@@ -78,10 +85,8 @@ def is_counted(path: str) -> bool:
     return path.startswith("measures.") and ".vs_random." not in path
 
 
-def test_report_shows_what_is_not_in_the_summary(name: str, run: Path, tmp_path: Path) -> None:
-    done = trimtab(["report", str(run)], tmp_path / "logs")
-    assert done.code == 0, done.err
-    report = (run / "report" / "report.md").read_text(encoding="utf-8")
+def test_report_shows_what_is_not_in_the_summary(name: str, reported: Path) -> None:
+    report = (reported / "report" / "report.md").read_text(encoding="utf-8")
     checks = [check for phase in read(KEPT / name / "gates.json").values() for check in phase]
     assert [check for check in checks if f"{check['name']}: {check['detail']}" not in report] == []
     doses = KEPT / name / "doses.json"

@@ -241,7 +241,9 @@ def test_phases_run_one_by_one_as_their_own_commands(
     config: Path, tmp_path: Path, phase: str
 ) -> None:
     run, logs = tmp_path / "run", tmp_path / "logs"
-    assert trimtab(["plan", str(config), "--out", str(run)], logs).code == 0
+    overrides = ["task.limit=3", "measures=[generation, options]", "judges=[text_health]"]
+    argv = ["plan", str(config), "--out", str(run), *(x for o in overrides for x in ("-o", o))]
+    assert trimtab(argv, logs).code == 0
     for command in ["fit", "generate", "score"]:
         done = trimtab([command, str(run)], logs)
         assert done.code == 0, done.err

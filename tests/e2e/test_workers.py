@@ -21,7 +21,7 @@ def _rows(run: Path) -> list[str]:
     return keys
 
 
-@pytest.mark.parametrize("num_workers", [2, 3])
+@pytest.mark.parametrize("num_workers", [pytest.param(2, marks=pytest.mark.campaign), 3])
 def test_workers_share_a_run_without_doing_anything_twice(
     num_workers: int, config: Path, finished: Path, tmp_path: Path
 ) -> None:

@@ -148,7 +148,7 @@ def test_error_of_one_worker_ends_the_others_and_is_raised(loaded, two_threads):
 
 
 def long_texts() -> list[Request]:
-    wants = [Text(SamplingParams(max_tokens=n)) for n in (1, 1, *[500] * 10)]
+    wants = [Text(SamplingParams(max_tokens=n)) for n in (1, 1, *[200] * 10)]
     return [Request(i, (5, 6, 7 + i), want) for i, want in enumerate(wants)]
 
 
