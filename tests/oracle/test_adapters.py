@@ -233,7 +233,7 @@ def test_texts(case: Case) -> None:
         requests_of(case, rows, Text(SamplingParams(max_tokens=NUM_NEW)))
     )
     texts = {result.key: result for result in results}
-    assert len({texts[i].tokens for i in range(len(rows))}) > 3
+    assert len({texts[i].tokens for i in range(len(rows))}) > (2 if case.is_real else 3)
     for i, row in enumerate(rows):
         written = texts[i].tokens
         logprob_TV = logprobs(case, row, written)
