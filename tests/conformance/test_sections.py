@@ -1,6 +1,7 @@
 """What holds for every section in the folder, on runs in every state; and for one of one's own."""
 
 import json
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -62,12 +63,24 @@ def run(request):
     return RUNS[request.param]()
 
 
+@pytest.fixture(scope="module")
+def again(run):
+    """The same records, read a second time."""
+    return RunData(run.source, run.making)
+
+
+@cache
+def twice(name):
+    """Two runs of a state that know nothing of each other; sections share what they work out."""
+    return RUNS[name](), RUNS[name]()
+
+
 @pytest.fixture(params=SECTIONS.names())
 def section(request):
     return SECTIONS.build(request.param, {})
 
 
-def test_what_is_read_is_json_and_comes_back(section, run):
+def test_what_is_read_is_json_and_comes_back(section, run, again):
     content = section.read(run)
     if content is None:
         return
@@ -75,7 +88,7 @@ def test_what_is_read_is_json_and_comes_back(section, run):
     text = json.dumps(shown.to_data(), allow_nan=False)
     assert type(content).model_validate(json.loads(text)).to_data() == shown.to_data()
     assert shown.rounded() == shown
-    assert section.read(RunData(run.source, run.making)).rounded().to_data() == shown.to_data()
+    assert section.read(again).rounded().to_data() == shown.to_data()
 
 
 def test_what_is_shown_is_complete(section, run):
@@ -105,8 +118,7 @@ def test_what_is_shown_is_complete(section, run):
 def test_figures_are_equal_to_the_byte(section, tmp_path):
     for name in ("complete", "best of n"):
         files = []
-        for folder_name in ("a", "b"):
-            run = RUNS[name]()
+        for folder_name, run in zip("ab", twice(name), strict=True):
             content, out = section.read(run), tmp_path / folder_name
             out.mkdir(exist_ok=True)
             if content is not None:
