@@ -3,21 +3,26 @@
 import json
 import random
 from pathlib import Path
+from typing import Any
 
+import optuna
 import pytest
 import yaml
 from cli_process import Command, trimtab
 from run_records import num_records, records
 
+from trimtab.models.tiny import save_tiny
+from trimtab.runs.store.run import Run
+
 _NUM_KILLS = 4
 
 
-@pytest.fixture
-def searched(tmp_path: Path, tiny_model: Path) -> Path:
-    data = {
+def experiment(model: Path) -> dict[str, Any]:
+    """Return a search of seconds, in which trials are complete, pruned and failed."""
+    return {
         "recipe": "gsm8k_search",
         "name": "tiny",
-        "model": {"id": str(tiny_model), "device": "cpu"},
+        "model": {"id": str(model), "device": "cpu"},
         "task": {
             "name": "arithmetic",
             "forms": ["sum"],
@@ -51,9 +56,25 @@ def searched(tmp_path: Path, tiny_model: Path) -> Path:
         "random_draws": 1,
         "sensitivity": {"multiples": [0.5], "random_draws": 0},
     }
+
+
+@pytest.fixture
+def searched(tmp_path: Path, tiny_model: Path) -> Path:
     path = tmp_path / "search.yaml"
-    path.write_text(yaml.safe_dump(data))
+    path.write_text(yaml.safe_dump(experiment(tiny_model)))
     return path
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
+    """Return the run of a whole search that was shown in a database."""
+    folder = tmp_path_factory.mktemp("whole")
+    data = experiment(tiny_model)
+    data["search"]["storage"] = "sqlite:///shown.db"
+    (folder / "search.yaml").write_text(yaml.safe_dump(data))
+    done = trimtab(["run", str(folder / "search.yaml"), "--out", str(folder / "run")], folder)
+    assert done.code == 0, done.err
+    return folder / "run"
 
 
 def test_a_plan_says_what_it_may_come_to(searched: Path, tmp_path: Path) -> None:
@@ -84,11 +105,7 @@ def test_a_mistake_is_told_before_a_model_is_loaded(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_search_goes_the_same_way_after_kills(searched: Path, tmp_path: Path) -> None:
-    whole, killed, logs = tmp_path / "whole", tmp_path / "killed", tmp_path / "logs"
-    done = trimtab(["run", str(searched), "--out", str(whole)], logs)
-    assert done.code == 0, done.err
-
+def test_a_search_tells_what_it_tried_and_what_it_found(whole: Path) -> None:
     fragments = [json.loads(path.read_text()) for path in sorted(whole.glob("plan/0*.json"))]
     reasons = [fragment["reason"] for fragment in fragments]
     assert reasons[1].startswith("trials 2, 3, 4, 5 asked of tpe")
@@ -116,7 +133,77 @@ def test_a_search_goes_the_same_way_after_kills(searched: Path, tmp_path: Path) 
     report = (whole / "report" / "report.md").read_text()
     assert "What the search found" in report and "Around the winner" in report
     assert (whole / "report" / "figures" / "search_history.png").is_file()
+    (last,) = (f for f in fragments if any(c["split"] == "test" for c in f["cells"]))
+    roles = {(c["condition"], c["role"]) for c in last["cells"] if c["split"] == "test"}
+    assert {("winner", "treatment"), ("winner +0", "zero"), ("prompt", "control")} <= roles
 
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_a_search_is_a_study_in_a_file_and_in_a_database(whole: Path, tmp_path: Path) -> None:
+    logs, states = tmp_path / "logs", []
+    for to in (tmp_path / "study.db", f"sqlite:///{tmp_path}/other.db", tmp_path / "study.log"):
+        done = trimtab(["export", "study", str(whole), "--to", str(to)], logs)
+        assert done.code == 0 and "optuna-dashboard" in done.out, done.err
+    assert (tmp_path / "study.log").read_text() == (whole / "report/search/study.log").read_text()
+    for file in (tmp_path / "study.db", tmp_path / "other.db", whole.parent / "shown.db"):
+        study = optuna.load_study(study_name=None, storage=f"sqlite:///{file}")
+        states.append([(t.state.name, t.values, t.params) for t in study.trials])
+        assert study.user_attrs["winner"] == _results(whole)["winner"]
+    assert states[0] == states[1] == states[2] and len(states[0]) == 9
+    done = trimtab(["export", "study", str(whole), "--to", "postgres/x"], logs)
+    assert done.code == 6, "that is a file in a folder that is not there"
+
+
+def test_the_winner_is_measured_again_elsewhere(whole: Path, tmp_path: Path) -> None:
+    """On the same model and task it is worth what the search said, to the last answer."""
+    winner, logs, again = whole / "report/search/best_configuration.json", tmp_path, tmp_path / "a"
+    done = trimtab(["run", "--from", str(winner), "--out", str(again)], logs)
+    assert done.code == 0 and "the search found: Trial" in done.out, done.err
+    found = [_values(run, "winner") for run in (whole, again)]
+    assert found[0] == found[1] and len(found[0]) == 6
+    assert _values(again, "winner +0") == _values(again, "baseline")
+    summary = json.loads((again / "summary.json").read_text())
+    assert {"baseline", "prompt", "winner", "winner +0"} <= set(summary["conditions"])
+
+    other = tmp_path / "other"
+    save_tiny(other, "gpt2")
+    set_to = [
+        "--model",
+        str(other),
+        "-o",
+        "tasks.generation.count=40",
+        "--out",
+        str(tmp_path / "b"),
+    ]
+    done = trimtab(["plan", "--from", str(winner), *set_to], logs)
+    assert done.code == 0, done.err
+    assert json.loads((tmp_path / "b/config.json").read_text())["model"]["id"] == str(other)
+    for argv in (["run"], ["run", str(winner), "--from", str(winner)], ["run", "--from", "none"]):
+        done = trimtab([*argv, "--out", str(tmp_path / "c")], logs)
+        assert done.code == 2 and done.err.count("\n") <= 2, done.err
+    done = trimtab(["plan", str(whole / "config.json")], logs)
+    assert done.code == 0, "the configuration of a run is an experiment file"
+
+
+def _results(run: Path) -> dict[str, Any]:
+    return json.loads((run / "report" / "search" / "results.json").read_text())
+
+
+def _values(run: Path, condition: str) -> dict[str, str]:
+    """Return a condition's answers on the test split."""
+    opened = Run.open(run)
+    (cell,) = (
+        cell
+        for cell in opened.plan.cells
+        if (cell.condition, cell.split, cell.output) == (condition, "test", "text")
+    )
+    return {row.sample_id: row.text for row in opened.completions(cell.key).values()}
+
+
+def test_a_search_goes_the_same_way_after_kills(
+    whole: Path, searched: Path, tmp_path: Path
+) -> None:
+    killed, logs = tmp_path / "killed", tmp_path / "logs"
     rng, total, kills = random.Random(3), num_records(whole), 0
     for moment in sorted(rng.randint(1, total) for _ in range(_NUM_KILLS)):
         made = (killed / "plan" / "0000.json").is_file()
@@ -139,8 +226,12 @@ def test_a_search_whose_trials_all_fail_ends_with_the_reason(
     data["search"] |= {"max_failures": 3, "trials": 20, "parallel": 2}
     searched.write_text(yaml.safe_dump(data))
     out = tmp_path / "out"
-    done = trimtab(["run", str(searched), "--out", str(out)], tmp_path / "logs")
+    hidden = "search.storage=postgresql://me:s3cret-word@127.0.0.1:9/studies"
+    done = trimtab(["run", str(searched), "--out", str(out), "-o", hidden], tmp_path / "logs")
     assert done.code == 2, done.err
+    files = [path for path in out.rglob("*") if path.is_file()]
+    assert files and not [path for path in files if b"s3cret" in path.read_bytes()]
+    assert "s3cret" not in done.out + done.err and "the search is not shown" in done.err + done.out
     assert "The search ends: 4 trials failed one after the other" in done.err
     assert "Traceback" not in done.err
     again = trimtab(["resume", str(out)], tmp_path / "logs")

@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from trimtab import __version__
-from trimtab.cli import cache_commands, failures, vector_commands
+from trimtab.cli import cache_commands, export_commands, failures, vector_commands
 from trimtab.cli.options import Trust
 from trimtab.core import secrets, stopping
 
@@ -33,8 +33,23 @@ data = typer.Typer(help="Bring in what was made elsewhere.", no_args_is_help=Tru
 app.add_typer(data, name="data")
 app.add_typer(vector_commands.vectors, name="vectors")
 app.add_typer(cache_commands.cache, name="cache")
+app.add_typer(export_commands.export, name="export")
 
 ConfigFile = Annotated[Path, typer.Argument(help="Experiment file (YAML).", show_default=False)]
+MaybeConfig = Annotated[
+    Path | None, typer.Argument(help="Experiment file (YAML).", show_default=False)
+]
+Winner = Annotated[
+    Path | None,
+    typer.Option(
+        "--from",
+        help="In place of an experiment file: `best_configuration.json` of a search, whose winner "
+        "is measured again.",
+    ),
+]
+Model = Annotated[
+    str | None, typer.Option("--model", help="Another model than the file's: an id or a folder.")
+]
 RunDir = Annotated[Path, typer.Argument(help="Run directory.", show_default=False)]
 Override = Annotated[
     list[str] | None,
@@ -60,11 +75,13 @@ def options(
 
 @app.command()
 def run(
-    config: ConfigFile,
+    config: MaybeConfig = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", help="Run directory to create; runs/<name>-<date> if none is given."),
     ] = None,
+    winner: Winner = None,
+    model: Model = None,
     override: Override = None,
     reuse: Annotated[
         Path | None,
@@ -74,7 +91,8 @@ def run(
     """Plan, fit, generate, score and report."""
     from trimtab.cli import phases, planning
 
-    created = planning.create(config, tuple(override or ()), out, reuse)
+    set_to = tuple(override or ())
+    created = planning.create(config, set_to, out, reuse, winner=winner, model=model)
     phases.run_all(created)
 
 
@@ -99,14 +117,16 @@ def work(run_dir: RunDir, trust: Trust = False) -> None:
 
 @app.command()
 def plan(
-    config: ConfigFile,
+    config: MaybeConfig = None,
     out: Annotated[Path | None, typer.Option("--out", help="Also create the run here.")] = None,
+    winner: Winner = None,
+    model: Model = None,
     override: Override = None,
 ) -> None:
     """Show cells, rows and estimates; load no model."""
     from trimtab.cli import planning
 
-    planning.show(config, tuple(override or ()), out)
+    planning.show(planning.load(config, tuple(override or ()), winner, model), out)
 
 
 @app.command()

@@ -19,7 +19,7 @@ from trimtab.core.plan import JudgePlan, Plan
 from trimtab.core.spec import Component, ModelSpec
 from trimtab.core.yaml_file import parse_yaml
 from trimtab.models import threads
-from trimtab.recipes.base import grower
+from trimtab.recipes.base import grower, mirror_of
 from trimtab.reports.data.source import Making
 from trimtab.reports.page.terminal import fit_tables
 from trimtab.reports.page.write import write_report
@@ -240,7 +240,8 @@ def _run(run: Run, kinds: Sequence[Kind], again: str) -> None:
     progress = make_progress()
     attempt, count = _start(run, progress)
     with _logged(attempt, again):
-        run_phases([Job(run, attempt.number, progress, count)], kinds, grower(run))
+        job = Job(run, attempt.number, progress, count)
+        run_phases([job], kinds, grower(run), mirror_of(run))
 
 
 @contextmanager

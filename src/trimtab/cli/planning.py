@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections import defaultdict
@@ -16,9 +17,10 @@ from trimtab.cli.power import power_lines
 from trimtab.cli.terminal import wide_console
 from trimtab.core import stopping
 from trimtab.core.counted import counted
+from trimtab.core.errors import ConfigError
 from trimtab.core.plan import Cell
 from trimtab.models.memory import USUAL_ROWS, USUAL_TOKENS, estimate_bytes
-from trimtab.recipes.base import load_recipe
+from trimtab.recipes.base import Recipe, RecipeConfig, load_recipe, load_winner
 from trimtab.runs.plan.planner import PlannedRun
 from trimtab.runs.plan.reuse import take_over
 from trimtab.runs.store.run import Run
@@ -30,14 +32,56 @@ _FLOPS_PER_CORE = 60e9
 _MOST_COLUMNS = 6
 
 
+def load(
+    config: Path | None,
+    overrides: tuple[str, ...] = (),
+    winner: Path | None = None,
+    model: str | None = None,
+) -> Recipe[RecipeConfig]:
+    """Return the experiment of a file, or of the winner of a search, with what is set besides.
+
+    Args:
+        config: An experiment file.
+        overrides: ``key=value`` each; they hold over ``model``.
+        winner: In the place of ``config``: ``best_configuration.json``, as a search writes it.
+        model: Id of another model, whose further settings are the default ones.
+
+    Raises:
+        ConfigError: Neither file is given, or both, or one can't be read.
+    """
+    if (config is None) == (winner is None):
+        raise ConfigError(
+            "Give either an experiment file or --from with the winner of a search.",
+            hint="For example: trimtab run my.yaml, or trimtab run --from best_configuration.json.",
+        )
+    given = () if model is None else (f"model={json.dumps(model)}",)
+    if config is not None:
+        return load_recipe(config, (*given, *overrides))
+    assert winner is not None
+    found = load_winner(winner, (*given, *overrides))
+    if found.finding:
+        wide_console().print(f"note: the search found: {found.finding}", soft_wrap=True)
+    return found.recipe
+
+
 def create(
-    config: Path, overrides: tuple[str, ...], out: Path | None, reuse: Path | None = None
+    config: Path | None,
+    overrides: tuple[str, ...],
+    out: Path | None,
+    reuse: Path | None = None,
+    *,
+    winner: Path | None = None,
+    model: str | None = None,
 ) -> Run:
     """Plan an experiment and create its run directory, with rows of the run ``reuse`` if given.
 
-    Without ``out`` it is ``runs/<name>-<date>``, with a number where that is taken.
+    Without ``out`` it is ``runs/<name>-<date>``, with a number where that is taken. What else is
+    given is that of ``load``.
     """
-    recipe = load_recipe(config, overrides)
+    return _create(load(config, overrides, winner, model), out, reuse)
+
+
+def _create(recipe: Recipe[RecipeConfig], out: Path | None, reuse: Path | None = None) -> Run:
     out = out or _free_folder(recipe.config.name)
     planned = recipe.plan()
     plan, rows = (planned.plan, {}) if reuse is None else take_over(planned.plan, Run.open(reuse))
@@ -58,9 +102,8 @@ def _free_folder(name: str) -> Path:
     return next(path for path in chain([first], numbered) if not os.path.lexists(path))
 
 
-def show(config: Path, overrides: tuple[str, ...], out: Path | None) -> None:
+def show(recipe: Recipe[RecipeConfig], out: Path | None) -> None:
     """Print what an experiment will do; with ``out``, also create the run."""
-    recipe = load_recipe(config, overrides)
     planned, outlook = recipe.plan(), recipe.outlook()
     console = wide_console()
     console.print(_cells_table(planned))
@@ -71,7 +114,7 @@ def show(config: Path, overrides: tuple[str, ...], out: Path | None) -> None:
     for note in () if out else planned.notes:
         console.print(f"note: {note}", soft_wrap=True)
     if out is not None:
-        run = create(config, overrides, out)
+        run = _create(recipe, out)
         console.print(f"Created {run.dir}. Continue with: trimtab resume {run.dir}")
 
 

@@ -13,6 +13,8 @@ _PERHAPS = {"source", "rubric", "model", "models", "id"}
 _SUFFIXES = (".csv", ".json", ".jsonl", ".txt", ".md", ".gguf", ".safetensors")
 _NO_PATHS = ("bundled", "corrupted")
 """What stands in the place of a file, whatever lies beside the experiment file."""
+_SQLITE = "sqlite:///"
+"""What stands before the path of a database, relative where no slash follows."""
 _SERVICE = "endpoint"
 """A mapping whose names are those of a service, never of files here."""
 
@@ -32,6 +34,8 @@ def _anchor(value: Any, key: Any, folder: Path) -> Any:
         return value if key == _SERVICE else within
     if isinstance(value, list):
         return [_anchor(item, key, folder) for item in value]
+    if isinstance(value, str) and key == "storage" and value.startswith(_SQLITE):
+        return f"{_SQLITE}{folder / value.removeprefix(_SQLITE)}"
     if not isinstance(value, str) or not _is_path(value, key, folder):
         return value
     return os.path.normpath(folder / value)

@@ -16,7 +16,7 @@ from trimtab.recipes._conditions import Condition, baseline
 from trimtab.recipes._controls import prompted
 from trimtab.recipes._problems import Problems
 from trimtab.runs.plan.planner import PlannedFragment, Planner
-from trimtab.search.outcome import best_confirmed, failures_in_a_row, ranked
+from trimtab.search.outcome import best_confirmed, failures_in_a_row, ranked, to_confirm
 from trimtab.search.pruning import pruned
 from trimtab.search.sampling import ask
 from trimtab.search.settings import PERPLEXITY_RATIO, SearchSettings
@@ -28,7 +28,9 @@ from trimtab.search.trials import (
     PROMPT,
     Records,
     Trial,
+    are_high,
     find_metric,
+    read_confirmed,
     read_trials,
     rung_measure,
 )
@@ -129,36 +131,22 @@ class Searching:
                 numbers = _numbers([trial.number for trial in batch])
                 reason = f"{numbers} asked of {self.settings.sampler}"
                 return filled.fragment(run.plan, reason, ended)
-            return self._confirm(run.plan, trials, high[0], filled, ended)
+            return self._confirm(run.plan, trials, high, filled, ended)
         return None
 
     def winner(self, run: Records) -> Trial | None:
         """Return the best configuration on the confirm problems; None if none was confirmed."""
         high = self.is_high(run)
         order = ranked(read_trials(run, self.settings), self.settings, high)
-        return best_confirmed(self.confirmed(run), order, high, self.settings.leak)
-
-    def confirmed(self, run: Records) -> dict[int, float]:
-        """Return the mean objective on the confirm problems of each trial that has one."""
-        scored = find_metric(run.judges(), self.settings.objective)
-        means = {}
-        for cell in run.plan.cells:
-            if cell.measure == CONFIRM and "trial" in cell.coordinates:
-                rows = run.scores(scored.judge.key, cell.key).values()
-                values = [v for row in rows if (v := row.values[scored.metric.name]) is not None]
-                if values:
-                    means[int(cell.coordinates["trial"])] = sum(values) / len(values)
-        return means
+        confirmed = read_confirmed(run, self.settings)
+        return best_confirmed(confirmed, order, high, self.settings.leak)
 
     def is_high(self, run: Records) -> bool:
         """Return whether the objective is to be high."""
         return self._high(run)[0]
 
     def _high(self, run: Records) -> tuple[bool, ...]:
-        names = (self.settings.objective, *filter(None, (self.settings.second,)))
-        return tuple(
-            name != PERPLEXITY_RATIO and find_metric(run.judges(), name).sign > 0 for name in names
-        )
+        return are_high(run.judges(), self.settings)
 
     def _prune(
         self, trials: list[Trial], high: tuple[bool, ...]
@@ -215,12 +203,12 @@ class Searching:
         self,
         plan: Plan,
         trials: Sequence[Trial],
-        high: bool,
+        high: tuple[bool, ...],
         planner: Planner,
         ended: Mapping[str, str],
     ) -> PlannedFragment:
         """Return the best configurations on problems that no trial saw, beside the baseline."""
-        best = ranked(trials, self.settings, high)[: self.settings.top]
+        best = to_confirm(trials, self.settings, high)
         own = [trial for trial in trials if trial.number <= PROMPT]
         for trial in (*own, *best):
             self.measure(planner, _condition(trial), CONFIRM, self.problems.confirm, _place(trial))

@@ -42,8 +42,9 @@ def beside(winner: Trial, order: Sequence[Trial], space: Space, draws: int) -> l
     chosen = named("winner", component, _setting(component, "unit"))
     conditions = [chosen, *with_controls([], [chosen], draws)[1:]]
     if _has_strength(component):
-        place = _place(component)
-        conditions += sweep("winner", lambda s: at_strength(component, s), [], place)
+        at = {"series": "winner", "strength": 0.0, **_place(component)}
+        zero = at_strength(component, 0.0)
+        conditions.append(Condition("winner +0", "zero", zero, place=at))
         if draws:
             controls = Controls(random_draws=draws, prompt=None)
             size = float(component.config["strength"])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Generic, Self, TypeVar
@@ -11,13 +13,14 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 from pydantic import BaseModel, Field, field_validator, model_validator
 
 from trimtab.core.config import apply_overrides, read_yaml, validate
-from trimtab.core.errors import ConfigError
+from trimtab.core.errors import ConfigError, StoreError
+from trimtab.core.files import read_bytes
 from trimtab.core.folder import Folder, add_extension
 from trimtab.core.spec import Component, ModelSpec, Spec
 from trimtab.recipes._paths import anchored
 from trimtab.runs.plan.planner import PlannedFragment, PlannedRun, Planner
 from trimtab.runs.store.run import Run
-from trimtab.runs.work.loop import Grow, never
+from trimtab.runs.work.loop import Grow, Mirror, never, nowhere
 
 
 class RecipeConfig(Spec):
@@ -128,6 +131,13 @@ class Recipe(ABC, Generic[C]):
         """
         return None
 
+    def mirror(self, run: Run) -> Sequence[str]:
+        """Show others how far ``run`` is, whose plan has grown; return lines to note.
+
+        It decides nothing, and nothing depends on it.
+        """
+        return ()
+
 
 RECIPES: Folder[Recipe[RecipeConfig]] = Folder("recipes", "recipe")
 
@@ -139,9 +149,49 @@ class _Head(BaseModel):
     extensions: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Winner:
+    """What a search found, to be measured elsewhere.
+
+    Attributes:
+        recipe: The experiment that measures it.
+        finding: What the search found, in words.
+    """
+
+    recipe: Recipe[RecipeConfig]
+    finding: str
+
+
+def load_winner(path: Path, overrides: tuple[str, ...] = ()) -> Winner:
+    """Return what ``best_configuration.json`` of a search says; raise ConfigError.
+
+    Its vectors are fitted anew, as the search fitted them: on another model they must be.
+    """
+    try:
+        found = json.loads(read_bytes(path))
+    except StoreError as error:
+        raise ConfigError(error.message, hint="--from takes a file that a search wrote.") from None
+    except (ValueError, RecursionError):
+        found = None
+    experiment = found.get("experiment") if isinstance(found, dict) else None
+    if not isinstance(experiment, dict):
+        raise ConfigError(
+            f"{path.absolute()} holds no winner of a search: it lacks `experiment`.",
+            hint="--from takes report/search/best_configuration.json of a run of gsm8k_search.",
+        )
+    recipe = _build(path, anchored(experiment, path.parent), overrides)
+    return Winner(recipe, str(found.get("finding", "")))
+
+
 def load_recipe(path: Path, overrides: tuple[str, ...] = ()) -> Recipe[RecipeConfig]:
     """Return the recipe of a YAML file with ``key=value`` overrides; raise ConfigError."""
-    data = apply_overrides(anchored(read_yaml(path), path.parent), overrides)
+    return _build(path, anchored(read_yaml(path), path.parent), overrides)
+
+
+def _build(
+    path: Path, given: Mapping[str, Any], overrides: tuple[str, ...]
+) -> Recipe[RecipeConfig]:
+    data = apply_overrides(given, overrides)
     where = str(path.absolute())
     if data.get("recipe") is None:
         raise ConfigError(
@@ -157,9 +207,20 @@ def load_recipe(path: Path, overrides: tuple[str, ...] = ()) -> Recipe[RecipeCon
 
 def grower(run: Run) -> Grow:
     """Return what grows the plan of ``run``: its recipe, where it has one that is known here."""
+    recipe = _recipe_of(run)
+    return never if recipe is None else recipe.grow
+
+
+def mirror_of(run: Run) -> Mirror:
+    """Return what shows ``run`` to others as its plan grows: its recipe, as for ``grower``."""
+    recipe = _recipe_of(run)
+    return nowhere if recipe is None else recipe.mirror
+
+
+def _recipe_of(run: Run) -> Recipe[RecipeConfig] | None:
     name = run.config.get("recipe")
     if name not in RECIPES.files():
-        return never
+        return None
     member: Any = RECIPES.load(name)
     recipe: Recipe[RecipeConfig] = member(validate(member.Config, run.config, str(run.dir)))
-    return recipe.grow
+    return recipe

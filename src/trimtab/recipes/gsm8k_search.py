@@ -8,11 +8,13 @@ its length and the best of every other method.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
 from trimtab.core.errors import ConfigError
+from trimtab.core.lazy import lazy
 from trimtab.core.spec import Component
 from trimtab.recipes._conditions import add_conditions, baseline
 from trimtab.recipes._controls import prompted
@@ -29,6 +31,11 @@ from trimtab.search.outcome import ranked
 from trimtab.search.sampling import grid, require_optuna
 from trimtab.search.settings import SearchSettings
 from trimtab.search.trials import read_trials
+
+if TYPE_CHECKING:
+    from trimtab.search import mirror as mirrored
+else:
+    mirrored = lazy("trimtab.search.mirror")
 
 __all__ = ["Gsm8kSearch"]
 
@@ -109,6 +116,11 @@ class Gsm8kSearch(Recipe[_Config]):
         self._pairs(searching).give(planner, run)
         planned = searching.next(run, planner)
         return self._test(run, searching, planner) if planned is None else planned
+
+    def mirror(self, run: Run) -> Sequence[str]:
+        """Show the search in the database that the file names, if it names one."""
+        storage = self.config.search.storage
+        return () if storage is None else mirrored.mirror(run, storage)
 
     @property
     def _fit_on(self) -> Component:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from trimtab.search.settings import SearchSettings
-from trimtab.search.trials import PROMPT, Trial
+from trimtab.search.trials import PROMPT, Trial, objectives
 
 _REPLICATES = 2000
 
@@ -27,6 +27,49 @@ def ranked(trials: Sequence[Trial], settings: SearchSettings, high: bool) -> lis
         if trial.number > PROMPT and trial.state == "complete" and trial.is_feasible(settings)
     ]
     return sorted(candidates, key=lambda t: (-_value(t) if high else _value(t), t.number))
+
+
+def fronts(
+    trials: Sequence[Trial], settings: SearchSettings, higher: Sequence[bool]
+) -> list[list[Trial]]:
+    """Return trials by Pareto front, the best by the first objective first within each.
+
+    Of a trial on the first front nothing is better in both objectives, or in one and as good in the
+    other; of one on the second front only trials of the first are. Complete trials that keep to the
+    constraints and have both values take part.
+    """
+    signs = [1 if high else -1 for high in higher]
+    points = {
+        trial.number: tuple(s * v for s, v in zip(signs, values, strict=True))
+        for trial in trials
+        if (values := objectives(trial, settings)) is not None
+    }
+    left = [trial for trial in ranked(trials, settings, higher[0]) if trial.number in points]
+    found = []
+    while left:
+        others = [points[trial.number] for trial in left]
+        front = [t for t in left if not any(_beats(p, points[t.number]) for p in others)]
+        found.append(front)
+        left = [trial for trial in left if trial not in front]
+    return found
+
+
+def to_confirm(
+    trials: Sequence[Trial], settings: SearchSettings, higher: Sequence[bool]
+) -> list[Trial]:
+    """Return the ``top`` trials that are compared again.
+
+    With one objective its best; with two the Pareto front, where that is short the next one too,
+    and where it is long those that are best by the first objective.
+    """
+    if settings.second is None:
+        return ranked(trials, settings, higher[0])[: settings.top]
+    ordered = [trial for front in fronts(trials, settings, higher) for trial in front]
+    return ordered[: settings.top]
+
+
+def _beats(point: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    return point != other and all(a >= b for a, b in zip(point, other, strict=True))
 
 
 def best_confirmed(

@@ -21,7 +21,7 @@ from trimtab.core.keys import derive_seed
 from trimtab.core.lazy import lazy
 from trimtab.search.settings import SamplerName, SearchSettings
 from trimtab.search.space import Params, Space, first_uncountable
-from trimtab.search.trials import PROMPT, Trial
+from trimtab.search.trials import PROMPT, Trial, objectives
 
 if TYPE_CHECKING:
     import optuna
@@ -29,6 +29,8 @@ else:
     optuna = lazy("optuna")
 
 MOST_GRID_POINTS = 2000
+_KEEP_NOTES: tuple[SamplerName, ...] = ("cmaes", "nsga2")
+"""Samplers that write beside each trial what they make the next ones from."""
 
 
 def has_optuna() -> bool:
@@ -105,10 +107,28 @@ def _study(
     trials: Sequence[Trial],
 ) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    directions: list[Literal["minimize", "maximize"]] = [
-        "maximize" if high else "minimize" for high in higher
-    ]
-    study = optuna.create_study(directions=directions)
+    study = optuna.create_study(directions=directions(higher))
+    if settings.sampler in _KEEP_NOTES:
+        _replay(study, space, settings, seed, trials)
+    else:
+        for trial in trials:
+            study.add_trial(frozen(trial, space, settings))
+    return study
+
+
+def directions(higher: tuple[bool, ...]) -> list[Literal["minimize", "maximize"]]:
+    """Return Optuna's word for each objective, of which it is known whether it is to be high."""
+    return ["maximize" if high else "minimize" for high in higher]
+
+
+def _replay(
+    study: optuna.Study,
+    space: Space,
+    settings: SearchSettings,
+    seed: int,
+    trials: Sequence[Trial],
+) -> None:
+    """Ask for every trial again, so that what samplers note down beside trials is there."""
     for _, some in groupby(trials, key=lambda trial: trial.batch):
         batch = list(some)
         running = []
@@ -118,7 +138,6 @@ def _study(
             space.ask(running[-1])
         for trial, asked in zip(batch, running, strict=True):
             tell(study, asked, trial, settings)
-    return study
 
 
 def _ask(study: optuna.Study, settings: SearchSettings, seed: int, number: int) -> optuna.Trial:
@@ -171,11 +190,32 @@ def tell(study: optuna.Study, asked: optuna.Trial, trial: Trial, settings: Searc
         study.tell(asked, values)
 
 
-def objectives(trial: Trial, settings: SearchSettings) -> list[float] | None:
-    """Return the values of a trial's objectives; None if one is missing."""
-    second = [] if settings.second is None else [trial.means.get(settings.second)]
-    values = [trial.value, *second]
-    return None if None in values else [value for value in values if value is not None]
+def frozen(trial: Trial, space: Space, settings: SearchSettings) -> optuna.trial.FrozenTrial:
+    """Return a trial as a study holds it that was told of it; one that failed has no value."""
+    drawn = space.distributions(trial.params) if trial.params else {}
+    whole = optuna.distributions.IntDistribution
+    params = {
+        name: int(trial.params[name]) if isinstance(kind, whole) else trial.params[name]
+        for name, kind in drawn.items()
+    }
+    values = objectives(trial, settings)
+    means = running_means(trial) if settings.second is None else []
+    states = optuna.trial.TrialState
+    state = states.COMPLETE
+    if trial.state == "running":
+        state, values = states.RUNNING, None
+    elif trial.state == "failed" or values is None:
+        state, values, means = states.FAIL, None, []
+    elif trial.state == "pruned":
+        state, values = states.PRUNED, means[-1:] or None
+    return optuna.trial.create_trial(
+        state=state,
+        values=values,
+        params=params,
+        distributions=drawn,
+        intermediate_values=dict(enumerate(means)),
+        constraints=trial.violation(settings),
+    )
 
 
 def running_means(trial: Trial) -> list[float]:

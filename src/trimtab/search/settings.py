@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from trimtab.core.spec import Spec
+from trimtab.search.storage import address
 
 SamplerName = Literal["tpe", "random", "grid", "cmaes", "gp", "nsga2"]
 PrunerName = Literal["wilcoxon", "median", "halving", "none"]
@@ -53,6 +54,9 @@ class SearchSettings(Spec):
         leak: For teaching: repeat the mistake of fitting on the problems that trials are valued by,
             and of choosing the winner by that value. The report puts the number that this gives
             beside the test split's.
+        storage: Address of a database that shows the search to other tools after each rung, such as
+            ``sqlite:///study.db``; null is none. Nothing is read from it, and a password in it is
+            not written down.
     """
 
     sampler: SamplerName = "tpe"
@@ -69,6 +73,12 @@ class SearchSettings(Spec):
     top: int = Field(default=5, ge=1)
     max_failures: int = Field(default=8, ge=1)
     leak: bool = False
+    storage: str | None = None
+
+    @field_validator("storage")
+    @classmethod
+    def _without_password(cls, value: str | None) -> str | None:
+        return None if value is None else address(value)
 
     @model_validator(mode="before")
     @classmethod

@@ -21,13 +21,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from trimtab.core.lazy import lazy
 from trimtab.core.spec import Component
 
 if TYPE_CHECKING:
     import optuna
+else:
+    optuna = lazy("optuna")
 
 Param = float | int | str
 Params = dict[str, Param]
+Distributions = dict[str, "optuna.distributions.BaseDistribution"]
 METHOD = "method"
 """The parameter that names the method, where there are several."""
 
@@ -68,6 +72,19 @@ class Range:
         sign = trial.suggest_categorical(f"{name}{SIGN}", ("+", "-"))
         return {name: value, f"{name}{SIGN}": str(sign)}
 
+    def distributions(self, name: str) -> Distributions:
+        """Return what ``ask`` draws from, as Optuna describes it."""
+        kinds = optuna.distributions
+        drawn: Distributions = {}
+        if self.whole:
+            step = 1 if self.step is None else int(self.step)
+            drawn[name] = kinds.IntDistribution(int(self.low), int(self.high), self.log, step)
+        else:
+            drawn[name] = kinds.FloatDistribution(self.low, self.high, self.log, self.step)
+        if self.signed:
+            drawn[f"{name}{SIGN}"] = kinds.CategoricalDistribution(("+", "-"))
+        return drawn
+
     def value(self, params: Mapping[str, Param], name: str) -> float | int:
         """Return the setting that parameters stand for."""
         size = int(params[name]) if self.whole else float(params[name])
@@ -100,6 +117,11 @@ class Choices:
     def ask(self, trial: optuna.Trial, name: str) -> Params:
         """Return what ``trial`` is to try."""
         return {name: str(trial.suggest_categorical(name, tuple(map(json.dumps, self.choices))))}
+
+    def distributions(self, name: str) -> Distributions:
+        """Return what ``ask`` draws from, as Optuna describes it."""
+        named = tuple(map(json.dumps, self.choices))
+        return {name: optuna.distributions.CategoricalDistribution(named)}
 
     def value(self, params: Mapping[str, Param], name: str) -> Any:
         """Return the setting that parameters stand for."""
@@ -161,6 +183,13 @@ class Method:
             params |= domain.ask(trial, self._param(path))
         return params
 
+    def distributions(self) -> Distributions:
+        """Return what its parameters are drawn from, as Optuna describes it."""
+        drawn: Distributions = {}
+        for path, domain in self.domains.items():
+            drawn |= domain.distributions(self._param(path))
+        return drawn
+
     def grid(self) -> list[Params] | None:
         """Return every combination; None where a range has no step."""
         points = [domain.grid(self._param(path)) for path, domain in self.domains.items()]
@@ -206,6 +235,12 @@ class Space:
             return self.methods[labels[0]].ask(trial)
         label = str(trial.suggest_categorical(METHOD, labels))
         return {METHOD: label, **self.methods[label].ask(trial)}
+
+    def distributions(self, params: Mapping[str, Param]) -> Distributions:
+        """Return what each of a trial's parameters was drawn from, as Optuna describes it."""
+        labels = optuna.distributions.CategoricalDistribution(tuple(self.methods))
+        named: Distributions = {METHOD: labels} if METHOD in params else {}
+        return {**named, **self.method(params).distributions()}
 
     def method(self, params: Mapping[str, Param]) -> Method:
         """Return the method that parameters are of."""

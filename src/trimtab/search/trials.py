@@ -125,9 +125,21 @@ class Trial:
         return len(beyond) == len(settings.constraints) and all(v <= 0 for v in beyond.values())
 
 
+def objectives(trial: Trial, settings: SearchSettings) -> list[float] | None:
+    """Return the values of a trial's objectives; None if one is missing."""
+    second = [] if settings.second is None else [trial.means.get(settings.second)]
+    values = [trial.value, *second]
+    return None if None in values else [value for value in values if value is not None]
+
+
 def rung_measure(rung: int) -> str:
     """Return the measure of a rung, counted from 0."""
     return f"{SELECT} {rung + 1}"
+
+
+def params_of(cell: Cell) -> Params:
+    """Return what a sampler chose, of the trial that a cell belongs to."""
+    return {name: value for name, value in cell.coordinates.items() if name not in _PLACES}
 
 
 def find_metric(judges: Sequence[JudgePlan], name: str | None) -> Scored:
@@ -150,6 +162,25 @@ def find_metric(judges: Sequence[JudgePlan], name: str | None) -> Scored:
             hint=did_you_mean(name, [*known, PERPLEXITY_RATIO]),
         )
     return known[name]
+
+
+def are_high(judges: Sequence[JudgePlan], settings: SearchSettings) -> tuple[bool, ...]:
+    """Return whether each objective is to be high."""
+    names = (settings.objective, *filter(None, (settings.second,)))
+    return tuple(name != PERPLEXITY_RATIO and find_metric(judges, name).sign > 0 for name in names)
+
+
+def read_confirmed(run: Records, settings: SearchSettings) -> dict[int, float]:
+    """Return the mean objective on the confirm problems of each trial that has one."""
+    scored = find_metric(run.judges(), settings.objective)
+    means = {}
+    for cell in run.plan.cells:
+        if cell.measure == CONFIRM and "trial" in cell.coordinates:
+            rows = run.scores(scored.judge.key, cell.key).values()
+            values = [v for row in rows if (v := row.values[scored.metric.name]) is not None]
+            if values:
+                means[int(cell.coordinates["trial"])] = sum(values) / len(values)
+    return means
 
 
 def read_trials(run: Records, settings: SearchSettings) -> list[Trial]:
@@ -224,7 +255,7 @@ def _trial(
         number=int(place["trial"]),
         batch=int(place["batch"]),
         component=rungs[0].intervention,
-        params={name: value for name, value in place.items() if name not in _PLACES},
+        params=params_of(rungs[0]),
         rungs=tuple(done),
         planned=len(rungs),
         state=state,

@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 
 from trimtab.core.spec import Component
-from trimtab.search.outcome import best_confirmed, failures_in_a_row, optimism, ranked
+from trimtab.search.outcome import (
+    best_confirmed,
+    failures_in_a_row,
+    fronts,
+    optimism,
+    ranked,
+    to_confirm,
+)
 from trimtab.search.settings import SearchSettings
 from trimtab.search.trials import Trial
 
@@ -33,6 +40,24 @@ def test_the_winner_is_that_of_confirm_and_ties_go_by_select() -> None:
     won = best_confirmed({5: 0.4, 3: 0.6, 8: 0.6}, order, high=True)
     assert won is not None and won.number == 3
     assert best_confirmed({}, order, high=True) is None
+
+
+def test_with_two_objectives_the_front_is_compared_again() -> None:
+    """The best by the first objective alone would be confirmed five times over."""
+    settings = SearchSettings(second="repetition", pruner="none", top=4, constraints={"kl": 1.0})
+    points = {2: (9, 0.5), 3: (8, 0.5), 4: (7, 0.2), 5: (7, 0.3), 6: (2, 0.1), 7: (10, 0.05)}
+    trials = [
+        trial(n, [1] * right + [0] * (10 - right), means={"repetition": second, "kl": n / 6.5})
+        for n, (right, second) in points.items()
+    ]
+    trials.append(trial(8, [1] * 10, means={"kl": 0.1}))
+    found = [[t.number for t in front] for front in fronts(trials, settings, (True, False))]
+    assert found == [[2, 4, 6], [3, 5]], "7 breaks the constraint and 8 has one value"
+    assert [t.number for t in to_confirm(trials, settings, (True, False))] == [2, 4, 6, 3]
+    alone = settings.model_copy(update={"second": None})
+    assert [t.number for t in to_confirm(trials, alone, (True,))] == [8, 2, 3, 4]
+    both = [[t.number for t in front] for front in fronts(trials, settings, (True, True))]
+    assert both[0] == [2]
 
 
 def test_failures_count_from_the_end() -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from trimtab.core.spec import Component
 from trimtab.recipes._space import read_space
+from trimtab.search import sampling
 from trimtab.search.sampling import ask
 from trimtab.search.settings import SearchSettings
 from trimtab.search.space import Space
@@ -51,6 +52,32 @@ def test_what_is_asked_next_is_a_function_of_what_was_told(sampler) -> None:
     other = ask(space, given, 8, (True,), trials[:1], 4)
     assert other != ask(space, given, 7, (True,), trials[:1], 4), "the seed draws"
     assert len({str(params) for params in other}) == 4, "trials of a batch differ"
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "gp"])
+@pytest.mark.parametrize("more", [{}, {"second": "loss", "pruner": "none"}])
+def test_finished_trials_are_handed_over_as_if_each_were_asked_for_again(
+    sampler, more, monkeypatch
+) -> None:
+    """Asking again is quadratic, and the parameters that follow must be those of before."""
+    space = read_space(SPACE)
+    given = settings(sampler=sampler, constraints={"repetition": 0.2}, **more)
+    trials = search(space, given.model_copy(update={"sampler": "random"}), batches=4, size=4)
+    states = {6: "failed", 7: "pruned", 8: "pruned"} if not more else {6: "failed"}
+    trials = [
+        dataclasses.replace(
+            trial,
+            state=states.get(trial.number, "complete"),
+            rungs=trial.rungs * (trial.number not in states or trial.number == 8),
+            means={"repetition": trial.number / 50, "loss": -trial.number % 7},
+        )
+        for trial in trials
+    ]
+    trials[9] = dataclasses.replace(trials[9], means={})
+    higher = (True, False) if more else (True,)
+    quick = ask(space, given, 7, higher, trials, 4)
+    monkeypatch.setattr(sampling, "_KEEP_NOTES", (sampler,))
+    assert ask(space, given, 7, higher, trials, 4) == quick
 
 
 def test_tpe_learns_from_what_it_is_told() -> None:

@@ -29,6 +29,7 @@ class Page:
         closing: Tables of how records were made.
         figures: Figures that were drawn.
         terms: Words of the sections that need explaining, each with its meaning.
+        files: Further files, by their paths below ``report/``, each with what it holds.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Page:
     closing: tuple[Table, ...] = ()
     figures: tuple[Figure, ...] = ()
     terms: tuple[tuple[str, str], ...] = ()
+    files: tuple[tuple[str, str], ...] = ()
 
     @property
     def shown(self) -> list[Table]:

@@ -28,6 +28,9 @@ def render_markdown(page: Page) -> str:
     glossary = "\n".join(f"- **{term}**: {markdown(meaning)}" for term, meaning in page.glossary)
     parts += ["## Methods", *_tables(page.methods), glossary, f"Statistics seed: {page.seed}."]
     parts += _tables(page.closing)
+    if page.files:
+        listed = "\n".join(f"- [{name}]({name}): {markdown(about)}" for name, about in page.files)
+        parts += ["## Files", listed]
     return "\n\n".join(parts) + "\n"
 
 

@@ -18,7 +18,16 @@ from trimtab.reports.data.source import Making, RunSource
 from trimtab.reports.data.statistics import CONFIDENCE
 from trimtab.reports.draw.figures import Figure
 from trimtab.reports.draw.tables import Table
-from trimtab.reports.sections.base import SECTIONS, Card, Finding, Part, Section, View, all_sections
+from trimtab.reports.sections.base import (
+    SECTIONS,
+    Card,
+    File,
+    Finding,
+    Part,
+    Section,
+    View,
+    all_sections,
+)
 
 VERSION = 3
 _SILENT = Finding(-1, "No section of this report has a finding.")
@@ -72,6 +81,14 @@ class Report:
     def figures(self) -> list[Figure]:
         """Return every figure."""
         return [figure for member in self.members for figure in member.section.figures(member.view)]
+
+    def files(self) -> dict[str, File]:
+        """Return every further file by its path below ``report/``."""
+        return {
+            f"{member.name}/{file.name}": file
+            for member in self.members
+            for file in member.section.files(member.view)
+        }
 
     def cards(self) -> list[Card]:
         """Return the cards of the section whose finding is the run's."""

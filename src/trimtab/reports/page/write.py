@@ -75,6 +75,9 @@ def _write_all(
     results, methods, closing = map(report.tables, PARTS)
     for table in (*results, *methods, *closing):
         stage.write(f"report/tables/{table.stem}.csv", table.to_csv())
+    files = report.files()
+    for name, file in files.items():
+        stage.write(f"report/{name}", file.text)
     figures = report.figures()
     drawn = stage.folder("report/figures")
     for figure in figures:
@@ -93,6 +96,7 @@ def _write_all(
         closing=tuple(closing),
         figures=tuple(figure for figure in figures if figure.plot is not None),
         terms=tuple(report.terms()),
+        files=tuple((name, file.about) for name, file in files.items()),
     )
     stage.write("report/report.md", render_markdown(page))
     html = stage.write("report/index.html", render_html(page, report.run, drawn))

@@ -57,6 +57,21 @@ class Card(NamedTuple):
 
 
 @dataclass(frozen=True)
+class File:
+    """A file that a section writes beside its tables and figures.
+
+    Attributes:
+        name: Its name, ending included; it is written into ``report/<section>/``.
+        text: What it holds.
+        about: What that is, for the list of files on the page.
+    """
+
+    name: str
+    text: str
+    about: str
+
+
+@dataclass(frozen=True)
 class View(Generic[M]):
     """What a section shows.
 
@@ -113,6 +128,10 @@ class Section(ABC, Generic[C, M]):
 
     def figures(self, view: View[M]) -> Sequence[Figure]:
         """Return the figures; nothing is drawn before one is written."""
+        return ()
+
+    def files(self, view: View[M]) -> Sequence[File]:
+        """Return further files, for machines and other programs; equal views give equal texts."""
         return ()
 
     def cards(self, view: View[M]) -> Sequence[Card]:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, TypeAdapter
 from trimtab.core.errors import StoreError
 from trimtab.core.files import make_dir
 from trimtab.core.records import write_json
+from trimtab.core.secrets import redact
 from trimtab.core.temporary import sweep
 from trimtab.runs.store import manifest
 from trimtab.runs.store.reading import read_shaped
@@ -159,10 +160,10 @@ def _manifest(run_dir: Path, number: int) -> dict[str, Any] | None:
 
 
 def _redact(command: Sequence[str]) -> list[str]:
-    """Replace what follows a word like ``api_key=``, or an option like ``--api-key``."""
+    """Replace secrets, and what follows a word like ``api_key=``, or an option ``--api-key``."""
     result: list[str] = []
     hide = False
     for word in command:
-        result.append("***" if hide else _ASSIGNED.sub(r"\1***", word))
+        result.append("***" if hide else redact(_ASSIGNED.sub(r"\1***", word)))
         hide = _OPTION.fullmatch(word) is not None
     return result

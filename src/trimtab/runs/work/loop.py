@@ -25,6 +25,9 @@ from trimtab.runs.work.worker import Worker
 Grow = Callable[[Run], PlannedFragment | None]
 """Returns the next fragment of a run's plan; None if it is complete."""
 
+Mirror = Callable[[Run], Sequence[str]]
+"""Shows others how far a run is, whenever its plan has grown; returns lines to note."""
+
 _POLL_S = 0.5
 _log = logging.getLogger(__name__)
 
@@ -33,11 +36,17 @@ def never(_: Run) -> None:
     """Return None: the plan is complete as it is."""
 
 
+def nowhere(_: Run) -> Sequence[str]:
+    """Show nobody anything."""
+    return ()
+
+
 def work(
     workers: Sequence[Worker],
     pool: EnginePool,
     kinds: Sequence[Kind] = KINDS,
     grow: Grow = never,
+    mirror: Mirror = nowhere,
 ) -> None:
     """Do what several runs owe, sharing loaded models; return when nothing is left.
 
@@ -47,6 +56,7 @@ def work(
         kinds: Which units.
         grow: Asked for the next fragment when all units of a run are done; called only where
             ``kinds`` are all of them.
+        mirror: Told of a run by the worker that asked ``grow``, afterwards.
 
     Raises:
         NonFiniteError: Activations or logits are NaN or infinite; finished rows are kept.
@@ -75,7 +85,7 @@ def work(
                 _wait(busy)
         elif _scores_alone(kinds) and any(_is_generated(w.run) for w in workers):
             time.sleep(_POLL_S)
-        elif not (kinds == KINDS and [w for w in workers if _extend(w, grow, failures)]):
+        elif not (kinds == KINDS and [w for w in workers if _extend(w, grow, mirror, failures)]):
             break
     for worker in workers:
         worker.leave()
@@ -167,7 +177,7 @@ def _wait(busy: Sequence[tuple[Worker, Unit]]) -> None:
     time.sleep(_POLL_S)
 
 
-def _extend(worker: Worker, grow: Grow, failures: Failures) -> bool:
+def _extend(worker: Worker, grow: Grow, mirror: Mirror, failures: Failures) -> bool:
     """Add the next fragment to the plan, or learn of one; return whether there is more to do."""
     run = worker.run
     if failures.any_in(run.dir) or _owes(worker):
@@ -181,6 +191,8 @@ def _extend(worker: Worker, grow: Grow, failures: Failures) -> bool:
                 mine.check()
                 run.extend(planned.fragment, planned.data.folders())
                 worker.progress.note(f"The plan grows: {planned.fragment.reason}")
+            for line in mirror(run):
+                worker.note_once(line)
         else:
             time.sleep(_POLL_S)
             run.refresh()

@@ -12,7 +12,7 @@ from trimtab.runs.usage.meter import UsageMeter, usage_file
 from trimtab.runs.usage.progress import Progress
 from trimtab.runs.work import checks
 from trimtab.runs.work.engines import EnginePool
-from trimtab.runs.work.loop import Grow, never, work
+from trimtab.runs.work.loop import Grow, Mirror, never, nowhere, work
 from trimtab.runs.work.state import State
 from trimtab.runs.work.units import KINDS, Kind, units
 from trimtab.runs.work.worker import Worker
@@ -37,8 +37,15 @@ class Job:
     judges: frozenset[str] | None = None
 
 
-def run_phases(jobs: Sequence[Job], kinds: Sequence[Kind] = KINDS, grow: Grow = never) -> None:
+def run_phases(
+    jobs: Sequence[Job],
+    kinds: Sequence[Kind] = KINDS,
+    grow: Grow = never,
+    mirror: Mirror = nowhere,
+) -> None:
     """Do what ``jobs`` owe in the phases ``kinds``, sharing loaded models, with checks after each.
+
+    ``grow`` and ``mirror`` are those of ``loop.work``.
 
     Raises:
         NonFiniteError: Activations or logits are NaN or infinite; finished rows are kept.
@@ -67,7 +74,7 @@ def run_phases(jobs: Sequence[Job], kinds: Sequence[Kind] = KINDS, grow: Grow = 
         ]
         try:
             pool = EnginePool(using=using, telling=jobs[0].progress.note)
-            work(workers, pool, kinds, grow)
+            work(workers, pool, kinds, grow, mirror)
         finally:
             for job in jobs:
                 record_checks(job.run, kinds)

@@ -56,6 +56,7 @@ class Worker:
         self._judge: PreparedJudge | None = None
         self._phase: str | None = None
         self._waiting: str | None = None
+        self._noted: set[str] = set()
         self._units: tuple[object, list[Unit]] | None = None
 
     def units(self, kinds: Sequence[Kind]) -> list[Unit]:
@@ -98,6 +99,12 @@ class Worker:
         if what != self._waiting:
             self._waiting = what
             self.progress.note(f"waiting: {what}")
+
+    def note_once(self, line: str) -> None:
+        """Note a line unless it was noted before."""
+        if line not in self._noted:
+            self._noted.add(line)
+            self.progress.note(f"note: {line}")
 
     def rest(self) -> None:
         """Let another worker of this process go on: show no phase, and keep no model loaded."""

@@ -1,6 +1,13 @@
+import re
+from pathlib import Path
+
 from trimtab.reports.data.numbers import Comparison, Estimate
+from trimtab.reports.draw.figures import Figure
 from trimtab.reports.sections.search.content import Confirmed, SearchContent, TrialNumbers
+from trimtab.reports.sections.search.coordinates import coordinates_figure
+from trimtab.reports.sections.search.figures import history_figure, slice_figure
 from trimtab.reports.sections.search.finding import sentence
+from trimtab.reports.sections.search.front import front_figure
 from trimtab.reports.sections.search.tables import confirmed_table, setting, told, trials_table
 
 NOTHING = Estimate(mean=None, interval=None, method=None, num_clusters=0)
@@ -57,6 +64,8 @@ def content(confirm: Comparison, test: Comparison | None) -> SearchContent:
         kind="binary",
         high=True,
         second=None,
+        second_high=True,
+        front=(),
         sampler="tpe",
         pruner="wilcoxon",
         trials=(trial(0, 0.4, **own), trial(2, 0.6), trial(3, 0.5, **failed)),
@@ -114,3 +123,55 @@ def test_tables_show_what_was_lost_and_no_value_for_a_failure() -> None:
     failed = trials_table(found).texts[-1]
     assert failed[3] == "failed" and failed[-1] == "Non-finite values"
     assert "*" not in "".join(failed)
+
+
+def two_objectives(state="complete") -> SearchContent:
+    """Return a search of two methods, one of them with a single setting."""
+    caa = [
+        trial(n, n / 10, state=state if n == 4 else "complete", means={"loss": n / 4},
+              params={"method": "caa", "caa.layer": 12.0 + n % 2, "caa.strength": n / 9,
+                      "caa.strength.sign": "+-"[n % 2], "caa.positions": '"all"'})
+        for n in range(2, 7)
+    ]  # fmt: skip
+    pca = [
+        trial(n, 0.3, method="pca", means={"loss": 0.1}, params={"method": "pca", "pca.layer": n})
+        for n in (7, 8)
+    ]
+    own = trial(0, 0.4, method="baseline", params={}, change=None, means={"loss": 1.0})
+    found = content(change(0.2, 0.001), None)
+    update = {"trials": (own, *caa, *pca), "second": "loss", "second_high": False, "front": (6, 7)}
+    return found.model_copy(update=update)
+
+
+def drawn(figures: list[Figure], folder: Path) -> list[str]:
+    """Write figures and return the letters of the pictures, a line each."""
+    written = [path for figure in figures for path in figure.write(folder)]
+    svg = "".join(path.read_text() for path in written if path.suffix == ".svg")
+    return re.findall(r"<text[^>]*>([^<]*)</text>", svg)
+
+
+def test_parallel_coordinates_have_an_axis_for_each_setting_that_varies(tmp_path: Path) -> None:
+    (figure,) = coordinates_figure(two_objectives(state="pruned"))
+    assert {row[0] for row in figure.rows} == {"caa"}, "pca has one setting"
+    assert {row[3] for row in figure.rows} == {"caa.layer", "caa.strength"}
+    assert ("caa", 5, "complete", "caa.strength", -5 / 9, 50.0) in figure.rows
+    texts = drawn([figure], tmp_path)
+    assert {"caa", "layer", "strength", "correct %", "12", "13"} <= set(texts)
+    assert coordinates_figure(content(change(0.1, 0.2), None)) == []
+
+
+def test_the_front_shows_both_objectives_and_what_was_compared_again(tmp_path: Path) -> None:
+    (figure,) = front_figure(two_objectives())
+    assert (6, "caa", 60.0, 1.5, True, False) in figure.rows
+    assert (2, "caa", 20.0, 0.5, False, True) in figure.rows
+    texts = drawn([figure], tmp_path)
+    assert "loss (less is better)" in texts and "Pareto front" in texts
+    assert front_figure(content(change(0.1, 0.2), None)) == []
+    columns = confirmed_table(two_objectives()).columns
+    assert columns[3] == "loss" and confirmed_table(two_objectives()).texts[0][3] == "0.5"
+
+
+def test_slices_and_history_are_drawn_for_every_state(tmp_path: Path) -> None:
+    found = two_objectives(state="pruned")
+    texts = drawn([*slice_figure(found), *history_figure(found)], tmp_path)
+    assert {"method", "caa.layer", "caa.strength", "caa, pruned", "baseline"} <= set(texts)

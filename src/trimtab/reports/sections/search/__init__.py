@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from trimtab.reports.data.run import RunData
 from trimtab.reports.draw.figures import Figure
 from trimtab.reports.draw.tables import Table
-from trimtab.reports.sections.base import Finding, NoConfig, Section, View
+from trimtab.reports.sections.base import File, Finding, NoConfig, Section, View
 from trimtab.reports.sections.search.content import SearchContent
+from trimtab.reports.sections.search.coordinates import coordinates_figure
 from trimtab.reports.sections.search.figures import history_figure, importance_figure, slice_figure
+from trimtab.reports.sections.search.files import search_files
 from trimtab.reports.sections.search.finding import sentence
+from trimtab.reports.sections.search.front import front_figure
 from trimtab.reports.sections.search.reading import read_search
 from trimtab.reports.sections.search.tables import confirmed_table, trials_file, trials_table
 
@@ -37,9 +40,19 @@ class Search(Section[NoConfig, SearchContent]):
         return [*confirmed, trials_table(view.content), trials_file(view.content)]
 
     def figures(self, view: View[SearchContent]) -> Sequence[Figure]:
-        """Return history, slices and importance."""
+        """Return history, Pareto front, slices, parallel coordinates and importance."""
         content = view.content
-        return [*history_figure(content), *slice_figure(content), *importance_figure(content)]
+        return [
+            *history_figure(content),
+            *front_figure(content),
+            *slice_figure(content),
+            *coordinates_figure(content),
+            *importance_figure(content),
+        ]
+
+    def files(self, view: View[SearchContent]) -> Sequence[File]:
+        """Return results, the winner as an experiment, and the study."""
+        return list(search_files(view))
 
     def finding(self, view: View[SearchContent]) -> Finding:
         """Return whether the winner is one."""

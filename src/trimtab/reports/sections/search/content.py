@@ -68,6 +68,8 @@ class SearchContent(Content):
         kind: Its kind.
         high: Whether it is to be high.
         second: The second objective, if there is one.
+        second_high: Whether that is to be high.
+        front: Trials on the Pareto front of both, the best by the first objective first.
         sampler: Who asked.
         pruner: What ended trials early.
         trials: All trials, in order.
@@ -88,6 +90,8 @@ class SearchContent(Content):
     kind: str
     high: bool
     second: str | None
+    second_high: bool
+    front: tuple[int, ...]
     sampler: str
     pruner: str
     trials: tuple[TrialNumbers, ...]

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 from trimtab.reports.draw import style
 from trimtab.reports.draw.figures import WIDTH, Figure, draw_legend, grid_of, label_edges
-from trimtab.reports.draw.format import scale
 from trimtab.reports.sections.search.content import SearchContent, TrialNumbers
-from trimtab.reports.sections.search.tables import form, setting
-from trimtab.search.space import SIGN
+from trimtab.reports.sections.search.tables import axis_name, setting, shown
+from trimtab.search.space import METHOD, SIGN
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -22,7 +21,7 @@ _STATES = {"complete": ("o", 1.0), "pruned": ("v", 0.55), "failed": ("x", 1.0), 
 def history_figure(content: SearchContent) -> list[Figure]:
     """Return the objective of each trial in order; [] where none has a value."""
     rows = [
-        (trial.number, trial.method, trial.state, _shown(trial, content), trial.rungs)
+        (trial.number, trial.method, trial.state, shown(trial, content), trial.rungs)
         for trial in content.trials
         if trial.select.mean is not None
     ]
@@ -41,9 +40,10 @@ def history_figure(content: SearchContent) -> list[Figure]:
 def slice_figure(content: SearchContent) -> list[Figure]:
     """Return the objective against each setting that varies; [] where none does."""
     trials = [t for t in content.trials if t.number > 1 and t.select.mean is not None]
+    found = dict.fromkeys(name for trial in trials for name in trial.params)
     names = [
         name
-        for name in dict.fromkeys(name for trial in trials for name in trial.params)
+        for name in sorted(found, key=lambda name: (name != METHOD, name))
         if not name.endswith(SIGN) and len({str(setting(t, name)) for t in trials} - {"None"}) > 1
     ]
     if not names:
@@ -55,13 +55,16 @@ def slice_figure(content: SearchContent) -> list[Figure]:
             trial.method,
             trial.state,
             setting(trial, name),
-            _shown(trial, content),
+            shown(trial, content),
         )
         for name in names
         for trial in trials
         if name in trial.params
     )
-    caption = "The objective of each trial against each of its settings; faint triangles: pruned."
+    caption = (
+        "The objective of each trial against each of its settings; faint triangles: pruned. "
+        "Dashed: the baseline."
+    )
     columns = ("setting", "trial", "method", "state", "setting_value", "value")
     lines, _ = grid_of(len(names))
     plot = partial(_plot_slices, content, names, trials)
@@ -88,15 +91,6 @@ def importance_figure(content: SearchContent) -> list[Figure]:
             partial(_plot_importance, rows),
         )
     ]
-
-
-def _shown(trial: TrialNumbers, content: SearchContent) -> float:
-    assert trial.select.mean is not None
-    return trial.select.mean * scale(form(content))
-
-
-def _axis(content: SearchContent) -> str:
-    return f"{content.objective}{' %' * (form(content) == 'rate')}"
 
 
 def _plot_history(
@@ -128,36 +122,44 @@ def _plot_history(
         for row in (r for r in rows if r[0] == number):
             axes.axhline(row[3], color=style.MUTED, lw=1.2, ls=line, label=row[1])
     axes.set_xlabel("trial")
-    axes.set_ylabel(_axis(content))
+    axes.set_ylabel(axis_name(content))
     draw_legend(canvas)
 
 
 def _plot_slices(
     content: SearchContent, names: list[str], trials: list[TrialNumbers], canvas: Canvas
 ) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    methods = list(dict.fromkeys(trial.method for trial in trials))
     lines, columns = grid_of(len(names))
     panels = canvas.subplots(lines, columns, squeeze=False, sharey=True)
     for axes, name in zip(panels.flat, names, strict=False):
         some = [trial for trial in trials if name in trial.params]
-        words = sorted({str(t.params[name]) for t in some if isinstance(t.params[name], str)})
+        values = [setting(trial, name) for trial in some]
+        words = sorted({value for value in values if isinstance(value, str)})
         for trial in some:
             value = setting(trial, name)
             assert value is not None
             x = float(words.index(value)) if isinstance(value, str) else float(value)
             marker, alpha = _STATES[trial.state]
+            colour, _ = style.series_look(methods.index(trial.method))
             axes.scatter(
-                [x],
-                [_shown(trial, content)],
-                color=style.SERIES[0],
-                marker=marker,
-                alpha=alpha,
-                s=22,
+                [x], [shown(trial, content)], color=colour, marker=marker, alpha=alpha, s=22
             )
+        for own in (t for t in content.trials if t.number == 0 and t.select.mean is not None):
+            axes.axhline(shown(own, content), color=style.MUTED, lw=1.0, ls="--", zorder=0)
         if words:
             axes.set_xticks(range(len(words)), [word.strip('"')[:18] for word in words])
             axes.set_xlim(-0.5, len(words) - 0.5)
+        else:
+            axes.xaxis.set_major_locator(MaxNLocator(5, integer=all(map(_is_whole, values))))
         axes.set_title(name)
-    label_edges(panels, len(names), "", _axis(content))
+    label_edges(panels, len(names), "", axis_name(content))
+
+
+def _is_whole(value: float | str | None) -> bool:
+    return isinstance(value, int | float) and float(value).is_integer()
 
 
 def _plot_importance(rows: tuple[tuple[str, float], ...], canvas: Canvas) -> None:

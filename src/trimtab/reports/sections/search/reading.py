@@ -15,11 +15,20 @@ from trimtab.reports.data.run import RunData
 from trimtab.reports.data.statistics import comparisons, estimates
 from trimtab.reports.sections.search.content import Confirmed, SearchContent, TrialNumbers
 from trimtab.runs.solutions import own_pairs
-from trimtab.search.outcome import best_confirmed, optimism, ranked
+from trimtab.search.outcome import best_confirmed, fronts, optimism, ranked
 from trimtab.search.sampling import has_optuna
 from trimtab.search.settings import SearchSettings
 from trimtab.search.space import METHOD
-from trimtab.search.trials import BASELINE, CONFIRM, PROMPT, Scored, Trial, find_metric, read_trials
+from trimtab.search.trials import (
+    BASELINE,
+    CONFIRM,
+    PROMPT,
+    Scored,
+    Trial,
+    are_high,
+    find_metric,
+    read_trials,
+)
 
 if TYPE_CHECKING:
     import optuna
@@ -36,7 +45,9 @@ def read_search(run: RunData) -> SearchContent | None:
     settings = SearchSettings.model_validate(run.whole.config.get("search") or {})
     scored = find_metric(run.whole.judges(), settings.objective)
     trials = read_trials(run.whole, settings)
-    high = scored.sign > 0
+    higher = are_high(run.whole.judges(), settings)
+    high = higher[0]
+    first = fronts(trials, settings, higher)[:1] if settings.second else []
     numbers = _trials(run, trials, scored)
     order = ranked(trials, settings, high)
     confirmed, tests = _confirmed(run, numbers, scored)
@@ -51,6 +62,8 @@ def read_search(run: RunData) -> SearchContent | None:
         kind=scored.metric.kind,
         high=high,
         second=settings.second,
+        second_high=higher[-1],
+        front=tuple(trial.number for front in first for trial in front),
         sampler=settings.sampler,
         pruner=settings.pruner,
         trials=tuple(numbers),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trimtab.reports.data.numbers import Comparison, Estimate
-from trimtab.reports.draw.format import MINUS, Form
+from trimtab.reports.draw.format import MINUS, Form, scale
 from trimtab.reports.draw.tables import Table
 from trimtab.reports.draw.values import Cell, changed, measured, write_cell
 from trimtab.reports.sections.search.content import SearchContent, TrialNumbers
@@ -13,6 +13,17 @@ from trimtab.search.space import METHOD, SIGN
 def form(content: SearchContent) -> Form:
     """Return how the objective is written."""
     return "number" if content.kind == "number" else "rate"
+
+
+def shown(trial: TrialNumbers, content: SearchContent) -> float:
+    """Return the objective of a trial that has one, in percent if it is a rate."""
+    assert trial.select.mean is not None
+    return trial.select.mean * scale(form(content))
+
+
+def axis_name(content: SearchContent) -> str:
+    """Return what an axis of the objective is called."""
+    return f"{content.objective}{' %' * (form(content) == 'rate')}"
 
 
 def setting(trial: TrialNumbers, name: str) -> float | str | None:
@@ -37,7 +48,8 @@ def told(trial: TrialNumbers) -> str:
 def confirmed_table(content: SearchContent) -> Table:
     """Return the configurations that were compared again, on select, confirm and test."""
     by_number = {trial.number: trial for trial in content.trials}
-    rows = []
+    seconds = [] if content.second is None else [content.second]
+    rows: list[tuple[Cell, ...]] = []
     for item in content.confirmed:
         shrunk = _shrinkage(item.select, item.confirm)
         mark = " (winner)" if item.number == content.winner else ""
@@ -46,6 +58,7 @@ def confirmed_table(content: SearchContent) -> Table:
                 f"{item.condition}{mark}",
                 told(by_number[item.number]) if item.number > 1 else "",
                 _cell(item.select, content),
+                *(by_number[item.number].means.get(second) for second in seconds),
                 _cell(item.confirm, content),
                 None
                 if shrunk is None or item.number < 2
@@ -61,6 +74,7 @@ def confirmed_table(content: SearchContent) -> Table:
         "condition",
         "configuration",
         f"select: {name}{unit}",
+        *seconds,
         f"confirm{unit}",
         "lost",
         "Δ on confirm",
@@ -74,11 +88,17 @@ def confirmed_table(content: SearchContent) -> Table:
             f" By a bootstrap of the choice, the best on select looks better than it is by "
             f"{write_cell(size).text}."
         )
+    chosen = (
+        f" The configurations are those of the Pareto front of {name} and {content.second}; the "
+        f"winner is the best of them by {name}."
+        if seconds
+        else ""
+    )
     note = (
         "select: problems by which trials were chosen, so these numbers flatter; confirm: problems "
         "that no trial saw; test: opened once, by the winner of confirm. lost: select minus "
         "confirm. Δ: paired difference to the baseline; * p < 0.05, on confirm after Holm's "
-        f"correction over {content.tests} tests.{optimism}"
+        f"correction over {content.tests} tests.{chosen}{optimism}"
     )
     if content.own_solutions is not None:
         note += (

@@ -1,0 +1,36 @@
+"""``trimtab export``: what a run holds, for other programs; arguments alone, as in ``cli.main``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trimtab.cli.options import Trust
+
+export = typer.Typer(help="Write what a run holds for other programs.", no_args_is_help=True)
+
+
+@export.callback()
+def exporting() -> None:
+    """Write what a run holds for other programs."""
+
+
+@export.command()
+def study(
+    run_dir: Annotated[Path, typer.Argument(help="Run directory.", show_default=False)],
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            help="File to write (SQLite if it ends in .db, else a journal), or the address of a "
+            "database: sqlite:///study.db, postgresql://user@host/name.",
+        ),
+    ],
+    trust: Trust = False,
+) -> None:
+    """Write a search as a study of Optuna's, for optuna-dashboard and others."""
+    from trimtab.cli import export as files
+
+    files.study(run_dir, to, trusted=trust)
