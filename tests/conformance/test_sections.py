@@ -107,6 +107,8 @@ def test_what_is_shown_is_complete(section, run):
     for figure in section.figures(view):
         assert figure.caption.endswith(".")
         assert {len(row) for row in figure.rows} <= {len(figure.columns)}
+    for file in section.files(view):
+        assert Path(file.name).name == file.name and file.text and file.about.endswith(".")
     for card in section.cards(view):
         assert card.name and card.detail
     finding = section.finding(view)

@@ -32,7 +32,7 @@ CORRECT = JudgePlan(
     key="number-1",
     component=Component(name="number"),
     output="text",
-    metrics=(Metric(name="correct", kind="binary", higher_is_better=True),),
+    metrics=(Metric(name="correct", kind="binary", role="effect", higher_is_better=True),),
 )
 
 
@@ -56,7 +56,8 @@ def search(number_of_rungs=2, running=(), **settings):
                 text = None if error else "4"
                 completions.setdefault(cell.key, {})[key] = Completion(
                     cell=cell.key, sample_id=sample, text=text, error=error,
-                    protocol="arithmetic/raw", time=1000.0 + number,
+                    protocol="arithmetic/raw", num_prompt_tokens=9,
+                    finish_reason="stop", time=1000.0 + number,
                 )  # fmt: skip
                 if error is None:
                     scores.setdefault(cell.key, {})[key] = Score(

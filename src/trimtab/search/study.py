@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 import optuna
+from optuna.storages.journal import BaseJournalBackend
 
 from trimtab.core.keys import content_key
 from trimtab.core.plan import Cell
@@ -126,7 +127,7 @@ def write(storage: optuna.storages.BaseStorage, study: Study) -> None:
         made.add_trials(study.trials[len(known) :])
 
 
-class _Lines(optuna.storages.journal.BaseJournalBackend):
+class _Lines(BaseJournalBackend):
     """A journal in memory."""
 
     def __init__(self) -> None:

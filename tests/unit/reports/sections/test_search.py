@@ -168,7 +168,7 @@ def test_the_front_shows_both_objectives_and_what_was_compared_again(tmp_path: P
     assert "loss (less is better)" in texts and "Pareto front" in texts
     assert front_figure(content(change(0.1, 0.2), None)) == []
     columns = confirmed_table(two_objectives()).columns
-    assert columns[3] == "loss" and confirmed_table(two_objectives()).texts[0][3] == "0.5"
+    assert columns[3] == "loss" and confirmed_table(two_objectives()).texts[0][3] == "0.50"
 
 
 def test_slices_and_history_are_drawn_for_every_state(tmp_path: Path) -> None:

@@ -74,12 +74,11 @@ def _panels(content: SearchContent) -> dict[str, list[str]]:
 
 def _plot(content: SearchContent, panels: dict[str, list[str]], canvas: Canvas) -> None:
     from matplotlib import colormaps
-    from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
     values = [shown(trial, content) for method in panels for trial in _of(content, method)]
     norm = Normalize(min(values), max(values) if max(values) > min(values) else min(values) + 1)
-    colours = ScalarMappable(norm, colormaps[_COLOURS])
+    colours = colormaps[_COLOURS]
     every = canvas.subplots(len(panels), 1, squeeze=False)[:, 0]
     for axes, (method, names) in zip(every, panels.items(), strict=True):
         trials = _of(content, method)
@@ -91,7 +90,7 @@ def _plot(content: SearchContent, panels: dict[str, list[str]], canvas: Canvas) 
             axes.plot(
                 range(len(chosen)),
                 [_place(value, scale) for value, scale in zip(chosen, scales, strict=True)],
-                color=colours.to_rgba(shown(trial, content)),
+                color=colours(norm(shown(trial, content))),
                 lw=0.8 if pruned else 1.6,
                 ls="--" if pruned else "-",
                 alpha=0.6 if pruned else 0.9,

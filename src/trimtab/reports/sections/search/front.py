@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from trimtab.reports.draw import style
 from trimtab.reports.draw.figures import WIDTH, Figure, draw_legend
@@ -11,6 +12,7 @@ from trimtab.reports.sections.search.content import SearchContent, TrialNumbers
 from trimtab.reports.sections.search.tables import axis_name, shown
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
 
@@ -52,10 +54,10 @@ def _is_confirmed(trial: TrialNumbers, content: SearchContent) -> bool:
 def _plot(content: SearchContent, trials: list[TrialNumbers], name: str, canvas: Canvas) -> None:
     axes = canvas.subplots()
     point = {trial.number: (shown(trial, content), trial.means[name]) for trial in trials}
-    for own, marker in ((0, "o"), (1, "s")):
+    markers: tuple[Literal["o", "s"], ...] = ("o", "s")
+    for own, marker in enumerate(markers):
         for trial in (t for t in trials if t.number == own):
-            look = {"facecolors": "none", "edgecolors": style.MUTED, "marker": marker, "s": 46}
-            axes.scatter(*point[own], label=trial.method, **look)  # type: ignore[arg-type]
+            _open_symbols(axes, [point[own]], style.MUTED, 46, trial.method, marker)
     methods = list(dict.fromkeys(trial.method for trial in trials if trial.number > 1))
     for index, method in enumerate(methods):
         colour, marker = style.series_look(index)
@@ -66,9 +68,21 @@ def _plot(content: SearchContent, trials: list[TrialNumbers], name: str, canvas:
     axes.plot(*zip(*front, strict=True), color=style.INK, lw=1.2, label="Pareto front", zorder=1)
     again = [point[trial.number] for trial in trials if _is_confirmed(trial, content)]
     if again:
-        ring = {"facecolors": "none", "edgecolors": style.INK, "s": 110, "linewidths": 1.2}
-        xs, ys = zip(*again, strict=True)
-        axes.scatter(xs, ys, label="compared again", **ring)
+        _open_symbols(axes, again, style.INK, 110, "compared again", "o")
     axes.set_xlabel(f"{axis_name(content)} ({'more' if content.high else 'less'} is better)")
     axes.set_ylabel(f"{name} ({'more' if content.second_high else 'less'} is better)")
     draw_legend(canvas)
+
+
+def _open_symbols(
+    axes: Axes,
+    points: Sequence[tuple[float, float]],
+    colour: str,
+    size: float,
+    label: str,
+    marker: Literal["o", "s"],
+) -> None:
+    xs, ys = zip(*points, strict=True)
+    axes.scatter(
+        xs, ys, facecolors="none", edgecolors=colour, s=size, marker=marker, label=label, lw=1.2
+    )
