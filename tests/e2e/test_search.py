@@ -150,8 +150,8 @@ def test_a_search_is_a_study_in_a_file_and_in_a_database(whole: Path, tmp_path: 
         states.append([(t.state.name, t.values, t.params) for t in study.trials])
         assert study.user_attrs["winner"] == _results(whole)["winner"]
     assert states[0] == states[1] == states[2] and len(states[0]) == 9
-    done = trimtab(["export", "study", str(whole), "--to", "postgres/x"], logs)
-    assert done.code == 6, "that is a file in a folder that is not there"
+    done = trimtab(["export", "study", str(whole), "--to", "postgres://x"], logs)
+    assert done.code == 2 and "postgresql://" in done.err, done.err
 
 
 def test_the_winner_is_measured_again_elsewhere(whole: Path, tmp_path: Path) -> None:

@@ -109,7 +109,9 @@ def _study(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(directions=directions(higher))
     if settings.sampler in _KEEP_NOTES:
-        _replay(study, space, settings, seed, trials)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # CMA-ES says so for each trial with constraints
+            _replay(study, space, settings, seed, trials)
     else:
         for trial in trials:
             study.add_trial(frozen(trial, space, settings))
@@ -180,12 +182,12 @@ def tell(study: optuna.Study, asked: optuna.Trial, trial: Trial, settings: Searc
     if trial.state == "failed" or values is None:
         study.tell(asked, state=state.FAIL)
     elif trial.state == "pruned":
-        for rung, value in enumerate(running_means(trial)):
+        for rung, value in enumerate(running_means(trial), start=1):
             asked.report(value, rung)
         study.tell(asked, state=state.PRUNED)
     else:
         if settings.second is None:
-            for rung, value in enumerate(running_means(trial)):
+            for rung, value in enumerate(running_means(trial), start=1):
                 asked.report(value, rung)
         study.tell(asked, values)
 
@@ -213,7 +215,7 @@ def frozen(trial: Trial, space: Space, settings: SearchSettings) -> optuna.trial
         values=values,
         params=params,
         distributions=drawn,
-        intermediate_values=dict(enumerate(means)),
+        intermediate_values=dict(enumerate(means, start=1)),
         constraints=trial.violation(settings),
     )
 

@@ -32,8 +32,8 @@ class SearchSettings(Spec):
 
     Attributes:
         sampler: Who asks: ``tpe`` (multivariate, by groups of conditional settings), ``random``,
-            ``grid`` (every combination once, in an order that the seed draws), ``cmaes``, ``gp``,
-            ``nsga2``.
+            ``grid`` (every combination once, in an order that the seed draws), ``cmaes`` (which
+            does not weigh constraints: they bar winners alone), ``gp``, ``nsga2``.
         pruner: What ends a trial between two rungs: ``wilcoxon`` (paired by problem, against the
             best complete trial), ``median`` (below the median of the others at this rung),
             ``halving`` (not among the best ``1 / reduction`` of its batch), ``none``.

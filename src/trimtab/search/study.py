@@ -191,7 +191,11 @@ def _about(
     if confirmed:
         yield "mean on confirm problems", {f"{n}": mean for n, mean in confirmed.items()}
     opened = any(cell.purpose == "result" for cell in run.plan.cells)
-    winner = best_confirmed(confirmed, ranked(trials, settings, high), high) if opened else None
+    winner = (
+        best_confirmed(confirmed, ranked(trials, settings, high), high, settings.leak)
+        if opened
+        else None
+    )
     if winner is not None:
         yield "winner", winner.number
 

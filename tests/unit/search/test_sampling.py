@@ -54,7 +54,7 @@ def test_what_is_asked_next_is_a_function_of_what_was_told(sampler) -> None:
     assert len({str(params) for params in other}) == 4, "trials of a batch differ"
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "random", "gp"])
+@pytest.mark.parametrize("sampler", ["tpe", "random"])
 @pytest.mark.parametrize("more", [{}, {"second": "loss", "pruner": "none"}])
 def test_finished_trials_are_handed_over_as_if_each_were_asked_for_again(
     sampler, more, monkeypatch

@@ -37,9 +37,9 @@ def test_a_study_says_what_the_search_knows(tmp_path: Path, name: str) -> None:
     assert [trial.number for trial in trials] == [0, 1, 2, 3, 4, 5]
     assert trials[0].params == trials[1].params == {}
     assert [trials[n].value for n in (0, 1, 2)] == [3 / 8, 4 / 8, 7 / 8]
-    assert trials[2].intermediate_values == {0: 3 / 4, 1: 7 / 8}
-    assert trials[3].intermediate_values == {0: 0.0}
-    assert trials[5].intermediate_values == {0: 1 / 2} and trials[5].value is None
+    assert trials[2].intermediate_values == {1: 3 / 4, 2: 7 / 8}
+    assert trials[3].intermediate_values == {1: 0.0}
+    assert trials[5].intermediate_values == {1: 1 / 2} and trials[5].value is None
     assert trials[4].value is None, "a failed trial has no value"
     assert trials[4].user_attrs["why"] == "Non-finite values in block 1"
     assert "no better" in trials[3].user_attrs["why"]

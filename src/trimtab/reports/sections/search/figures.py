@@ -120,7 +120,7 @@ def _plot_history(
         axes.step(xs, best, where="post", color=style.INK, lw=1.2, label="best so far")
     for number, line in ((0, "--"), (1, ":")):
         for row in (r for r in rows if r[0] == number):
-            axes.axhline(row[3], color=style.MUTED, lw=1.2, ls=line, label=row[1])
+            axes.axhline(row[3], color=style.MUTED, lw=1.2, ls=line, label=row[1], zorder=0)
     axes.set_xlabel("trial")
     axes.set_ylabel(axis_name(content))
     draw_legend(canvas)

@@ -14,6 +14,7 @@ from trimtab.reports.data.source import RunSource
 from trimtab.reports.sections.base import File, View
 from trimtab.reports.sections.search.content import Confirmed, SearchContent
 from trimtab.reports.sections.search.finding import sentence
+from trimtab.runs.solutions import own_pairs
 from trimtab.search.sampling import has_optuna
 from trimtab.search.table import tried_space
 from trimtab.search.trials import params_of
@@ -27,6 +28,7 @@ WINNER = "winner"
 """Condition of the winner on the test split."""
 
 _VERSION = 1
+_PAIRS = "pairs.jsonl"
 
 
 def search_files(view: View[SearchContent]) -> Iterator[File]:
@@ -38,6 +40,9 @@ def search_files(view: View[SearchContent]) -> Iterator[File]:
         text = _json(_configuration(content, run, won))
         about = "The winner as an experiment: `trimtab run --from` applies it elsewhere."
         yield File("best_configuration.json", text, about)
+    if (pairs := _own_pairs(run.whole)) is not None:
+        about = "The pairs of the model's own solutions that vectors were fitted on."
+        yield File(_PAIRS, pairs, about)
     if has_optuna():
         found = study.read_study(run.whole)
         if found is not None:
@@ -120,7 +125,7 @@ def _configuration(content: SearchContent, run: RunData, won: Cell) -> dict[str,
         "intervention": acts.model_dump(mode="json"),
         "strength": run.whole.strengths.get(won.key),
         "fitted": won.artifacts,
-        "fit_on": _fit_on(run.whole.config),
+        "fit_on": _fit_on(run.whole),
         "model": {**won.model.model_dump(mode="json"), "identity": won.model_identity},
         "task": won.task.model_dump(mode="json"),
         "rendering": won.rendering,
@@ -147,11 +152,30 @@ def _conditions(acts: Component) -> dict[str, Any]:
     return found
 
 
-def _fit_on(config: Mapping[str, Any]) -> dict[str, Any]:
-    if config.get("fit_on") is not None:
-        return dict(config["fit_on"])
-    task, limit = config["task"], config["limits"]["fit"]
-    return {**task, "config": {**task["config"], **({} if limit is None else {"limit": limit})}}
+def _own_pairs(run: RunSource) -> str | None:
+    """Return the rows of a file of pairs; None where the task's own are fitted on.
+
+    Those of a leaky search are of problems that nothing may be fitted on.
+    """
+    found = None if run.config["search"].get("leak") else own_pairs(run)
+    if found is None:
+        return None
+    rows = (
+        {"question": pair.question, "positive": pair.positive, "negative": pair.negative}
+        for pair in found[0]
+    )
+    return "".join(f"{json.dumps(row)}\n" for row in rows) or None
+
+
+def _fit_on(run: RunSource) -> dict[str, Any]:
+    """Return the task whose pairs the winner is fitted on, and which pairs if not its own."""
+    config = run.config
+    task, limit = config["fit_on"], None
+    if task is None:
+        task, limit = config["task"], config["limits"]["fit"]
+    pairs = {} if _own_pairs(run) is None else {"pairs": {"source": _PAIRS}}
+    limited = {} if limit is None else {"limit": limit}
+    return {**task, "config": {**task["config"], **limited, **pairs}}
 
 
 def _experiment(run: RunSource, acts: Component, won: Cell) -> dict[str, Any]:
@@ -175,7 +199,7 @@ def _experiment(run: RunSource, acts: Component, won: Cell) -> dict[str, Any]:
         "headline": config.get("headline"),
         "tasks": {cell.measure: cell.task.model_dump(mode="json") for cell in tested},
         "conditions": _conditions(acts),
-        "fit_on": _fit_on(config),
+        "fit_on": _fit_on(run),
         "controls": {"prompt": config.get("prompt"), "random_draws": config.get("random_draws")},
         "judges": config.get("judges", []),
         "judges_of": {measure: judges for measure, judges in scored.items() if judges},
