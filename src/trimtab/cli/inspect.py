@@ -31,6 +31,7 @@ from trimtab.reports.sections.base import SECTIONS
 from trimtab.runs.store.run import Run
 from trimtab.runs.store.verify import examine
 from trimtab.runs.work import checks
+from trimtab.runs.work.counted import HOW, Counted, is_large
 from trimtab.runs.work.standing import standing, tallies
 from trimtab.tasks.base import TASKS
 
@@ -46,16 +47,18 @@ REGISTRIES: dict[str, Folder[Any]] = {
 def status(run_dir: Path) -> None:
     """Print what each phase has done and owes."""
     run = Run.open(run_dir)
+    counted = Counted(run) if is_large(run) else None
     table = Table(title=f"{run.plan.name} ({run.dir})")
     for column in ("phase", "state", "done", "owed"):
         table.add_column(column, justify="right" if column in ("done", "owed") else "left")
-    for tally in tallies(run):
+    for tally in tallies(run) if counted is None else counted.tallies():
         table.add_row(tally.phase, tally.state, str(tally.done), str(tally.owed))
     console = wide_console()
     console.print(table)
-    for line in [*standing(run), *spending(run)]:
+    stands = standing(run) if counted is None else [HOW, *counted.standing()]
+    for line in [*stands, *spending(run)]:
         console.print(line)
-    for gate in checks.at_hand(run):
+    for gate in checks.at_hand(run, None if counted is None else counted.rows_owed > 0):
         line = f"{gate.status}: {gate.name}: {gate.detail}"
         console.print(line)
     for problem in run.problems():

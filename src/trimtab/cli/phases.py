@@ -21,8 +21,9 @@ from trimtab.core.yaml_file import parse_yaml
 from trimtab.models import threads
 from trimtab.recipes.base import grower, mirror_of
 from trimtab.reports.data.source import Making
+from trimtab.reports.page.report import read_report
 from trimtab.reports.page.terminal import fit_tables
-from trimtab.reports.page.write import write_report
+from trimtab.reports.page.write import write_pages
 from trimtab.runs.plan.judges import plan_judges
 from trimtab.runs.store import finished, manifest
 from trimtab.runs.store.attempts import Attempt, open_attempt, recorded_threads
@@ -180,18 +181,16 @@ def show_report(run: Run, speed: Sequence[str] = ()) -> None:
     console = wide_console()
     done = stages(run.dir, manifest.collect())
     changed = differences(done)
-    checked = checks.current(run)
-    written = write_report(
-        run,
-        checked,
-        run.dir,
-        making=Making(
-            usage=meter.read(run.dir),
-            spending=ledger_of(run).accounts() if (run.dir / SPEND).is_file() else (),
-            stages=done,
-        ),
-        notices=[*notices(run), *changed, *_faults(run)],
+    making = Making(
+        usage=meter.read(run.dir),
+        spending=ledger_of(run).accounts() if (run.dir / SPEND).is_file() else (),
+        stages=done,
     )
+    # the report reads every row, and the checks go by what was seen of them
+    report = read_report(run, making)
+    checked = checks.current(run)
+    noted = [*notices(run), *changed, *_faults(run)]
+    written = write_pages(report, checked, run.dir, notices=noted)
     for table in written.headline:
         console.print(table.to_rich())
     console.print(written.summary["finding"])

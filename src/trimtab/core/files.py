@@ -8,13 +8,15 @@ import json
 import math
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from trimtab.core.errors import NonFiniteError, StoreError
 from trimtab.core.temporary import temporary
 
+# Bytes that are looked at in one go: fewer than a processor's cache holds.
+_PART = 1 << 18
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -171,8 +173,22 @@ def write_error(path: Path, error: OSError, missing: int) -> StoreError:
     )
 
 
-def read_bytes(path: Path) -> bytes:
-    """Return what a regular file holds; raise StoreError if it can't be read.
+def read_bytes(path: Path, start: int = 0) -> bytes:
+    """Return what a regular file holds from a byte on; raise StoreError if it can't be read."""
+    with _opened(path) as file:
+        file.seek(start)
+        return file.read()
+
+
+def count_lines(path: Path) -> int:
+    """Return how many whole lines a regular file holds; raise StoreError if it can't be read."""
+    with _opened(path) as file:
+        return sum(part.count(b"\n") for part in iter(lambda: file.read(_PART), b""))
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """Give a regular file to read; raise StoreError if it can't be read.
 
     A pipe or a device, which a folder from elsewhere may hold, is refused and never waited for.
     """
@@ -182,7 +198,7 @@ def read_bytes(path: Path) -> bytes:
             os.close(fd)
             raise StoreError(f"{path} is no regular file.", hint="Remove it from the run.")
         with open(fd, "rb") as file:
-            return file.read()
+            yield file
     except FileNotFoundError:
         if path.is_symlink():
             raise StoreError(

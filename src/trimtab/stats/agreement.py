@@ -9,7 +9,7 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from trimtab.stats.intervals import Interval, undefined_interval
+from trimtab.stats.intervals import Clusters, Interval, undefined_interval
 from trimtab.stats.resampling import resampled_sums
 
 
@@ -48,7 +48,7 @@ def cohen_kappa(a: Sequence[Hashable], b: Sequence[Hashable]) -> float | None:
 def kappa_interval(
     a: Sequence[bool | int],
     b: Sequence[bool | int],
-    clusters: Sequence[str],
+    clusters: Clusters,
     *,
     seed: int,
     num_resamples: int = 2000,
@@ -98,12 +98,12 @@ def krippendorff_alpha(ratings: Sequence[Sequence[Hashable | None]]) -> float | 
     Source: K. Krippendorff, Content Analysis (2004), chapter 11.
     """
     coincidences: defaultdict[tuple[Hashable, Hashable], float] = defaultdict(float)
-    for item in ratings:
+    for item, count in Counter(map(tuple, ratings)).items():
         labels = [label for label in item if label is not None]
         for i, one in enumerate(labels):
             for j, other in enumerate(labels):
                 if i != j:
-                    coincidences[one, other] += 1 / (len(labels) - 1)
+                    coincidences[one, other] += count / (len(labels) - 1)
     totals: defaultdict[Hashable, float] = defaultdict(float)
     for (one, _), weight in coincidences.items():
         totals[one] += weight

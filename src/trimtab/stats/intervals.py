@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 else:
     special = lazy("scipy.special")
 
+Values = Sequence[float] | npt.NDArray[np.float64]
+"""One number per row."""
+Clusters = Sequence[str] | Sequence[int] | npt.NDArray[np.int64]
+"""The cluster of each row, all strings or all integers."""
 Totals = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 """Sum of values and number of rows per cluster, each [C]."""
 
@@ -157,10 +161,13 @@ def bootstrap_means(
         else:
             alike[sums.size].append(index)
     for num_clusters, indices in alike.items():
-        both = [totals[i][0] for i in indices] + [totals[i][1] for i in indices]
-        columns = np.stack(both, axis=1)
+        # most means have as many rows of each cluster as others: those are drawn once
+        counts = {totals[i][1].tobytes(): totals[i][1] for i in indices}
+        place = {count: len(indices) + number for number, count in enumerate(counts)}
+        columns = np.stack([*(totals[i][0] for i in indices), *counts.values()], axis=1)
         drawn = resampled_sums(columns, seed=seed, num_resamples=num_resamples)
-        means = drawn[:, : len(indices)] / drawn[:, len(indices) :]
+        rows = drawn[:, [place[totals[i][1].tobytes()] for i in indices]]
+        means = drawn[:, : len(indices)] / rows
         lows, highs = np.quantile(means, [(1 - level) / 2, (1 + level) / 2], axis=0)
         method = f"percentile bootstrap, {num_clusters} clusters, {num_resamples} resamples"
         for index, low, high in zip(indices, lows, highs, strict=True):
@@ -211,7 +218,7 @@ def cluster_bootstrap_ratio(
     return Interval(float(low), float(high), level, method)
 
 
-def cluster_totals(values: Sequence[float], clusters: Sequence[str] | Sequence[int]) -> Totals:
+def cluster_totals(values: Values, clusters: Clusters) -> Totals:
     """Return (sum of values, number of rows) per cluster, float64 [C], clusters in sorted order.
 
     Raises:
@@ -232,7 +239,7 @@ def _check_level(level: float) -> None:
         raise ValueError(f"level={level} is not a coverage between 0 and 1, such as 0.95")
 
 
-def _finite_array(who: str, values: Sequence[float]) -> npt.NDArray[np.float64]:
+def _finite_array(who: str, values: Values) -> npt.NDArray[np.float64]:
     array = np.asarray(values, dtype=np.float64)
     if array.size == 0:
         raise ValueError(f"{who}: no values; a mean needs at least one scored row")

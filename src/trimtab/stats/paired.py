@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trimtab.core.lazy import lazy
-from trimtab.stats.intervals import Interval, bootstrap_means, cluster_totals
+from trimtab.stats.intervals import Clusters, Interval, bootstrap_means, cluster_totals
 from trimtab.stats.resampling import extreme_flips
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class Pairs:
     """
 
     values: npt.NDArray[np.float64]
-    clusters: Sequence[str] | Sequence[int]
+    clusters: Clusters
     num_dropped: int = 0
 
 
@@ -122,7 +122,7 @@ def paired_differences(
     """
     differences = [pair.values[:, 0] - pair.values[:, 1] for pair in pairs]
     totals = [
-        cluster_totals(change.tolist(), pair.clusters)
+        cluster_totals(change, pair.clusters)
         for change, pair in zip(differences, pairs, strict=True)
     ]
     intervals = bootstrap_means(totals, seed=seed, num_resamples=num_resamples, level=level)
@@ -146,7 +146,7 @@ def paired_differences(
             PairedDifference(
                 n=n,
                 num_clusters=num_clusters,
-                mean=math.fsum(change) / n,
+                mean=math.fsum(change.tolist()) / n,
                 interval=intervals[i],
                 p_value=p_value,
                 test=test,

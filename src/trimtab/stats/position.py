@@ -33,10 +33,6 @@ class Position:
     """Where an effect stands among those of random vectors.
 
     Attributes:
-        vectors: Random vectors, of both signs of a direction where both were measured.
-        directions: Independent directions among them.
-        low: Smallest effect of one.
-        high: Largest.
         width: Root mean square of their effects.
         exceeding: How many went at least as far, either way.
         share: Share of the random vectors that go at least as far.
@@ -45,10 +41,6 @@ class Position:
         test: Name of the test, or why there is none.
     """
 
-    vectors: int
-    directions: int
-    low: float
-    high: float
     width: float
     exceeding: int
     share: float
@@ -84,10 +76,6 @@ def position_among(
     if directions >= LEAST_DIRECTIONS:
         p_value, test = _chance(effect, width, directions), f"t, {directions} random directions"
     return Position(
-        vectors=len(drawn),
-        directions=directions,
-        low=min(drawn),
-        high=max(drawn),
         width=width,
         exceeding=sum(far),
         share=share,

@@ -29,10 +29,12 @@ def extreme_flips(columns_CK: Floats, *, seed: int, num_flips: int) -> npt.NDArr
 
     Sums that tie with the observed one count, in spite of rounding.
     """
-    sums_K = np.abs(columns_CK.sum(0)) - 1e-9 * np.abs(columns_CK).sum(0)
+    sums_K = columns_CK.sum(0)
+    least_K = np.abs(sums_K) - 1e-9 * np.abs(columns_CK).sum(0)
     extreme_K = np.zeros(columns_CK.shape[1], dtype=np.int64)
-    for signs_BC in _signs(columns_CK.shape[0], seed, num_flips):
-        extreme_K += (np.abs(signs_BC @ columns_CK) >= sums_K).sum(0)
+    for flipped_BC in _flips(columns_CK.shape[0], seed, num_flips):
+        # what is flipped is taken from the sum twice
+        extreme_K += (np.abs(sums_K - 2.0 * (flipped_BC @ columns_CK)) >= least_K).sum(0)
     return extreme_K
 
 
@@ -48,8 +50,11 @@ def _weights(num_clusters: int, seed: int, num_resamples: int) -> Iterator[Float
         yield weights_BC
 
 
-def _signs(num_clusters: int, seed: int, num_flips: int) -> Iterator[Floats]:
-    """Yield sign patterns, a row each, in blocks; a stream of its own, apart from the weights'."""
+def _flips(num_clusters: int, seed: int, num_flips: int) -> Iterator[Floats]:
+    """Yield sign patterns, a row each, in blocks: 1 is flipped, 0 is not.
+
+    The stream is one of its own, apart from the weights'.
+    """
     rng = np.random.Generator(np.random.PCG64([seed, 1]))
     rows = max(1, BLOCK_CELLS // num_clusters)
     for start in range(0, num_flips, rows):
@@ -58,4 +63,4 @@ def _signs(num_clusters: int, seed: int, num_flips: int) -> Iterator[Floats]:
         words = -(-num_clusters // 64)
         drawn = np.frombuffer(rng.bytes(for_block * words * 8), dtype=np.uint8)
         bits_BC = np.unpackbits(drawn.reshape(for_block, -1), axis=1, count=num_clusters)
-        yield 1.0 - 2.0 * bits_BC.astype(np.float64)
+        yield bits_BC.astype(np.float64)

@@ -1,5 +1,7 @@
 """Keys that are read alone are those of the rows that are read whole, damage included."""
 
+import os
+
 import pytest
 
 from trimtab.core.checksums import with_checksum
@@ -56,3 +58,22 @@ def test_keys_are_those_of_the_rows(tmp_path, segments: list[str]) -> None:
 def test_rows_of_another_cell_are_not_there(tmp_path) -> None:
     (tmp_path / "a.jsonl").write_text(row("a") + row("b", cell="other"))
     assert read_keys(tmp_path, "c").keys == {("c", "a", 0)}
+
+
+def test_files_that_grew_are_read_on_from_where_they_ended(tmp_path) -> None:
+    (tmp_path / "a.jsonl").write_text(summed("a") + row("b"))
+    (tmp_path / "b.jsonl").write_text("")
+    before = read_keys(tmp_path, "c")
+    for name, text in (("a", summed("d")), ("b", row("e", index=1)), ("c", row("f"))):
+        with (tmp_path / f"{name}.jsonl").open("a") as file:
+            file.write(text)
+    # what was read is not read again
+    with (tmp_path / "a.jsonl").open("r+") as file:
+        os.pwrite(file.fileno(), b"?", 0)
+    grown = read_keys(tmp_path, "c", before)
+    assert {key[1:] for key in grown.keys} == {("a", 0), ("b", 0), ("d", 0), ("e", 1), ("f", 0)}
+    assert grown.invalid == () != read_keys(tmp_path, "c").invalid
+    with (tmp_path / "c.jsonl").open("a") as file:
+        file.write(row("g")[:-5])
+    torn = read_keys(tmp_path, "c", grown)
+    assert torn.keys == grown.keys and len(torn.torn) == 1 and "c.jsonl" not in torn.ends

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from trimtab.core.plan import Cell
 from trimtab.reports.data.numbers import Comparison, Condition, Ends, Estimate, VectorSpread
 from trimtab.reports.data.source import PlanSource
-from trimtab.reports.data.statistics import CONFIDENCE, CROSSED, detectable, ends
+from trimtab.reports.data.statistics import CONFIDENCE, CROSSED, Floats, detectable, ends
 from trimtab.stats.crossed import Spread, crossed_interval, crossed_p_value, spread
 from trimtab.stats.intervals import Interval
 
@@ -55,14 +57,12 @@ def _share(run: PlanSource, cell: Cell, size: float | str | None) -> float:
     return shares[0] if shares else 0.0
 
 
-def widen_estimate(
-    single: Estimate, parts: Sequence[Mapping[str, float]], share: float
-) -> Estimate:
+def widen_estimate(single: Estimate, parts: Sequence[Floats], share: float) -> Estimate:
     """Return an estimate whose interval covers the vectors, too.
 
     Args:
         single: ``estimate``'s result on the means over vectors.
-        parts: For each vector the value of each unit.
+        parts: For each vector the value of each unit, [U]; NaN where it has none.
         share: Part of the questions that each vector was made from.
 
     Returns:
@@ -86,15 +86,15 @@ def widen_estimate(
 
 def widen_comparison(
     single: Comparison,
-    parts: Sequence[Mapping[str, float]],
+    parts: Sequence[Floats],
     share: float,
-    reference: Mapping[str, float],
+    reference: Floats,
 ) -> Comparison:
     """Return a comparison whose interval and test cover the vectors, too.
 
     ``reference`` holds the values that are compared with; the rest is as in ``widen_estimate``.
     """
-    means = [mean for part in parts if (mean := _mean_difference(part, reference)) is not None]
+    means = [mean for part in parts if (mean := _mean(part - reference)) is not None]
     if not means:
         return single
     among = spread(means, share)
@@ -117,14 +117,9 @@ def _rows_alone(interval: Ends | None, method: str | None) -> Interval:
     return Interval(low, high, CONFIDENCE, method or "bootstrap of questions")
 
 
-def _mean(values: Mapping[str, float]) -> float | None:
-    return math.fsum(values.values()) / len(values) if values else None
-
-
-def _mean_difference(part: Mapping[str, float], reference: Mapping[str, float]) -> float | None:
-    return _mean(
-        {unit: value - reference[unit] for unit, value in part.items() if unit in reference}
-    )
+def _mean(values_U: Floats) -> float | None:
+    scored = values_U[~np.isnan(values_U)]
+    return math.fsum(scored.tolist()) / scored.size if scored.size else None
 
 
 def _vectors(among: Spread, share: float) -> VectorSpread:

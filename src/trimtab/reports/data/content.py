@@ -25,6 +25,12 @@ class Content(Record):
         """Return the content with the fields that ``data`` has, leaving the rest of it."""
         return cls.model_validate({k: data[k] for k in cls.model_fields if k in data} | more)
 
+    @classmethod
+    def taken(cls, source: object, **more: Any) -> Self:
+        """Return the content with ``more`` and the fields that ``source`` has under their names."""
+        names = [k for k in cls.model_fields if k not in more and hasattr(source, k)]
+        return cls(**{name: getattr(source, name) for name in names}, **more)
+
     def rounded(self) -> Self:
         """Return a copy as a file holds it: floats of 10 significant digits, None for NaN."""
         return self.model_validate(_rounded(self.to_data()))

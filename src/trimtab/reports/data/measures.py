@@ -6,7 +6,10 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from trimtab.reports.data.banks import widen_comparison, widen_estimate
+from trimtab.reports.data.blocks import Block, ConditionRows, with_pools
 from trimtab.reports.data.conditions import PROMPT, TREATMENT
 from trimtab.reports.data.metrics import NLL, MetricRef
 from trimtab.reports.data.numbers import (
@@ -26,7 +29,6 @@ from trimtab.reports.data.numbers import (
     Reference,
 )
 from trimtab.reports.data.randoms import among_randoms
-from trimtab.reports.data.rows import Block, ConditionRows, with_pools
 from trimtab.reports.data.statistics import comparisons, corrected, estimates, seed_for
 
 
@@ -64,7 +66,7 @@ def _measure(block: Block, conditions: Sequence[Condition], baseline: str, seed:
         task=cell.task.name,
         split=cell.split,
         output=cell.output,
-        protocols=tuple(sorted({name for r in rows.values() for name in _protocols(r)})),
+        protocols=tuple(sorted({name for r in rows.values() for name in r.protocols})),
         samples=len(block.samples),
         units=len(block.clusters),
         clusters=len(set(block.clusters.values())),
@@ -97,26 +99,28 @@ def _entries(
     }
     places = [(label, ref) for label in present for ref in block.metrics]
     means = estimates(
-        [(rows[label].units[ref.id], ref.metric) for label, ref in places],
-        block.clusters,
+        [(rows[label].means[ref.id], ref.metric) for label, ref in places],
+        block.cluster_codes,
         seed_for(seed, block.name),
     )
     against = [(label, ref, name) for label, ref in places for name in references[label]]
     changes = comparisons(
         [
-            (rows[label].units[ref.id], references[label][name].units[ref.id])
+            (rows[label].means[ref.id], references[label][name].means[ref.id])
             for label, ref, name in against
         ],
-        block.clusters,
+        block.cluster_codes,
         seed_for(seed, block.name),
     )
     found: dict[tuple[str, str], dict[Paired, Comparison | None]] = defaultdict(dict)
     for (label, ref, name), change in zip(against, changes, strict=True):
         found[label, ref.id][name] = change
     metrics: dict[str, dict[str, MetricNumbers]] = defaultdict(dict)
+    columns = {ref.id: column for column, ref in enumerate(block.metrics)}
     for (label, ref), mean in zip(places, means, strict=True):
+        scored = rows[label].num_scored(columns[ref.id])
         metrics[label][ref.id] = _numbers(
-            rows[label], references[label], ref, present[label], mean, found[label, ref.id]
+            rows[label], references[label], ref, present[label], mean, found[label, ref.id], scored
         )
     return {
         label: ConditionNumbers(counts=_counts(rows[label]), metrics=metrics[label])
@@ -124,14 +128,9 @@ def _entries(
     }
 
 
-def _protocols(rows: ConditionRows) -> set[str]:
-    """Return the procedures that rows were made by."""
-    return {completion.protocol for completion in rows.completions.values()}
-
-
 def _one_protocol(left: ConditionRows, right: ConditionRows) -> bool:
     """Whether numbers may be compared; where nothing was generated there is nothing to mix."""
-    first, second = _protocols(left), _protocols(right)
+    first, second = left.protocols, right.protocols
     return not first or not second or first == second
 
 
@@ -143,11 +142,10 @@ def _reference(name: Paired, present: Mapping[str, Condition], baseline: str) ->
 
 
 def _counts(rows: ConditionRows) -> Counts:
-    present = list(rows.completions.values())
-    errors = sum(c.error is not None or c.finish_reason == "error" for c in present)
-    unknown = any(c.finish_reason == "unknown" for c in present)
-    truncated = None if unknown else sum(c.finish_reason == "length" for c in present)
-    total = len(present)
+    cells = rows.rows.values()
+    total, errors = rows.num_rows, sum(cell.errors for cell in cells)
+    unknown = any(cell.unknown for cell in cells)
+    truncated = None if unknown else sum(cell.truncated for cell in cells)
     return Counts(
         planned=rows.planned,
         present=total,
@@ -166,15 +164,15 @@ def _numbers(
     condition: Condition,
     mean: Estimate,
     changes: Mapping[Paired, Comparison | None],
+    scored: int,
 ) -> MetricNumbers:
-    units, scored = rows.units[ref.id], len(rows.values.get(ref.id, {}))
     # the spread of a bank's vectors belongs into the interval; random draws are a control
     share = condition.share
-    parts = [part.units[ref.id] for part in rows.parts] if share is not None else []
+    parts = [part.means[ref.id] for part in rows.parts] if share is not None else []
     if share is not None and parts:
         mean = widen_estimate(mean, parts, share)
         changes = {
-            name: change and widen_comparison(change, parts, share, references[name].units[ref.id])
+            name: change and widen_comparison(change, parts, share, references[name].means[ref.id])
             for name, change in changes.items()
         }
     numbers = MetricNumbers(
@@ -183,7 +181,7 @@ def _numbers(
         n=scored,
         n_unscored=rows.planned - scored,
         unscored_rate=(rows.planned - scored) / rows.planned if rows.planned else None,
-        units=len(units),
+        units=int(np.count_nonzero(~np.isnan(rows.means[ref.id]))),
         mean=mean.mean,
         interval=mean.interval,
         method=mean.method,

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
 
 from trimtab.core.plan import Cell, JudgePlan
 from trimtab.core.spec import Metric
-from trimtab.core.types import Completion
-from trimtab.reports.data.source import RowKey
+
+Floats = npt.NDArray[np.float64]
 
 TRUTH_INFO = "truth_info"
 # Texts that another question of the condition got too: a model that says one thing to all.
@@ -74,38 +77,23 @@ def _conjunctions(refs: Sequence[MetricRef]) -> list[MetricRef]:
     ]
 
 
-def derived_values(
-    ref: MetricRef,
-    values: Mapping[str, Mapping[RowKey, float]],
-    completions: Mapping[RowKey, Completion],
-    units: Mapping[str, str],
-) -> dict[RowKey, float]:
-    """Return the values of a metric that no judge gives.
+def conjunction(left_N: Floats, right_N: Floats) -> Floats:
+    """Return 1 where both verdicts are yes, 0 where not, NaN where either is missing, [N]."""
+    missing = np.isnan(left_N) | np.isnan(right_N)
+    return np.where(missing, math.nan, (left_N > 0.5) & (right_N > 0.5))
+
+
+def same_answers(texts: Sequence[bytes | None], units: Sequence[int]) -> list[float]:
+    """Return 1 for each text that another question got too, NaN where there is no text.
 
     Args:
-        ref: The metric.
-        values: Metric id -> row -> value of the metrics before it.
-        completions: The condition's completions.
-        units: Sample id -> unit.
+        texts: A hash of each text.
+        units: The question of each.
     """
-    if ref.parts is None:
-        return _same_answers(completions, units)
-    left, right = (values.get(part, {}) for part in ref.parts)
-    return {
-        key: float(value > 0.5 and right[key] > 0.5) for key, value in left.items() if key in right
+    first: dict[bytes, int] = {}
+    shared = {
+        text
+        for text, unit in zip(texts, units, strict=True)
+        if text is not None and first.setdefault(text, unit) != unit
     }
-
-
-def _same_answers(
-    completions: Mapping[RowKey, Completion], units: Mapping[str, str]
-) -> dict[RowKey, float]:
-    """Return 1 for each text that another question got too, whatever its case and spaces."""
-    texts = {
-        key: " ".join(completion.text.split()).casefold()
-        for key, completion in completions.items()
-        if completion.error is None and completion.text is not None
-    }
-    questions: dict[str, set[str]] = defaultdict(set)
-    for key, text in texts.items():
-        questions[text].add(units[key[1]])
-    return {key: float(len(questions[text]) > 1) for key, text in texts.items()}
+    return [math.nan if text is None else float(text in shared) for text in texts]

@@ -55,19 +55,17 @@ def _position(
     if effect is None or not drawn:
         return None
     place = position_among(effect, drawn, CONFIDENCE)
-    return RandomPosition(
+    values = [value for some in drawn.values() for value in some]
+    return RandomPosition.taken(
+        place,
         difference=effect,
-        vectors=place.vectors,
-        directions=place.directions,
-        low=place.low,
-        high=place.high,
-        width=place.width,
-        exceeding=place.exceeding,
-        share=place.share,
+        vectors=len(values),
+        directions=len(drawn),
+        low=min(values),
+        high=max(values),
         interval=ends(place.interval),
         p=place.p_value,
         p_holm=None,
-        test=place.test,
     )
 
 

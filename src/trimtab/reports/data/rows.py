@@ -3,110 +3,92 @@
 The unit of analysis is the question. A unit's value is the mean over whatever is scored of it:
 several completions, several seeds, or both orders of a two-option question. Nothing that is
 missing enters a mean; it only makes the count smaller.
+
+Every cell is read once, and its records are let go when they are reduced to numbers.
 """
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+
+import numpy as np
 
 from trimtab.core.plan import Cell
-from trimtab.core.types import Completion, Sample
-from trimtab.reports.data.metrics import MetricRef, derived_values, metrics_of
-from trimtab.reports.data.source import RowKey, RunSource
-
-
-@dataclass
-class ConditionRows:
-    """The rows of one condition in one block.
-
-    Attributes:
-        cells: Its cells (several if it was run with several seeds).
-        planned: Completions that the plan asks for.
-        completions: Those that exist, by key.
-        values: Metric id -> row -> value; rows without a value are left out.
-        units: Metric id -> unit -> mean of the unit's values.
-        parts: The conditions it is pooled from, if it is; empty otherwise.
-    """
-
-    cells: list[Cell]
-    planned: int = 0
-    completions: dict[RowKey, Completion] = field(default_factory=dict)
-    values: dict[str, dict[RowKey, float]] = field(default_factory=dict)
-    units: dict[str, dict[str, float]] = field(default_factory=dict)
-    parts: list[ConditionRows] = field(default_factory=list)
-
-
-@dataclass
-class Block:
-    """The conditions of one measure on one model.
-
-    Attributes:
-        name: The measure, with the model where a run has several.
-        measure: The measure alone.
-        metrics: Every metric its judges give, in plan order, derived ones last.
-        conditions: Condition label -> rows, in plan order.
-        samples: Sample id -> sample.
-        units: Sample id -> unit.
-        clusters: Unit -> cluster; units of one cluster are not independent.
-    """
-
-    name: str
-    measure: str
-    metrics: list[MetricRef]
-    conditions: dict[str, ConditionRows]
-    samples: dict[str, Sample] = field(default_factory=dict)
-    units: dict[str, str] = field(default_factory=dict)
-    clusters: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def singleton_clusters(self) -> bool:
-        """Whether every unit is a cluster of its own."""
-        return len(set(self.clusters.values())) == len(self.clusters)
+from trimtab.core.types import Sample
+from trimtab.reports.data.answers import MAX_BYTES, Answers
+from trimtab.reports.data.blocks import Block, ConditionRows
+from trimtab.reports.data.cells import reduce_cell
+from trimtab.reports.data.metrics import conjunction, metrics_of, same_answers
+from trimtab.reports.data.source import RunSource
+from trimtab.reports.data.units import unit_means
+from trimtab.reports.data.votes import shared_verdicts
 
 
 def read_blocks(run: RunSource) -> list[Block]:
-    """Read every record of ``run`` and return its blocks in plan order."""
+    """Read every record of ``run`` once and return its blocks in plan order."""
     blocks: dict[str, Block] = {}
+    judges = run.judges()
     several_models = len({cell.model_identity for cell in run.plan.cells}) > 1
+    names = {
+        cell.key: f"{cell.measure} ({cell.model.id})" if several_models else cell.measure
+        for cell in run.plan.cells
+    }
+    seen: set[str] = set()
+    written = {names[cell.key] for cell in run.plan.cells if cell.output == "text"}
     for cell in run.plan.cells:
-        name = f"{cell.measure} ({cell.model.id})" if several_models else cell.measure
+        name = names[cell.key]
         if name not in blocks:
-            blocks[name] = Block(name, cell.measure, metrics_of(cell, run.judges()), {})
-        rows = blocks[name].conditions.setdefault(cell.condition, ConditionRows([]))
-        rows.cells.append(cell)
-        _read_cell(run, cell, blocks[name], rows)
+            blocks[name] = Block(name, cell.measure, metrics_of(cell, judges))
+            blocks[name].votes = shared_verdicts(judges, cell)
+            if name in written:
+                blocks[name].answers = Answers(MAX_BYTES // len(written))
+        # two conditions may be one cell: as conditions they count each, as answers and votes once
+        _read_cell(run, cell, blocks[name], again=cell.key in seen)
+        seen.add(cell.key)
     for block in blocks.values():
         for rows in block.conditions.values():
-            for ref in block.metrics:
-                if ref.judge is None:
-                    rows.values[ref.id] = derived_values(
-                        ref, rows.values, rows.completions, block.units
-                    )
+            _derive(block, rows)
             _reduce(block, rows)
     return list(blocks.values())
 
 
-def _read_cell(run: RunSource, cell: Cell, block: Block, rows: ConditionRows) -> None:
+def _read_cell(run: RunSource, cell: Cell, block: Block, *, again: bool) -> None:
     samples = run.samples(cell.samples)
+    _number(block, samples)
+    known = block.numbers
+    rows = block.conditions.setdefault(cell.condition, ConditionRows(run, known))
+    rows.cells.append(cell)
     rows.planned += len(samples) * cell.num_samples
+    completions = {
+        key: row for key, row in run.completions(cell.key).items() if row.sample_id in known
+    }
+    given = [ref.judge for ref in block.metrics if ref.judge is not None]
+    voting = [judge for votes in block.votes for judge in votes.judges]
+    scores = {judge: run.scores(judge, cell.key) for judge in dict.fromkeys((*given, *voting))}
+    with_texts = any(ref.judge is None and ref.parts is None for ref in block.metrics)
+    rows.rows[cell.key] = reduce_cell(
+        completions, scores, block.metrics, known, with_texts=with_texts
+    )
+    if again:
+        return
+    for votes in block.votes:
+        votes.add(scores, known)
+    if block.answers is not None:
+        block.answers.add(cell.key, completions.values())
+
+
+def _number(block: Block, samples: Mapping[str, Sample]) -> None:
+    """Give each question of a sample set a number; those of sets that were seen have theirs."""
+    if samples.keys() <= block.numbers.keys():
+        return
+    places = {unit: number for number, unit in enumerate(block.clusters)}
     for sample in samples.values():
         unit = unit_of(sample)
         block.samples.setdefault(sample.id, sample)
         block.units.setdefault(sample.id, unit)
         block.clusters.setdefault(unit, sample.cluster if sample.cluster is not None else unit)
-    for completion in run.completions(cell.key).values():
-        if completion.sample_id in block.units:
-            rows.completions[completion.key] = completion
-    for judge in {ref.judge for ref in block.metrics if ref.judge is not None}:
-        ids = {ref.metric.name: ref.id for ref in block.metrics if ref.judge == judge}
-        for score in run.scores(judge, cell.key).values():
-            if score.key in rows.completions and rows.completions[score.key].error is None:
-                for name, value in score.values.items():
-                    if name in ids and value is not None and math.isfinite(value):
-                        rows.values.setdefault(ids[name], {})[score.key] = value
+        number = places.setdefault(unit, len(places))
+        block.numbers.setdefault(sample.id, number)
 
 
 def unit_of(sample: Sample) -> str:
@@ -119,46 +101,29 @@ def unit_of(sample: Sample) -> str:
     return cluster if cluster is not None and sample.id.startswith(f"{cluster}#") else sample.id
 
 
+def _derive(block: Block, rows: ConditionRows) -> None:
+    """Fill in the metrics that no judge gives; texts are compared and let go."""
+    columns = {ref.id: column for column, ref in enumerate(block.metrics)}
+    cells = list(rows.rows.values())
+    for ref in (ref for ref in block.metrics if ref.judge is None):
+        if ref.parts is not None:
+            left, right = (columns[part] for part in ref.parts)
+            for cell in cells:
+                values_NM = cell.values_NM
+                values_NM[:, columns[ref.id]] = conjunction(values_NM[:, left], values_NM[:, right])
+            continue
+        texts = [text for cell in cells for text in cell.texts]
+        units = [unit for cell in cells for unit in cell.units_N.tolist()]
+        same, start = same_answers(texts, units), 0
+        for cell in cells:
+            cell.values_NM[:, columns[ref.id]] = same[start : start + cell.num_rows]
+            start += cell.num_rows
+            cell.texts.clear()
+
+
 def _reduce(block: Block, rows: ConditionRows) -> None:
-    for ref in block.metrics:
-        by_unit: dict[str, list[float]] = defaultdict(list)
-        for key in sorted(rows.values.get(ref.id, {})):
-            by_unit[block.units[key[1]]].append(rows.values[ref.id][key])
-        rows.units[ref.id] = mean_by_unit(by_unit)
-
-
-def mean_by_unit(values: Mapping[str, list[float]]) -> dict[str, float]:
-    """Return each unit's mean, in order of the units' names."""
-    return {unit: math.fsum(values[unit]) / len(values[unit]) for unit in sorted(values)}
-
-
-def pooled(block: Block, parts: list[ConditionRows]) -> ConditionRows:
-    """Return several conditions of a block as one; a unit's value is its mean over them."""
-    pool = ConditionRows([cell for part in parts for cell in part.cells], parts=parts)
-    for part in parts:
-        pool.planned += part.planned
-        pool.completions |= part.completions
-    for ref in block.metrics:
-        by_unit: dict[str, list[float]] = defaultdict(list)
-        pool.values[ref.id] = {}
-        for part in parts:
-            pool.values[ref.id] |= part.values.get(ref.id, {})
-            for unit, value in part.units[ref.id].items():
-                by_unit[unit].append(value)
-        pool.units[ref.id] = mean_by_unit(by_unit)
-    return pool
-
-
-def with_pools(block: Block, pools: Mapping[str, Sequence[str]]) -> dict[str, ConditionRows]:
-    """Return the rows of every condition, pools among them.
-
-    Args:
-        block: The measure.
-        pools: Label of a pool -> labels of its members.
-    """
-    rows = dict(block.conditions)
-    for label, members in pools.items():
-        parts = [rows[member] for member in members if member in rows]
-        if parts:
-            rows[label] = pooled(block, parts)
-    return rows
+    cells = list(rows.rows.values())
+    units_N = np.concatenate([cell.units_N for cell in cells])
+    values_NM = np.concatenate([cell.values_NM for cell in cells])
+    for column, ref in enumerate(block.metrics):
+        rows.means[ref.id] = unit_means(units_N, values_NM[:, column], len(block.clusters))

@@ -7,6 +7,7 @@ from functools import cached_property
 
 from trimtab.core.plan import Plan
 from trimtab.core.spec import Purpose
+from trimtab.reports.data.blocks import Block
 from trimtab.reports.data.conditions import conditions
 from trimtab.reports.data.headline import (
     Headline,
@@ -17,7 +18,7 @@ from trimtab.reports.data.headline import (
 from trimtab.reports.data.measures import measured
 from trimtab.reports.data.numbers import Numbers
 from trimtab.reports.data.parts import part_of
-from trimtab.reports.data.rows import Block, read_blocks
+from trimtab.reports.data.rows import read_blocks
 from trimtab.reports.data.source import Making, RunSource
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from trimtab.core.keys import derive_seed
 from trimtab.core.spec import Metric
@@ -42,6 +43,14 @@ def is_few(clusters: int) -> bool:
 
 Units = Mapping[str, float]
 """A value for each question."""
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+def codes_of(labels: Sequence[str]) -> Ints:
+    """Return each label as a number, in the order of the labels' names."""
+    numbers = {name: number for number, name in enumerate(sorted(set(labels)))}
+    return np.array([numbers[label] for label in labels], dtype=np.int64)
 
 
 def estimate(units: Units, clusters: Mapping[str, str], metric: Metric, seed: int) -> Estimate:
@@ -50,40 +59,46 @@ def estimate(units: Units, clusters: Mapping[str, str], metric: Metric, seed: in
     Wilson's interval where the values are 0 or 1 and no two units share a cluster, else the
     percentile interval of a bootstrap that draws whole clusters.
     """
-    return estimates([(units, metric)], clusters, seed)[0]
+    values_U = np.array(list(units.values()), dtype=np.float64)
+    codes_U = codes_of([clusters[unit] for unit in units])
+    return estimates([(values_U, metric)], codes_U, seed)[0]
 
 
 def estimates(
-    wanted: Sequence[tuple[Units, Metric]], clusters: Mapping[str, str], seed: int
+    wanted: Sequence[tuple[Floats, Metric]], clusters_U: Ints, seed: int
 ) -> list[Estimate]:
-    """Return ``estimate`` of many metrics and conditions, which share their bootstrap draws."""
-    codes = _codes(clusters)
+    """Return ``estimate`` of many metrics and conditions, which share their bootstrap draws.
+
+    Args:
+        wanted: Values of all questions, [U], NaN where one has none; and the metric.
+        clusters_U: Number of each question's cluster.
+        seed: Of the draws.
+    """
     found: dict[int, Interval] = {}
     totals: dict[int, Totals] = {}
-    nums = []
-    for index, (units, metric) in enumerate(wanted):
-        values, groups = list(units.values()), [codes[unit] for unit in units]
-        nums.append(len(set(groups)))
-        single = nums[-1] == len(groups)
-        if not values:
+    scored: list[tuple[Floats, int]] = []
+    for index, (values_U, metric) in enumerate(wanted):
+        there_U = ~np.isnan(values_U)
+        values, groups = values_U[there_U], clusters_U[there_U]
+        num_clusters = int(np.count_nonzero(np.bincount(groups)))
+        scored.append((values, num_clusters))
+        if not values.size:
             continue
-        if metric.kind == "binary" and single and all(value in (0.0, 1.0) for value in values):
-            found[index] = wilson(round(sum(values)), len(values), CONFIDENCE)
+        single = num_clusters == values.size
+        if metric.kind == "binary" and single and bool(np.isin(values, (0.0, 1.0)).all()):
+            found[index] = wilson(int(values.sum()), values.size, CONFIDENCE)
         else:
             totals[index] = cluster_totals(values, groups)
     drawn = bootstrap_means(list(totals.values()), seed=seed, level=CONFIDENCE)
     found |= dict(zip(totals, drawn, strict=True))
-    return [
-        _estimate(units, found.get(index), num)
-        for index, ((units, _), num) in enumerate(zip(wanted, nums, strict=True))
-    ]
+    return [_estimate(values, found.get(i), num) for i, (values, num) in enumerate(scored)]
 
 
-def _estimate(units: Units, interval: Interval | None, num_clusters: int) -> Estimate:
+def _estimate(values: Floats, interval: Interval | None, num_clusters: int) -> Estimate:
     if interval is None:
         return Estimate(mean=None, interval=None, method=None, num_clusters=0)
     return Estimate(
-        mean=math.fsum(units.values()) / len(units),
+        mean=math.fsum(values.tolist()) / values.size,
         interval=ends(interval),
         method=interval.method,
         num_clusters=num_clusters,
@@ -97,43 +112,42 @@ def compare(
 
     ``mde`` is that of one test alone; ``corrected`` gives that of one among many.
     """
-    return comparisons([(units, reference)], clusters, seed)[0]
+    shared = sorted(units.keys() & reference.keys())
+    pair = (
+        np.array([units[unit] for unit in shared], dtype=np.float64),
+        np.array([reference[unit] for unit in shared], dtype=np.float64),
+    )
+    return comparisons([pair], codes_of([clusters[unit] for unit in shared]), seed)[0]
 
 
 def comparisons(
-    wanted: Sequence[tuple[Units, Units]], clusters: Mapping[str, str], seed: int
+    wanted: Sequence[tuple[Floats, Floats]], clusters_U: Ints, seed: int
 ) -> list[Comparison | None]:
-    """Return ``compare`` of many pairs, which share their bootstrap draws and sign flips."""
-    codes = _codes(clusters)
+    """Return ``compare`` of many pairs, which share their bootstrap draws and sign flips.
+
+    Args:
+        wanted: Values of all questions in both conditions, [U] each, NaN where one has none.
+        clusters_U: Number of each question's cluster.
+        seed: Of the draws and flips.
+    """
     pairs: dict[int, Pairs] = {}
-    for index, (units, reference) in enumerate(wanted):
-        shared = sorted(units.keys() & reference.keys())
-        if shared:
-            values = np.array([(units[unit], reference[unit]) for unit in shared])
-            pairs[index] = Pairs(values, [codes[unit] for unit in shared])
+    for index, (left_U, right_U) in enumerate(wanted):
+        there_U = ~(np.isnan(left_U) | np.isnan(right_U))
+        if there_U.any():
+            values = np.stack([left_U[there_U], right_U[there_U]], axis=1)
+            pairs[index] = Pairs(values, clusters_U[there_U])
     drawn = paired_differences(list(pairs.values()), seed=seed, level=CONFIDENCE)
     found = dict(zip(pairs, map(_comparison, drawn), strict=True))
     return [found.get(index) for index in range(len(wanted))]
 
 
-def _codes(clusters: Mapping[str, str]) -> dict[str, int]:
-    """Return the number of each unit's cluster, in the order of their names."""
-    numbers = {name: number for number, name in enumerate(sorted(set(clusters.values())))}
-    return {unit: numbers[name] for unit, name in clusters.items()}
-
-
 def _comparison(paired: PairedDifference) -> Comparison:
-    comparison = Comparison(
-        n=paired.n,
-        num_clusters=paired.num_clusters,
+    comparison = Comparison.taken(
+        paired,
         difference=paired.mean,
         interval=ends(paired.interval),
         p=paired.p_value,
         p_holm=None,
-        test=paired.test,
-        wins=paired.wins,
-        losses=paired.losses,
-        ties=paired.ties,
         mde=None,
     )
     return comparison.model_copy(update={"mde": detectable(comparison)})

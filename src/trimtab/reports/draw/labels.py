@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.text import Annotation
@@ -13,7 +16,10 @@ if TYPE_CHECKING:
 _CROWDED = 0.35
 _UNREADABLE = 20.0
 
-_Box = tuple[float, ...]
+Boxes = npt.NDArray[np.float64]
+"""Left, low, right and high ends in pixels, a row each."""
+# The part of a label that lies before its anchor.
+_BEFORE = {"left": 0.0, "bottom": 0.0, "center": 0.5, "right": 1.0, "top": 1.0}
 _OPTIONS = tuple(
     (dx * r, dy * r, ha, va)
     for r in (8.0, 14.0, 22.0, 32.0)
@@ -51,23 +57,34 @@ def place_labels(axes: Axes, marks: list[Mark]) -> None:
     figure = axes.get_figure(root=True)
     assert figure is not None
     figure.draw_without_rendering()
-    taken = [box for mark in marks for box in _boxes(axes, mark, figure.dpi)]
-    labels: list[_Box] = []
-    frame = (axes.bbox.x0, axes.bbox.y0, axes.bbox.x1, axes.bbox.y1)
+    taken_B4 = np.array([box for mark in marks for box in _boxes(axes, mark, figure.dpi)])
+    labels_B4 = np.empty((0, 4))
+    frame_B4 = np.array([[axes.bbox.x0, axes.bbox.y0, axes.bbox.x1, axes.bbox.y1]])
     for mark in (mark for mark in marks if mark.text):
-        places: list[tuple[float, int, tuple[float, float, str, str], _Box]] = []
-        for option in _OPTIONS:
-            made = _annotate(axes, mark, option)
-            box = tuple(made.get_window_extent().extents)
-            made.remove()
-            outside = _area(box) - _shared(box, frame)
-            hidden = sum(_shared(box, other) for other in taken)
-            hidden += _UNREADABLE * sum(_shared(box, other) for other in labels)
-            places.append((hidden + 1000 * outside, len(places), option, box))
-        cost, _, option, box = min(places)
-        if cost <= _CROWDED * _area(box):
-            _annotate(axes, mark, option)
-            labels.append(box)
+        places_P4 = _places(axes, mark, figure.dpi)
+        area_P = (places_P4[:, 2] - places_P4[:, 0]) * (places_P4[:, 3] - places_P4[:, 1])
+        hidden_P = _shared(places_P4, taken_B4) + _UNREADABLE * _shared(places_P4, labels_B4)
+        cost_P = hidden_P + 1000 * (area_P - _shared(places_P4, frame_B4))
+        best = int(cost_P.argmin())
+        if cost_P[best] <= _CROWDED * area_P[best]:
+            _annotate(axes, mark, _OPTIONS[best])
+            labels_B4 = np.vstack([labels_B4, places_P4[best]])
+
+
+def _places(axes: Axes, mark: Mark, dpi: float) -> Boxes:
+    """Return where the label of a mark could be, a box in pixels for each option, [P, 4]."""
+    made = _annotate(axes, mark, _OPTIONS[0])
+    extent = made.get_window_extent()
+    made.remove()
+    x, y = axes.transData.transform((mark.x, mark.y))
+    lows = [
+        (
+            x + dx * dpi / 72 - _BEFORE[across] * extent.width,
+            y + dy * dpi / 72 - _BEFORE[up] * extent.height,
+        )
+        for dx, dy, across, up in _OPTIONS
+    ]
+    return np.array([(left, low, left + extent.width, low + extent.height) for left, low in lows])
 
 
 def _annotate(axes: Axes, mark: Mark, option: tuple[float, float, str, str]) -> Annotation:
@@ -78,22 +95,20 @@ def _annotate(axes: Axes, mark: Mark, option: tuple[float, float, str, str]) -> 
     )  # fmt: skip
 
 
-def _boxes(axes: Axes, mark: Mark, dpi: float) -> list[_Box]:
+def _boxes(axes: Axes, mark: Mark, dpi: float) -> list[tuple[float, ...]]:
     """Return what a mark covers, in pixels: its marker and its interval."""
     half, thin = 5 * dpi / 72, 2 * dpi / 72
     x, y = (float(v) for v in axes.transData.transform((mark.x, mark.y)))
-    boxes: list[_Box] = [(x - half, y - half, x + half, y + half)]
+    boxes: list[tuple[float, ...]] = [(x - half, y - half, x + half, y + half)]
     if mark.low is not None and mark.high is not None:
         low, high = (float(axes.transData.transform((mark.x, v))[1]) for v in (mark.low, mark.high))
         boxes.append((x - thin, low, x + thin, high))
     return boxes
 
 
-def _area(box: _Box) -> float:
-    return (box[2] - box[0]) * (box[3] - box[1])
-
-
-def _shared(a: _Box, b: _Box) -> float:
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    return width * height if width > 0 and height > 0 else 0.0
+def _shared(boxes_P4: Boxes, others_B4: Boxes) -> npt.NDArray[np.float64]:
+    """Return the area that each box shares with all others together, [P]."""
+    low_PB2 = np.maximum(boxes_P4[:, None, :2], others_B4[None, :, :2])
+    high_PB2 = np.minimum(boxes_P4[:, None, 2:], others_B4[None, :, 2:])
+    shared_P: npt.NDArray[np.float64] = np.maximum(high_PB2 - low_PB2, 0).prod(2).sum(1)
+    return shared_P

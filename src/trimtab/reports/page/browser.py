@@ -4,23 +4,19 @@ Model output is hostile until proven otherwise: it may hold ``</script>`` or an 
 enters the page only as JSON whose ``<``, ``>`` and ``&`` are escaped, and the page's script writes
 it with ``textContent`` alone.
 
-A page stays small enough to open at once, however many rows a run has: of a large run it holds the
-answers to some questions, drawn by the hash of their ids, and says of how many.
+Of a large run it holds the answers to some questions, see ``data.answers``, and says of how many.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from trimtab.core.keys import content_key
 from trimtab.core.types import Sample
+from trimtab.reports.data.answers import MAX_BYTES, Answers
+from trimtab.reports.data.blocks import Block, ConditionRows
 from trimtab.reports.data.metrics import MetricRef
-from trimtab.reports.data.rows import Block, ConditionRows
-
-MAX_BYTES = 3_000_000
-"""Of all measures together, escapes included; one question of each is shown whatever it takes."""
 
 _ESCAPES = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026"}
 
@@ -36,18 +32,14 @@ def browser_data(
     """Return, for each measure with texts, questions with the answers of every condition.
 
     ``first`` names the conditions that are shown before the reader has chosen any. Questions are
-    left out where all of them would take more than ``max_bytes``; ``total`` says how many there
-    are.
+    left out where all of them would take more than ``max_bytes``, which may be less than what
+    answers are kept for; ``total`` says how many there are.
 
     An answer is ``[text | None, finish reason | None, error | None, [value | None, ...]]``, values
     in the order of the measure's metrics; a completion that is missing is ``None``.
     """
     wanted = set(first)
-    shown = [
-        block
-        for block in blocks
-        if any(cell.output == "text" for rows in block.conditions.values() for cell in rows.cells)
-    ]
+    shown = [(block, block.answers) for block in blocks if block.answers is not None]
     return [
         {
             "name": block.name,
@@ -63,10 +55,10 @@ def browser_data(
                 }
                 for ref in _ordered(block.metrics)
             ],
-            "questions": _questions(block, max_bytes // len(shown)),
+            "questions": _questions(block, answers, max_bytes // len(shown)),
             "total": len(block.samples),
         }
-        for block in shown
+        for block, answers in shown
     ]
 
 
@@ -76,12 +68,13 @@ def _ordered(metrics: list[MetricRef]) -> list[MetricRef]:
     return sorted(metrics, key=lambda ref: (ref.metric.role != "effect", rank[ref.metric.kind]))
 
 
-def _questions(block: Block, max_bytes: int) -> list[dict[str, Any]]:
+def _questions(block: Block, answers: Answers, max_bytes: int) -> list[dict[str, Any]]:
     """Return as many questions as fit, in their order: all, or those whose ids hash lowest."""
+    columns = [block.metrics.index(ref) for ref in _ordered(block.metrics)]
     kept: dict[str, dict[str, Any]] = {}
     size = 0
-    for id in sorted(block.samples, key=content_key):
-        question = _question(block, block.samples[id])
+    for id in sorted(block.samples, key=answers.rank):
+        question = _question(block, answers, block.samples[id], columns)
         size += len(to_script(question)) + 1
         if kept and size > max_bytes:
             break
@@ -89,7 +82,9 @@ def _questions(block: Block, max_bytes: int) -> list[dict[str, Any]]:
     return [kept[id] for id in block.samples if id in kept]
 
 
-def _question(block: Block, sample: Sample) -> dict[str, Any]:
+def _question(
+    block: Block, answers: Answers, sample: Sample, columns: Sequence[int]
+) -> dict[str, Any]:
     category = sample.metadata.get("category")
     return {
         "id": sample.id,
@@ -97,7 +92,9 @@ def _question(block: Block, sample: Sample) -> dict[str, Any]:
         "text": question_text(sample),
         "correct": _references(sample, correct=True),
         "incorrect": _references(sample, correct=False),
-        "answers": [_answers(block, rows, sample) for rows in block.conditions.values()],
+        "answers": [
+            _answers(rows, answers, sample.id, columns) for rows in block.conditions.values()
+        ],
     }
 
 
@@ -115,16 +112,17 @@ def _references(sample: Sample, *, correct: bool) -> list[str]:
     return list(dict.fromkeys([*target, *(listed or choices)]))
 
 
-def _answers(block: Block, rows: ConditionRows, sample: Sample) -> list[Any]:
-    answers: list[Any] = []
+def _answers(
+    rows: ConditionRows, answers: Answers, sample: str, columns: Sequence[int]
+) -> list[Any]:
+    shown: list[Any] = []
     for cell in rows.cells:
         for index in range(cell.num_samples):
-            key = (cell.key, sample.id, index)
-            completion = rows.completions.get(key)
-            if completion is None:
-                answers.append(None)
+            answer = answers.get(cell.key, sample, index)
+            if answer is None:
+                shown.append(None)
                 continue
-            values = [rows.values.get(ref.id, {}).get(key) for ref in _ordered(block.metrics)]
-            short = [None if value is None else float(f"{value:.4g}") for value in values]
-            answers.append([completion.text, completion.finish_reason, completion.error, short])
-    return answers
+            values = rows.rows[cell.key].values_NM[answer.row, columns].tolist()
+            short = [None if value != value else float(f"{value:.4g}") for value in values]
+            shown.append([answer.text, answer.finish_reason, answer.error, short])
+    return shown

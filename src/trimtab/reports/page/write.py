@@ -17,7 +17,7 @@ from trimtab.reports.page.report import Report, read_report, to_json
 from trimtab.reports.page.stage import Stage, staged
 from trimtab.reports.sections.base import PARTS
 
-__all__ = ["Written", "write_report"]
+__all__ = ["Written", "write_pages", "write_report"]
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,13 @@ def write_report(
     Raises:
         StoreError: The report can't be written; the old one is as it was.
     """
-    report = read_report(source, making)
+    return write_pages(read_report(source, making), checks, out_dir, notices=notices)
+
+
+def write_pages(
+    report: Report, checks: Sequence[Check], out_dir: Path, *, notices: Sequence[str] = ()
+) -> Written:
+    """Write a report that was read; other arguments and errors as ``write_report``."""
     summary = report.summary()
     with staged(out_dir) as stage:
         return _write_all(report, summary, stage, checks, notices)

@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 
 from trimtab.core.types import Completion, GateReading
+from trimtab.reports.data.blocks import with_pools
 from trimtab.reports.data.content import Content
 from trimtab.reports.data.measures import pool_members
-from trimtab.reports.data.rows import with_pools
 from trimtab.reports.data.run import RunData
 from trimtab.reports.draw.tables import Table
 from trimtab.reports.draw.values import Value
@@ -67,8 +67,9 @@ class Adaptive(Section[NoConfig, AdaptiveContent]):
         measures: dict[str, dict[str, Decisions]] = {}
         for block in run.blocks:
             rows = with_pools(block, pools)
-            for label in (label for label in run.numbers.labels() if label in rows):
-                decisions = decided(rows[label].completions.values())
+            shown = [label for label in run.numbers.labels() if label in rows]
+            for label in (label for label in shown if rows[label].decides):
+                decisions = decided(row for _, row in rows[label].read())
                 if decisions is not None:
                     measures.setdefault(block.name, {})[label] = decisions
         return AdaptiveContent(measures=measures) if measures else None

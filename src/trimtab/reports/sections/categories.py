@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from trimtab.reports.data.blocks import Block, ConditionRows, with_pools
 from trimtab.reports.data.conditions import PROMPT
 from trimtab.reports.data.content import Content
 from trimtab.reports.data.measures import pool_members
 from trimtab.reports.data.numbers import Comparison
-from trimtab.reports.data.rows import Block, ConditionRows, with_pools
 from trimtab.reports.data.run import RunData
 from trimtab.reports.data.statistics import compare, seed_for
 from trimtab.reports.draw.format import DASH, form_of, label
@@ -111,16 +111,18 @@ def _categories(
         name = sample.metadata.get("category")
         if isinstance(name, str) and name:
             by_category.setdefault(name, set()).add(block.units[sample.id])
-    base = {} if baseline is None else baseline.units[metric]
+    base = {} if baseline is None else block.by_unit(baseline.means[metric])
+    values = {label: block.by_unit(rows.means[metric]) for label, rows in conditions.items()}
     clusters = {unit: unit for units in by_category.values() for unit in units}
     rows = []
     for name, units in sorted(by_category.items()):
-        start = {unit: value for unit, value in base.items() if unit in units}
+        asked = sorted(units)
+        start = {unit: base[unit] for unit in asked if unit in base}
         changes: dict[str, Comparison | None] = {}
-        for condition, measured_rows in conditions.items():
-            values = {u: v for u, v in measured_rows.units[metric].items() if u in units}
+        for condition, by_unit in values.items():
+            some = {unit: by_unit[unit] for unit in asked if unit in by_unit}
             drawn = seed_for(seed, block.name, metric, condition, "category", name)
-            changes[condition] = compare(values, start, clusters, drawn)
+            changes[condition] = compare(some, start, clusters, drawn)
         mean = sum(start.values()) / len(start) if start else None
         rows.append(Category(category=name, n=len(units), baseline=mean, changes=changes))
     return rows

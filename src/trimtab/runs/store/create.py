@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -106,7 +107,7 @@ def file_stem(key: str) -> str:
 
 def _check_ids(key: str, ids: Sequence[str]) -> None:
     if len(set(ids)) < len(ids):
-        twice = next(i for n, i in enumerate(ids) if i in ids[:n])
+        twice = next(id for id, count in Counter(ids).items() if count > 1)
         raise DataError(
             f"The id {twice!r} occurs twice in the set {key!r}.",
             hint="Ids must be unique within a task; correct the data or the task.",

@@ -47,9 +47,9 @@ class Faults:
     conflicts: list[str] = field(default_factory=list)
     repeated: list[str] = field(default_factory=list)
 
-    def add(self, result: ReadResult[Any], folder: Path, run: Path) -> None:
-        """Add what reading a folder of the run brought."""
-        self.rows += len(result.rows)
+    def add(self, result: ReadResult[Any], count: int, folder: Path, run: Path) -> None:
+        """Add what reading a folder of the run brought: faults, and how many rows count."""
+        self.rows += count
         for own, lines in (
             (self.torn, result.torn),
             (self.invalid, result.invalid),
@@ -120,6 +120,15 @@ def signature(folder: Path) -> Signature:
         else:
             found.append((path.name, info.st_size, info.st_mtime_ns))
     return tuple(found)
+
+
+def has_grown(before: Signature, after: Signature) -> bool:
+    """Return whether a folder holds all that it held, as it was or with more at its end."""
+    now = {name: (size, time) for name, size, time in after}
+    return all(
+        now.get(name) == (size, time) or now.get(name, (0, 0))[0] > size
+        for name, size, time in before
+    )
 
 
 def _first(error: ValidationError) -> str:

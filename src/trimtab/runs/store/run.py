@@ -6,7 +6,7 @@ The plan's first fragment is written last and makes a folder a run; everything i
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -14,16 +14,16 @@ from typing import Any
 from pydantic import ValidationError
 
 from trimtab.core.errors import ConfigError, StoreError
+from trimtab.core.files import count_lines
 from trimtab.core.locks import locked
 from trimtab.core.plan import Cell, DataRef, Fragment, JudgePlan, Plan
-from trimtab.core.presence import Presence, RowKey, read_keys
+from trimtab.core.presence import NOTHING, Presence, RowKey, read_keys
 from trimtab.core.records import (
-    R,
     ReadResult,
     SegmentWriter,
     create_json,
+    list_segments,
     read_json,
-    read_segments,
     write_json,
 )
 from trimtab.core.types import Completion, ContrastPair, Conversation, Sample, Score
@@ -41,11 +41,13 @@ from trimtab.runs.store.create import (
     write_run,
 )
 from trimtab.runs.store.formats import judge_plan, present, upgraded
+from trimtab.runs.store.kept import Kept
 from trimtab.runs.store.reading import (
     OBJECT,
     OBJECTS,
     Faults,
     Signature,
+    has_grown,
     misfit,
     parse,
     read_data,
@@ -53,6 +55,7 @@ from trimtab.runs.store.reading import (
     signature,
 )
 from trimtab.runs.store.reading import STRENGTHS as STRENGTH_SHAPE
+from trimtab.runs.store.tally import Tally
 from trimtab.tasks.base import TASKS
 
 STRENGTHS = "strengths.json"
@@ -62,8 +65,8 @@ JUDGE_CHECK = "judge_check.json"
 class Run:
     """One run directory; made by ``create``, found again by ``open``.
 
-    Reading keeps parsed rows and parses again when a file has changed, so that rows of other
-    writers are seen.
+    Reading keeps parsed rows, of a large run those that were read last, and parses again when a
+    file has changed, so that rows of other writers are seen.
 
     Attributes:
         dir: The directory.
@@ -77,7 +80,7 @@ class Run:
         self.config = config
         self.plan = plan
         self._samples: dict[str, dict[str, Sample]] = {}
-        self._cache: dict[Path, tuple[Signature, ReadResult[Any], dict[RowKey, Any]]] = {}
+        self._kept = Kept()
         self._keys: dict[Path, tuple[Signature, Presence]] = {}
 
     @classmethod
@@ -155,12 +158,46 @@ class Run:
     def completions(self, cell: str) -> dict[RowKey, Completion]:
         """Return the completions of the cell with this key, sorted by their keys."""
         folder = self._completions_dir(cell)
-        return self._read(folder, Completion, lambda row: row.cell == cell)
+        return self._kept.rows(folder, Completion, lambda row: row.cell == cell)
 
     def scores(self, judge: str, cell: str) -> dict[RowKey, Score]:
         """Return a judge's scores of a cell, both named by key, sorted by the rows' keys."""
         folder = self._scores_dir(judge, cell)
-        return self._read(folder, Score, lambda row: (row.judge, row.cell) == (judge, cell))
+        return self._kept.rows(folder, Score, lambda row: row.judge == judge and row.cell == cell)
+
+    def tally_completions(self, cell: str) -> Tally:
+        """Return counts over a cell's completions, which are read if they were not before."""
+        folder = self._completions_dir(cell)
+        return self._kept.tally(folder, Completion, lambda row: row.cell == cell)
+
+    def tally_scores(self, judge: str, cell: str) -> Tally:
+        """Return counts over a judge's scores of a cell, which are read if they were not before."""
+        folder = self._scores_dir(judge, cell)
+        return self._kept.tally(folder, Score, lambda row: row.judge == judge and row.cell == cell)
+
+    def num_lines(self, cell: str, judge: str | None = None) -> int:
+        """Return how many lines there are for a cell: completions, or scores by a judge.
+
+        Lines that are damaged, and repeated rows, are counted: it is the least that can be known
+        of a large run at once.
+        """
+        folder = self._completions_dir(cell) if judge is None else self._scores_dir(judge, cell)
+        return sum(map(count_lines, list_segments(folder)))
+
+    def num_samples(self, key: str) -> int:
+        """Return how many samples a set has, without reading them."""
+        return count_lines(self._data_file("samples", key))
+
+    def num_bytes(self) -> int:
+        """Return how large the files of completions and scores are together."""
+        folders = [self._completions_dir(cell.key) for cell in self.plan.cells]
+        folders += [
+            self._scores_dir(judge.key, cell.key)
+            for judge in self.judges()
+            for cell in self.plan.cells
+            if judge.scores(cell)
+        ]
+        return sum(size for folder in folders for _, size, _ in signature(folder))
 
     def completion_keys(self, cell: str) -> frozenset[RowKey]:
         """Return the keys of the completions of the cell with this key, without their rows."""
@@ -250,12 +287,12 @@ class Run:
     def faults(self) -> Faults:
         """Return what was wrong with the rows read so far, kind by kind, paths within the run."""
         found = Faults()
-        for folder, (_, result, _rows) in self._cache.items():
-            found.add(result, folder, self.dir)
+        for folder, result, count in self._kept.faults():
+            found.add(result, count, folder, self.dir)
         for folder, (_, presence) in self._keys.items():
-            if folder not in self._cache:
+            if folder not in self._kept:
                 damage = ReadResult[Any](torn=[*presence.torn], invalid=[*presence.invalid])
-                found.add(damage, folder, self.dir)
+                found.add(damage, 0, folder, self.dir)
         return found
 
     def _data_file(self, folder: str, key: str) -> Path:
@@ -267,17 +304,14 @@ class Run:
     def _scores_dir(self, judge: str, cell: str) -> Path:
         return self.dir / "scores" / file_stem(judge) / file_stem(cell)
 
-    def _read(self, folder: Path, model: type[R], belongs: Callable[[R], bool]) -> dict[RowKey, R]:
-        state = signature(folder)
-        if folder not in self._cache or self._cache[folder][0] != state:
-            result = read_segments(folder, model, belongs)
-            self._cache[folder] = (state, result, {row.key: row for row in result.rows})
-        return dict(self._cache[folder][2])
-
     def _read_keys(self, folder: Path, cell: str, judge: str | None = None) -> frozenset[RowKey]:
         state = signature(folder)
-        if folder not in self._keys or self._keys[folder][0] != state:
-            self._keys[folder] = (state, read_keys(folder, cell, judge))
+        before, known = self._keys.get(folder, ((), NOTHING))
+        if folder not in self._keys or before != state:
+            # a file that a worker writes is read on from where it ended
+            grew = has_grown(before, state) and not (known.torn or known.invalid)
+            found = read_keys(folder, cell, judge, known if grew else NOTHING)
+            self._keys[folder] = (state, found)
         return self._keys[folder][1].keys
 
 

@@ -18,7 +18,7 @@ from trimtab.runs.store.formats import present
 from trimtab.runs.store.reading import read_shaped
 from trimtab.runs.store.run import Run
 from trimtab.runs.work import openings
-from trimtab.runs.work.finite import artifacts_finite, rows_finite
+from trimtab.runs.work.finite import ROWS, artifacts_finite, rows_finite
 from trimtab.runs.work.score import cells_of
 from trimtab.runs.work.zero import comparisons
 from trimtab.text.leaks import NGRAM_WORDS, HeldOut
@@ -32,15 +32,23 @@ def read(run: Run) -> list[Check]:
     return [check for phase in _PHASES for check in phases.get(phase, [])]
 
 
-def at_hand(run: Run) -> list[Check]:
+def at_hand(run: Run, rows_owed: bool | None = None) -> list[Check]:
     """Return the recorded checks; those of artifacts, and of rows if any is owed, looked at again.
 
     What was there when a phase ended may be gone now. Rows that are there are not read.
+
+    Args:
+        run: The run.
+        rows_owed: Whether a completion is missing, of a run that is so large that it is known by
+            counts alone; its rows are not looked at in any case.
     """
     phases = _recorded(run)
     again = [phase for phase in ("fit",) if phase in phases]
-    if "generate" in phases and any(run.owed(cell) for cell in run.plan.cells):
-        again.append("generate")
+    if "generate" in phases and rows_owed:
+        gone = Check(ROWS, "fail", "rows are missing now that were there when it was checked")
+        phases["generate"] = [c for c in phases["generate"] if c.name != ROWS] + [gone]
+    elif "generate" in phases and rows_owed is None:
+        again += ["generate"] * any(run.owed(cell) for cell in run.plan.cells)
     return _looked_at(run, phases, again)
 
 
@@ -128,10 +136,10 @@ def _recorded(run: Run) -> dict[str, list[Check]]:
 def _records_agree(run: Run) -> Check:
     """Tell lines that can't be read, and rows that contradict others of the same key."""
     for cell in run.plan.cells:
-        run.completions(cell.key)
+        run.tally_completions(cell.key)
     for judge in run.judges():
         for cell in cells_of(run, judge):
-            run.scores(judge.key, cell.key)
+            run.tally_scores(judge.key, cell.key)
     found = run.faults()
     # unfinished and repeated lines are what a kill leaves, and change nothing
     counts = {"contradicting": len(found.conflicts), "damaged": len(found.invalid)}
@@ -189,6 +197,8 @@ def _questions(run: Run, sets: set[str]) -> set[str]:
 
 def _shared(texts: set[str], others: set[str]) -> list[bool]:
     """Return, for each text that overlaps with ``others``, whether it is one of them."""
+    if not texts:
+        return []
     held_out = HeldOut(others)
     return [held_out.holds(text) for text in texts if held_out.overlaps(text)]
 
@@ -203,12 +213,9 @@ def _zero_equals_baseline(run: Run) -> list[Check]:
 
 
 def _unscored(run: Run, judge: JudgePlan) -> Check:
-    scored, total = 0, 0
-    for cell in cells_of(run, judge):
-        total += len(run.completions(cell.key))
-        scores = run.scores(judge.key, cell.key).values()
-        # a judge may know one figure of a text and not another; reports count each
-        scored += sum(any(v is not None for v in s.values.values()) for s in scores)
+    cells = cells_of(run, judge)
+    total = sum(run.tally_completions(cell.key).rows for cell in cells)
+    scored = sum(run.tally_scores(judge.key, cell.key).scored for cell in cells)
     rate = 1 - scored / total if total else 1.0
     status: Status = (
         "fail" if rate > _UNSCORED_FAIL else "warn" if rate > _UNSCORED_WARN else "pass"

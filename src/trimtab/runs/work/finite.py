@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +9,6 @@ from trimtab.core.errors import StoreError
 from trimtab.core.files import read_bytes
 from trimtab.core.lazy import lazy
 from trimtab.core.report import Check, Status
-from trimtab.core.types import Completion
 from trimtab.runs.store import artifacts
 from trimtab.runs.store.run import Run
 
@@ -22,6 +19,7 @@ else:
     np = lazy("numpy")
     safetensors = lazy("safetensors")
 
+ROWS = "all rows present and finite"
 _FLOATS = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}
 # The exponent of a bfloat16, all of it set in NaN and infinity.
 _BF16_EXPONENT = 0x7F80
@@ -45,26 +43,15 @@ def artifacts_finite(run: Run) -> list[Check]:
 
 def rows_finite(run: Run) -> Check:
     """Count the rows that are there, and look at every number in them."""
-    rows = [row for cell in run.plan.cells for row in run.completions(cell.key).values()]
+    tallies = [run.tally_completions(cell.key) for cell in run.plan.cells]
     planned = sum(len(run.samples(cell.samples)) * cell.num_samples for cell in run.plan.cells)
-    errors = sum(row.error is not None for row in rows)
-    bad = sum(not all(map(math.isfinite, _numbers(row))) for row in rows)
-    missing = planned - len(rows)
+    rows, errors = sum(tally.rows for tally in tallies), sum(tally.errors for tally in tallies)
+    bad = sum(tally.non_finite for tally in tallies)
+    missing = planned - rows
     status: Status = "fail" if missing or bad else "warn" if errors else "pass"
     said = f"{bad} with NaN or infinity" if bad else "all finite" if rows else "none to look at"
-    detail = f"{len(rows)} of {planned} rows, {said}; {errors} with errors"
-    return Check("all rows present and finite", status, detail)
-
-
-def _numbers(row: Completion) -> Iterator[float]:
-    if row.logprob is not None:
-        yield row.logprob
-    yield from row.option_logprobs or ()
-    yield from (value for value in row.option_kl or () if value is not None)
-    for steps in row.strengths or ():
-        yield from steps
-    for gate in row.gates or ():
-        yield from (gate.value, gate.factor)
+    detail = f"{rows} of {planned} rows, {said}; {errors} with errors"
+    return Check(ROWS, status, detail)
 
 
 def _fault(folder: Path) -> str | None:

@@ -48,7 +48,7 @@ class Judging(Section[NoConfig, JudgingContent]):
             return None
         checks = used_checks(run.numbers, run.source.judge_checks)
         return JudgingContent(
-            agreement=tuple(agreements(run.source, run.blocks)),
+            agreement=tuple(agreements(run.blocks, run.plan.seed)),
             checks=tuple(checks),
             corrected=corrections(run.numbers, checks),
         )

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import combinations
 
-from trimtab.core.plan import Cell, JudgePlan
+import numpy as np
+
+from trimtab.reports.data.blocks import Block
 from trimtab.reports.data.content import Content
 from trimtab.reports.data.numbers import Ends
-from trimtab.reports.data.rows import Block
-from trimtab.reports.data.source import RowKey, RunSource
 from trimtab.reports.data.statistics import CONFIDENCE, ends, seed_for
+from trimtab.reports.data.votes import NO_VOTE, Votes
 from trimtab.reports.draw.format import DASH
 from trimtab.reports.draw.tables import Table
-from trimtab.reports.draw.values import Cell as TableCell
-from trimtab.reports.draw.values import Value, measured
+from trimtab.reports.draw.values import Cell, Value, measured
 from trimtab.stats.agreement import (
     agreement_rate,
     cohen_kappa,
@@ -58,76 +58,46 @@ class Agreement(Content):
     pairs: tuple[JudgePair, ...]
 
 
-def agreements(run: RunSource, blocks: Iterable[Block]) -> list[Agreement]:
+def agreements(blocks: Iterable[Block], seed: int) -> list[Agreement]:
     """Return, for each verdict that several judges give, how far each two of them agree.
 
     Members of panels are among them, and the panel itself is not: it is made of their votes. All
     conditions are pooled; intervals of kappa draw whole questions.
     """
-    panels = {judge.key for judge in run.judges() if judge.members}
-    rows = []
-    for block in blocks:
-        by_metric: dict[str, list[JudgePlan]] = {}
-        cells = [cell for condition in block.conditions.values() for cell in condition.cells]
-        for judge in run.judges():
-            if judge.key in panels or not judge.scores(cells[0]):
-                continue
-            for metric in judge.metrics:
-                if metric.kind == "binary":
-                    by_metric.setdefault(metric.name, []).append(judge)
-        for metric_name, judges in by_metric.items():
-            if len(judges) > 1:
-                votes = [_votes(run, judge, cells, metric_name) for judge in judges]
-                rows.append(_agreement(block, metric_name, judges, votes, run.plan.seed))
-    return rows
+    return [_agreement(block, votes, seed) for block in blocks for votes in block.votes]
 
 
-def _votes(
-    run: RunSource, judge: JudgePlan, cells: Sequence[Cell], metric: str
-) -> dict[RowKey, int]:
-    return {
-        key: round(value)
-        for cell in cells
-        for key, score in run.scores(judge.key, cell.key).items()
-        if (value := score.values.get(metric)) is not None
-    }
-
-
-def _agreement(
-    block: Block,
-    metric: str,
-    judges: Sequence[JudgePlan],
-    votes: Sequence[Mapping[RowKey, int]],
-    seed: int,
-) -> Agreement:
-    keys = sorted({key for given in votes for key in given})
-    alpha = krippendorff_alpha([[given.get(key) for given in votes] for key in keys])
+def _agreement(block: Block, votes: Votes, seed: int) -> Agreement:
+    ballots_NJ = np.concatenate(votes.ballots)
+    questions_N = block.unit_codes[np.concatenate(votes.units)]
+    given = [[None if vote == NO_VOTE else vote for vote in row] for row in ballots_NJ.tolist()]
     pairs = []
-    for (left, a), (right, b) in combinations(zip(judges, votes, strict=True), 2):
-        both = [key for key in keys if key in a and key in b]
-        pair = JudgePair(left=left.key, right=right.key, n=len(both))
-        if both:
-            x, y = [a[key] for key in both], [b[key] for key in both]
-            units = [block.units[key[1]] for key in both]
-            drawn = seed_for(seed, block.name, metric, left.key, right.key)
+    for (i, left), (j, right) in combinations(enumerate(votes.judges), 2):
+        both = (ballots_NJ[:, i] != NO_VOTE) & (ballots_NJ[:, j] != NO_VOTE)
+        pair = JudgePair(left=left, right=right, n=int(np.count_nonzero(both)))
+        if both.any():
+            x, y = ballots_NJ[both, i].tolist(), ballots_NJ[both, j].tolist()
+            drawn = seed_for(seed, block.name, votes.metric, left, right)
+            interval = kappa_interval(x, y, questions_N[both], seed=drawn, level=CONFIDENCE)
             pair = JudgePair(
-                left=left.key,
-                right=right.key,
-                n=len(both),
+                left=left,
+                right=right,
+                n=len(x),
                 agreement=agreement_rate(x, y),
                 kappa=cohen_kappa(x, y),
-                interval=ends(kappa_interval(x, y, units, seed=drawn, level=CONFIDENCE)),
-                clusters=len(set(units)),
+                interval=ends(interval),
+                clusters=np.unique(questions_N[both]).size,
                 yes_left=sum(x) / len(x),
                 yes_right=sum(y) / len(y),
             )
         pairs.append(pair)
-    return Agreement(measure=block.name, metric=metric, alpha=alpha, pairs=tuple(pairs))
+    alpha = krippendorff_alpha(given)
+    return Agreement(measure=block.name, metric=votes.metric, alpha=alpha, pairs=tuple(pairs))
 
 
 def agreement_table(agreement: Sequence[Agreement]) -> Table:
     """Return how far each two judges of one question agree; without rows for single judges."""
-    rows: list[tuple[TableCell, ...]] = []
+    rows: list[tuple[Cell, ...]] = []
     for row in agreement:
         for pair in row.pairs:
             rows.append(
@@ -148,7 +118,7 @@ def agreement_table(agreement: Sequence[Agreement]) -> Table:
     return Table("agreement", "Agreement of judges", (*columns, "alpha"), tuple(rows), note)
 
 
-def _share(pair: JudgePair, value: float | None) -> TableCell:
+def _share(pair: JudgePair, value: float | None) -> Cell:
     if not pair.n:
         return DASH
     return f"{DASH} %" if value is None else Value(value, form="rate", suffix=" %")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal
 
 from trimtab.core.plan import Cell, JudgePlan
 from trimtab.core.types import Completion, Sample, Score
+from trimtab.reports.data.blocks import Block, ConditionRows
 from trimtab.reports.data.judges import judge_name
 from trimtab.reports.data.metrics import MetricRef
-from trimtab.reports.data.rows import Block, ConditionRows
 from trimtab.reports.data.source import RowKey, RunSource
 from trimtab.reports.sections.selection.candidates import CandidateSet, Ranking
 from trimtab.stats.selection import Candidates
@@ -58,12 +58,12 @@ def _read(
     part: str | None = None,
 ) -> CandidateSet:
     """Return the candidates of a condition, or of the part of it that is named."""
-    cell = rows.cells[0]
+    cell, completions = rows.cells[0], rows.completions
     scores = run.scores(labellers[0], cell.key)
     known = run.samples(cell.samples)
     samples = [name for name, sample in known.items() if part is None or _part(sample) == part]
     inside = set(samples)
-    texts = [c for c in rows.completions.values() if c.text is not None and c.sample_id in inside]
+    texts = [c for c in completions.values() if c.text is not None and c.sample_id in inside]
     unknown = any(c.finish_reason == "unknown" for c in texts)
     candidates = CandidateSet(
         block.name,
@@ -77,10 +77,11 @@ def _read(
     )
     for sample in samples:
         keys = [(cell.key, sample, index) for index in range(cell.num_samples)]
-        _add(candidates, block.units[sample], [rows.completions.get(k) for k in keys], keys, scores)
+        _add(candidates, block.units[sample], [completions.get(k) for k in keys], keys, scores)
     candidates.clusters = {unit: block.clusters[unit] for unit in candidates.problems}
-    candidates.rankings = _rankings(run, block, rows, candidates, "ranking")
-    candidates.ablations = _rankings(run, block, rows, candidates, "ablation")
+    fine = {key for key, row in completions.items() if row.error is None}
+    candidates.rankings = _rankings(run, block, cell, candidates, fine, "ranking")
+    candidates.ablations = _rankings(run, block, cell, candidates, fine, "ablation")
     candidates.greedy = _greedy(block, labellers[0], label)
     if len(labellers) > 1:
         first = {key: score for key, score in scores.items() if key[1] in inside}
@@ -118,21 +119,27 @@ def _add(
 def _rankings(
     run: RunSource,
     block: Block,
-    rows: ConditionRows,
+    cell: Cell,
     candidates: CandidateSet,
+    fine: Collection[RowKey],
     role: Literal["ranking", "ablation"],
 ) -> list[Ranking]:
-    cell = rows.cells[0]
+    """Return the scores of each ranking judge; only rows in ``fine`` hold no error."""
     plans = {judge.key: judge for judge in run.judges()}
     refs = [ref for ref in block.metrics if ref.judge is not None]
     units = {block.units[sample]: sample for sample in run.samples(cell.samples)}
     rankings = []
     for ref in (ref for ref in refs if ref.metric.role == role):
-        judge, values = plans[ref.judge or ""], rows.values.get(ref.id, {})
+        judge = plans[ref.judge or ""]
+        values = {
+            key: value
+            for key, score in run.scores(judge.key, cell.key).items()
+            if key in fine and (value := score.values.get(ref.metric.name)) is not None
+        }
         sign = -1 if ref.metric.higher_is_better else 1
         scores = {
             unit: [
-                sign * values.get((cell.key, units[unit], index), math.nan)
+                sign * _finite(values.get((cell.key, units[unit], index)))
                 for index in range(cell.num_samples)
             ]
             for unit in candidates.problems
@@ -146,6 +153,10 @@ def _rankings(
         name, whole = _name(plans, refs, ref), next(iter(wholes), None)
         rankings.append(Ranking(name, ref.metric.name, sign, scores, whole))
     return rankings
+
+
+def _finite(value: float | None) -> float:
+    return math.nan if value is None or not math.isfinite(value) else value
 
 
 def _name(plans: Mapping[str, JudgePlan], refs: Sequence[MetricRef], ref: MetricRef) -> str:
@@ -167,7 +178,8 @@ def _greedy(block: Block, labeller: str, label: str) -> dict[str, float] | None:
     if rows is None or label == "greedy":
         return None
     ids = [r.id for r in block.metrics if r.metric.name == "correct" and r.judge == labeller]
-    return rows.units.get(ids[0])
+    means = rows.means.get(ids[0])
+    return None if means is None else block.by_unit(means)
 
 
 def _disagreement(
