@@ -17,7 +17,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -42,6 +42,10 @@ R = TypeVar("R", bound=Completion | Score)
 M = TypeVar("M", bound=Record)
 T = TypeVar("T")
 
+_SHAPES: dict[type[Completion | Score], TypeAdapter[Any]] = {
+    Completion: TypeAdapter(list[Completion]),
+    Score: TypeAdapter(list[Score]),
+}
 # Lines that are parsed in one go.
 _BATCH = 1000
 # What pydantic says of a line that is no JSON object at all, as damage leaves it.
@@ -233,15 +237,10 @@ def read_segments(
 
 def _numbered(path: Path, model: type[R], result: ReadResult[Any]) -> Iterable[tuple[int, R]]:
     """Return number and row of each line that can be read; the others are noted in ``result``."""
-    rows = whole_lines(read_bytes(path), _rows_of(model))
+    rows: list[R] | None = whole_lines(read_bytes(path), _SHAPES[model])
     if rows is not None:
         return enumerate(rows, start=1)
     return lines_of(path, partial(_decode, model, path), result)
-
-
-@lru_cache
-def _rows_of(model: type[R]) -> TypeAdapter[list[R]]:
-    return TypeAdapter(list[model])  # type: ignore[valid-type]
 
 
 def whole_lines(data: bytes, shape: TypeAdapter[list[T]]) -> list[T] | None:
