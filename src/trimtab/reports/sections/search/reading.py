@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from trimtab.core.keys import derive_seed
 from trimtab.core.lazy import lazy
@@ -12,7 +15,7 @@ from trimtab.core.plan import Cell
 from trimtab.reports.data.numbers import Estimate, Measure, MetricNumbers
 from trimtab.reports.data.parts import PartOfRun
 from trimtab.reports.data.run import RunData
-from trimtab.reports.data.statistics import comparisons, estimates
+from trimtab.reports.data.statistics import codes_of, comparisons, estimates
 from trimtab.reports.sections.search.content import Confirmed, SearchContent, TrialNumbers
 from trimtab.runs.solutions import own_pairs
 from trimtab.search.outcome import best_confirmed, fronts, optimism, ranked
@@ -82,10 +85,13 @@ def read_search(run: RunData) -> SearchContent | None:
 
 def _trials(run: RunData, trials: Sequence[Trial], scored: Scored) -> list[TrialNumbers]:
     seed = derive_seed(run.plan.seed, "search")
-    values = [trial.values for trial in trials]
-    clusters = {sample: sample for some in values for sample in some}
+    asked = sorted({sample for trial in trials for sample in trial.values})
+    clusters = codes_of(asked)  # each problem is one
+    values = [np.array([t.values.get(s, math.nan) for s in asked], np.float64) for t in trials]
     means = estimates([(some, scored.metric) for some in values], clusters, seed)
-    base = next((trial.values for trial in trials if trial.number == BASELINE), {})
+    unknown = np.full(len(asked), math.nan)
+    numbered = zip(trials, values, strict=True)
+    base = next((some for trial, some in numbered if trial.number == BASELINE), unknown)
     changes = comparisons([(some, base) for some in values], clusters, seed)
     fragments = run.whole.plan.fragments
     why = {number: why for fragment in fragments for number, why in fragment.without.items()}
