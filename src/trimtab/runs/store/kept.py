@@ -17,7 +17,7 @@ from trimtab.runs.store.reading import Signature, signature
 from trimtab.runs.store.tally import Tally, tally_of
 
 MOST_ROWS = 100_000
-"""Some 150 MB of completions; the folder that was read last is kept whatever it holds."""
+"""The folder that was read last is kept whatever it holds."""
 
 
 @dataclass(frozen=True)

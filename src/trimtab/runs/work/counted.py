@@ -1,6 +1,6 @@
 """How far a large run is, counted by the lines of its files: none of its rows is read.
 
-Reading the keys of a million rows takes seconds, counting their lines a fraction of one. What is
+Counting lines is cheaper than reading the keys of rows. What is
 damaged or repeated counts as well, and whoever shows these figures says so.
 """
 
@@ -16,7 +16,7 @@ from trimtab.runs.work.score import cells_of
 from trimtab.runs.work.standing import Tally
 
 LARGE_BYTES = 64_000_000
-"""Of completions and scores: some 100,000 rows, whose keys are read in half a second."""
+"""Of completions and scores together."""
 
 HOW = (
     "counted by lines, as the run is large: damaged and repeated rows are among them; "
