@@ -26,6 +26,7 @@ from pathlib import Path
 from machine import DATA, commit, hardware
 
 import trimtab
+from trimtab.core.checksums import with_checksum
 from trimtab.core.keys import content_key
 from trimtab.core.plan import Cell, JudgePlan, Plan
 from trimtab.core.records import write_json, write_rows
@@ -107,7 +108,7 @@ def make_run(folder: Path, args: argparse.Namespace) -> None:
         write_json(folder / "config.json", config)
         write_json(folder / "plan.json", old_plan(plan))
     for cell in cells:
-        write_cell(folder, cell, samples, judges, rng, args.failed)
+        write_cell(folder, cell, samples, judges, rng, args.failed, args.before is None)
 
 
 def old_plan(plan: Plan) -> dict:
@@ -125,7 +126,7 @@ def old_plan(plan: Plan) -> dict:
 
 
 def write_cell(
-    folder: Path, cell: Cell, samples, judges, rng: random.Random, failed: float
+    folder: Path, cell: Cell, samples, judges, rng: random.Random, failed: float, sealed: bool
 ) -> None:
     """Write the rows of a cell and their scores; a share of the rows failed and has none."""
     passing = {"attempt": 1, "time": 1.0}
@@ -138,7 +139,7 @@ def write_cell(
          "error": "made up" if s.id in bad else None, **passing}
         for s in samples
     ]  # fmt: skip
-    write(folder / "completions" / cell.key / "a0001-00000000.jsonl", rows)
+    write(folder / "completions" / cell.key / "a0001-00000000.jsonl", rows, sealed)
     for i, judge in enumerate(judges):
         scores = [
             {"cell": cell.key, "sample_id": s.id, "index": 0, "judge": judge.key,
@@ -147,7 +148,8 @@ def write_cell(
             for s in samples
             if s.id not in bad
         ]  # fmt: skip
-        write(folder / "scores" / judge.key / cell.key / "a0001-00000000.jsonl", scores)
+        place = folder / "scores" / judge.key / cell.key
+        write(place / "a0001-00000000.jsonl", scores, sealed)
 
 
 def words(rng: random.Random, count: int) -> str:
@@ -155,10 +157,11 @@ def words(rng: random.Random, count: int) -> str:
     return " ".join(rng.choices(WORDS, k=count))
 
 
-def write(path: Path, rows: list[dict]) -> None:
-    """Write rows as segments hold them."""
+def write(path: Path, rows: list[dict], sealed: bool) -> None:
+    """Write rows as segments hold them, with checksums if they are ``sealed``."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows))
+    lines = (json.dumps(row, separators=(",", ":")).encode() + b"\n" for row in rows)
+    path.write_bytes(b"".join(map(with_checksum, lines) if sealed else lines))
 
 
 def measure(name: str, source: Path, code: str, *arguments: str) -> None:

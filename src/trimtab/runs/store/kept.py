@@ -67,11 +67,8 @@ class Kept:
     def _read(
         self, folder: Path, state: Signature, model: type[R], belongs: Callable[[R], bool]
     ) -> dict[RowKey, R]:
-        result = read_segments(folder, model)
-        rows = {row.key: row for row in result.rows if belongs(row)}
-        if len(rows) < len(result.rows):
-            strays = [row.key for row in result.rows if not belongs(row)]
-            result.invalid += [f"{folder}: the row {key} belongs elsewhere" for key in strays]
+        result = read_segments(folder, model, belongs)
+        rows = {row.key: row for row in result.rows}
         self._seen[folder] = _Seen(state, replace(result, rows=[]), tally_of(rows.values()))
         return rows
 

@@ -25,7 +25,7 @@ OBJECT: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 OBJECTS: TypeAdapter[list[dict[str, Any]]] = TypeAdapter(list[dict[str, Any]])
 STRENGTHS: TypeAdapter[dict[str, dict[str, float]]] = TypeAdapter(dict[str, dict[str, float]])
 
-Signature = tuple[tuple[str, int, int], ...]
+Signature = tuple[tuple[str, int, int, int], ...]
 """Name, size and time of change of each segment of a folder."""
 
 
@@ -116,19 +116,20 @@ def signature(folder: Path) -> Signature:
         try:
             info = path.stat()
         except OSError:  # a link to nothing, say: reading it tells what is wrong
-            found.append((path.name, -1, -1))
+            found.append((path.name, -1, -1, -1))
         else:
-            found.append((path.name, info.st_size, info.st_mtime_ns))
+            found.append((path.name, info.st_size, info.st_mtime_ns, info.st_ino))
     return tuple(found)
 
 
 def has_grown(before: Signature, after: Signature) -> bool:
     """Return whether a folder holds all that it held, as it was or with more at its end."""
-    now = {name: (size, time) for name, size, time in after}
-    return all(
-        now.get(name) == (size, time) or now.get(name, (0, 0))[0] > size
-        for name, size, time in before
-    )
+    now = {name: (size, time, file) for name, size, time, file in after}
+    for name, size, time, file in before:
+        now_size, now_time, now_file = now.get(name, (-1, -1, -1))
+        if now_file != file or now_size < size or (now_size == size and now_time != time):
+            return False
+    return True
 
 
 def _first(error: ValidationError) -> str:

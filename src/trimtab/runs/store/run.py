@@ -197,7 +197,7 @@ class Run:
             for cell in self.plan.cells
             if judge.scores(cell)
         ]
-        return sum(size for folder in folders for _, size, _ in signature(folder))
+        return sum(size for folder in folders for _, size, *_ in signature(folder))
 
     def completion_keys(self, cell: str) -> frozenset[RowKey]:
         """Return the keys of the completions of the cell with this key, without their rows."""

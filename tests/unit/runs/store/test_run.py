@@ -13,6 +13,7 @@ import pytest
 from trimtab.core.errors import DataError, HeldError, StoreError
 from trimtab.core.locks import locked
 from trimtab.core.plan import CellsRef, DataRef, FitPlan, Fragment, JudgePlan, Plan
+from trimtab.core.records import write_segment
 from trimtab.core.spec import Component
 from trimtab.core.types import Completion, Sample, Score
 from trimtab.runs.store.create import CREATING
@@ -179,6 +180,17 @@ def test_owed_is_planned_minus_present_and_sees_rows_of_other_writers(
     run.completions("cell-1").clear()
     assert len(run.completions("cell-1")) == 4
     assert run.owed(run.plan.cells[1]) == [("b", 0)]
+
+
+def test_a_file_that_another_took_the_place_of_is_read_anew(
+    tmp_path: Path, parts: dict[str, Any]
+) -> None:
+    run = Run.create(tmp_path / "run", **parts)
+    path = run.dir / "completions" / "cell-1" / "a0001-00000000.jsonl"
+    write_segment(path, [completion("a")])
+    assert run.completion_keys("cell-1") == {("cell-1", "a", 0)}
+    write_segment(path, [completion("b", text="longer"), completion("c", text="longer")])
+    assert run.completion_keys("cell-1") == {("cell-1", "b", 0), ("cell-1", "c", 0)}
 
 
 def test_scores_of_judges_and_cells_are_kept_apart(tmp_path: Path, parts: dict[str, Any]) -> None:
