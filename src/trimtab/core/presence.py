@@ -63,6 +63,7 @@ def read_keys(
     Args:
         folder: The folder.
         cell: Key of the cell.
+        judge: Key of the judge whose scores they are; None for completions.
         since: What was found before in the same files, without a fault: they are read from where
             they ended then.
 

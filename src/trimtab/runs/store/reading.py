@@ -26,7 +26,7 @@ OBJECTS: TypeAdapter[list[dict[str, Any]]] = TypeAdapter(list[dict[str, Any]])
 STRENGTHS: TypeAdapter[dict[str, dict[str, float]]] = TypeAdapter(dict[str, dict[str, float]])
 
 Signature = tuple[tuple[str, int, int, int], ...]
-"""Name, size and time of change of each segment of a folder."""
+"""Name, size, time of change and number (inode) of each segment of a folder."""
 
 
 @dataclass
