@@ -42,7 +42,7 @@ R = TypeVar("R", bound=Completion | Score)
 M = TypeVar("M", bound=Record)
 T = TypeVar("T")
 
-_SHAPES: dict[type[Completion | Score], TypeAdapter[Any]] = {
+_SHAPES: dict[type[Any], TypeAdapter[Any]] = {
     Completion: TypeAdapter(list[Completion]),
     Score: TypeAdapter(list[Score]),
 }
@@ -237,7 +237,8 @@ def read_segments(
 
 def _numbered(path: Path, model: type[R], result: ReadResult[Any]) -> Iterable[tuple[int, R]]:
     """Return number and row of each line that can be read; the others are noted in ``result``."""
-    rows: list[R] | None = whole_lines(read_bytes(path), _SHAPES[model])
+    shape: TypeAdapter[list[R]] = _SHAPES[model]
+    rows = whole_lines(read_bytes(path), shape)
     if rows is not None:
         return enumerate(rows, start=1)
     return lines_of(path, partial(_decode, model, path), result)

@@ -162,9 +162,9 @@ def bootstrap_means(
             alike[sums.size].append(index)
     for num_clusters, indices in alike.items():
         # most means have as many rows of each cluster as others: those are drawn once
-        counts = {totals[i][1].tobytes(): totals[i][1] for i in indices}
-        place = {count: len(indices) + number for number, count in enumerate(counts)}
-        columns = np.stack([*(totals[i][0] for i in indices), *counts.values()], axis=1)
+        patterns = {totals[i][1].tobytes(): totals[i][1] for i in indices}
+        place = {count: len(indices) + number for number, count in enumerate(patterns)}
+        columns = np.stack([*(totals[i][0] for i in indices), *patterns.values()], axis=1)
         drawn = resampled_sums(columns, seed=seed, num_resamples=num_resamples)
         rows = drawn[:, [place[totals[i][1].tobytes()] for i in indices]]
         means = drawn[:, : len(indices)] / rows

@@ -11,8 +11,8 @@ import numpy as np
 from trimtab.core.plan import Cell
 from trimtab.core.types import Completion, Sample
 from trimtab.reports.data.answers import Answers
-from trimtab.reports.data.cells import CellRows, Floats, Ints
-from trimtab.reports.data.metrics import MetricRef
+from trimtab.reports.data.cells import CellRows, Ints
+from trimtab.reports.data.metrics import Floats, MetricRef
 from trimtab.reports.data.source import RowKey, RunSource
 from trimtab.reports.data.statistics import codes_of
 from trimtab.reports.data.units import mean_over

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from trimtab.reports.data.cells import Floats, Ints
+from trimtab.reports.data.cells import Ints
+from trimtab.reports.data.metrics import Floats
 
 
 def unit_means(units_N: Ints, values_N: Floats, num_units: int) -> Floats:
