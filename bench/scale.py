@@ -20,7 +20,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from machine import DATA, commit, hardware
@@ -37,16 +36,27 @@ from trimtab.runs.store.run import Run
 COMMANDS = ["plan", "scan", "status", "report", "resume", "page"]
 SCAN = """
 import pathlib, sys
-from trimtab.runs.store.run import Run
-run = Run.open(pathlib.Path(sys.argv[1]))
 try:
+    from trimtab.runs.store.run import Run
     from trimtab.runs.work.state import State
     from trimtab.runs.work.units import units
+    run = Run.open(pathlib.Path(sys.argv[1]))
     state = State(run)
     print(sum(len(state.owed(unit)) for unit in units(run)))
 except ImportError:
+    from trimtab.runs.store import Run
     from trimtab.runs.score import owed
+    run = Run.open(pathlib.Path(sys.argv[1]))
     print(sum(len(run.owed(cell)) for cell in run.plan.cells), [owed(run, j) for j in run.judges()])
+"""
+# A process begins with the memory of the one that it was forked from: a small one does that.
+LAUNCH = """
+import json, os, subprocess, sys, time
+start = time.perf_counter()
+child = subprocess.Popen(sys.argv[1:], stdout=sys.stderr)
+_, status, used = os.wait4(child.pid, 0)
+wall = time.perf_counter() - start
+print(json.dumps([status, used.ru_utime + used.ru_stime, wall, used.ru_maxrss]))
 """
 MAIN = "from trimtab.cli.main import main; main()"
 MODEL = ModelSpec(id="bundled:smollm2-135m-instruct", dtype="float32", device="cpu")
@@ -115,8 +125,11 @@ def old_plan(plan: Plan) -> dict:
     """Return a plan as format 1 has it."""
     cells = [cell.model_dump(mode="json") for cell in plan.cells]
     for cell in cells:
-        for name in ("control", "rendering", "protocol", "artifacts"):
+        for name in ("control", "purpose", "rendering", "protocol", "artifacts"):
             del cell[name]
+        cell |= {"artifact": None, "gate": None}
+        if "strength" in cell["coordinates"]:
+            cell["coordinates"]["dose"] = cell["coordinates"].pop("strength")
     judges = [judge.model_dump(mode="json") for judge in plan.judges]
     for judge in judges:
         del judge["artifacts"]
@@ -172,16 +185,12 @@ def measure(name: str, source: Path, code: str, *arguments: str) -> None:
 
 def spent(name: str, command: list[str], environment: dict[str, str] | None = None) -> None:
     """Run a command and print what it cost."""
-    start = time.perf_counter()
-    with tempfile.TemporaryFile() as said:
-        child = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, env=environment)
-        _, status, used = os.wait4(child.pid, 0)
-        wall = time.perf_counter() - start
-        said.seek(0)
-        tail = said.read().decode(errors="replace")[-300:] if status else ""
+    launched = [sys.executable, "-S", "-c", LAUNCH, *command]
+    done = subprocess.run(launched, capture_output=True, text=True, env=environment, check=True)
+    status, processor, wall, peak = json.loads(done.stdout)
+    tail = done.stderr[-300:] if status else ""
     print(
-        f"{name}: {used.ru_utime + used.ru_stime:.1f} s of processor time, {wall:.1f} s, "
-        f"{used.ru_maxrss / 1e3:.0f} MB {tail}",
+        f"{name}: {processor:.1f} s of processor time, {wall:.1f} s, {peak / 1e3:.0f} MB {tail}",
         flush=True,
     )
 

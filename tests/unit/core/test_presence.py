@@ -70,10 +70,10 @@ def test_files_that_grew_are_read_on_from_where_they_ended(tmp_path) -> None:
     # what was read is not read again
     with (tmp_path / "a.jsonl").open("r+") as file:
         os.pwrite(file.fileno(), b"?", 0)
-    grown = read_keys(tmp_path, "c", before)
+    grown = read_keys(tmp_path, "c", since=before)
     assert {key[1:] for key in grown.keys} == {("a", 0), ("b", 0), ("d", 0), ("e", 1), ("f", 0)}
     assert grown.invalid == () != read_keys(tmp_path, "c").invalid
     with (tmp_path / "c.jsonl").open("a") as file:
         file.write(row("g")[:-5])
-    torn = read_keys(tmp_path, "c", grown)
+    torn = read_keys(tmp_path, "c", since=grown)
     assert torn.keys == grown.keys and len(torn.torn) == 1 and "c.jsonl" not in torn.ends
