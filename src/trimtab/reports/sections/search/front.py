@@ -60,10 +60,10 @@ def _plot(content: SearchContent, trials: list[TrialNumbers], name: str, canvas:
             _open_symbols(axes, [point[own]], style.MUTED, 46, trial.method, marker)
     methods = list(dict.fromkeys(trial.method for trial in trials if trial.number > 1))
     for index, method in enumerate(methods):
-        colour, marker = style.series_look(index)
+        colour, symbol = style.series_look(index)
         some = [point[t.number] for t in trials if t.number > 1 and t.method == method]
         xs, ys = zip(*some, strict=True)
-        axes.scatter(xs, ys, color=colour, marker=marker, s=28, label=method)
+        axes.scatter(xs, ys, color=colour, marker=symbol, s=28, label=method)
     front = sorted(point[number] for number in content.front)
     axes.plot(*zip(*front, strict=True), color=style.INK, lw=1.2, label="Pareto front", zorder=1)
     again = [point[trial.number] for trial in trials if _is_confirmed(trial, content)]
