@@ -1,0 +1,45 @@
+"""How far a text goes with the text that the planted configuration writes."""
+
+import json
+from functools import cached_property
+from os.path import commonprefix
+from pathlib import Path
+
+from trimtab.core.keys import content_key
+from trimtab.core.spec import Metric, Spec
+from trimtab.judges.base import Item, ItemJudge, Verdict
+
+__all__ = ["Near"]
+
+
+class NearConfig(Spec):
+    """A JSON file of texts by problem."""
+
+    file: str
+
+
+class Near(ItemJudge[NearConfig]):
+    """The common beginning of both texts, as a share of the longer one; 1 is the same text."""
+
+    Config = NearConfig
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """One share."""
+        return (Metric(name="near", kind="fraction", role="effect", higher_is_better=True),)
+
+    @cached_property
+    def _texts(self) -> dict[str, str]:
+        texts: dict[str, str] = json.loads(Path(self.config.file).read_text())
+        return texts
+
+    @property
+    def fingerprint(self) -> str:
+        """The texts' hash."""
+        return content_key(self._texts)
+
+    def verdict(self, item: Item) -> Verdict:
+        """Compare a text with the planted one."""
+        wanted, text = self._texts[item.sample.id], item.completion.text or ""
+        longer = max(len(wanted), len(text), 1)
+        return Verdict({"near": len(commonprefix([wanted, text])) / longer if wanted else 0.0})
