@@ -200,6 +200,18 @@ def _values(run: Path, condition: str) -> dict[str, str]:
     return {row.sample_id: row.text for row in opened.completions(cell.key).values()}
 
 
+@pytest.mark.campaign
+def test_every_method_goes_through_a_search(repo: Path, tiny_model: Path, tmp_path: Path) -> None:
+    config, out = repo / "configs" / "gsm8k_search" / "debug.yaml", tmp_path / "out"
+    argv = ["run", str(config), "--out", str(out), "-o", f"model={tiny_model}"]
+    done = trimtab([*argv, "-o", "search.trials=26"], tmp_path)
+    assert done.code == 0, done.err
+    trials = json.loads((out / "summary.json").read_text())["sections"]["search"]["trials"]
+    methods = set(yaml.safe_load(config.read_text())["space"])
+    assert {trial["method"] for trial in trials} == {"baseline", "prompt", *methods}
+    assert {trial["state"] for trial in trials} == {"complete", "pruned"}
+
+
 def test_a_search_goes_the_same_way_after_kills(
     whole: Path, searched: Path, tmp_path: Path
 ) -> None:

@@ -54,3 +54,13 @@ def test_every_preset_is_planned_without_its_weights(name: str, tmp_path: Path) 
         steered = [c for c in plan.cells if c.intervention.name == "caa"]
         assert {c.intervention.config["layer"] for c in steered} <= {block}
         assert bool(steered) == (recipe != "gsm8k_best_of_n")
+
+
+@pytest.mark.usefixtures("hub")
+def test_the_full_search_has_problems_enough(repo: Path, shared_data: Path) -> None:
+    source = f"task.source={shared_data / 'gsm8k'}"
+    recipe = load_recipe(repo / "configs" / "gsm8k_search" / "full.yaml", (source,))
+    assert "at most 80,000 answers" in str(recipe.outlook())
+    planned = recipe.plan()
+    sizes = {cell.measure: len(planned.data.samples[cell.samples]) for cell in planned.plan.cells}
+    assert [sizes[f"select {rung}"] for rung in (1, 2, 3, 4)] == [50, 50, 100, 200]
