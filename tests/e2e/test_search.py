@@ -163,7 +163,8 @@ def test_the_winner_is_measured_again_elsewhere(whole: Path, tmp_path: Path) -> 
     assert found[0] == found[1] and len(found[0]) == 6
     assert _values(again, "winner +0") == _values(again, "baseline")
     summary = json.loads((again / "summary.json").read_text())
-    assert {"baseline", "prompt", "winner", "winner +0"} <= set(summary["conditions"])
+    labels = {condition["condition"] for condition in summary["conditions"]}
+    assert {"baseline", "prompt", "winner", "winner +0"} <= labels
 
     other = tmp_path / "other"
     save_tiny(other, "gpt2")

@@ -31,7 +31,7 @@ def address(url: str) -> str:
     if not found or scheme.split("+")[0] not in DIALECTS:
         raise ConfigError(
             "storage must be the address of a database.",
-            hint="For example sqlite:///study.db, or postgresql://user@host/name.",
+            hint="For example sqlite:///study.db, or postgresql://host/name.",
         )
     if scheme.startswith("sqlite"):
         start = f"{scheme}:///"

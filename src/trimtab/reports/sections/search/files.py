@@ -178,6 +178,12 @@ def _fit_on(run: RunSource) -> dict[str, Any]:
     return {**task, "config": {**task["config"], **limited, **pairs}}
 
 
+def _flat(component: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a component as files give it, so that its keys can be set by their names."""
+    config = component["config"]
+    return dict(component) if "name" in config else {"name": component["name"], **config}
+
+
 def _experiment(run: RunSource, acts: Component, won: Cell) -> dict[str, Any]:
     """Return an experiment of the recipe ``steer`` with the winner as its one condition."""
     config = run.config
@@ -197,9 +203,9 @@ def _experiment(run: RunSource, acts: Component, won: Cell) -> dict[str, Any]:
         "name": f"{run.plan.name}-winner",
         "model": {**model, "revision": won.model.revision},
         "headline": config.get("headline"),
-        "tasks": {cell.measure: cell.task.model_dump(mode="json") for cell in tested},
+        "tasks": {cell.measure: _flat(cell.task.model_dump(mode="json")) for cell in tested},
         "conditions": _conditions(acts),
-        "fit_on": _fit_on(run),
+        "fit_on": _flat(_fit_on(run)),
         "controls": {"prompt": config.get("prompt"), "random_draws": config.get("random_draws")},
         "judges": config.get("judges", []),
         "judges_of": {measure: judges for measure, judges in scored.items() if judges},
