@@ -106,8 +106,14 @@ def nothing(folder: Path, seeds: int, sampler: str) -> None:
             for c in content["confirmed"]
             if c["number"] > 1 and c["change"]["p_holm"] < 0.05 and c["change"]["difference"] > 0
         ]
-        looks, naive, claims = looks + (gain > 0), naive + (gain > 0 and p < 0.05), claims + bool(beats)
-        print(f"seed {seed}: best on select {gain:+.3f} (p {p:.3f}); confirmed: {beats}", flush=True)
+        looks, naive, claims = (
+            looks + (gain > 0),
+            naive + (gain > 0 and p < 0.05),
+            claims + bool(beats),
+        )
+        print(
+            f"seed {seed}: best on select {gain:+.3f} (p {p:.3f}); confirmed: {beats}", flush=True
+        )
     print(
         f"nothing: the best on select looks better with {looks} of {seeds} seeds, significantly with "
         f"{naive}; after the confirm step {claims} of {seeds} claim a gain",

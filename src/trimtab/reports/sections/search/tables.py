@@ -81,6 +81,12 @@ def confirmed_table(content: SearchContent) -> Table:
         f"test{unit}",
         "Δ on test",
     )
+    return Table("search", "What the search found", columns, tuple(rows), _note(content))
+
+
+def _note(content: SearchContent) -> str:
+    """Return what must be known to read the table of what was confirmed."""
+    name = content.objective
     optimism = ""
     if content.optimism is not None:
         size = measured(content.optimism, None, form(content), signed=True)
@@ -91,7 +97,7 @@ def confirmed_table(content: SearchContent) -> Table:
     chosen = (
         f" The configurations are those of the Pareto front of {name} and {content.second}; the "
         f"winner is the best of them by {name}."
-        if seconds
+        if content.second is not None
         else ""
     )
     note = (
@@ -106,7 +112,7 @@ def confirmed_table(content: SearchContent) -> Table:
         )
     if content.leak:
         note += " Leaky on purpose: fitted on the select problems, and chosen by them."
-    return Table("search", "What the search found", columns, tuple(rows), note)
+    return note
 
 
 def trials_table(content: SearchContent) -> Table:
