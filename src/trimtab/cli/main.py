@@ -16,7 +16,13 @@ from typing import Annotated
 import typer
 
 from trimtab import __version__
-from trimtab.cli import cache_commands, export_commands, failures, vector_commands
+from trimtab.cli import (
+    adapter_commands,
+    cache_commands,
+    export_commands,
+    failures,
+    vector_commands,
+)
 from trimtab.cli.options import Trust
 from trimtab.core import secrets, stopping
 
@@ -34,6 +40,8 @@ app.add_typer(data, name="data")
 app.add_typer(vector_commands.vectors, name="vectors")
 app.add_typer(cache_commands.cache, name="cache")
 app.add_typer(export_commands.export, name="export")
+app.add_typer(adapter_commands.adapters, name="adapters")
+app.add_typer(adapter_commands.probe, name="probe")
 
 ConfigFile = Annotated[Path, typer.Argument(help="Experiment file (YAML).", show_default=False)]
 MaybeConfig = Annotated[
@@ -281,6 +289,30 @@ def import_generations(
     from trimtab.cli import data as imports
 
     imports.import_generations(file, out, name, questions, baseline)
+
+
+@data.command("card")
+def data_card(
+    file: Annotated[Path, typer.Argument(help="Conversations as JSON lines.", show_default=False)],
+    model: Annotated[
+        str, typer.Option(help="Whose tokenizer and chat template.")
+    ] = "bundled:smollm2-135m-instruct",
+    rendering: Annotated[
+        str | None, typer.Option(help="chat or plain; the model's template if it has one.")
+    ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(min=2, help="Count conversations that are longer.")
+    ] = None,
+    show_labels: Annotated[
+        bool, typer.Option("--show-labels", help="Print rows, what is learned in [[ ]].")
+    ] = False,
+    rows: Annotated[int, typer.Option(min=1, help="How many are printed.")] = 3,
+) -> None:
+    """Say what a file of conversations holds, and which tokens a model would learn to write."""
+    from trimtab.cli import conversations
+
+    shown = rows if show_labels else None
+    conversations.card(file, model, conversations.rendering_of(rendering), max_tokens, shown)
 
 
 doctor_app = typer.Typer(invoke_without_command=True)

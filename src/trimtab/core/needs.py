@@ -46,10 +46,14 @@ class Conversations:
     Attributes:
         split: Which split.
         task: Whose conversations; None is the task that the recipe fits on.
+        file: A file of them, in place of a task's.
+        given_as: Where that file was given, for messages.
     """
 
     split: Split
     task: Component | None = None
+    file: str | None = None
+    given_as: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ class Need:
         component: Whose ``fit`` makes it, reduced to what determines the fit: two needs with equal
             components and inputs share one fit.
         inputs: What the fit reads, by the names under which it finds it.
-        artifact: Which of the fit's artifacts; None where it makes one only.
+        artifact: Which of the fit's artifacts; None is the first.
     """
 
     component: Component

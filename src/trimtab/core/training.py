@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from trimtab.core.spec import Spec
 
@@ -27,6 +27,10 @@ class Training(Spec):
         clip: Largest norm of the gradient.
         evaluate_every: Steps between two looks at the select split; None is once an epoch.
         patience: Looks without a better value after which training stops; None never stops.
+        most_skipped: Updates whose loss or gradient is not finite that are skipped and counted; the
+            one after them is an error. 0: the first one is.
+        skipped_in_a_row: After so many skipped ones in a row the last weights that gave a finite
+            loss come back.
     """
 
     epochs: PositiveFloat = 3.0
@@ -42,6 +46,8 @@ class Training(Spec):
     clip: PositiveFloat = 1.0
     evaluate_every: PositiveInt | None = None
     patience: PositiveInt | None = 3
+    most_skipped: NonNegativeInt = 0
+    skipped_in_a_row: PositiveInt = 3
 
     def steps_per_epoch(self, num_items: int) -> int:
         """Return the updates of one pass over ``num_items``; the last may be a smaller batch."""

@@ -32,13 +32,13 @@ if TYPE_CHECKING:
     from trimtab.engine.acts import prompted
     from trimtab.interventions.mlp import MlpConfig
     from trimtab.models.nets import networks
-    from trimtab.training import loop, steering
+    from trimtab.training import course, steering
 else:
     torch = lazy("torch")
     rq = lazy("trimtab.engine.request")
     prompted = lazy("trimtab.engine.acts.prompted")
     networks = lazy("trimtab.models.nets.networks")
-    loop = lazy("trimtab.training.loop")
+    course = lazy("trimtab.training.course")
     steering = lazy("trimtab.training.steering")
 
 
@@ -87,7 +87,7 @@ def learn(
         bank_VH=bank_VH,
         vector_H=given_H,
         closeness=config.closeness,
-        course=loop.Course(
+        course=course.Course(
             settings=config.training,
             folder=folder,
             seed=context.seed,
@@ -213,7 +213,7 @@ def _new_net(context: FitContext, config: MlpConfig) -> networks.VectorNet:
         return networks.VectorNet(context.engine.hidden_size, config.inner, reads_state=reads)
 
 
-def _told(outcome: loop.Outcome) -> dict[str, Any]:
+def _told(outcome: course.Outcome) -> dict[str, Any]:
     return {
         "updates": outcome.steps,
         "ended_by": outcome.reason,

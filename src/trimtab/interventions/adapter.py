@@ -1,26 +1,47 @@
-"""Change the weights by a low-rank adapter from a folder, whatever trained it.
+"""Change the weights by a low-rank adapter: one from a folder, or one that is trained here.
 
-The folder is one that peft wrote (``adapter_config.json`` and ``adapter_model.safetensors``). It is
-read once, by the fit phase, and kept with the run; rows of other adapters, and of none, run beside
-it on the same base.
+A folder is one that peft wrote (``adapter_config.json`` and ``adapter_model.safetensors``); it is
+read once, by the fit phase, and kept with the run. Trained is by supervised fine-tuning on
+conversations (``train``); each state that the training keeps is an artifact of one fit, named as
+``checkpoint``. Rows of other adapters, and of none, run beside it on the same base.
 """
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from trimtab.core.errors import DataError
-from trimtab.core.needs import Need
+from trimtab.core.lazy import lazy
+from trimtab.core.needs import Conversations, Need
 from trimtab.core.spec import Component, Spec
 from trimtab.interventions.base import Intervention, Treatment
+from trimtab.models.load import available_on, resolve
 from trimtab.models.lora import adapter_identity, read_adapter
+from trimtab.models.training_memory import check_training_fits, estimate_training
 from trimtab.steering.adapters import adapter_of, fitted_from
-from trimtab.steering.fitted import FitContext, Fitted
+from trimtab.steering.fitted import FitContext, FitData, Fitted
+from trimtab.training.sft.config import AdapterTraining
 
-__all__ = ["FromFolder"]
+if TYPE_CHECKING:
+    import torch
+
+    from trimtab.models import labels
+    from trimtab.training.sft import fit as sft
+else:
+    torch = lazy("torch")
+    labels = lazy("trimtab.models.labels")
+    sft = lazy("trimtab.training.sft.fit")
+
+__all__ = ["AnAdapter"]
+
+_TRAINING = 1
+"""Part of every key of a training; raise it when the same settings train another adapter."""
 
 
 class _Config(Spec):
@@ -29,36 +50,84 @@ class _Config(Spec):
     Attributes:
         source: Its folder, relative to where the command is given; no part of any key.
         content: Hash of what it must hold; planning fills it in.
+        train: How it is trained, in place of a folder.
+        checkpoint: Which state of the training; null is the last.
         strength: What the adapter adds is multiplied by this; 1 is the adapter as it was trained, 0
             exactly the baseline.
     """
 
-    source: str = Field(exclude=True)
+    source: str | None = Field(default=None, exclude=True)
     content: str | None = None
+    train: AdapterTraining | None = None
+    checkpoint: str | None = None
     strength: float = Field(default=1.0, allow_inf_nan=False)
 
+    @model_validator(mode="after")
+    def _one_origin(self) -> _Config:
+        if (self.source is None) == (self.train is None):
+            raise ValueError("give either `source`, a folder, or `train`")
+        if self.checkpoint is not None and self.train is None:
+            raise ValueError("`checkpoint` is for an adapter that is trained here")
+        return self
 
-class FromFolder(Intervention[_Config]):
-    """Adds the low-rank factors of a folder to the weights."""
+
+class AnAdapter(Intervention[_Config]):
+    """Adds low-rank factors to the weights."""
 
     Config = _Config
     MAKES = ("adapter",)
-    SEEDED = False
+
+    @property
+    def seeded(self) -> bool:
+        """Whether the fit depends on the experiment's seed: a folder does not."""
+        return self.config.train is not None
 
     def needs(self) -> dict[str, Need]:
-        """Return the fit that reads the folder: its content."""
+        """Return the fit that reads the folder, by its content, or that trains."""
+        train = self.config.train
+        if train is not None:
+            return {"adapter": _trained(train, self.config.checkpoint)}
         source = self.config.source
+        assert source is not None
         content = adapter_identity(Path(source))
         component = Component(name="adapter", config={"source": source, "content": content})
         return {"adapter": Need(component)}
 
-    def fit(self, context: FitContext) -> Fitted:
-        """Return the folder's factors.
+    def determines(self, component: Component) -> dict[str, Any]:
+        """Return what determines the fit: of a training its settings, not what it computes with."""
+        if self.config.train is None:
+            return super().determines(component)
+        return {"fit": ["adapter", self.VERSION, _TRAINING, self.config.train]}
+
+    def check_input(self, data: FitData) -> None:
+        """Raise DataError for a conversation without an answer."""
+        for row in data.conversations:
+            if not any(message.role == "assistant" for message in row.messages):
+                raise DataError(
+                    f"Conversation {row.id!r} has no assistant turn, so there is nothing to learn.",
+                    hint="Give it an answer, or leave the row out.",
+                )
+
+    def makes(self, data: Mapping[str, FitData]) -> tuple[str, ...]:
+        """Return the states that are kept, the last one first."""
+        train = self.config.train
+        if train is None:
+            return self.MAKES
+        rows, _ = train.shared_out(data["conversations"].conversations)
+        return tuple(train.kept(len(rows)))
+
+    def fit(self, context: FitContext) -> Fitted | dict[str, Fitted]:
+        """Return the folder's factors, or those of each state of the training that is kept.
 
         Raises:
-            DataError: It changed since planning.
-            ModelError: It is no adapter that is supported, or one of another base.
+            DataError: The folder changed since planning, or a conversation can't be learned from.
+            ModelError: It is no adapter that is supported, or one of another base; or memory is
+                short.
+            NonFiniteError: The training's losses stay NaN or infinite.
         """
+        if self.config.train is not None:
+            return _tuned(context, self.config.train)
+        assert self.config.source is not None
         folder = Path(self.config.source)
         adapter = read_adapter(folder, context.engine.loaded.layout)
         if self.config.content not in (None, adapter.identity):
@@ -82,3 +151,61 @@ class FromFolder(Intervention[_Config]):
     def strengths(self, fitted: Mapping[str, Fitted]) -> dict[str, float]:
         """Return the strength, in multiples of the adapter."""
         return {"raw": self.config.strength}
+
+
+def _trained(train: AdapterTraining, checkpoint: str | None) -> Need:
+    settings = train.model_dump(mode="json", exclude_defaults=True)
+    if train.recompute:
+        settings["recompute"] = True
+    inputs = {"conversations": Conversations("fit", file=train.data, given_as="train.data")}
+    if train.held_out is not None:
+        inputs["held_out"] = Conversations("select", file=train.held_out, given_as="train.held_out")
+    component = Component(name="adapter", config={"train": settings})
+    return Need(component, inputs, None if checkpoint == "last" else checkpoint)
+
+
+def _tuned(context: FitContext, train: AdapterTraining) -> dict[str, Fitted]:
+    _require_memory(context, train)
+    rows, aside = train.shared_out(context.data["conversations"].conversations)
+    held_out = context.data["held_out"].conversations if "held_out" in context.data else aside
+    with ExitStack() as stack:
+        scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="training-"))
+        kept = sft.tune(
+            context.engine,
+            train,
+            sft.Data(rows, held_out),
+            folder=Path(context.folder or scratch) / "training",
+            seed=context.seed,
+        )
+    counts = next(iter(kept.values())).about["training"]
+    context.note(
+        f"adapter: {counts['updates']} updates on {counts['rows']['rows']} conversations "
+        f"({counts['rows']['labels']} labels, {counts['rows']['truncated']} cut, "
+        f"{counts['skipped']} updates skipped)"
+    )
+    version = labels.VERSION
+    return {
+        name: fitted_from(state.adapter, {**state.about, "labels": version})
+        for name, state in kept.items()
+    }
+
+
+def _require_memory(context: FitContext, train: AdapterTraining) -> None:
+    """Raise ModelError, before the model is loaded, where memory is short."""
+    model = context.model
+    assert model is not None
+    spec = model.spec or model.engine().loaded.resolved.spec
+    resolved = resolve(spec)
+    spec = resolved.spec
+    if spec.device_map is not None:
+        return
+    estimate = estimate_training(
+        resolved.card,
+        spec,
+        rank=train.rank,
+        tokens=train.most_tokens,
+        recompute=train.recompute,
+    )
+    free = available_on(torch.device(spec.device))
+    check_training_fits(estimate, spec, free, loaded=model.spec is None)
+    context.note(f"training needs about {estimate.total / 2**30:.1f} GiB of memory")

@@ -62,8 +62,8 @@ class Intervention(ABC, Generic[C]):
     Attributes:
         VERSION: Part of every key; raise it when the effect of a configuration changes.
         OUTPUTS: What it can act on: written texts, scored options.
-        MAKES: Names of the artifacts that its ``fit`` makes.
-        SEEDED: Whether its fit depends on the experiment's seed.
+        MAKES: Names of the artifacts that its ``fit`` makes, whatever it is given.
+        SEEDED: Whether its fit depends on the experiment's seed, whatever its configuration.
         Config: Its configuration.
     """
 
@@ -97,8 +97,17 @@ class Intervention(ABC, Generic[C]):
         """Raise DataError if ``fit`` can't use this input; asked before a model is loaded."""
         return
 
+    @property
+    def seeded(self) -> bool:
+        """Whether its fit depends on the experiment's seed."""
+        return self.SEEDED
+
+    def makes(self, data: Mapping[str, FitData]) -> tuple[str, ...]:
+        """Return the names of the artifacts that ``fit`` makes of ``data``, its inputs by name."""
+        return self.MAKES
+
     def fit(self, context: FitContext) -> Fitted | dict[str, Fitted] | None:
-        """Make the artifacts that ``MAKES`` names: one, or several by name.
+        """Make the artifacts that ``makes`` names: one, or several by name.
 
         None says that the fit wrote into ``context.folder`` itself, ``artifact.json`` last. Called
         only where a need names this intervention.

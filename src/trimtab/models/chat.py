@@ -8,6 +8,8 @@ an answer is encoded alone, so that every answer continues the same prompt.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 from transformers import PreTrainedTokenizerBase
 
@@ -20,13 +22,26 @@ from trimtab.models.templates import ChatTemplate
 VERSION = 2
 
 
+@dataclass(frozen=True)
+class Lead:
+    """How tokens get one BOS, where the model has one.
+
+    Attributes:
+        added: What is put in front of them.
+        dropped: How many of the first are left out.
+    """
+
+    added: tuple[int, ...] = ()
+    dropped: int = 0
+
+
 class Renderer:
     """Makes prompts for one tokenizer."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, eos_ids: Iterable[int] = ()) -> None:
         """Keep ``tokenizer``; ``eos_ids`` are the end tokens of the generation configuration."""
         self.tokenizer = tokenizer
-        self._template = ChatTemplate(tokenizer)
+        self.template = ChatTemplate(tokenizer)
         self._eos_ids = frozenset(eos_ids)
         self._bos: int | None = tokenizer.bos_token_id
         probe: list[int] = tokenizer("x").input_ids
@@ -94,17 +109,30 @@ class Renderer:
         """Whether the tokenizer knows how to render a chat."""
         return self.tokenizer.chat_template is not None
 
-    def end_of_turn_ids(self) -> set[int]:
+    def lead_of(self, ids: Sequence[int]) -> Lead:
+        """Return how ``ids``, encoded without special tokens, get exactly one BOS."""
+        if self._bos is not None and self._adds_bos and list(ids[:1]) != [self._bos]:
+            return Lead(added=(self._bos,))
+        dropped = 0
+        while self._bos is not None and list(ids[dropped : dropped + 2]) == [self._bos, self._bos]:
+            dropped += 1
+        return Lead(dropped=dropped)
+
+    def end_of_turn_ids(self) -> frozenset[int]:
         """Return the ids that end an answer: EOS and what the template puts after an answer."""
+        return self._end_of_turn_ids
+
+    @cached_property
+    def _end_of_turn_ids(self) -> frozenset[int]:
         ids = set(self._eos_ids)
         if self.tokenizer.eos_token_id is not None:
             ids.add(self.tokenizer.eos_token_id)
         if self.has_template:
-            after = self._template.after_answer().lstrip()
+            after = self.template.after_answer().lstrip()
             first = self.tokenizer(after, add_special_tokens=False).input_ids[:1]
             added = self.tokenizer.added_tokens_decoder
             ids.update(i for i in first if i in added and added[i].special)
-        return ids
+        return frozenset(ids)
 
     @property
     def template_hash(self) -> str:
@@ -113,11 +141,8 @@ class Renderer:
 
     def _encode(self, text: str) -> list[int]:
         ids = self.encode(text)
-        if self._adds_bos and ids[:1] != [self._bos]:
-            return [self._bos, *ids]  # type: ignore[list-item]  # _adds_bos says it is an int
-        while self._bos is not None and ids[:2] == [self._bos, self._bos]:
-            ids = ids[1:]
-        return ids
+        lead = self.lead_of(ids)
+        return [*lead.added, *ids[lead.dropped :]]
 
     def _text(self, messages: Sequence[Message], rendering: Rendering, preamble: str) -> str:
         assert messages and messages[-1].role == "user", "a prompt ends with a user turn"
@@ -131,7 +156,7 @@ class Renderer:
                 f"The tokenizer of {self.tokenizer.name_or_path!r} has no chat template.",
                 hint="Give the task `rendering: plain`, or use an instruction-tuned model.",
             )
-        return self._template.text([{"role": m.role, "content": m.content} for m in messages])
+        return self.template.text([{"role": m.role, "content": m.content} for m in messages])
 
 
 def _plain(messages: Sequence[Message], preamble: str) -> str:

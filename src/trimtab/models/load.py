@@ -164,7 +164,7 @@ def load_model(resolved: ResolvedModel) -> LoadedModel:
     device = check_device(spec)
     check_placement(spec)
     if spec.device_map is None:
-        check_fits(resolved.card, spec, _available(device))
+        check_fits(resolved.card, spec, available_on(device))
     elif not may_use_disk(spec):
         check_fits(resolved.card, spec, _available_in_all(), "the machine")
     folder = model_dir(spec)
@@ -253,7 +253,8 @@ def _has_mps() -> bool:
     return bool(torch.backends.mps.is_available())
 
 
-def _available(device: torch.device) -> int | None:
+def available_on(device: torch.device) -> int | None:
+    """Return the free bytes of a device; None if unknown."""
     return int(torch.cuda.mem_get_info()[0]) if device.type == "cuda" else available_ram()
 
 

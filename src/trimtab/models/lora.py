@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +66,15 @@ def adapter_identity(folder: Path) -> str:
     config = _config(folder)
     settings = {key: config[key] for key in _DETERMINING if config.get(key)}
     return content_key([_VERSION, settings, file_sha256(_weights(folder))], 32)
+
+
+def factors_identity(factors: Mapping[str, LowRank]) -> str:
+    """Return a hash of factors that were made here: their bytes and scalings."""
+    tensors: dict[str, torch.Tensor] = {}
+    for name, factor in sorted(factors.items()):
+        tensors |= {f"{name}.down": _plain(factor.down), f"{name}.up": _plain(factor.up)}
+    scalings = {name: factor.scaling for name, factor in factors.items()}
+    return content_key([_VERSION, scalings, sha256(st.save(tensors)).hexdigest()], 32)
 
 
 def read_adapter(folder: Path, layout: Layout | None = None) -> Adapter:

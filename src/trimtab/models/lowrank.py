@@ -36,11 +36,14 @@ class LowRank:
         down: A, [R, I].
         up: B, [O, R].
         scaling: ``lora_alpha / R``, or ``lora_alpha / sqrt(R)`` if rank-stabilised.
+        dropout: Share of the inputs that A does not see, drawn from torch's generator; only where
+            gradients are asked for.
     """
 
     down: torch.Tensor
     up: torch.Tensor
     scaling: float
+    dropout: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)

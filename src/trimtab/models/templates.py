@@ -8,6 +8,7 @@ it is used, not before: the model may well be used without.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -69,6 +70,23 @@ class ChatTemplate:
         if lost is not None:
             raise self._unusable(turns, f"it loses or changes {lost['content'][:60]!r}")
         return text
+
+    def conversation(self, turns: Sequence[Turn]) -> tuple[str, list[tuple[int, int]]]:
+        """Return a whole conversation, and where in it each turn's text stands.
+
+        Raises:
+            ModelError: The template refuses it, does not end, or loses or changes what a turn says.
+        """
+        way = self._way(tuple(turn["role"] for turn in turns), generation=False)
+        try:
+            text = self._render(way.given(turns), generation=False)
+        except bounded.FAILURES as error:
+            raise self._unusable(turns, _reason(error)) from error
+        spans = _spans(turns, text, way.marked)
+        lost = next((turn for i, turn in enumerate(turns) if i not in spans), None)
+        if lost is not None:
+            raise self._unusable(turns, f"it loses or changes {lost['content'][:60]!r}")
+        return text, [spans[number] for number in range(len(turns))]
 
     def after_answer(self) -> str:
         """Return what stands behind an answer; nothing if no conversation holds one."""
@@ -142,6 +160,33 @@ def _mark(number: int) -> str:
 def _stands(mark: str, text: str) -> bool:
     """Whether a text holds a mark as a text, and not as the printed form of a part."""
     return mark in text and not any(f"{quote}text{quote}: {quote}{mark}" in text for quote in "'\"")
+
+
+def _spans(turns: Sequence[Turn], text: str, marked: str) -> dict[int, tuple[int, int]]:
+    """Return where turns stand, by number, up to the first whose text is not where its mark was.
+
+    A template may move a turn: Mistral's puts the system text into the last question.
+    """
+    marks = {_mark(number): number for number in range(len(turns))}
+    pieces = re.split(f"({'|'.join(sorted(marks, key=len, reverse=True))})", marked)
+    fixed, order = pieces[::2], [marks[mark] for mark in pieces[1::2]]
+    if sorted(order) != list(range(len(turns))) or not text.startswith(fixed[0]):
+        return {}
+    spans: dict[int, tuple[int, int]] = {}
+    at = len(fixed[0])
+    for number, after in zip(order, fixed[1:], strict=True):
+        said = turns[number]["content"]
+        is_last = len(spans) + 1 == len(turns)
+        for given in (said, said.strip(), said.lstrip(), said.rstrip()):
+            stop = at + len(given)
+            fits = not is_last or len(text) == stop + len(after)
+            if fits and text.startswith(given + after, at):
+                break
+        else:
+            return spans
+        spans[number] = (at, stop)
+        at = stop + len(after)
+    return spans
 
 
 def _lost(turns: Sequence[Turn], text: str, marked: str) -> Turn | None:

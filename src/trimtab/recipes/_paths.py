@@ -9,7 +9,7 @@ from typing import Any
 
 # What names a file or folder, always and perhaps, in recipes and in members' configurations.
 _ALWAYS = {"file", "trained", "extensions", "offload_folder"}
-_PERHAPS = {"source", "rubric", "model", "models", "id"}
+_PERHAPS = {"source", "rubric", "model", "models", "id", "data", "held_out"}
 _SUFFIXES = (".csv", ".json", ".jsonl", ".txt", ".md", ".gguf", ".safetensors")
 _NO_PATHS = ("bundled", "corrupted")
 """What stands in the place of a file, whatever lies beside the experiment file."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trimtab.core.spec import Split
+from trimtab.core.spec import ModelSpec, Split
 from trimtab.core.types import Completion, ContrastPair, Conversation, Rendering, Sample
 
 if TYPE_CHECKING:
@@ -32,10 +32,12 @@ class ModelAccess:
         identity: Hash of weights, tokenizer and template.
         engine: Returns its engine, which others share; its weights never change: what is trained
             are vectors, networks beside it, and adapters.
+        spec: Which model; None where it is loaded already.
     """
 
     identity: str
     engine: Callable[[], Engine]
+    spec: ModelSpec | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,11 @@ class FitData:
     def pairs(self) -> list[ContrastPair]:
         """The rows that are contrast pairs."""
         return [row for row in self.rows if isinstance(row, ContrastPair)]
+
+    @property
+    def conversations(self) -> list[Conversation]:
+        """The rows that are conversations."""
+        return [row for row in self.rows if isinstance(row, Conversation)]
 
     @property
     def samples(self) -> list[Sample]:

@@ -1,9 +1,10 @@
 """Checkpoints: safetensors and JSON in folders that appear whole or not at all.
 
 A folder of a training holds ``steps.jsonl`` (one line per update and per evaluation), the newest
-``step-NNNNNN/`` (weights, optimiser, cursor) and ``best-NNNNNN.safetensors``. Equal trainings leave
-equal bytes, however often they were killed. What it goes on from is checked: a line of the log by
-its ``crc``, the files by their seals.
+``step-NNNNNN/`` (weights, optimiser, cursor), ``best-NNNNNN.safetensors``, and each
+``kept-NNNNNN.safetensors`` that was asked for. Equal trainings leave equal bytes, however often
+they were killed. What it goes on from is checked: a line of the log by its ``crc``, the files by
+their seals.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from trimtab.core.records import read_json, write_json
 from trimtab.core.seals import check_data, check_files, seal, seal_files
 
 _LOG = "steps.jsonl"
+_GOOD = "good.safetensors"
 _AGAIN = "Delete its folder to train again."
 
 
@@ -93,20 +95,24 @@ class Checkpoints:
         optimizer: torch.optim.Optimizer,
         state: dict[str, Any],
         rows: Sequence[dict[str, Any]],
+        good: dict[str, torch.Tensor] | None = None,
     ) -> None:
         """Add a checkpoint after ``step`` updates, with the log's new rows; drop the older ones.
 
         The log comes first: a row that a crash left without its checkpoint is cut by ``resume``.
+        ``good`` is what ``LastGood`` holds.
         """
         make_dir(self.folder)
         self._append(rows)
-        final = self.folder / f"step-{step:06d}"
+        final = self._step(step)
         part = self.folder / f".{final.name}.part"
         for old in (part, final):
             shutil.rmtree(old, ignore_errors=True)
         make_dir(part)
         write_tensors(part / "model.safetensors", trained(module))
-        write_tensors(part / "optimizer.safetensors", _optimizer_tensors(module, optimizer))
+        write_tensors(part / "optimizer.safetensors", optimizer_tensors(module, optimizer))
+        if good:
+            write_tensors(part / _GOOD, good)
         write_json(part / "state.json", {**state, "step": step})
         seal_files(part)
         os.replace(part, final)
@@ -124,6 +130,23 @@ class Checkpoints:
         path = self._best(step)
         check_data(path, read_bytes(path), _AGAIN)
         restore(module, read_tensors(path), str(path))
+
+    def keep(self, step: int, module: nn.Module) -> None:
+        """Keep the weights after ``step`` updates for good."""
+        path, data = self._kept(step), _packed(trained(module))
+        seal(path, data)
+        replace_file(path, data)
+
+    def kept(self, step: int) -> dict[str, torch.Tensor]:
+        """Return the weights that ``keep`` kept; raise StoreError if they are gone or changed."""
+        path = self._kept(step)
+        check_data(path, read_bytes(path), _AGAIN)
+        return read_tensors(path)
+
+    def good(self, step: int) -> dict[str, torch.Tensor]:
+        """Return what ``LastGood`` held at the checkpoint after ``step`` updates."""
+        path = self._step(step) / _GOOD
+        return read_tensors(path) if path.is_file() else {}
 
     def resume(
         self, module: nn.Module, optimizer: torch.optim.Optimizer, identity: str
@@ -145,7 +168,7 @@ class Checkpoints:
                 hint="Give this training a folder of its own, or delete that one.",
             )
         restore(module, read_tensors(newest / "model.safetensors"), str(newest))
-        _load_optimizer(module, optimizer, read_tensors(newest / "optimizer.safetensors"))
+        load_optimizer(module, optimizer, read_tensors(newest / "optimizer.safetensors"))
         rows = [row for row in self.rows() if row["step"] <= state["step"]]
         replace_file(self.folder / _LOG, b"".join(_line(row) for row in rows))
         self._tidy(newest.name, state["best_step"])
@@ -165,6 +188,12 @@ class Checkpoints:
             return [json.loads(checked(line)) for line in lines]
         except (ValueError, ChangedError):
             raise StoreError(f"{path} was changed after it was written.", hint=_AGAIN) from None
+
+    def _step(self, step: int) -> Path:
+        return self.folder / f"step-{step:06d}"
+
+    def _kept(self, step: int) -> Path:
+        return self.folder / f"kept-{step:06d}.safetensors"
 
     def _best(self, step: int) -> Path:
         return self.folder / f"best-{step:06d}.safetensors"
@@ -186,9 +215,10 @@ def _line(row: dict[str, Any]) -> bytes:
     return with_checksum(dumps(row, "a row of steps.jsonl", separators=(",", ":")))
 
 
-def _optimizer_tensors(
+def optimizer_tensors(
     module: nn.Module, optimizer: torch.optim.Optimizer
 ) -> dict[str, torch.Tensor]:
+    """Return what an optimiser holds for each parameter, by its name, on the CPU."""
     return {
         f"{name}/{key}": value.detach().cpu()
         for name, parameter in module.named_parameters()
@@ -196,9 +226,10 @@ def _optimizer_tensors(
     }
 
 
-def _load_optimizer(
+def load_optimizer(
     module: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]
 ) -> None:
+    """Give an optimiser what ``optimizer_tensors`` returned."""
     for name, parameter in module.named_parameters():
         state = {
             key.rpartition("/")[2]: value

@@ -5,6 +5,9 @@ weight, so gradients of a batch cut into parts are those of the whole batch. Eve
 seeded from (seed, step) or (seed, epoch), so nothing but the step has to be remembered, and a
 training that was killed and resumed leaves the same bytes as one that was not (CPU, float32, the
 same number of threads).
+
+``run`` does all of it. Who computes the gradients of several trainings in one pass (adapters on one
+base) calls ``begin``, then ``batch`` and ``apply`` until ``over``, then ``end`` of each.
 """
 
 from __future__ import annotations
@@ -12,10 +15,8 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal, Protocol
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
@@ -24,96 +25,10 @@ from trimtab.core.errors import NonFiniteError
 from trimtab.core.keys import derive_seed
 from trimtab.core.training import Training
 from trimtab.training.checkpoint import Checkpoints
+from trimtab.training.course import Batch, Course, Objective, Outcome
+from trimtab.training.good import LastGood
 
 _log = logging.getLogger(__name__)
-
-
-class Objective(Protocol):
-    """What is minimised."""
-
-    def loss(self, items: Sequence[int]) -> tuple[torch.Tensor, float]:
-        """Return the sum of the items' losses (a float32 scalar) and the sum of their weights.
-
-        The weight is what the loss is divided by over the whole batch: the number of label tokens,
-        of problems, of episodes.
-        """
-        ...
-
-    def state(self) -> dict[str, Any]:
-        """Return what a resumed training must know beside the weights, as JSON types."""
-        ...
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take back what ``state`` gave."""
-        ...
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a training ended; the module holds the best weights, or the last if none is best.
-
-    Attributes:
-        steps: Updates made.
-        reason: Why it ended.
-        best_step: Updates after which the select values were highest; None without evaluation.
-        best: The first of those values.
-        untrained: The first value before the first update.
-        rows: ``steps.jsonl``: a row per update (loss, rate, gradient norm) and per evaluation.
-    """
-
-    steps: int
-    reason: Literal["steps", "patience"]
-    best_step: int | None
-    best: float | None
-    untrained: float | None
-    rows: list[dict[str, Any]] = field(repr=False, default_factory=list)
-
-    def looks(self) -> list[tuple[int, float | None, list[float]]]:
-        """Return each look at the select split.
-
-        Returns:
-            Update, mean loss of the updates since the look before (None at the first), values.
-        """
-        found: list[tuple[int, float | None, list[float]]] = []
-        losses: list[float] = []
-        for row in self.rows:
-            if "select" in row:
-                mean = math.fsum(losses) / len(losses) if losses else None
-                found.append((row["step"], mean, row["select"]))
-                losses = []
-            else:
-                losses.append(row["loss"])
-        return found
-
-
-@dataclass(frozen=True)
-class Course:
-    """How and where one training runs.
-
-    Attributes:
-        settings: Steps, rates, patience.
-        folder: Where checkpoints go; used by this training alone.
-        seed: Everything random depends on it.
-        identity: Hash of data and settings; a checkpoint with another one is refused.
-        checkpoint_seconds: Time between two checkpoints; it changes no result.
-    """
-
-    settings: Training
-    folder: Path
-    seed: int
-    identity: str
-    checkpoint_seconds: float = 30.0
-
-
-class Stateless:
-    """An objective's two other methods, where the step is all that must be remembered."""
-
-    def state(self) -> dict[str, Any]:
-        """Nothing to remember."""
-        return {}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Nothing to take back."""
 
 
 class Loop:
@@ -127,6 +42,9 @@ class Loop:
         *,
         num_items: int,
         evaluate: Callable[[], tuple[float, ...]] | None = None,
+        watch: Callable[[], dict[str, Any]] | None = None,
+        parts: Callable[[list[int]], list[list[int]]] | None = None,
+        name_of: Callable[[int], str] = "item {}".format,
     ) -> None:
         """Take what is trained and how.
 
@@ -137,46 +55,110 @@ class Loop:
             num_items: Items are 0 to ``num_items - 1``.
             evaluate: Returns values on the select split, higher is better; the later ones break
                 ties of the earlier ones.
+            watch: Returns what is noted before the first update and where weights are kept, as JSON
+                types; it changes nothing.
+            parts: Cuts a batch into what is computed at once; parts of ``micro_batch`` items if not
+                given.
+            name_of: Returns an item's name, for messages.
         """
         self.module = module
         self.objective = objective
         self.course = course
         self.num_items = num_items
         self.evaluate = evaluate
+        self.watch = watch
+        self.parts = parts or self._micro_batches
+        self.name_of = name_of
         self.total = course.settings.num_steps(num_items)
-        self._checkpoints = Checkpoints(course.folder)
+        self.checkpoints = Checkpoints(course.folder)
         self._optimizer = _adamw(module, course.settings)
         self._step = 0
         self._best: tuple[float, ...] | None = None
         self._best_step: int | None = None
         self._untrained: float | None = None
         self._waited = 0
+        self._skipped = 0
+        self._in_a_row = 0
+        self._good = LastGood()
+        self._saved = 0.0
         self._new_rows: list[dict[str, Any]] = []
 
     def run(self) -> Outcome:
         """Train to the end.
 
         Raises:
-            NonFiniteError: A loss or gradient is NaN or infinite; the last checkpoint stays.
+            NonFiniteError: A loss or gradient is NaN or infinite, more often than the settings
+                allow; the last checkpoint stays.
             StoreError: The folder can't be written, or holds another training.
         """
-        self._resume()
         devices = {p.device for p in self.module.parameters() if p.device.type == "cuda"}
         with torch.random.fork_rng(devices=sorted(devices, key=str)):
-            if self._step == 0:
-                self._look()
-            saved = time.monotonic()
-            while self._step < self.total and not self._out_of_patience():
-                self._update()
-                if self._step % self._every() == 0 or self._step == self.total:
-                    self._look()
-                if time.monotonic() - saved >= self.course.checkpoint_seconds:
-                    self._save()
-                    saved = time.monotonic()
+            self.begin()
+            while not self.over:
+                batch = self.batch()
+                self.apply(batch, *self._gradients(batch))
+        return self.end()
+
+    def begin(self) -> None:
+        """Go on from the newest checkpoint, or look at what is there before the first update."""
+        self._resume()
+        if self._step == 0:
+            self._look()
+            self._note_watched()
+        self._saved = time.monotonic()
+
+    @property
+    def over(self) -> bool:
+        """Whether the training has made its last update."""
+        return self._step >= self.total or self._out_of_patience()
+
+    def batch(self) -> Batch:
+        """Return the items of the next update, with torch's streams seeded for it."""
+        epoch, items = self._items(self._step)
+        torch.manual_seed(derive_seed(self.course.seed, "step", self._step))
+        self.module.train()
+        return Batch(self._step, epoch, items)
+
+    def apply(self, batch: Batch, total: float, weight: float) -> None:
+        """Update with the gradients that are there, or skip the batch; look, keep and save.
+
+        Args:
+            batch: What ``batch`` gave.
+            total: The summed loss of its items.
+            weight: Their summed weights.
+
+        Raises:
+            NonFiniteError: As ``run``.
+        """
+        norm = self._clip(weight)
+        rate = self.course.settings.rate(batch.step, self.total)
+        row: dict[str, Any] = {
+            "step": batch.step + 1,
+            "epoch": batch.epoch,
+            "loss": total / weight,
+            "rate": rate,
+        }
+        if math.isfinite(total) and math.isfinite(norm):
+            self._in_a_row = 0
+            if self.course.settings.most_skipped:
+                self._good.take(self.module, self._optimizer)
+            for group in self._optimizer.param_groups:
+                group["lr"] = rate
+            self._optimizer.step()
+            row |= {"gradient_norm": norm, "weight": weight}
+        else:
+            row |= {"loss": None, **self._skip(batch, total, norm)}
+        self._optimizer.zero_grad(set_to_none=True)
+        self._step += 1
+        self._new_rows.append(row)
+        self._after_update()
+
+    def end(self) -> Outcome:
+        """Save, and return how it ended; the module holds the best weights, or the last."""
         if self._new_rows:
             self._save()
         if self._best_step is not None:
-            self._checkpoints.load_best(self._best_step, self.module)
+            self.checkpoints.load_best(self._best_step, self.module)
         self.module.eval()
         return Outcome(
             steps=self._step,
@@ -184,17 +166,20 @@ class Loop:
             best_step=self._best_step,
             best=None if self._best is None else self._best[0],
             untrained=self._untrained,
-            rows=self._checkpoints.rows(),
+            rows=self.checkpoints.rows(),
+            skipped=self._skipped,
         )
 
     def _resume(self) -> None:
-        state = self._checkpoints.resume(self.module, self._optimizer, self.course.identity)
+        state = self.checkpoints.resume(self.module, self._optimizer, self.course.identity)
         if state is None:
             return
         self._step = state["step"]
         self._best = None if state["best"] is None else tuple(state["best"])
         self._best_step = state["best_step"]
         self._untrained, self._waited = state["untrained"], state["waited"]
+        self._skipped, self._in_a_row = state.get("skipped", (0, 0))
+        self._good.tensors = self.checkpoints.good(self._step)
         self.objective.restore(state["objective"])
         _log.info("resumed after %d of %d updates", self._step, self.total)
 
@@ -208,8 +193,12 @@ class Loop:
             "waited": self._waited,
             "objective": self.objective.state(),
         }
-        self._checkpoints.save(self._step, self.module, self._optimizer, state, self._new_rows)
+        if self._skipped:
+            state["skipped"] = [self._skipped, self._in_a_row]
+        good, rows = self._good.tensors, self._new_rows
+        self.checkpoints.save(self._step, self.module, self._optimizer, state, rows, good)
         self._new_rows = []
+        self._saved = time.monotonic()
 
     def _every(self) -> int:
         return self.course.settings.evaluate_every or self.course.settings.steps_per_epoch(
@@ -237,36 +226,76 @@ class Loop:
             self._untrained = values[0]
         if self._best is None or values > self._best:
             self._best, self._best_step, self._waited = values, self._step, 0
-            self._checkpoints.save_best(self._step, self.module)
+            self.checkpoints.save_best(self._step, self.module)
         else:
             self._waited += 1
         self._new_rows.append({"step": self._step, "select": list(values)})
 
-    def _update(self) -> None:
-        step, epoch, items = self._step, *self._items(self._step)
-        torch.manual_seed(derive_seed(self.course.seed, "step", step))
-        self.module.train()
-        size = self.course.settings.micro_batch or len(items)
+    def _note_watched(self) -> None:
+        if self.watch is not None:
+            self.module.eval()
+            self._new_rows.append({"step": self._step, "watched": self.watch()})
+
+    def _after_update(self) -> None:
+        if self._step % self._every() == 0 or self._step == self.total:
+            self._look()
+        if self._step in self.course.keep:
+            self.checkpoints.keep(self._step, self.module)
+            self._note_watched()
+        if time.monotonic() - self._saved >= self.course.checkpoint_seconds:
+            self._save()
+
+    def _gradients(self, batch: Batch) -> tuple[float, float]:
+        """Gather the gradients of a batch; return its summed loss and weight."""
         total, weight = 0.0, 0.0
-        for at in range(0, len(items), size):
-            loss, share = self.objective.loss(items[at : at + size])
+        for part in self.parts(batch.items):
+            loss, share = self.objective.loss(part)
             loss.backward()
             total, weight = total + float(loss.detach()), weight + share
-        norm = self._clip(weight)
-        if not (math.isfinite(total) and math.isfinite(norm)):
+        return total, weight
+
+    def _skip(self, batch: Batch, total: float, norm: float) -> dict[str, Any]:
+        """Count a batch that is not finite, and go back if it is one of many in a row.
+
+        Raises:
+            NonFiniteError: It is one too many; the items that are not finite alone are named.
+        """
+        settings = self.course.settings
+        self._skipped, self._in_a_row = self._skipped + 1, self._in_a_row + 1
+        if self._skipped > settings.most_skipped:
+            many = f", after {settings.most_skipped} that were skipped" * bool(
+                settings.most_skipped
+            )
             raise NonFiniteError(
-                f"Update {step} has the loss {total} and a gradient of norm {norm} (items "
-                f"{items[:8]}).",
+                f"Update {batch.step} has the loss {total} and a gradient of norm {norm}{many} "
+                f"({self._culprits(batch)}).",
                 hint="Lower learning_rate, or train in float32.",
             )
-        rate = self.course.settings.rate(step, self.total)
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
-        self._optimizer.step()
-        self._optimizer.zero_grad(set_to_none=True)
-        self._step += 1
-        row = {"step": self._step, "epoch": epoch, "loss": total / weight, "rate": rate}
-        self._new_rows.append({**row, "gradient_norm": norm, "weight": weight})
+        back = self._in_a_row >= settings.skipped_in_a_row
+        if back:
+            self._good.give_back(self.module, self._optimizer)
+            self._in_a_row = 0
+        _log.warning(
+            "update %d was skipped: its loss is %s, its gradient %s", batch.step, total, norm
+        )
+        return {"skipped": [self.name_of(item) for item in batch.items], "went_back": back}
+
+    def _culprits(self, batch: Batch) -> str:
+        """Return which items of a batch are not finite alone; all of them if none is."""
+        alone = []
+        for item in batch.items:
+            self._optimizer.zero_grad(set_to_none=True)
+            loss, _ = self.objective.loss([item])
+            loss.backward()
+            grads = [p.grad for p in self.module.parameters() if p.grad is not None]
+            if not all(bool(torch.isfinite(x).all()) for x in (loss, *grads)):
+                alone.append(item)
+        names = [self.name_of(item) for item in alone or batch.items]
+        return ", ".join(names[:8]) + ", ..." * (len(names) > 8)
+
+    def _micro_batches(self, items: list[int]) -> list[list[int]]:
+        size = self.course.settings.micro_batch or len(items)
+        return [items[at : at + size] for at in range(0, len(items), size)]
 
     def _items(self, step: int) -> tuple[int, list[int]]:
         """Return the epoch of an update and its items."""

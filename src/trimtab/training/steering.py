@@ -18,7 +18,8 @@ import torch
 from trimtab.engine.reading.gradients import Answered, answer_logprobs, common_start
 from trimtab.engine.request import Edit, Positions
 from trimtab.models.nets.networks import VectorNet
-from trimtab.training.loop import Course, Loop, Outcome, Stateless
+from trimtab.training.course import Course, Outcome, Stateless
+from trimtab.training.loop import Loop
 
 if TYPE_CHECKING:
     from trimtab.engine.engine import Engine

@@ -6,7 +6,8 @@ from torch import nn
 
 from trimtab.core.errors import NonFiniteError, StoreError
 from trimtab.core.training import Training
-from trimtab.training.loop import Course, Loop
+from trimtab.training.course import Course
+from trimtab.training.loop import Loop
 
 
 class Quadratic:

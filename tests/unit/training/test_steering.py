@@ -16,7 +16,7 @@ from trimtab.engine.engine import Engine
 from trimtab.models.load import LoadedModel, load_model, resolve
 from trimtab.models.nets.networks import VectorNet
 from trimtab.models.tiny import save_tiny
-from trimtab.training.loop import Course
+from trimtab.training.course import Course
 from trimtab.training.steering import Goal, Losses, Place, Question, Steering, history, train
 
 POSITIONS = ["all", "prompt", "last_prompt", "generated", "after_prompt"]
@@ -267,7 +267,7 @@ from trimtab.engine.engine import Engine
 from trimtab.models.load import load_model, resolve
 from trimtab.models.nets.networks import VectorNet
 from trimtab.training.checkpoint import write_tensors
-from trimtab.training.loop import Course
+from trimtab.training.course import Course
 from trimtab.training.steering import Goal, Losses, Place, Question, train
 
 engine = Engine(load_model(resolve(ModelSpec(id=sys.argv[3], device="cpu"))))

@@ -50,7 +50,10 @@ class Addition:
             )
         if self.token_N is not None:
             x_1TI = x_1TI[:, self.token_N]
-        low_1NR = functional.linear(x_1TI.to(self.factor.down.dtype), self.factor.down)
+        x_1TI = x_1TI.to(self.factor.down.dtype)
+        if self.factor.dropout and torch.is_grad_enabled():
+            x_1TI = functional.dropout(x_1TI, self.factor.dropout)
+        low_1NR = functional.linear(x_1TI, self.factor.down)
         if self.hidden_TR is not None:
             low_1NR = low_1NR.masked_fill(self.hidden_TR, 0.0)
         added_1NO = functional.linear(low_1NR * self.factor.scaling, self.factor.up)

@@ -8,7 +8,7 @@ Shapes: T packed tokens (a number that may grow from block to block), H hidden.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -18,12 +18,10 @@ from torch import nn
 from trimtab.engine.acts.adapters import Additions, hook_additions
 from trimtab.engine.acts.edits import Deltas, add
 from trimtab.engine.passes.attention import Attention, attending
+from trimtab.engine.passes.inner import Inner, Reader, before, recomputing
 from trimtab.engine.passes.rotation import rotating
 from trimtab.engine.request import Place
 from trimtab.models.load import LoadedModel
-
-Reader = Callable[[torch.Tensor], None]
-"""Is given activations [T, H] at a place, edits included."""
 
 
 def forward(
@@ -36,6 +34,7 @@ def forward(
     readers: Mapping[Place, Reader] | None = None,
     additions: Additions | None = None,
     length_T: torch.Tensor | None = None,
+    recompute: bool = False,
 ) -> torch.Tensor:
     """Run tokens through the body; return final hidden states [T', H].
 
@@ -51,6 +50,7 @@ def forward(
         additions: What adapters add to linear layers.
         length_T: Each token's row so far, for rotations that depend on it; all tokens are of rows
             of ``loaded.row_length`` if not given.
+        recompute: Keep for a backward pass only what enters each block.
     """
     layout = loaded.layout
     # blocks on other devices get what they are given moved there by accelerate's hooks
@@ -60,6 +60,11 @@ def forward(
     with ExitStack() as stack:
         stack.enter_context(attending(loaded, attention))
         stack.enter_context(rotating(loaded, length_T))
+        if recompute:
+            inner = Inner(attention, deltas, additions or {})
+            stack.enter_context(recomputing(loaded, inner))
+            deltas = {place: delta for place, delta in deltas.items() if place[1] == "residual"}
+            additions = None
         stack.enter_context(_hooked(loaded, deltas, expand or {}, readers or {}, additions or {}))
         output = layout.text_model(
             input_ids=ids_T[None],
@@ -93,7 +98,7 @@ def _hooked(
         for place in places:
             if place[1] == "heads":
                 mixer = layout.head_mixers[place[0]]
-                hook = _before(deltas.get(place), readers.get(place))
+                hook = before(deltas.get(place), readers.get(place))
                 handles.append(mixer.register_forward_pre_hook(hook))
         handles += _expand_arguments(layout.blocks, expand)
         handles += hook_additions(additions)
@@ -117,16 +122,6 @@ def _after(
         if reader is not None:
             reader(h_1TH[0])
         return (h_1TH, *output[1:]) if isinstance(output, tuple) else h_1TH
-
-    return hook
-
-
-def _before(delta: tuple[torch.Tensor | None, torch.Tensor] | None, reader: Reader | None) -> Any:
-    def hook(_module: nn.Module, args: tuple[Any, ...]) -> Any:
-        h_1TH = args[0] if delta is None else add(args[0], *delta)
-        if reader is not None:
-            reader(h_1TH[0])
-        return (h_1TH, *args[1:])
 
     return hook
 

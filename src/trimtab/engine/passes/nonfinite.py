@@ -13,7 +13,7 @@ from torch import nn
 from trimtab.core.errors import NonFiniteError
 from trimtab.engine.batching.segments import Segment
 from trimtab.engine.passes.bad_weights import blame_weights
-from trimtab.engine.passes.forward import Reader
+from trimtab.engine.passes.inner import Reader
 from trimtab.engine.passes.passes import Pass
 from trimtab.engine.request import DynamicStrength, Place, Request
 from trimtab.models.load import LoadedModel

@@ -17,7 +17,8 @@ from trimtab.engine.acts.edits import Deltas, EditTable
 from trimtab.engine.batching.segments import Segment, Stage, stages
 from trimtab.engine.passes.attention import KeyValue, Part, Seen, by_parts
 from trimtab.engine.passes.cache import PrefixCache, group, hide
-from trimtab.engine.passes.forward import Reader, forward
+from trimtab.engine.passes.forward import forward
+from trimtab.engine.passes.inner import Reader
 from trimtab.engine.request import Place
 from trimtab.models.load import LoadedModel
 
@@ -109,8 +110,14 @@ class Pass:
         """The tokens that leave the last block."""
         return self._plans[-1]
 
-    def run(self, readers: Mapping[Place, Reader] | None = None) -> Computed:
-        """Compute the segments; return their final hidden states."""
+    def run(
+        self, readers: Mapping[Place, Reader] | None = None, *, recompute: bool = False
+    ) -> Computed:
+        """Compute the segments; return their final hidden states.
+
+        ``recompute`` keeps for a backward pass only what enters each block; no store may be filled.
+        """
+        assert not (recompute and self._store), "blocks that are computed twice would store twice"
         if not self.last.position_T.size:
             return self._without_tokens()
         expand = {
@@ -128,6 +135,7 @@ class Pass:
             expand,
             readers,
             self._additions(),
+            recompute=recompute,
         )
         return Computed(hidden_TH, self.last.first_C[list(self.last.stage.class_of)].tolist())
 

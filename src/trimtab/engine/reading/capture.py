@@ -17,7 +17,7 @@ from trimtab.core.errors import ConfigError
 from trimtab.engine.batching.scheduler import Limits, Load, batches
 from trimtab.engine.batching.segments import Segment, chunks, common_prefix
 from trimtab.engine.passes.cache import PrefixCache
-from trimtab.engine.passes.forward import Reader
+from trimtab.engine.passes.inner import Reader
 from trimtab.engine.passes.nonfinite import locate
 from trimtab.engine.passes.passes import Pass, Past, Store
 from trimtab.engine.passes.primer import Primer

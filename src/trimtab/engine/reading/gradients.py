@@ -53,7 +53,7 @@ def common_start(loaded: LoadedModel, rows: Sequence[Answered]) -> Primer:
     It is empty if an adapter is trained, on which all tokens depend.
     """
     for row in rows:
-        _require_usual(loaded, len(row.prompt) + max(map(len, row.answers)))
+        require_usual(loaded, len(row.prompt) + max(map(len, row.answers)))
     if _trains(rows):
         rows = rows[:1]  # a single prompt has nothing in common with others
     with torch.no_grad():
@@ -127,14 +127,14 @@ def last_hidden(
 
     Gradients flow into the adapter's factors if they are asked for.
     """
-    _require_usual(loaded, max(map(len, rows)))
+    require_usual(loaded, max(map(len, rows)))
     segments = [Segment(row, 0, len(row), (), adapter) for row in rows]
     computed = Pass(loaded, segments).run()
     last = [first + len(row) - 1 for first, row in zip(computed.first_R, rows, strict=True)]
     return computed.hidden_TH[torch.tensor(last, device=computed.hidden_TH.device)]
 
 
-def _require_usual(loaded: LoadedModel, length: int) -> None:
+def require_usual(loaded: LoadedModel, length: int) -> None:
     """Raise ModelError for a row whose rotary frequencies would depend on its length."""
     rotation = loaded.layout.rotation
     if rotation is not None and length > rotation.usual:

@@ -8,13 +8,13 @@ Shapes: B rows, H hidden.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
-from trimtab.models.lowrank import Adapter, LowRank, linear_layers, place_of
+from trimtab.models.lowrank import Adapter, linear_layers, place_of
+from trimtab.models.nets.factors import draw_factors
 
 if TYPE_CHECKING:
     from trimtab.models.load import LoadedModel
@@ -38,17 +38,11 @@ class Verifier(nn.Module):
             rank: Of the factors; their product is scaled by 2 (alpha is twice the rank).
         """
         super().__init__()
-        factors: dict[str, LowRank] = {}
-        for name, (num_in, num_out) in linear_layers(loaded.layout):
+        names: dict[str, str] = {}
+        for name, _ in linear_layers(loaded.layout):
             _, layer, inner = place_of(name)
-            in_body = f"{loaded.blocks_in_body}.{layer}.{inner}"
-            down = nn.Linear(num_in, rank, bias=False)
-            up = nn.Linear(rank, num_out, bias=False)
-            nn.init.kaiming_uniform_(down.weight, a=math.sqrt(5))
-            nn.init.zeros_(up.weight)
-            _put(self, f"{_BODY}.{in_body}.lora_A.default", down)
-            _put(self, f"{_BODY}.{in_body}.lora_B.default", up)
-            factors[name] = LowRank(down.weight, up.weight, 2.0)
+            names[name] = f"{_BODY}.{loaded.blocks_in_body}.{layer}.{inner}"
+        factors = draw_factors(self, loaded.layout, names, rank, 2.0)
         self.adapter = Adapter(factors)
         width = loaded.layout.hidden_size
         self.norm = nn.LayerNorm(width)
@@ -60,13 +54,3 @@ class Verifier(nn.Module):
         """Return energies [B] of the adapted model's final states of the last tokens [B, H]."""
         result: torch.Tensor = self.energy(self.norm(last_BH.float())).squeeze(-1)
         return result
-
-
-def _put(root: nn.Module, path: str, module: nn.Module) -> None:
-    """Put a module at a path below ``root``, and empty ones on the way to it."""
-    *parents, last = path.split(".")
-    for name in parents:
-        if name not in root._modules:
-            root.add_module(name, nn.Module())
-        root = root.get_submodule(name)
-    root.add_module(last, module)

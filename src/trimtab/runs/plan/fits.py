@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from trimtab.core.errors import ConfigError
@@ -10,6 +11,7 @@ from trimtab.core.keys import content_key
 from trimtab.core.needs import Conversations, Labelled, Need, Pairs, Prompts
 from trimtab.core.plan import DataRef, FitPlan
 from trimtab.core.spec import Component, Spec
+from trimtab.datasets.conversations import read_conversations
 from trimtab.engine.version import ENGINE_VERSION
 from trimtab.interventions.base import Intervention
 from trimtab.models.load import ResolvedModel
@@ -49,15 +51,19 @@ def plan_fit(
         name: _reference(name, wanted, need, data, task_of, fit_on)
         for name, wanted in need.inputs.items()
     }
-    for ref in inputs.values():
-        fitting.check_input(FitData(data.rows(ref), ref.split, ref.rendering, ref.label))
+    given = {
+        name: FitData(data.rows(ref), ref.split, ref.rendering, ref.label)
+        for name, ref in inputs.items()
+    }
+    for part in given.values():
+        fitting.check_input(part)
     determines = {
         "engine": ENGINE_VERSION,
         "model": model.identity,
         "dtype": model.spec.dtype,
         **fitting.determines(need.component),
         **_as_hashed(inputs),
-        **({"seed": seed} if fitting.SEEDED else {}),
+        **({"seed": seed} if fitting.seeded else {}),
     }
     key = content_key(determines)
     return FitPlan(
@@ -67,7 +73,7 @@ def plan_fit(
         model=model.spec,
         model_identity=model.identity,
         inputs=dict(inputs),
-        artifacts=artifact_keys(key, fitting.MAKES),
+        artifacts=artifact_keys(key, fitting.makes(given)),
         seed=seed,
     )
 
@@ -91,6 +97,10 @@ def _reference(
             "which judges alone can be fitted on.",
             hint="Ask for pairs, prompts or conversations.",
         )
+    if isinstance(wanted, Conversations) and wanted.file is not None:
+        rows = read_conversations(Path(wanted.file).expanduser(), wanted.given_as)
+        key = data.add_conversations(rows)
+        return DataRef(kind="conversations", key=key, split=wanted.split)
     component = wanted.task or fit_on
     if component is None:
         raise ConfigError(
@@ -128,8 +138,8 @@ def _as_hashed(inputs: dict[str, DataRef]) -> dict[str, Any]:
     others = {name: ref for name, ref in inputs.items() if ref.kind != "prompts"}
     hashed: dict[str, Any] = {name: ref.key for name, ref in others.items()}
     renderings = {name: ref.rendering for name, ref in others.items()}
-    if len(set(renderings.values())) == 1:
+    if len(set(renderings.values())) == 1 and any(renderings.values()):
         hashed["rendering"] = next(iter(renderings.values()))
-    elif renderings:
+    elif any(renderings.values()):
         hashed["rendering"] = renderings
     return {**hashed, **({"prompts": prompts} if prompts else {})}

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from trimtab.core.errors import ConfigError
+from trimtab.core.errors import ConfigError, did_you_mean
 from trimtab.core.keys import content_key
 from trimtab.core.needs import Need
 from trimtab.core.plan import Cell, FitPlan, Fragment, JudgePlan, Plan
@@ -338,7 +338,13 @@ class Planner:
         keys = {}
         for name, need in acting.needs().items():
             fit = self._fit(need, fit_on)
-            keys[name] = fit.artifacts[need.artifact or next(iter(fit.artifacts))]
+            artifact = need.artifact or next(iter(fit.artifacts))
+            if artifact not in fit.artifacts:
+                raise ConfigError(
+                    f"intervention {need.component.name!r}: its fit makes no {artifact!r}. "
+                    f"{did_you_mean(artifact, fit.artifacts)}"
+                )
+            keys[name] = fit.artifacts[artifact]
         return keys
 
     def _fit(self, need: Need, fit_on: Component | None) -> FitPlan:

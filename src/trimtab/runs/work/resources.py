@@ -116,7 +116,8 @@ def ledger_of(run: Run) -> budget.Ledger:
 def _access(model: ModelSpec | None, identity: str | None, pool: EnginePool) -> ModelAccess | None:
     if model is None or identity is None:
         return None
-    return ModelAccess(identity, engine=partial(pool.engine, model, identity))
+    spec = None if identity in pool.loaded else model
+    return ModelAccess(identity, partial(pool.engine, model, identity), spec)
 
 
 def _here(model: ModelSpec) -> ModelSpec:

@@ -13,7 +13,7 @@ from trimtab.core.types import Message
 from trimtab.engine.request import Activations, ActivationsResult, Request
 from trimtab.models.nets.networks import Head
 from trimtab.steering.fitted import ModelAccess
-from trimtab.training.loop import Outcome
+from trimtab.training.course import Outcome
 from trimtab.training.rerankers.config import EnergyConfig
 from trimtab.training.rerankers.energies import EnergyModel, PairText
 from trimtab.training.rerankers.jobs import Job, needed, seeded, told

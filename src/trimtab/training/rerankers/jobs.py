@@ -14,7 +14,7 @@ from trimtab.core.errors import DataError
 from trimtab.core.keys import derive_seed
 from trimtab.core.training import Training
 from trimtab.steering.fitted import ModelAccess
-from trimtab.training.loop import Course, Outcome
+from trimtab.training.course import Course, Outcome
 from trimtab.training.rerankers.config import EnergyConfig
 from trimtab.training.rerankers.energies import EnergyModel
 from trimtab.training.rerankers.groups import Usable

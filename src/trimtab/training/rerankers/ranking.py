@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from trimtab.core.streams import in_order
-from trimtab.training.loop import Course, Loop, Outcome, Stateless
+from trimtab.training.course import Course, Outcome, Stateless
+from trimtab.training.loop import Loop
 from trimtab.training.rerankers.energies import EnergyModel
 from trimtab.training.rerankers.groups import LOSSES, Group, LossName, pair_accuracy
 

@@ -1,0 +1,87 @@
+"""``adapters export``: the adapter of a condition for other programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trimtab.cli import phases
+from trimtab.cli.terminal import wide_console
+from trimtab.core.errors import ConfigError, StoreError, did_you_mean
+from trimtab.core.files import make_dir
+from trimtab.core.lazy import lazy
+from trimtab.core.plan import Cell
+from trimtab.interventions.base import INTERVENTIONS
+from trimtab.models.load import load_model, resolve
+from trimtab.models.lora import write_adapter
+from trimtab.runs.store import artifacts
+from trimtab.runs.store.run import Run
+
+if TYPE_CHECKING:
+    from trimtab.engine import engine as engines
+    from trimtab.engine import merging
+    from trimtab.models import lowrank
+else:
+    engines = lazy("trimtab.engine.engine")
+    merging = lazy("trimtab.engine.merging")
+
+FORMS = ("peft", "merged")
+_TEXTS = ("The capital of France is", "Question: what is 12 + 30?\nAnswer:", "Once upon a time")
+
+
+def export(
+    run_dir: Path, condition: str, form: str, out: Path, dtype: str | None, *, trusted: bool
+) -> None:
+    """Write the adapter of a condition, its strength multiplied in.
+
+    Args:
+        run_dir: The run.
+        condition: Whose adapter.
+        form: ``peft`` is a folder that peft and transformers load; ``merged`` the whole model with
+            the adapter in its weights.
+        out: Folder to make; it must not hold anything.
+        dtype: Number format of the merged weights; the run's if None.
+        trusted: See ``trust``.
+    """
+    if form not in FORMS:
+        raise ConfigError(f"--as {form!r} is no form of adapters. {did_you_mean(form, FORMS)}")
+    if out.exists() and any(out.iterdir()):
+        raise StoreError(f"{out} is not empty.", hint="Name a folder that is not there yet.")
+    run = phases.open_to_read(run_dir, trusted=trusted)
+    cell, adapter = _adapter(run, condition)
+    base = cell.model.id
+    console = wide_console()
+    if form == "peft":
+        make_dir(out)
+        write_adapter(adapter, out, base)
+        console.print(f"Wrote the adapter of {condition!r} for {base} to {out}", soft_wrap=True)
+        return
+    spec = cell.model if dtype is None else cell.model.model_copy(update={"dtype": dtype})
+    engine = engines.Engine(load_model(resolve(spec)))
+    renderer = engine.renderer
+    bos = renderer.tokenizer.bos_token_id
+    lead = () if bos is None else (bos,)
+    far = merging.merge(engine, adapter, [(*lead, *renderer.encode(text)) for text in _TEXTS])
+    engine.loaded.model.save_pretrained(out)
+    renderer.tokenizer.save_pretrained(out)
+    console.print(
+        f"Wrote {base} with the adapter of {condition!r} in its weights to {out}; largest "
+        f"difference of a log-probability to the adapter beside the base: {far:.2g} nats.",
+        soft_wrap=True,
+    )
+
+
+def _adapter(run: Run, condition: str) -> tuple[Cell, lowrank.Adapter]:
+    cells = {cell.condition: cell for cell in run.plan.cells if "adapter" in cell.artifacts}
+    if condition not in cells:
+        raise ConfigError(
+            f"{run.dir} has no condition {condition!r} with an adapter. "
+            f"{did_you_mean(condition, cells)}"
+        )
+    cell = cells[condition]
+    fitted = {name: artifacts.load(run.artifact_dir(key)) for name, key in cell.artifacts.items()}
+    acting = INTERVENTIONS.build(cell.intervention.name, cell.intervention.config)
+    adapter = acting.treat(fitted).adapter
+    if adapter is None:
+        raise ConfigError(f"condition {condition!r} has its adapter at strength 0.")
+    return cell, adapter
