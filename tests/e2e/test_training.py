@@ -3,12 +3,16 @@
 import json
 from pathlib import Path
 
+import peft
 import pytest
+import torch
 import yaml
 from cli_process import Command, trimtab
+from transformers import AutoModelForCausalLM
 
 from trimtab.runs.store import artifacts
 from trimtab.runs.store.run import Run
+from trimtab.steering.adapters import adapter_of
 
 TRAIN = {
     "preset": "cpu",
@@ -90,3 +94,55 @@ def test_a_run_trains_and_a_killed_one_leaves_the_same_bytes(
         rows = [run.completions(cell.key), again.completions(cell.key)]
         found = [{k: (r.text, r.logprob) for k, r in some.items()} for some in rows]
         assert found[0] == found[1]
+
+    exported_alike(whole, adapter_of(artifacts.load(whole / "artifacts" / keys["tuned"])), tmp_path)
+
+
+def exported_alike(run: Path, adapter, tmp_path: Path) -> None:
+    """Load both exports with peft and transformers: they give the same numbers."""
+    for form in ("peft", "merged"):
+        argv = ["adapters", "export", str(run), "--condition", "tuned", "--as", form]
+        done = trimtab([*argv, "--out", str(tmp_path / form)], tmp_path / "logs")
+        assert done.code == 0, done.err
+    base = Run.open(run).plan.cells[0].model.id
+    plain = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+    ids = torch.tensor([[256, 70, 71, 72, 73]])
+    with torch.no_grad():
+        without = plain(ids).logits
+        merged = AutoModelForCausalLM.from_pretrained(tmp_path / "merged")(ids).logits
+        tuned = peft.PeftModel.from_pretrained(plain, tmp_path / "peft").eval()(ids).logits
+    assert torch.allclose(merged, tuned, atol=1e-4) and not torch.allclose(without, tuned, atol=0.1)
+    assert len(adapter.factors) == 4 * 7
+
+
+def test_a_card_shows_what_is_learned(experiment: Path, tiny_model: Path, tmp_path: Path) -> None:
+    data = experiment.parent / "mine.jsonl"
+    argv = ["data", "card", str(data), "--model", str(tiny_model), "--show-labels"]
+    done = trimtab(argv, tmp_path / "logs")
+    assert done.code == 0, done.err
+    assert "[[zzzz zzzz<|end|>]]" in done.out and "numbers" in done.out and "24" in done.out
+
+
+def test_rates_are_probed(experiment: Path, tmp_path: Path) -> None:
+    argv = ["probe", "lr", str(experiment), "--rate", "0.0001", "--rate", "0.02", "--steps", "6"]
+    done = trimtab(argv, tmp_path / "logs")
+    assert done.code == 0, done.err
+    assert "0.0001" in done.out and "0.02" in done.out and "->" in done.out
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("conditions.tuned.train.preset=fast", "There is no preset 'fast'"),
+        ("conditions.tuned.train.data=gone.jsonl", "gone.jsonl' does not exist"),
+        ("conditions.tuned.checkpoint=epoch-9", "makes no 'epoch-9'"),
+        ("conditions.tuned.train.keep=[9999]", "train.keep names update 9999"),
+        ("conditions.tuned.source=x", "either `source`"),
+        ("conditions.tuned.train.lr=1", "lr"),
+    ],
+)
+def test_mistakes_are_a_line_before_a_model_is_loaded(
+    experiment: Path, tmp_path: Path, change: str, said: str
+) -> None:
+    done = trimtab(["plan", str(experiment), "-o", change], tmp_path / "logs")
+    assert done.code == 2 and said in done.err and "Traceback" not in done.err, done.err

@@ -82,7 +82,7 @@ def test_states_are_kept_and_the_held_out_rows_are_watched(engine: Engine, tmp_p
 def test_layers_by_the_ends_of_their_names(engine: Engine) -> None:
     names = sft.layers_of(engine.loaded.layout, ["q_proj", "mlp.down_proj"])
     assert len(names) == 4 and all(n.endswith(("q_proj", "down_proj")) for n in names)
-    with pytest.raises(ConfigError, match="'proj'.*q_proj"):
+    with pytest.raises(ConfigError, match=r"'proj'.*q_proj"):
         sft.layers_of(engine.loaded.layout, ["proj"])
 
 
