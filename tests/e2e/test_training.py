@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import peft
 import pytest
 import torch
 import yaml
@@ -13,6 +12,13 @@ from transformers import AutoModelForCausalLM
 from trimtab.runs.store import artifacts
 from trimtab.runs.store.run import Run
 from trimtab.steering.adapters import adapter_of
+
+peft = pytest.importorskip("peft", reason="peft is not installed")
+
+# peft asks transformers by a name that it is about to drop
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"
+)
 
 TRAIN = {
     "preset": "cpu",

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import peft
 import pytest
 import torch
 from transformers import AutoModelForCausalLM
@@ -17,6 +16,13 @@ from trimtab.training.sft.config import AdapterTraining
 from trimtab.training.sft.fit import make_loop, new_adapter
 from trimtab.training.sft.objective import Likelihood
 from trimtab.training.sft.rows import make_rows
+
+peft = pytest.importorskip("peft", reason="peft is not installed")
+
+# peft asks transformers by a name that it is about to drop
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"
+)
 
 SETTINGS = AdapterTraining(
     rank=4, alpha=8, steps=20, batch=6, learning_rate=5e-3, most_tokens=90, keep="last"
