@@ -2,8 +2,8 @@
 
     python bench/planted.py [--seeds 10] [--only optimum|nothing] [--sampler tpe]
 
-optimum: a tiny model's texts under one configuration (layer 1, strength 0.8) are the target, and the
-objective is how far a text goes with them. A seed finds it if its winner has that layer and a
+optimum: a tiny model's texts under one configuration (layer 1, strength 0.8) are the target, and
+the objective is how far a text goes with them. A seed finds it if its winner has that layer and a
 strength within a quarter of it.
 
 nothing: the configurations are random directions, and the objective is a coin tossed anew with each
@@ -115,8 +115,8 @@ def nothing(folder: Path, seeds: int, sampler: str) -> None:
             f"seed {seed}: best on select {gain:+.3f} (p {p:.3f}); confirmed: {beats}", flush=True
         )
     print(
-        f"nothing: the best on select looks better with {looks} of {seeds} seeds, significantly with "
-        f"{naive}; after the confirm step {claims} of {seeds} claim a gain",
+        f"nothing: the best on select looks better with {looks} of {seeds} seeds, significantly "
+        f"with {naive}; after the confirm step {claims} of {seeds} claim a gain",
         flush=True,
     )
 

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-CORE_MAY_IMPORT = sys.stdlib_module_names | {"pydantic", "pydantic_core", "yaml", "trimtab"}
+# Before Python 3.12 pydantic wants the typed dictionaries of typing_extensions.
+PYDANTIC = {"pydantic", "pydantic_core", "typing_extensions"}
+CORE_MAY_IMPORT = sys.stdlib_module_names | PYDANTIC | {"yaml", "trimtab"}
 
 # Imported to plan a run, so none of their modules may load these.
 PLANNING = ("cli", "recipes", "reports", "interventions", "tasks", "judges")

@@ -2,7 +2,7 @@
 
 import json
 from functools import cached_property
-from os.path import commonprefix
+from itertools import takewhile
 from pathlib import Path
 
 from trimtab.core.keys import content_key
@@ -41,5 +41,6 @@ class Near(ItemJudge[NearConfig]):
     def verdict(self, item: Item) -> Verdict:
         """Compare a text with the planted one."""
         wanted, text = self._texts[item.sample.id], item.completion.text or ""
-        longer = max(len(wanted), len(text), 1)
-        return Verdict({"near": len(commonprefix([wanted, text])) / longer if wanted else 0.0})
+        pairs = zip(wanted, text, strict=False)
+        same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+        return Verdict({"near": same / max(len(wanted), len(text), 1)})

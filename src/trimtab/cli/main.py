@@ -19,6 +19,7 @@ from trimtab import __version__
 from trimtab.cli import (
     adapter_commands,
     cache_commands,
+    data_commands,
     export_commands,
     failures,
     vector_commands,
@@ -35,8 +36,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-data = typer.Typer(help="Bring in what was made elsewhere.", no_args_is_help=True)
-app.add_typer(data, name="data")
+app.add_typer(data_commands.data, name="data")
 app.add_typer(vector_commands.vectors, name="vectors")
 app.add_typer(cache_commands.cache, name="cache")
 app.add_typer(export_commands.export, name="export")
@@ -246,73 +246,6 @@ def show_member(
     from trimtab.cli import show
 
     show.show(kind, name)
-
-
-@data.command("import-candidates")
-def import_candidates(
-    file: Annotated[
-        Path,
-        typer.Argument(
-            help="JSON lines: question, gold, candidates; or CSV with a candidate a row.",
-            show_default=False,
-        ),
-    ],
-    out: Annotated[Path, typer.Option("--out", help="Run directory to create.")],
-    tolerance: Annotated[
-        str | None,
-        typer.Option(help="How far answers may be off: relative-0.001, absolute-0.01 or exact."),
-    ] = None,
-) -> None:
-    """Make a run of candidates from a file, and report on every way to choose among them."""
-    from trimtab.cli import data as imports
-
-    imports.score_candidates(file, out, tolerance)
-
-
-@data.command("import-generations")
-def import_generations(
-    file: Annotated[
-        Path,
-        typer.Argument(help="JSON lines or CSV with question and answer.", show_default=False),
-    ],
-    out: Annotated[Path, typer.Option("--out", help="Run directory to create.")],
-    name: Annotated[str | None, typer.Option(help="Name of the experiment.")] = None,
-    questions: Annotated[
-        str | None,
-        typer.Option(help="TruthfulQA source with right and wrong answers to the questions."),
-    ] = None,
-    baseline: Annotated[
-        str | None, typer.Option(help="Condition to compare with; the file's first.")
-    ] = None,
-) -> None:
-    """Make a run of answers that something else generated, to score and report them."""
-    from trimtab.cli import data as imports
-
-    imports.import_generations(file, out, name, questions, baseline)
-
-
-@data.command("card")
-def data_card(
-    file: Annotated[Path, typer.Argument(help="Conversations as JSON lines.", show_default=False)],
-    model: Annotated[
-        str, typer.Option(help="Whose tokenizer and chat template.")
-    ] = "bundled:smollm2-135m-instruct",
-    rendering: Annotated[
-        str | None, typer.Option(help="chat or plain; the model's template if it has one.")
-    ] = None,
-    max_tokens: Annotated[
-        int | None, typer.Option(min=2, help="Count conversations that are longer.")
-    ] = None,
-    show_labels: Annotated[
-        bool, typer.Option("--show-labels", help="Print rows, what is learned in [[ ]].")
-    ] = False,
-    rows: Annotated[int, typer.Option(min=1, help="How many are printed.")] = 3,
-) -> None:
-    """Say what a file of conversations holds, and which tokens a model would learn to write."""
-    from trimtab.cli import conversations
-
-    shown = rows if show_labels else None
-    conversations.card(file, model, conversations.rendering_of(rendering), max_tokens, shown)
 
 
 doctor_app = typer.Typer(invoke_without_command=True)

@@ -12,7 +12,8 @@ from pydantic_core import from_json
 from typing_extensions import TypedDict
 
 from trimtab.core.files import read_bytes
-from trimtab.core.records import ReadResult, lines_of, list_segments, whole_lines
+from trimtab.core.lines import ReadResult, lines_of, whole_lines
+from trimtab.core.records import list_segments
 from trimtab.core.types import Completion
 
 RowKey = tuple[str, str, int]

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from trimtab.core.lines import R, ReadResult
 from trimtab.core.presence import RowKey
-from trimtab.core.records import R, ReadResult, read_segments
+from trimtab.core.records import read_segments
 from trimtab.runs.store.reading import Signature, signature
 from trimtab.runs.store.tally import Tally, tally_of
 

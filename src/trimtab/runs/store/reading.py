@@ -13,7 +13,8 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from trimtab import __version__
 from trimtab.core.errors import StoreError
 from trimtab.core.keys import content_key
-from trimtab.core.records import ReadResult, list_segments, read_json, read_rows
+from trimtab.core.lines import ReadResult
+from trimtab.core.records import list_segments, read_json, read_rows
 from trimtab.core.seals import is_sealed
 from trimtab.core.types import Record
 

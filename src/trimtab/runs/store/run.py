@@ -15,11 +15,11 @@ from pydantic import ValidationError
 
 from trimtab.core.errors import ConfigError, StoreError
 from trimtab.core.files import count_lines
+from trimtab.core.lines import ReadResult
 from trimtab.core.locks import locked
 from trimtab.core.plan import Cell, DataRef, Fragment, JudgePlan, Plan
 from trimtab.core.presence import NOTHING, Presence, RowKey, read_keys
 from trimtab.core.records import (
-    ReadResult,
     SegmentWriter,
     create_json,
     list_segments,
