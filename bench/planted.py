@@ -6,10 +6,10 @@ optimum: a tiny model's texts under one configuration (layer 1, strength 0.8) ar
 the objective is how far a text goes with them. A seed finds it if its winner has that layer and a
 strength within a quarter of it.
 
-nothing: the configurations are random directions, and the objective is a coin tossed anew with each
-text. What is counted is how often the best on select looks better than the baseline, how often a
-test of it that forgets the choice says so (p < 0.05), and how often the report names a configuration
-that beats the baseline after the confirm step.
+nothing: the configurations are random directions, and the objective is a coin tossed anew with
+each text. What is counted is how often the best on select looks better than the baseline, how often
+a test of it that forgets the choice says so (p < 0.05), and how often the report names a
+configuration that beats the baseline after the confirm step.
 
 Everything runs through the command line, as for any model.
 """
