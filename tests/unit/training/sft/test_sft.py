@@ -166,6 +166,7 @@ print(calls[0])
 """
 
 
+@pytest.mark.campaign
 def test_killed_at_any_place_it_leaves_the_same_bytes(engine: Engine, tmp_path: Path) -> None:
     """Before the first update, within a batch, after the warm-up, at the end of an epoch."""
     model = engine.loaded.resolved.spec.id
