@@ -310,7 +310,7 @@ def test_a_mistake_in_json_lines(
     ("command", "code", "words"),
     [
         ("rum quick.yaml", 2, ["rum"]),
-        ("run", 2, ["'config'"]),
+        ("run", 2, ["Give either an experiment file or --from"]),
         ("run gone.yaml", 2, ["gone.yaml' does not exist"]),
         ("run .", 2, ["can't be read", "directory"]),
         ("run quick.yaml quick.yaml", 2, ["quick.yaml"]),
