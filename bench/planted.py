@@ -90,6 +90,7 @@ def nothing(folder: Path, seeds: int, sampler: str) -> None:
     like = {"name": "caa", "layer": LAYER}
     space = {
         "random": {
+            "layer": LAYER,
             "like": like,
             "draw": {"choices": list(range(12))},
             "strength": {"low": 0.5, "high": 2.0, "signed": True},
@@ -180,7 +181,7 @@ def run(folder: Path, name: str, config: dict[str, Any]) -> dict[str, Any]:
     model = {"id": str(folder / "tiny"), "device": "cpu"}
     path.write_text(yaml.safe_dump({"name": name, "model": model, **config, **_extended()}))
     argv = [sys.executable, "-m", "trimtab", "run", str(path), "--out", str(out)]
-    subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(argv, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     summary: dict[str, Any] = json.loads((out / "summary.json").read_text())
     return summary
 

@@ -40,7 +40,9 @@ class Near(ItemJudge[NearConfig]):
 
     def verdict(self, item: Item) -> Verdict:
         """Compare a text with the planted one."""
-        wanted, text = self._texts[item.sample.id], item.completion.text or ""
+        wanted, text = self._texts.get(item.sample.id), item.completion.text or ""
+        if wanted is None:  # the test split, which the planted configuration did not answer
+            return self.unscored("no planted text")
         pairs = zip(wanted, text, strict=False)
         same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
         return Verdict({"near": same / max(len(wanted), len(text), 1)})
