@@ -60,6 +60,12 @@ print(json.dumps([status, used.ru_utime + used.ru_stime, wall, used.ru_maxrss]))
 """
 MAIN = "from trimtab.cli.main import main; main()"
 MODEL = ModelSpec(id="bundled:smollm2-135m-instruct", dtype="float32", device="cpu")
+# Configurations that differ, so that a run may have several judges.
+EXACT: list[dict[str, object]] = [
+    {"ignore_case": case, "strip_punctuation": marks}
+    for case in (True, False)
+    for marks in (True, False)
+]
 WORDS = ["the", "a", "of", "model", "answer", "truth", "water", "moon", "door", "letter", "week"]
 
 
@@ -98,8 +104,8 @@ def make_run(folder: Path, args: argparse.Namespace) -> None:
     ]
     judges = [
         JudgePlan(
-            key=f"text_health-{i:08d}",
-            component=Component(name="text_health", config={"kind": str(i)}),
+            key=f"exact-{i:08d}",
+            component=Component(name="exact", config=EXACT[i]),
             output="text",
             metrics=(
                 Metric(name="right", kind="binary", role="effect", higher_is_better=True),

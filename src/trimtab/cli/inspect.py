@@ -1,4 +1,4 @@
-"""``status``, ``list`` and ``doctor``: look, and change nothing. No torch is imported."""
+"""``verify``, ``list`` and ``doctor``: look, and change nothing. No torch is imported."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from trimtab.cli.phases import spending
 from trimtab.cli.terminal import wide_console
 from trimtab.core.counted import counted
 from trimtab.core.errors import ConfigError, StoreError, did_you_mean
@@ -28,11 +27,7 @@ from trimtab.models.load import guess_device
 from trimtab.models.memory import USUAL_ROWS, USUAL_TOKENS, ModelCard, estimate_bytes
 from trimtab.recipes.base import RECIPES
 from trimtab.reports.sections.base import SECTIONS
-from trimtab.runs.store.run import Run
 from trimtab.runs.store.verify import examine
-from trimtab.runs.work import checks
-from trimtab.runs.work.counted import HOW, Counted, is_large
-from trimtab.runs.work.standing import standing, tallies
 from trimtab.tasks.base import TASKS
 
 REGISTRIES: dict[str, Folder[Any]] = {
@@ -42,27 +37,6 @@ REGISTRIES: dict[str, Folder[Any]] = {
     "judges": JUDGES,
     "sections": SECTIONS,
 }
-
-
-def status(run_dir: Path) -> None:
-    """Print what each phase has done and owes."""
-    run = Run.open(run_dir)
-    counted = Counted(run) if is_large(run) else None
-    table = Table(title=f"{run.plan.name} ({run.dir})")
-    for column in ("phase", "state", "done", "owed"):
-        table.add_column(column, justify="right" if column in ("done", "owed") else "left")
-    for tally in tallies(run) if counted is None else counted.tallies():
-        table.add_row(tally.phase, tally.state, str(tally.done), str(tally.owed))
-    console = wide_console()
-    console.print(table)
-    stands = standing(run) if counted is None else [HOW, *counted.standing()]
-    for line in [*stands, *spending(run)]:
-        console.print(line)
-    for gate in checks.at_hand(run, None if counted is None else counted.rows_owed > 0):
-        line = f"{gate.status}: {gate.name}: {gate.detail}"
-        console.print(line)
-    for problem in run.problems():
-        console.print(f"note: {problem}")
 
 
 def verify(run_dir: Path) -> None:

@@ -197,9 +197,9 @@ def report(run_dir: RunDir, trust: Trust = False) -> None:
 @app.command()
 def status(run_dir: RunDir) -> None:
     """Show what is done and what is owed, who works on it, and what waits for what."""
-    from trimtab.cli import inspect
+    from trimtab.cli import status as standing
 
-    inspect.status(run_dir)
+    standing.status(run_dir)
 
 
 @app.command()

@@ -15,7 +15,9 @@ from trimtab.clients.budget import SPEND
 from trimtab.core import stopping
 from trimtab.core.config import validate
 from trimtab.core.errors import ConfigError, JudgeError
+from trimtab.core.garbage import collection_paused
 from trimtab.core.plan import JudgePlan, Plan
+from trimtab.core.report import Check
 from trimtab.core.spec import Component, ModelSpec
 from trimtab.core.yaml_file import parse_yaml
 from trimtab.models import threads
@@ -23,7 +25,7 @@ from trimtab.recipes.base import grower, mirror_of
 from trimtab.reports.data.source import Making
 from trimtab.reports.page.report import read_report
 from trimtab.reports.page.terminal import fit_tables
-from trimtab.reports.page.write import write_pages
+from trimtab.reports.page.write import Written, write_pages
 from trimtab.runs.plan.judges import plan_judges
 from trimtab.runs.store import finished, manifest
 from trimtab.runs.store.attempts import Attempt, open_attempt, recorded_threads
@@ -33,10 +35,10 @@ from trimtab.runs.store.run import Run
 from trimtab.runs.usage import meter
 from trimtab.runs.usage.notices import notices
 from trimtab.runs.usage.progress import Progress
+from trimtab.runs.usage.spending import ledger_of, spending
 from trimtab.runs.usage.stages import differences, stages
 from trimtab.runs.work import checks
 from trimtab.runs.work.phases import Job, run_phases
-from trimtab.runs.work.resources import ledger_of
 from trimtab.runs.work.selection import needed_judges
 from trimtab.runs.work.units import KINDS, Kind
 
@@ -179,18 +181,8 @@ def score_all(runs: Sequence[Run], only: Sequence[frozenset[str]] | None = None)
 def show_report(run: Run, speed: Sequence[str] = ()) -> None:
     """Write the report, print its tables and ``speed``, and say where it is."""
     console = wide_console()
-    done = stages(run.dir, manifest.collect())
-    changed = differences(done)
-    making = Making(
-        usage=meter.read(run.dir),
-        spending=ledger_of(run).accounts() if (run.dir / SPEND).is_file() else (),
-        stages=done,
-    )
-    # the report reads every row, and the checks go by what was seen of them
-    report = read_report(run, making)
-    checked = checks.current(run)
-    noted = [*notices(run), *changed, *_faults(run)]
-    written = write_pages(report, checked, run.dir, notices=noted)
+    with collection_paused():
+        written, checked, changed = _write_report(run)
     for table in written.headline:
         console.print(table.to_rich())
     console.print(written.summary["finding"])
@@ -206,20 +198,26 @@ def show_report(run: Run, speed: Sequence[str] = ()) -> None:
         console.print(line, soft_wrap=True)
 
 
+def _write_report(run: Run) -> tuple[Written, list[Check], list[str]]:
+    """Write the report; return it, the checks, and how its stages differ from one another."""
+    done = stages(run.dir, manifest.collect())
+    changed = differences(done)
+    making = Making(
+        usage=meter.read(run.dir),
+        spending=ledger_of(run).accounts() if (run.dir / SPEND).is_file() else (),
+        stages=done,
+    )
+    # the report reads every row, and the checks go by what was seen of them
+    report = read_report(run, making)
+    checked = checks.current(run)
+    noted = [*notices(run), *changed, *_faults(run)]
+    return write_pages(report, checked, run.dir, notices=noted), checked, changed
+
+
 def _faults(run: Run) -> list[str]:
     """Return the lines and rows that make a report's numbers doubtful."""
     found = run.faults()
     return [*found.conflicts, *found.invalid][:_MOST_FAULTS]
-
-
-def spending(run: Run) -> list[str]:
-    """Return the line on what a run spent on APIs; none if no judge of it ever asked one."""
-    if not (run.dir / SPEND).is_file():
-        return []
-    ledger = ledger_of(run)
-    cap = ledger.cap()
-    of = "no cap of the whole run" if cap is None else f"the cap is {cap:.4f}"
-    return [f"spent on APIs: {ledger.spent():.4f} dollars ({of})"]
 
 
 def _speed(run: Run, before: int) -> list[str]:

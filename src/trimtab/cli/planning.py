@@ -6,8 +6,9 @@ import json
 import os
 import re
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from itertools import chain, count
+from itertools import chain, count, islice
 from pathlib import Path
 
 from rich.table import Table
@@ -19,6 +20,7 @@ from trimtab.core import stopping
 from trimtab.core.counted import counted
 from trimtab.core.errors import ConfigError
 from trimtab.core.plan import Cell
+from trimtab.core.types import Sample
 from trimtab.models.memory import USUAL_ROWS, USUAL_TOKENS, estimate_bytes
 from trimtab.recipes.base import Recipe, RecipeConfig, load_recipe, load_winner
 from trimtab.runs.plan.planner import PlannedRun
@@ -30,6 +32,7 @@ _CHARS_PER_TOKEN = 4
 _FLOPS_PER_CORE = 60e9
 """What a core sustains in float32 on small models; a rough figure for a rough estimate."""
 _MOST_COLUMNS = 6
+_MOST_CONDITIONS = 200
 
 
 def load(
@@ -137,10 +140,12 @@ def _cells_table(planned: PlannedRun) -> Table:
     conditions: dict[str, dict[str, Cell]] = defaultdict(dict)
     for cell in plan.cells:
         conditions[cell.condition][cell.measure] = cell
-    for condition, cells in conditions.items():
+    for condition, cells in islice(conditions.items(), _MOST_CONDITIONS):
         role = next(iter(cells.values())).role
         counts = [str(_rows(planned, cells[m])) if m in cells else "" for m in measures]
         table.add_row(condition, role, *counts)
+    if len(conditions) > _MOST_CONDITIONS:
+        table.add_row(f"and {len(conditions) - _MOST_CONDITIONS:,} more", "")
     return table
 
 
@@ -159,7 +164,8 @@ def _estimates(planned: PlannedRun) -> list[str]:
     model, plan = planned.models[0], planned.plan
     spec = model.spec
     memory = estimate_bytes(model.card, spec.dtype, USUAL_ROWS, USUAL_TOKENS, spec.quantization)
-    tokens = sum(_rows(planned, cell) * _tokens_per_row(planned, cell) for cell in plan.cells)
+    read = {key: _tokens_of_choices(some) for key, some in planned.data.samples.items()}
+    tokens = sum(_rows(planned, cell) * _tokens_per_row(cell, read) for cell in plan.cells)
     pairs = sum(2 * len(p) for p in planned.data.pairs.values())
     flops = 2 * model.card.num_parameters * (tokens + _tokens_read(planned))
     lines = [
@@ -189,9 +195,10 @@ def _tokens_read(planned: PlannedRun) -> float:
     return characters / _CHARS_PER_TOKEN
 
 
-def _tokens_per_row(planned: PlannedRun, cell: Cell) -> float:
-    samples = planned.data.samples[cell.samples]
-    if cell.sampling is not None:
-        return cell.sampling.max_tokens
+def _tokens_per_row(cell: Cell, read: Mapping[str, float]) -> float:
+    return read[cell.samples] if cell.sampling is None else cell.sampling.max_tokens
+
+
+def _tokens_of_choices(samples: Sequence[Sample]) -> float:
     characters = sum(len(choice.text) for sample in samples for choice in sample.choices)
     return characters / _CHARS_PER_TOKEN / max(len(samples), 1)

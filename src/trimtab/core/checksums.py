@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import zlib
+from array import array
 
 from trimtab.core.errors import NonFiniteError
 from trimtab.core.files import dumps
 
 _CHECKSUM = re.compile(rb',"crc":"([0-9a-f]{8})"\}')
+# What a writer puts behind what a row says. A quote in a text is escaped, so no text looks like it.
+_END = re.compile(rb',"attempt":\d+,"time":[-+.0-9eE]+,"crc":"([0-9a-f]{8})"\}\n')
 _FORM = b',"crc":"########"}'
 _HEAD, _TAIL = b',"crc":"', b'"}'
 _DIGIT = ord("#")
@@ -36,6 +40,27 @@ def _checksum(body: bytes) -> int:
     """Return the checksum of a line without its closing brace, and without when it was written."""
     attempt, time = (body.rfind(field) for field in _PASSING)
     return zlib.crc32(body[:attempt] if 0 < attempt < time else body)
+
+
+def count_unchanged(data: bytes) -> int:
+    """Return how many lines data has if each is as it was written, with a checksum; else -1.
+
+    The same as asking ``checked`` for each line, at a fraction of the time.
+    """
+    pieces = _END.split(data)
+    bodies, said, rest = pieces[:-1:2], pieces[1::2], pieces[-1]
+    made = array("I", map(zlib.crc32, bodies))
+    made.byteswap() if sys.byteorder == "little" else None
+    whole = not rest and made.tobytes() == bytes.fromhex(b"".join(said).decode())
+    return len(bodies) if whole else -1
+
+
+def without_checksums(data: bytes) -> list[bytes]:
+    """Return each line of data without its checksum, if it has one; raise if they don't fit."""
+    *lines, _ = data.split(b"\n")
+    if count_unchanged(data) == len(lines):
+        return [line[:-_SIZE] + b"}" for line in lines]
+    return [checked(line) for line in lines]
 
 
 def has_checksums(data: bytes) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from trimtab.core.checksums import ChangedError, checked
+from trimtab.core.checksums import ChangedError, checked, without_checksums
 from trimtab.core.files import read_bytes
 from trimtab.core.types import Completion, Score
 
@@ -45,15 +45,16 @@ def whole_lines(data: bytes, shape: TypeAdapter[list[T]]) -> list[T] | None:
     Many lines are parsed at once, which takes a fraction of what one by one does. Where that does
     not give a row for each line, ``lines_of`` tells which is at fault.
     """
-    *lines, tail = data.split(b"\n")
+    if data and not data.endswith(b"\n"):
+        return None
     rows: list[T] = []
     try:
+        lines = without_checksums(data)
         for start in range(0, len(lines), _BATCH):
-            batch = [checked(line) for line in lines[start : start + _BATCH]]
-            rows += shape.validate_json(b"[%b]" % b",".join(batch))
+            rows += shape.validate_json(b"[%b]" % b",".join(lines[start : start + _BATCH]))
     except (ValidationError, ChangedError):
         return None
-    return None if tail or len(rows) != len(lines) else rows
+    return rows if len(rows) == len(lines) else None
 
 
 def lines_of(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +13,7 @@ from pydantic import TypeAdapter
 from pydantic_core import from_json
 from typing_extensions import TypedDict
 
+from trimtab.core.checksums import count_unchanged
 from trimtab.core.files import read_bytes
 from trimtab.core.lines import ReadResult, lines_of, whole_lines
 from trimtab.core.records import list_segments
@@ -31,6 +34,7 @@ class _Keyed(TypedDict):
     judge: NotRequired[str | None]
 
 
+_HEAD = rb'\n%b,"sample_id":"([^"\\\n]*)","index":(\d{1,18})%b,'
 _KEYED = TypeAdapter(list[_Keyed])
 
 
@@ -73,24 +77,40 @@ def read_keys(
         StoreError: A file can't be read.
     """
     result: ReadResult[Completion] = ReadResult()
-    found: set[_Owned] = set()
-    ends: dict[str, int] = {}
+    keys, others, ends = set(since.keys), set[_Owned](), dict[str, int]()
     for path in list_segments(folder):
         start = since.ends.get(path.name, 0)
         data = read_bytes(path, start)
-        rows = whole_lines(data, _KEYED)
-        if rows is None:
-            found.update(row for _, row in lines_of(path, _decode, result))
+        own = _own_keys(data, cell, judge)
+        if own is not None:
+            keys |= own
+        elif (rows := whole_lines(data, _KEYED)) is not None:
+            others.update(map(_owned, rows))
         else:
-            found.update(map(_owned, rows))
-            ends[path.name] = start + len(data)
-    strays = sorted(key for key, by in found if key[0] != cell or by != judge)
-    return Presence(
-        since.keys.union(key for key, by in found if key[0] == cell and by == judge),
-        tuple(result.torn),
-        (*result.invalid, *(f"{folder}: the row {key} belongs elsewhere" for key in strays)),
-        ends,
-    )
+            others.update(row for _, row in lines_of(path, _decode, result))
+            continue
+        ends[path.name] = start + len(data)
+    strays = sorted(key for key, by in others if key[0] != cell or by != judge)
+    keys |= {key for key, by in others if key[0] == cell and by == judge}
+    told = (f"{folder}: the row {key} belongs elsewhere" for key in strays)
+    return Presence(frozenset(keys), tuple(result.torn), (*result.invalid, *told), ends)
+
+
+def _own_keys(data: bytes, cell: str, judge: str | None) -> set[RowKey] | None:
+    """Return the keys of a segment whose every line is as a writer of its folder leaves it.
+
+    None if any is not: of another cell or judge, changed, without a checksum, or with a name that
+    JSON escapes. An unchanged line begins with its key, so the rest needs no parsing.
+    """
+    begin = json.dumps({"cell": cell}, separators=(",", ":"))[:-1]
+    by = "" if judge is None else f',"judge":{json.dumps(judge)}'
+    heads = re.findall(_HEAD % (re.escape(begin.encode()), re.escape(by.encode())), b"\n" + data)
+    if not len(heads) == data.count(b"\n") == count_unchanged(data):
+        return None
+    try:
+        return {(cell, name.decode(), int(index)) for name, index in heads}
+    except UnicodeDecodeError:
+        return None
 
 
 def _decode(line: bytes, _: int) -> _Owned | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from reported_run import build_run
 
-from trimtab.cli import inspect, phases
+from trimtab.cli import inspect, phases, status
 from trimtab.core.errors import StoreError
 from trimtab.runs.store.run import Run
 
@@ -39,7 +39,7 @@ def run(tmp_path: Path) -> Run:
 
 
 def test_names_do_nothing_wherever_they_are_written(run: Run, capsys) -> None:
-    inspect.status(run.dir)
+    status.status(run.dir)
     phases.show_report(run)
     said = capsys.readouterr()
     assert not {"\x1b", "\x07", "\r"} & set(said.out + said.err)
@@ -58,7 +58,7 @@ def test_names_do_nothing_wherever_they_are_written(run: Run, capsys) -> None:
 def test_what_is_no_file_is_refused_and_never_waited_for(run: Run, link: str) -> None:
     (path, *_) = run.dir.glob("completions/*/*.jsonl")
     path.with_name("a0009-link.jsonl").symlink_to(link)
-    for command in (inspect.status, lambda dir: phases.show_report(Run.open(dir))):
+    for command in (status.status, lambda dir: phases.show_report(Run.open(dir))):
         with pytest.raises(StoreError, match=r"a0009-link\.jsonl is (no regular|a link to noth)"):
             command(run.dir)
 

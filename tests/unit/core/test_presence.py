@@ -23,8 +23,8 @@ def row(sample: str, *, cell: str = "c", index: int = 0, text: str = "x") -> str
     return made.model_dump_json() + "\n"
 
 
-def summed(sample: str) -> str:
-    return with_checksum(row(sample).encode()).decode()
+def summed(sample: str, **given) -> str:
+    return with_checksum(row(sample, **given).encode()).decode()
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,11 @@ def summed(sample: str) -> str:
         [summed("a") + summed("b")],
         [summed("a") + summed("b").replace('"x"', '"y"')],
         [summed("a").replace('"crc"', '"cry"') + summed("b")],
+        [summed("a") + row("b")],
+        [summed("a") + summed("b")[:-1]],
+        [summed("a") + "\n" + summed("b")],
+        [summed("a", text='x","attempt":0,"time":0.0,"crc":"00000000"}') + summed('"\\')],
+        [summed("\u2028\u00e9", index=7) + summed("\U0001f600")],
     ],
 )
 def test_keys_are_those_of_the_rows(tmp_path, segments: list[str]) -> None:

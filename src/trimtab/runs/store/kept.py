@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from trimtab.core.garbage import collection_paused
 from trimtab.core.lines import R, ReadResult
 from trimtab.core.presence import RowKey
 from trimtab.core.records import read_segments
@@ -68,9 +69,10 @@ class Kept:
     def _read(
         self, folder: Path, state: Signature, model: type[R], belongs: Callable[[R], bool]
     ) -> dict[RowKey, R]:
-        result = read_segments(folder, model, belongs)
-        rows = {row.key: row for row in result.rows}
-        self._seen[folder] = _Seen(state, replace(result, rows=[]), tally_of(rows.values()))
+        with collection_paused():
+            result = read_segments(folder, model, belongs)
+            rows = {row.key: row for row in result.rows}
+            self._seen[folder] = _Seen(state, replace(result, rows=[]), tally_of(rows.values()))
         return rows
 
     def _let_go(self) -> None:

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from trimtab.core.errors import ConfigError, StoreError
 from trimtab.core.files import count_lines
+from trimtab.core.garbage import collection_paused
 from trimtab.core.lines import ReadResult
 from trimtab.core.locks import locked
 from trimtab.core.plan import Cell, DataRef, Fragment, JudgePlan, Plan
@@ -310,7 +311,8 @@ class Run:
         if folder not in self._keys or before != state:
             # a file that a worker writes is read on from where it ended
             grew = has_grown(before, state) and not (known.torn or known.invalid)
-            found = read_keys(folder, cell, judge, known if grew else NOTHING)
+            with collection_paused():
+                found = read_keys(folder, cell, judge, known if grew else NOTHING)
             self._keys[folder] = (state, found)
         return self._keys[folder][1].keys
 

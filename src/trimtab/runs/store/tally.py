@@ -34,7 +34,8 @@ def tally_of(rows: Iterable[Completion | Score]) -> Tally:
         errors += row.error is not None
         if isinstance(row, Score):
             # a judge may know one figure of a text and not another; reports count each
-            scored += any(value is not None for value in row.values.values())
+            values = row.values
+            scored += len(values) > [*values.values()].count(None)
         else:
             non_finite += not all(map(math.isfinite, _numbers(row)))
     return Tally(total, errors, non_finite, scored)

@@ -19,7 +19,7 @@ from trimtab.runs.store.reading import read_shaped
 from trimtab.runs.store.run import Run
 from trimtab.runs.work import openings
 from trimtab.runs.work.finite import ROWS, artifacts_finite, rows_finite
-from trimtab.runs.work.score import cells_of
+from trimtab.runs.work.units import cells_of
 from trimtab.runs.work.zero import comparisons
 from trimtab.text.leaks import NGRAM_WORDS, HeldOut
 

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator
 from trimtab.core.plan import Cell
 from trimtab.runs.store.claims import holder_of
 from trimtab.runs.store.run import Run
-from trimtab.runs.work.score import cells_of
 from trimtab.runs.work.standing import Tally
+from trimtab.runs.work.units import cells_of
 
-LARGE_BYTES = 64_000_000
+LARGE_BYTES = 32_000_000
 """Of completions and scores together."""
 
 HOW = (

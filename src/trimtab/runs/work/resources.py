@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from trimtab.clients.budget import SPEND
-from trimtab.core.errors import StoreError
 from trimtab.core.lazy import lazy
 from trimtab.core.plan import FitPlan, JudgePlan
 from trimtab.core.spec import ModelSpec
@@ -17,6 +14,7 @@ from trimtab.judges.base import Judge, LoadContext, Resource
 from trimtab.models.load import guess_device
 from trimtab.runs.store import artifacts
 from trimtab.runs.store.run import Run
+from trimtab.runs.usage.spending import ledger_of
 from trimtab.runs.work.engines import EnginePool
 from trimtab.steering.fitted import (
     FitContext,
@@ -103,14 +101,6 @@ def resource_of(run: Run, plan: JudgePlan, judge: Judge[Any], pool: EnginePool) 
     if judge.resource == "embedder":
         return pool.encoder(model, plan.model_identity, judge.encoder)
     return chat.LocalChat(pool.engine(model, plan.model_identity))
-
-
-def ledger_of(run: Run) -> budget.Ledger:
-    """Return the ledger of what a run spends on APIs, shared by all its judges and attempts."""
-    path = run.dir / SPEND
-    if os.path.lexists(path) and not path.is_file():
-        raise StoreError(f"{path} is no regular file.", hint="Remove it from the run.")
-    return budget.Ledger(path)
 
 
 def _access(model: ModelSpec | None, identity: str | None, pool: EnginePool) -> ModelAccess | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from trimtab.core.errors import JudgeError
-from trimtab.core.plan import Cell, JudgePlan
+from trimtab.core.plan import JudgePlan
 from trimtab.core.presence import RowKey
 from trimtab.core.types import Score
 from trimtab.judges.base import JUDGES, Item, Judge, Resource, Verdict
@@ -16,7 +16,7 @@ from trimtab.runs.plan.judges import require_unchanged
 from trimtab.runs.store.run import Run
 from trimtab.runs.work.engines import EnginePool
 from trimtab.runs.work.resources import resource_of
-from trimtab.runs.work.units import ScoreUnit
+from trimtab.runs.work.units import ScoreUnit, cells_of
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,6 @@ def prepare_judge(run: Run, plan: JudgePlan, pool: EnginePool) -> PreparedJudge:
     judge = JUDGES.build(plan.component.name, plan.component.config)
     require_unchanged(plan, judge)
     return PreparedJudge(plan, judge, resource_of(run, plan, judge, pool))
-
-
-def cells_of(run: Run, judge: JudgePlan) -> list[Cell]:
-    """Return the cells that ``judge`` scores."""
-    return [cell for cell in run.plan.cells if judge.scores(cell)]
 
 
 def owed(run: Run, judge: JudgePlan) -> int:

@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from trimtab.core.counted import counted
 from trimtab.runs.store.claims import holder_of
 from trimtab.runs.store.run import Run
-from trimtab.runs.work.score import cells_of
 from trimtab.runs.work.state import State
-from trimtab.runs.work.units import Unit, units
-from trimtab.runs.work.worker import phase_of
+from trimtab.runs.work.units import Unit, cells_of, phase_of, units
 
 
 @dataclass(frozen=True)

@@ -52,13 +52,13 @@ class State:
         if isinstance(unit, FitUnit):
             keys = unit.plan.artifacts.values()
             return [(key, "", 0) for key in keys if not self.has_artifact(key)]
+        made = {cell: self.completions(cell) for cell in unit.cells}
         if isinstance(unit, WindowUnit):
-            return [row for row in unit.rows if row not in self.completions(row[0])]
-        return [
-            row
-            for row in unit.rows
-            if row in self.completions(row[0]) and row not in self.scores(unit.judge.key, row[0])
-        ]
+            left = set(unit.rows).difference(*made.values())
+        else:
+            scored = [self.scores(unit.judge.key, cell) for cell in unit.cells]
+            left = {row for row in set(unit.rows).difference(*scored) if row in made[row[0]]}
+        return [row for row in unit.rows if row in left] if left else []
 
     def is_ready(self, unit: Unit) -> bool:
         """Return whether a unit owes rows and everything that it names is there."""

@@ -157,6 +157,21 @@ def score_windows(run: Run, judge: JudgePlan, fragment: Fragment) -> Iterator[Sc
         yield ScoreUnit(judge, fragment.number, number, part)
 
 
+def cells_of(run: Run, judge: JudgePlan) -> list[Cell]:
+    """Return the cells that ``judge`` scores."""
+    return [cell for cell in run.plan.cells if judge.scores(cell)]
+
+
+def phase_of(unit: Unit) -> str:
+    """Return what the progress calls the phase of ``unit``."""
+    if isinstance(unit, ScoreUnit):
+        return f"score {unit.judge.component.name}"
+    if isinstance(unit, WindowUnit):
+        return "generate"
+    # a fit of completions is made among the scores, and is told by its judge
+    return "fit" if unit.kind == "fit" else f"fit {unit.plan.component.name}"
+
+
 def _cut(rows: Sequence[RowKey], size: int) -> Iterator[tuple[RowKey, ...]]:
     for start in range(0, len(rows), size):
         yield tuple(rows[start : start + size])

@@ -26,7 +26,7 @@ from trimtab.runs.work.score import PreparedJudge, prepare_judge, score_window
 from trimtab.runs.work.segments import Segments
 from trimtab.runs.work.selection import serving
 from trimtab.runs.work.state import State, rows_of
-from trimtab.runs.work.units import FitUnit, Kind, ScoreUnit, Unit, WindowUnit, units
+from trimtab.runs.work.units import FitUnit, Kind, ScoreUnit, Unit, WindowUnit, phase_of, units
 
 
 class Worker:
@@ -200,13 +200,3 @@ class Worker:
 def _may_break(cell: Cell) -> bool:
     """Return whether a cell may fail alone: one of many that something is chosen among."""
     return cell.purpose == "tuning" and cell.role == "treatment"
-
-
-def phase_of(unit: Unit) -> str:
-    """Return what the progress calls the phase of ``unit``."""
-    if isinstance(unit, ScoreUnit):
-        return f"score {unit.judge.component.name}"
-    if isinstance(unit, WindowUnit):
-        return "generate"
-    # a fit of completions is made among the scores, and is told by its judge
-    return "fit" if unit.kind == "fit" else f"fit {unit.plan.component.name}"

@@ -27,10 +27,10 @@ from trimtab.runs.imports.generations import create_run, read_generations
 from trimtab.runs.plan.judges import plan_judges, require_unchanged
 from trimtab.runs.store.run import Run
 from trimtab.runs.usage import meter
+from trimtab.runs.usage.spending import ledger_of
 from trimtab.runs.work import checks
 from trimtab.runs.work.engines import EnginePool
 from trimtab.runs.work.phases import Job, run_phases
-from trimtab.runs.work.resources import ledger_of
 from trimtab.runs.work.score import owed, prepare_judge
 
 REFERENCES = {"correct_answers": ["Yes."], "incorrect_answers": ["No."]}
