@@ -22,13 +22,16 @@ from trimtab.search.study import Configured, journal, read_study, write
 _PATIENCE_S = 5
 """Longest wait for a database: a search goes on without it."""
 
-_SQLITE = b"SQLite format 3\0"
+_WAITS = {"sqlite": "timeout", "pg8000": "timeout", "asyncpg": "timeout"}
+"""What drivers call the longest wait; the others follow the usual ``connect_timeout``."""
+
 _FAULTS = (
     OptunaError,
     sqlalchemy.exc.SQLAlchemyError,
     OSError,
     ImportError,
     RuntimeError,
+    TypeError,  # an option that a driver does not know
     ValueError,
 )
 
@@ -86,8 +89,8 @@ def _opened(url: str) -> Iterator[optuna.storages.BaseStorage]:
         StoreError: It can't be reached or written; the message holds no password.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    dialect = url.split(":", 1)[0].split("+")[0]
-    key = "timeout" if dialect == "sqlite" else "connect_timeout"
+    dialect, _, driver = url.split(":", 1)[0].partition("+")
+    key = _WAITS.get(driver) or _WAITS.get(dialect, "connect_timeout")
     try:
         storage = optuna.storages.RDBStorage(
             url, engine_kwargs={"connect_args": {key: _PATIENCE_S}}

@@ -73,21 +73,25 @@ def _beats(point: tuple[float, ...], other: tuple[float, ...]) -> bool:
 
 
 def best_confirmed(
-    confirmed: Mapping[int, float], order: Sequence[Trial], high: bool, leak: bool = False
+    confirmed: Mapping[int, float | None],
+    order: Sequence[Trial],
+    high: bool,
+    leak: bool = False,
 ) -> Trial | None:
     """Return the best on the confirm problems; of equals the better one on the select problems.
 
     Args:
-        confirmed: Mean objective there, by number.
+        confirmed: Mean objective there, by number; None of one that failed.
         order: Trials, best on select first.
         high: Whether the objective is to be high.
         leak: Choose by the select problems, as ``SearchSettings.leak``.
     """
     sign = 1 if high else -1
-    candidates = [trial for trial in order if trial.number in confirmed]
+    means = {number: mean for number, mean in confirmed.items() if mean is not None}
+    candidates = [trial for trial in order if trial.number in means]
     if leak:
         return next(iter(candidates), None)
-    return max(candidates, key=lambda trial: sign * confirmed[trial.number], default=None)
+    return max(candidates, key=lambda trial: sign * means[trial.number], default=None)
 
 
 def failures_in_a_row(trials: Sequence[Trial]) -> int:

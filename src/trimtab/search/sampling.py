@@ -106,7 +106,8 @@ def _study(
     higher: tuple[bool, ...],
     trials: Sequence[Trial],
 ) -> optuna.Study:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    # GP would tell of a package that makes it somewhat faster, at every trial
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(directions=directions(higher))
     if settings.sampler in _KEEP_NOTES:
         with warnings.catch_warnings():

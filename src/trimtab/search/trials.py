@@ -170,16 +170,18 @@ def are_high(judges: Sequence[JudgePlan], settings: SearchSettings) -> tuple[boo
     return tuple(name != PERPLEXITY_RATIO and find_metric(judges, name).sign > 0 for name in names)
 
 
-def read_confirmed(run: Records, settings: SearchSettings) -> dict[int, float]:
-    """Return the mean objective on the confirm problems of each trial that has one."""
+def read_confirmed(run: Records, settings: SearchSettings) -> dict[int, float | None]:
+    """Return the mean objective of each trial that has answered all confirm problems.
+
+    None is one that failed there: a mean over what is left would flatter it.
+    """
     scored = find_metric(run.judges(), settings.objective)
-    means = {}
+    means: dict[int, float | None] = {}
     for cell in run.plan.cells:
         if cell.measure == CONFIRM and "trial" in cell.coordinates:
-            rows = run.scores(scored.judge.key, cell.key).values()
-            values = [v for row in rows if (v := row.values[scored.metric.name]) is not None]
-            if values:
-                means[int(cell.coordinates["trial"])] = sum(values) / len(values)
+            values, owed, error = _values(run, cell, scored)
+            known = fmean(values.values()) if values and error is None else None
+            means |= {} if owed else {int(cell.coordinates["trial"]): known}
     return means
 
 
@@ -256,7 +258,7 @@ def _trial(
         batch=int(place["batch"]),
         component=rungs[0].intervention,
         params=params_of(rungs[0]),
-        rungs=tuple(done),
+        rungs=() if state == "failed" else tuple(done),
         planned=len(rungs),
         state=state,
         error=error,

@@ -5,38 +5,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import yaml
+from driven_search import recipe
 
 from trimtab.core.errors import ConfigError
 from trimtab.core.types import Completion, Score
-from trimtab.models.tiny import save_tiny
-from trimtab.recipes.base import load_recipe
-from trimtab.recipes.gsm8k_search import Gsm8kSearch
 from trimtab.runs.plan.planner import PlannedRun
 from trimtab.search.trials import OWN
-
-TASK = {"name": "arithmetic", "forms": ["sum"], "steps": 1, "count": 80, "max_tokens": 8}
-
-
-def recipe(tmp_path: Path, **changes: Any) -> Gsm8kSearch:
-    tiny = tmp_path / "tiny"
-    if not tiny.exists():
-        save_tiny(tiny, "llama")
-    data = {
-        "recipe": "gsm8k_search",
-        "name": "n",
-        "model": {"id": str(tiny), "device": "cpu"},
-        "task": TASK,
-        "space": {"caa": {"layer": 1, "strength": {"low": 0.1, "high": 0.5}}},
-        "search": {"rungs": [2, 3], "trials": 3, **changes.pop("search", {})},
-        "heldout": None,
-        **changes,
-    }
-    path = tmp_path / "n.yaml"
-    path.write_text(yaml.safe_dump(data))
-    made = load_recipe(path)
-    assert isinstance(made, Gsm8kSearch)
-    return made
 
 
 def answered(planned: PlannedRun, right: dict[int, set[int]]) -> Any:
@@ -85,21 +59,3 @@ def test_fits_read_the_models_own_solutions(tmp_path: Path) -> None:
     few = answered(planned, right={0: {1}})
     with pytest.raises(ConfigError, match=r"no contrast: 1 of \d+ problems gave a pair"):
         made._pairs(made._searching(made.planner())).give(made.planner(made._fit_on), few)
-
-
-def test_an_honest_search_never_fits_on_its_trials_problems_and_a_leaky_one_does(
-    tmp_path: Path,
-) -> None:
-    for leak in (False, True):
-        made = recipe(tmp_path, search={"leak": leak})
-        planner = made.planner(made._fit_on)
-        searching = made._searching(planner)
-        made._pairs(searching).give(planner)
-        key = planner.data.ask("pairs", planner.task(made._fit_on), "fit")
-        fitted = {pair.question_id for pair in planner.data.pairs[key]}
-        tried = {sample.id for sample in searching.problems.answered}
-        assert len(tried) == 5
-        if leak:
-            assert fitted == tried
-        else:
-            assert not fitted & (tried | {s.id for s in searching.problems.confirm})

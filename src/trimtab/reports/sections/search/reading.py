@@ -30,6 +30,7 @@ from trimtab.search.trials import (
     Trial,
     are_high,
     find_metric,
+    read_confirmed,
     read_trials,
 )
 
@@ -54,11 +55,11 @@ def read_search(run: RunData) -> SearchContent | None:
     numbers = _trials(run, trials, scored)
     order = ranked(trials, settings, high)
     confirmed, tests = _confirmed(run, numbers, scored)
-    means = {c.number: c.confirm.mean for c in confirmed if c.confirm.mean is not None}
+    means = read_confirmed(run.whole, settings)
     whole = len(means) == len(confirmed)
     won = best_confirmed(means, order, high, settings.leak) if whole else None
     own = own_pairs(run.whole)
-    confirmed = _tested(run, confirmed, scored, won)
+    confirmed = _tested(run, _without_failed(confirmed, means), scored, won)
     every = sum(settings.rungs)
     return SearchContent(
         objective=scored.metric.name,
@@ -139,6 +140,17 @@ def _confirmed(
             )
         )
     return found, numbers.families["baseline"].tests
+
+
+def _without_failed(
+    confirmed: Sequence[Confirmed], means: Mapping[int, float | None]
+) -> list[Confirmed]:
+    """Return the confirmed without the numbers of those that failed there."""
+    nothing = {"confirm": _estimate(None), "change": None}
+    return [
+        c.model_copy(update=nothing) if c.number in means and means[c.number] is None else c
+        for c in confirmed
+    ]
 
 
 def _of_a_trial(cell: Cell) -> Cell | None:
