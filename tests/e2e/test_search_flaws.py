@@ -4,8 +4,6 @@ It fits, tunes and tests on the same questions; optimises settings that have no 
 prunes; books crashes as accuracy 0; keeps activations without the name of what they were read from.
 """
 
-import copy
-from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from typing import Any
 import optuna
 import pytest
 from driven_search import driven, recipe
+from other_pairs import of_spec
 
 from trimtab.core.plan import Cell
 from trimtab.core.spec import ModelSpec
@@ -274,10 +273,7 @@ def test_activations_are_kept_under_all_that_they_were_read_from(
     assert fit(engine, PAIRS) == everything and fit(engine, PAIRS) == 0
     model, pairs, config = others.get(change, engine), PAIRS, {}
     if change == "revision":
-        loaded = engine.loaded
-        spec = loaded.resolved.spec.model_copy(update={"revision": "0123abc"})
-        model = copy.copy(engine)
-        model.loaded = replace(loaded, resolved=replace(loaded.resolved, spec=spec))
+        model = of_spec(engine, revision="0123abc")
     elif change == "data":
         pairs = [*PAIRS[:-1], PAIRS[-1].model_copy(update={"negative": "Never ever"})]
     elif change == "positions":

@@ -1,9 +1,13 @@
-"""The same fit on other contrast pairs or in another folder."""
+"""The same fit on other contrast pairs, in another folder, or of another specification."""
 
+import copy
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from trimtab.core.types import ContrastPair
+from trimtab.engine.engine import Engine
 from trimtab.steering.fitted import FitContext
 
 
@@ -22,3 +26,11 @@ def on_pairs(
         select=context.select if select is None else select,
         folder=folder,
     )
+
+
+def of_spec(engine: Engine, **changes: Any) -> Engine:
+    """Return the engine as that of a model of another specification, which computes the same."""
+    other, loaded = copy.copy(engine), engine.loaded
+    spec = loaded.resolved.spec.model_copy(update=changes)
+    other.loaded = replace(loaded, resolved=replace(loaded.resolved, spec=spec))
+    return other

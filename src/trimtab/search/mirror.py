@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 
 import optuna
 import sqlalchemy.exc
@@ -20,7 +21,13 @@ from trimtab.search.storage import address, full_address
 from trimtab.search.study import Configured, journal, read_study, write
 
 _PATIENCE_S = 5
-"""Longest wait for a database: a search goes on without it."""
+"""Longest wait for a connection."""
+
+_LONGEST_S = 60
+"""Longest wait for a database that locks or a network that is gone: a search goes on without."""
+
+_at_work: dict[str, Thread] = {}
+"""Who writes to a storage, or did: two at once would double its trials."""
 
 _WAITS = {"sqlite": "timeout", "pg8000": "timeout", "asyncpg": "timeout"}
 """What drivers call the longest wait; the others follow the usual ``connect_timeout``."""
@@ -37,15 +44,31 @@ _FAULTS = (
 
 
 def mirror(run: Configured, storage: str) -> list[str]:
-    """Bring the study of a run up to date in the database ``storage``; return what failed."""
+    """Bring the study of a run up to date in the database ``storage``; return what failed.
+
+    A database that takes longer than a minute is left to a thread: the search goes on, and shows
+    nothing more until that has ended.
+    """
     study = read_study(run)
-    try:
-        if study is not None:
+    if study is None:
+        return []
+    told = "the search is not shown in search.storage, and goes on"
+    slow = f"{told}: {storage} has not answered for {_LONGEST_S} s"
+    if storage in _at_work and _at_work[storage].is_alive():
+        return [slow]
+    failed: list[str] = []
+
+    def show() -> None:
+        try:
             with _opened(full_address(storage)) as opened:
                 write(opened, study)
-    except StoreError as error:
-        return [f"the search is not shown in search.storage, and goes on: {error.message}"]
-    return []
+        except StoreError as error:
+            failed.append(f"{told}: {error.message}")
+
+    _at_work[storage] = Thread(target=show, daemon=True)
+    _at_work[storage].start()
+    _at_work[storage].join(_LONGEST_S)
+    return [slow] if _at_work[storage].is_alive() else failed
 
 
 def export(run: Configured, to: str) -> str:

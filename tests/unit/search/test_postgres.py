@@ -7,6 +7,7 @@ import postgres_server
 import pytest
 from searched_run import search
 
+from trimtab.search import mirror as mirroring
 from trimtab.search.mirror import mirror
 from trimtab.search.settings import SearchSettings
 from trimtab.search.study import read_study
@@ -34,6 +35,24 @@ def test_a_server_follows_a_search(url: str) -> None:
             assert getattr(mirrored, name) == getattr(known, name)
     opened.remove_session()
     opened.engine.dispose()
+
+
+def test_a_search_does_not_wait_for_a_server_that_locks(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import psycopg
+
+    storage = SearchSettings(storage=url).storage
+    assert mirror(search(), storage) == []
+    monkeypatch.setattr(mirroring, "_LONGEST_S", 0.5)
+    with psycopg.connect(url.replace("+psycopg", "")) as other:
+        other.execute("LOCK TABLE studies IN ACCESS EXCLUSIVE MODE")
+        for _ in range(2):
+            (line,) = mirror(search(), storage)
+            assert "goes on" in line and "has not answered" in line and "-word" not in line
+    monkeypatch.setattr(mirroring, "_LONGEST_S", 60)
+    mirroring._at_work[storage].join(60)
+    assert mirror(search(), storage) == []
 
 
 @pytest.mark.parametrize(
