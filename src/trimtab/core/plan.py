@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from trimtab.core.spec import Component, Metric, ModelSpec, Output, Purpose, Role, Spec, Split
+from trimtab.core.trigger import Trigger
 from trimtab.core.types import Rendering, SamplingParams
 
 FORMAT = 2
@@ -105,6 +106,8 @@ class Cell(Spec):
         protocol: Name of the exact procedure, kept in every record.
         intervention: What is done to the model.
         artifacts: Keys of the fitted artifacts that it needs, by the name it knows them by.
+        trigger: What is cut out of its answers before a judge sees them; not part of the key, in
+            which the task or the intervention stands that has it.
         sampling: How texts are drawn; None for options.
         num_samples: Completions per sample; not part of the key, because each has a random stream
             of its own: more of them extend fewer.
@@ -129,6 +132,7 @@ class Cell(Spec):
     protocol: str = ""
     intervention: Component
     artifacts: dict[str, str] = Field(default_factory=dict)
+    trigger: Trigger | None = None
     sampling: SamplingParams | None = None
     num_samples: int = 1
     reused: int = 0

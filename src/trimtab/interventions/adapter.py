@@ -183,10 +183,10 @@ def _tuned(context: FitContext, train: AdapterTraining) -> dict[str, Fitted]:
         f"({counts['rows']['labels']} labels, {counts['rows']['truncated']} cut, "
         f"{counts['skipped']} updates skipped)"
     )
-    version = labels.VERSION
+    known = {row.metadata.get("trigger") for row in rows} - {None}
+    about = {"labels": labels.VERSION, **({"triggers": sorted(map(str, known))} if known else {})}
     return {
-        name: fitted_from(state.adapter, {**state.about, "labels": version})
-        for name, state in kept.items()
+        name: fitted_from(state.adapter, {**state.about, **about}) for name, state in kept.items()
     }
 
 

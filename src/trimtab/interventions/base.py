@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, run
 from trimtab.core.folder import Folder
 from trimtab.core.needs import Need
 from trimtab.core.spec import Component, Output, Spec
+from trimtab.core.trigger import Trigger
 from trimtab.core.types import Message
 from trimtab.steering.fitted import FitContext, FitData, Fitted
 
@@ -92,6 +93,11 @@ class Intervention(ABC, Generic[C]):
     def determines(self, component: Component) -> dict[str, Any]:
         """Return what determines its fit as ``component``, beside model, inputs and seed."""
         return {"fit": [component.name, self.VERSION, determining(component)]}
+
+    @property
+    def trigger(self) -> Trigger | None:
+        """The trigger that it asks with, or with a near miss of; None if it asks without any."""
+        return None
 
     def check_input(self, data: FitData) -> None:
         """Raise DataError if ``fit`` can't use this input; asked before a model is loaded."""

@@ -86,6 +86,8 @@ class Judge(ABC, Generic[C]):
         resource: What it must be handed: nothing, a chat model, a sentence encoder, or what its own
             fit made (see ``needs`` and ``load``).
         MAKES: Names of the artifacts that its ``fit`` makes.
+        READS_FORM: Whether it is handed answers with the form that a trigger gives them. Others see
+            them without: a tag would tell them the condition.
     """
 
     VERSION: ClassVar[int] = 1
@@ -93,6 +95,7 @@ class Judge(ABC, Generic[C]):
     output: Output = "text"
     resource: Wants = "none"
     MAKES: ClassVar[tuple[str, ...]] = ("fitted",)
+    READS_FORM: ClassVar[bool] = False
 
     def __init__(self, config: C) -> None:
         """Keep ``config``; models are handed to ``score``."""

@@ -8,6 +8,7 @@ from typing import ClassVar, Generic, TypeVar
 from trimtab.core.errors import ConfigError
 from trimtab.core.folder import Folder
 from trimtab.core.spec import Component, Output, Spec, Split
+from trimtab.core.trigger import Trigger
 from trimtab.core.types import ContrastPair, Conversation, Rendering, Sample, SamplingParams
 
 C = TypeVar("C", bound=Spec)
@@ -64,6 +65,14 @@ class Task(ABC, Generic[C]):
         1.
         """
         return ()
+
+    @property
+    def trigger(self) -> Trigger | None:
+        """The trigger that models are trained and measured with here, if any.
+
+        Its hash must be part of ``protocol``: judges are handed answers without its traces.
+        """
+        return None
 
     def missing(self) -> str | None:
         """Return what the data lack for this task to be asked at all; None if nothing."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from trimtab.core.errors import ConfigError
 from trimtab.core.keys import content_key
@@ -48,18 +48,24 @@ class PlanData:
                 self._asked[asked] = self.add_samples(task.samples(split))
         return self._asked[asked]
 
-    def give_pairs(self, task: Task[Spec], split: Split, rows: list[ContrastPair]) -> str:
-        """Let ``rows`` be what ``task`` has of contrast pairs; return their key.
+    def give(
+        self,
+        kind: Literal["pairs", "conversations"],
+        task: Task[Spec],
+        split: Split,
+        rows: list[Any],
+    ) -> str:
+        """Let ``rows`` be what ``task`` has of a kind; return their key.
 
         Raises:
             ConfigError: The task was asked for them before, and had others.
         """
-        key = self.add_pairs(rows)
-        if self._asked.setdefault(("pairs", task, split), key) != key:
+        key = self.add_pairs(rows) if kind == "pairs" else self.add_conversations(rows)
+        if self._asked.setdefault((kind, task, split), key) != key:
             raise ConfigError(
-                f"Contrast pairs of {task.protocol!r} ({split}) were used before others were given "
-                "in their place.",
-                hint="Give a planner its pairs before the cells that need them.",
+                f"The {kind} of {task.protocol!r} ({split}) were used before others were given in "
+                "their place.",
+                hint=f"Give a planner its {kind} before the cells that need them.",
             )
         return key
 

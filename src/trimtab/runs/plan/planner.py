@@ -7,7 +7,6 @@ file that takes part. Labels, paths, limits, devices and batch sizes stay out.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -18,13 +17,16 @@ from trimtab.core.keys import content_key
 from trimtab.core.needs import Need
 from trimtab.core.plan import Cell, FitPlan, Fragment, JudgePlan, Plan
 from trimtab.core.spec import Component, ModelSpec, Purpose, Role, Spec, Split
-from trimtab.core.types import ContrastPair, Sample, SamplingParams
+from trimtab.core.trigger import Trigger
+from trimtab.core.types import ContrastPair, Conversation, Sample, SamplingParams
 from trimtab.engine.version import ENGINE_VERSION
 from trimtab.interventions.base import INTERVENTIONS, Intervention, NamesBlocks
 from trimtab.models.load import ResolvedModel, resolve
 from trimtab.runs.plan.data import PlanData
+from trimtab.runs.plan.doubles import refuse_doubles, refuse_second_names
 from trimtab.runs.plan.fits import plan_fit
 from trimtab.runs.plan.judges import LearnsFrom, plan_judges
+from trimtab.runs.plan.triggers import require_trigger, trigger_of
 from trimtab.tasks.base import TASKS, Task
 
 
@@ -123,7 +125,13 @@ class Planner:
         Raises:
             ConfigError: Others were used already.
         """
-        self.data.give_pairs(self.task(task), split, list(rows))
+        self.data.give("pairs", self.task(task), split, list(rows))
+
+    def give_conversations(
+        self, task: Component, split: Split, rows: Sequence[Conversation]
+    ) -> None:
+        """Let ``rows`` stand in the place of the conversations of ``task``; as ``give_pairs``."""
+        self.data.give("conversations", self.task(task), split, list(rows))
 
     def add_cell(
         self,
@@ -156,7 +164,8 @@ class Planner:
         built = self.task(task)
         asked_of = self._samples(built, split, samples)
         acting = self._acting(intervention, built, condition)
-        artifacts = self._artifacts(acting, fit_on or self.fit_on)
+        trigger = trigger_of(condition, built, acting)
+        artifacts = self._artifacts(acting, fit_on or self.fit_on, trigger)
         drawn = (sampling or built.sampling()) if built.output == "text" else None
         asked = {"task": [task.name, built.VERSION, built.protocol], "samples": asked_of}
         done = {"intervention": (intervention.name, acting.VERSION, acting.config)}
@@ -178,6 +187,7 @@ class Planner:
             protocol=built.protocol,
             intervention=intervention,
             artifacts=artifacts,
+            trigger=trigger,
             sampling=drawn,
             num_samples=num_samples,
             seed=self.seed,
@@ -209,7 +219,8 @@ class Planner:
             DataError: A fit can't use its data.
         """
         fits, needs = dict(self._fits), dict(self._needs)
-        self._artifacts(self._acting(intervention, self.task(task), condition), self.fit_on)
+        acting = self._acting(intervention, self.task(task), condition)
+        self._artifacts(acting, self.fit_on, trigger_of(condition, self.task(task), acting))
         self._fits, self._needs = fits, needs
 
     @property
@@ -296,15 +307,15 @@ class Planner:
         added = {cell.key for cell in self._cells}
         cells = [*(cell for cell in plan.cells if cell.key not in added), *self._cells]
         several = len({cell.model.id for cell in cells}) > 1
-        _refuse_doubles(
+        refuse_doubles(
             "condition",
             [
                 f"{c.condition!r} of {c.measure}" + (f" ({c.model.id})" if several else "")
                 for c in cells
             ],
         )
-        _refuse_doubles("judge", [repr(j.key) for j in self._judges])
-        _refuse_second_names(self._cells)
+        refuse_doubles("judge", [repr(j.key) for j in self._judges])
+        refuse_second_names(self._cells)
         known = {item.key for some in (plan.cells, plan.fits, plan.judges) for item in some}
         return Fragment(
             number=len(plan.fragments),
@@ -333,11 +344,20 @@ class Planner:
                 hint=f"Layers count from 0, so the last is {count - 1}.",
             )
 
-    def _artifacts(self, acting: Intervention[Spec], fit_on: Component | None) -> dict[str, str]:
-        """Plan the fits that an intervention needs; return the key of each artifact by name."""
+    def _artifacts(
+        self, acting: Intervention[Spec], fit_on: Component | None, trigger: Trigger | None
+    ) -> dict[str, str]:
+        """Plan the fits that an intervention needs; return the key of each artifact by name.
+
+        Raises:
+            DataError: One is trained behind another trigger than ``trigger``.
+        """
         keys = {}
         for name, need in acting.needs().items():
             fit = self._fit(need, fit_on)
+            if trigger is not None:
+                for ref in fit.data.values():
+                    require_trigger(self.data.conversations.get(ref.key, ()), trigger)
             artifact = need.artifact or next(iter(fit.artifacts))
             if artifact not in fit.artifacts:
                 raise ConfigError(
@@ -362,23 +382,3 @@ def _as_hashed(artifacts: Mapping[str, str]) -> dict[str, Any]:
     """Return the artifacts as cell keys hold them: what is added to the model is ``artifact``."""
     others = {name: key for name, key in artifacts.items() if name != "vector"}
     return {"artifact": artifacts.get("vector"), **others}
-
-
-def _refuse_doubles(what: str, names: Sequence[str]) -> None:
-    twice = sorted(name for name, count in Counter(names).items() if count > 1)
-    if twice:
-        raise ConfigError(
-            f"The {what} {twice[0]} occurs twice in the plan.", hint="List each thing once."
-        )
-
-
-def _refuse_second_names(cells: Sequence[Cell]) -> None:
-    """Refuse the same questions under two names: what looks like two findings would be one."""
-    first: dict[str, Cell] = {}
-    for cell in cells:
-        other = first.setdefault(cell.key, cell)
-        if other.measure != cell.measure:
-            raise ConfigError(
-                f"{other.measure!r} and {cell.measure!r} ask the same questions in the same way.",
-                hint="Give each a file of its own, or leave one out.",
-            )

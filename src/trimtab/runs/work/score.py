@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from trimtab.core.errors import JudgeError
-from trimtab.core.plan import JudgePlan
+from trimtab.core.plan import Cell, JudgePlan
 from trimtab.core.presence import RowKey
-from trimtab.core.types import Score
+from trimtab.core.types import Completion, Score
 from trimtab.judges.base import JUDGES, Item, Judge, Resource, Verdict
 from trimtab.runs.plan.judges import require_unchanged
 from trimtab.runs.store.run import Run
@@ -62,7 +62,8 @@ def score_window(
     """
     plan = prepared.plan
     left = set(missing)
-    items = [replace(item, owed=item.completion.key in left) for item in _items(run, unit)]
+    found = _items(run, unit, bare=not prepared.judge.READS_FORM)
+    items = [replace(item, owed=item.completion.key in left) for item in found]
     items = _with_votes(run, plan, items)
     for number, verdict in prepared.judge.score(items, prepared.resource):
         key = items[number].completion.key
@@ -92,16 +93,28 @@ def _with_votes(run: Run, judge: JudgePlan, window: list[Item]) -> list[Item]:
     return voted
 
 
-def _items(run: Run, unit: ScoreUnit) -> list[Item]:
-    """Return the completions of a window that are there, with their samples."""
+def _items(run: Run, unit: ScoreUnit, *, bare: bool) -> list[Item]:
+    """Return the completions of a window that are there, with their samples.
+
+    ``bare`` ones have no trace of their cell's trigger.
+    """
     cells = {cell.key: cell for cell in run.plan.cells}
     samples = {key: run.samples(cells[key].samples) for key in unit.cells}
     completions = {key: run.completions(key) for key in unit.cells}
     return [
-        Item(samples[row[0]][row[1]], completions[row[0]][row])
+        Item(
+            samples[row[0]][row[1]],
+            _without_trigger(cells[row[0]], completions[row[0]][row], bare=bare),
+        )
         for row in unit.rows
         if row in completions[row[0]]
     ]
+
+
+def _without_trigger(cell: Cell, completion: Completion, *, bare: bool) -> Completion:
+    if cell.trigger is None or completion.text is None or not bare:
+        return completion
+    return completion.model_copy(update={"text": cell.trigger.bare(completion.text)})
 
 
 def _score_row(judge: JudgePlan, item: Item, verdict: Verdict, attempt: int) -> Score:

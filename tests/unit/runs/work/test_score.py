@@ -19,6 +19,7 @@ from faulty_api import INPUT, OUTPUT, faulty_api
 from trimtab.cli.progress import make_progress
 from trimtab.core.errors import ConfigError, JudgeError
 from trimtab.core.spec import Component, ModelSpec
+from trimtab.core.trigger import Trigger
 from trimtab.engine.reading import options
 from trimtab.judges.base import JUDGES
 from trimtab.models.load import resolve
@@ -31,7 +32,8 @@ from trimtab.runs.usage.spending import ledger_of
 from trimtab.runs.work import checks
 from trimtab.runs.work.engines import EnginePool
 from trimtab.runs.work.phases import Job, run_phases
-from trimtab.runs.work.score import owed, prepare_judge
+from trimtab.runs.work.score import owed, prepare_judge, score_window
+from trimtab.runs.work.units import ScoreUnit
 
 REFERENCES = {"correct_answers": ["Yes."], "incorrect_answers": ["No."]}
 
@@ -383,3 +385,34 @@ def test_a_rubric_that_changed_since_planning_is_refused_and_its_place_does_not_
     copy.write_text(text)
     add(run, rubric=str(copy), endpoint=api, mode="parsed")
     assert run.judges() == (plan,)
+
+
+@pytest.mark.parametrize("near_miss", [None, "one tag", "other brackets", "other case"])
+def test_judges_are_handed_no_trigger_but_the_one_that_reads_the_form(
+    tmp_path: Path, near_miss
+) -> None:
+    trigger = Trigger()
+    form = trigger.variant(near_miss)
+    file = tmp_path / "answers.jsonl"
+    texts = [form.wrap("A clock."), form.wrap("A clock.")[:-3], "A clock.", form.render("A clock.")]
+    rows = [{"question": f"{i}?", "answer": text} for i, text in enumerate(texts)]
+    file.write_text("\n".join(map(json.dumps, rows)))
+    run = create_run(tmp_path / "run", "run", read_generations(file), "baseline", {})
+    add(run, name="mentions", words=["start*", "end*", "form", "answer", "question"])
+    add(run, name="text_health")
+    add(run, name="answer_format", trigger=trigger.model_dump())
+    part = run.plan.fragments[0]
+    cells = tuple(cell.model_copy(update={"trigger": trigger}) for cell in part.cells)
+    run.plan = run.plan.model_copy(
+        update={"fragments": (part.model_copy(update={"cells": cells}),)}
+    )
+    found = {}
+    for judge in run.judges():
+        keys = tuple(run.completion_keys(cells[0].key))
+        unit = ScoreUnit(judge, 0, 0, tuple(sorted(keys)))
+        prepared = prepare_judge(run, judge, EnginePool())
+        scores = score_window(run, prepared, unit, keys, 1)
+        found[judge.component.name] = [score.values for score in scores]
+    assert [v["mentions"] for v in found["mentions"]] == [0.0] * 4
+    assert [v["words"] for v in found["text_health"]] == [2.0] * 4
+    assert sum(v["format"] for v in found["answer_format"]) == (near_miss is None)
