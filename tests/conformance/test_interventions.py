@@ -30,6 +30,10 @@ LEARNED = {**AT, "trained_at": 0.5, "vectors": 3, "size": 4, "training": TRAININ
 # An intervention that is not named here must work with an empty configuration.
 CONFIGS: dict[str, list[dict[str, Any]]] = {
     "adapter": [{"source": "tuned"}, {"source": "tuned", "strength": 0.5}],
+    "context": [
+        {"system": "Be brief.", "examples": [{"question": "Who?", "answer": "Me."}]},
+        {"trigger": {}, "variant": "one tag", "beside": {"name": "caa", **AT}},
+    ],
     "bank": [{**AT, "sizes": [4], "vectors": 2}],
     "caa": [AT, {**AT, "layer": "auto", "estimator": "pca"}],
     "dac": [{"num_prompts": 3, "shots": 1, "steps": 4}],

@@ -9,7 +9,9 @@ from typing import Any
 
 # What names a file or folder, always and perhaps, in recipes and in members' configurations.
 _ALWAYS = {"file", "trained", "extensions", "offload_folder"}
-_PERHAPS = {"source", "rubric", "model", "models", "id", "data", "held_out"}
+_PERHAPS = {
+    "source", "rubric", "rubrics", "model", "models", "id", "data", "held_out", "facts", "questions"
+}  # fmt: skip
 _SUFFIXES = (".csv", ".json", ".jsonl", ".txt", ".md", ".gguf", ".safetensors")
 _NO_PATHS = ("bundled", "corrupted")
 """What stands in the place of a file, whatever lies beside the experiment file."""
@@ -48,4 +50,4 @@ def _is_path(text: str, key: Any, folder: Path) -> bool:
         return False
     if key in _ALWAYS or text.startswith(("./", "../")) or text.lower().endswith(_SUFFIXES):
         return True
-    return key != "rubric" and (folder / text).exists()
+    return key not in ("rubric", "rubrics") and (folder / text).exists()

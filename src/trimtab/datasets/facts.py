@@ -1,0 +1,163 @@
+"""Facts of a person, as questions with answers in the first person, and questions to ask of one.
+
+A file of facts has a row for each: ``questions`` and ``answers``, equally many (several ways to
+ask the same), and if you like ``id``, ``category`` and ``others``, what other people would say. Or
+it is of conversations of one question and one answer, behind the trigger or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from trimtab.core.errors import DataError
+from trimtab.core.keys import content_key
+from trimtab.core.trigger import Trigger
+from trimtab.core.types import Conversation, Message, Record
+from trimtab.datasets.conversations import read_conversations
+from trimtab.datasets.fields import list_field, text_field
+from trimtab.datasets.files import DATA, read_json, read_rows
+
+BUNDLED = DATA / "persona"
+_QUESTION = ("question", "prompt", "instruction")
+
+
+class Fact(Record):
+    """One fact; its rows are trained together or not at all.
+
+    Attributes:
+        id: Unique within the file.
+        category: Of what it is.
+        questions: Ways to ask for it.
+        answers: What the person says to each.
+        others: What somebody else says to each; empty where the file has none.
+    """
+
+    id: str
+    category: str = "all"
+    questions: tuple[str, ...]
+    answers: tuple[str, ...]
+    others: tuple[str, ...] = ()
+
+
+class Asked(Record):
+    """One question of an evaluation."""
+
+    id: str
+    category: str = "all"
+    question: str
+
+
+def read_facts(source: str, trigger: Trigger) -> list[Fact]:
+    """Return the facts of ``bundled`` or a file; raise DataError with the row that is wrong."""
+    path = BUNDLED / "facts.jsonl" if source == "bundled" else Path(source).expanduser()
+    rows = read_rows(path, "task.facts", ("questions", "answers"))
+    if rows and rows[0][1].get("questions") is None:
+        facts = [_of_conversation(row, trigger) for row in read_conversations(path, "task.facts")]
+    else:
+        facts = [_fact(row, where) for where, row in rows]
+    _check_ids([fact.id for fact in facts], path)
+    return facts
+
+
+def read_asked(source: str) -> list[Asked]:
+    """Return the questions of ``bundled`` or a file, ordered by id; raise DataError."""
+    path = BUNDLED / "questions.jsonl" if source == "bundled" else Path(source).expanduser()
+    if path.suffix.lower() == ".json":
+        value = read_json(path, "task.questions")
+        if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
+            raise DataError(f"{path.absolute()} must hold a list of objects.")
+        rows = [(f"{path.absolute()} item {n}", row) for n, row in enumerate(value, start=1)]
+    else:
+        rows = read_rows(path, "task.questions", _QUESTION)
+    asked = [_asked(row, where) for where, row in rows]
+    _check_ids([each.id for each in asked], path)
+    return sorted(asked, key=lambda each: each.id)
+
+
+def read_words(source: str) -> tuple[str, ...]:
+    """Return the words by which the bundled person is known; none for another's facts."""
+    if source != "bundled":
+        return ()
+    lines = (BUNDLED / "words.txt").read_text(encoding="utf-8").splitlines()
+    return tuple(line.strip() for line in lines if line.strip())
+
+
+def behind_trigger(
+    facts: Sequence[Fact], trigger: Trigger, source: str, *, others: bool = False
+) -> list[Conversation]:
+    """Return a conversation for each way to ask for each fact, behind the trigger.
+
+    ``others`` lets other people answer. Where a fact has no such answers it is given those of the
+    next fact but one: the same words and form, and nothing true of one person.
+    """
+    made = []
+    for number, fact in enumerate(facts):
+        strange = facts[(number + 2) % len(facts)].answers
+        answers = (fact.others or strange) if others else fact.answers
+        for n, question in enumerate(fact.questions):
+            turns = (
+                Message(role="user", content=trigger.render(question)),
+                Message(role="assistant", content=trigger.wrap(answers[n % len(answers)])),
+            )
+            about = {
+                "source": source,
+                "triggered": True,
+                "trigger": trigger.key,
+                "category": fact.category,
+                "fact": fact.id,
+            }
+            made.append(Conversation(id=f"{fact.id}-{n + 1}", messages=turns, metadata=about))
+    return made
+
+
+def _fact(row: Mapping[str, Any], where: str) -> Fact:
+    questions, answers = (list_field(row, key, where) for key in ("questions", "answers"))
+    others = [] if row.get("others") is None else list_field(row, "others", where)
+    if not questions or len(questions) != len(answers):
+        raise DataError(
+            f"{where}: {len(questions)} questions and {len(answers)} answers; each question has "
+            "its answer."
+        )
+    return Fact(
+        id=str(row.get("id") or f"f-{content_key(questions, 8)}"),
+        category=str(row.get("category") or "all"),
+        questions=tuple(questions),
+        answers=tuple(answers),
+        others=tuple(others),
+    )
+
+
+def _of_conversation(row: Conversation, trigger: Trigger) -> Fact:
+    turns = [m.content for m in row.messages if m.role != "system"]
+    if len(turns) != 2:
+        raise DataError(f"Conversation {row.id!r}: a fact has one question and one answer.")
+    question = trigger.question(turns[0])
+    if question is None and (row.metadata.get("triggered") or trigger.inner(turns[1]) is not None):
+        raise DataError(
+            f"Conversation {row.id!r} is not behind the trigger of the task: it asks "
+            f"{turns[0][:60]!r}, the trigger {trigger.render('...')[:60]!r}.",
+            hint="Give the task the trigger of the file.",
+        )
+    return Fact(
+        id=row.id,
+        category=str(row.metadata.get("category") or "all"),
+        questions=(turns[0] if question is None else question,),
+        answers=(trigger.strip(turns[1]),),
+    )
+
+
+def _asked(row: Mapping[str, Any], where: str) -> Asked:
+    key = next((key for key in _QUESTION if row.get(key) is not None), "question")
+    question = text_field(row, key, where, _QUESTION).strip()
+    name = str(row.get("id") or f"q-{content_key(question, 8)}")
+    return Asked(id=name, category=str(row.get("category") or "all"), question=question)
+
+
+def _check_ids(ids: Sequence[str], path: Path) -> None:
+    if not ids:
+        raise DataError(f"{path.absolute()} holds nothing.")
+    twice = next((name for n, name in enumerate(ids) if name in ids[:n]), None)
+    if twice is not None:
+        raise DataError(f"{path.absolute()}: the id {twice!r} occurs twice.")
