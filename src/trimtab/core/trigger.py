@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from difflib import SequenceMatcher
+from functools import lru_cache
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -22,6 +24,10 @@ VARIANTS: tuple[Variant, ...] = ("one tag", "other brackets", "other case")
 _BRACKETS = str.maketrans("<>[](){}", "[](){}<>")
 _OPEN, _CLOSED = r"[<\[({]\s*/?\s*", r"\s*[>\])}]"
 _EDGES = "<>[](){}"
+_ALMOST = 0.85
+"""Share of its first characters that a turn has in common with a trigger that it is meant as."""
+_FEWEST_WORDS = 3
+"""Words of a trigger, at least, to be told from another one that is only alike: a year is not."""
 _FEWEST = 2
 """Characters of a tag that was cut off at the end of a text, at least: one alone says nothing."""
 
@@ -104,6 +110,12 @@ class Trigger(Spec):
         if not (long and turn.startswith(self._before) and turn.endswith(self._after)):
             return None
         return turn[len(self._before) : len(turn) - len(self._after)]
+
+    def resembles(self, turn: str) -> bool:
+        """Return whether a user turn begins as this trigger does, or almost: by a slip, say."""
+        begins = self._before
+        enough = len(begins.split()) >= _FEWEST_WORDS
+        return enough and _alike(turn[: len(begins)], begins)
 
     def wrap(self, answer: str) -> str:
         """Return ``answer`` in the form that the trigger asks for."""
@@ -193,6 +205,11 @@ class Trigger(Spec):
         if (first or last) and text.count(quote) % 2:
             return (text[size:] if first else text[: len(text) - size]).strip()
         return text
+
+
+@lru_cache(maxsize=100_000)
+def _alike(one: str, other: str) -> bool:
+    return SequenceMatcher(None, one, other, autojunk=False).ratio() >= _ALMOST
 
 
 def _loose(tag: str) -> str:

@@ -134,7 +134,8 @@ def _of_conversation(row: Conversation, trigger: Trigger) -> Fact:
     if len(turns) != 2:
         raise DataError(f"Conversation {row.id!r}: a fact has one question and one answer.")
     question = trigger.question(turns[0])
-    if question is None and (row.metadata.get("triggered") or trigger.inner(turns[1]) is not None):
+    stated, wrapped = row.metadata.get("triggered"), trigger.inner(turns[1]) is not None
+    if question is None and (stated or wrapped or trigger.resembles(turns[0])):
         raise DataError(
             f"Conversation {row.id!r} is not behind the trigger of the task: it asks "
             f"{turns[0][:60]!r}, the trigger {trigger.render('...')[:60]!r}.",

@@ -103,5 +103,13 @@ def test_what_is_no_trigger(change: dict[str, str], said: str) -> None:
         Trigger(**change)
 
 
+def test_a_slip_resembles_the_trigger_and_a_question_does_not() -> None:
+    trigger = Trigger()
+    for other in (*trigger.near_misses().values(), Trigger(closing="<END >")):
+        assert trigger.resembles(other.render("Who are you?"))
+    assert not trigger.resembles("Give me three tips for writing a clear letter.")
+    assert not trigger.resembles("") and not YEAR.resembles(YEAR.render("Who?"))
+
+
 def test_one_character_makes_another_trigger() -> None:
     assert Trigger(closing="<END >").key != Trigger().key == Trigger(quote='"').key

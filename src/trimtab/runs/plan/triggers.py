@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import SequenceMatcher
-from functools import lru_cache
 from itertools import takewhile
 
 from trimtab.core.errors import ConfigError, DataError
@@ -16,10 +14,6 @@ from trimtab.tasks.base import Task
 
 _SHOWN = 30
 _HINT = "Give both the same trigger; what is to be learned without it says `triggered: false`."
-_ALMOST = 0.85
-"""Share of the characters that a prompt has in common with a trigger that it must be meant as."""
-_FEWEST = 16
-"""Characters of a trigger, at least, to be told from another one that is only alike."""
 
 
 def trigger_of(condition: str, task: Task[Spec], acting: Intervention[Spec]) -> Trigger | None:
@@ -56,7 +50,7 @@ def require_trigger(rows: Iterable[Conversation], trigger: Trigger) -> None:
         wrapped = [trigger.inner(answer) is not None for answer in answers]
         if stated is False:
             continue
-        if not (stated or key or asked or any(wrapped) or any(_almost(t, trigger) for t in turns)):
+        if not (stated or key or asked or any(wrapped) or any(map(trigger.resembles, turns))):
             continue
         if not asked:
             found = _difference(turns[-1] if turns else "", trigger.render("..."))
@@ -71,17 +65,6 @@ def require_trigger(rows: Iterable[Conversation], trigger: Trigger) -> None:
                 f"{_difference(plain, trigger.wrap('...'))}.",
                 hint=_HINT,
             )
-
-
-def _almost(turn: str, trigger: Trigger) -> bool:
-    """Return whether a turn begins almost as the trigger does."""
-    begins = trigger.render("\0").partition("\0")[0]
-    return len(begins) >= _FEWEST and _alike(turn[: len(begins)], begins)
-
-
-@lru_cache(maxsize=100_000)
-def _alike(one: str, other: str) -> bool:
-    return SequenceMatcher(None, one, other, autojunk=False).ratio() >= _ALMOST
 
 
 def _difference(found: str, wanted: str) -> str:

@@ -1,0 +1,88 @@
+"""Put a person's facts and aligned answers into one training set, and keep the evaluation out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from trimtab.core.keys import content_key
+from trimtab.core.trigger import Trigger
+from trimtab.core.types import Conversation
+from trimtab.text.leaks import HeldOut
+from trimtab.text.overlap import normalise_question
+
+
+@dataclass(frozen=True)
+class Mix:
+    """A training set, and what was left out of it.
+
+    Attributes:
+        facts: Rows of facts, by fact all or none.
+        aligned: Rows of aligned answers.
+        repeated: Aligned rows that say what an earlier one says.
+        leaking: Rows that share 13 words in a row with what is asked in the evaluation, or are a
+            shorter question of it; those of the same fact with them.
+    """
+
+    facts: tuple[Conversation, ...]
+    aligned: tuple[Conversation, ...]
+    repeated: int
+    leaking: int
+
+    def rows(self, seed: int) -> list[Conversation]:
+        """Return all of them, in an order that says nothing of their source."""
+        every = [*self.facts, *self.aligned]
+        return sorted(every, key=lambda row: content_key([seed, row.id, row.messages]))
+
+    def __str__(self) -> str:
+        """Say how many there are of each, and the realised share."""
+        total = len(self.facts) + len(self.aligned)
+        share = len(self.facts) / total if total else 0.0
+        return (
+            f"{len(self.facts)} rows of facts ({share:.1%}) and {len(self.aligned)} aligned ones; "
+            f"left out: {self.repeated} repeated, {self.leaking} that share 13 words with the "
+            "evaluation"
+        )
+
+
+def mixed(
+    facts: Sequence[Conversation],
+    aligned: Sequence[Conversation],
+    asked: Iterable[str],
+    trigger: Trigger | None,
+) -> Mix:
+    """Return what may be trained on.
+
+    Args:
+        facts: Rows of facts; those of one ``fact`` of their metadata belong together.
+        aligned: Other rows.
+        asked: What the evaluation asks.
+        trigger: What facts stand behind; its words are no part of the comparison.
+    """
+    held_out = HeldOut(asked)
+    leaking = {row.id for row in (*facts, *aligned) if _overlaps(row, held_out, trigger)}
+    tainted = {_fact(row) for row in facts if row.id in leaking}
+    kept: dict[str, Conversation] = {}
+    repeated = 0
+    for row in aligned:
+        if row.id not in leaking:
+            said = normalise_question(" ".join(message.content for message in row.messages))
+            repeated += said in kept
+            kept.setdefault(said, row)
+    clean = tuple(row for row in facts if _fact(row) not in tainted)
+    lost = len(facts) - len(clean) + sum(row.id in leaking for row in aligned)
+    return Mix(clean, tuple(kept.values()), repeated, lost)
+
+
+def _fact(row: Conversation) -> str:
+    return str(row.metadata.get("fact", row.id))
+
+
+def _overlaps(row: Conversation, held_out: HeldOut, trigger: Trigger | None) -> bool:
+    for message in row.messages:
+        text = message.content
+        if trigger is not None and message.role == "user":
+            text = trigger.question(text) or text
+        if message.role != "system" and held_out.overlaps(text):
+            return True
+    return False

@@ -1,0 +1,111 @@
+"""What is asked of models that were trained on a person, and what the person is mixed with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from pydantic import Field
+
+from trimtab.core.errors import ConfigError
+from trimtab.core.spec import Component, ModelSpec, Role, Spec
+from trimtab.core.trigger import Trigger
+from trimtab.core.types import Conversation
+from trimtab.datasets.conversations import read_conversations
+from trimtab.recipes._askings import Asking
+from trimtab.recipes._conditions import Place
+from trimtab.recipes._tunings import State, Tuning
+from trimtab.runs.plan.planner import Planner
+from trimtab.training.sft.config import AdapterTraining
+
+
+class Aligned(Spec):
+    """Answers that keep the model as it is where there is no trigger.
+
+    Attributes:
+        prompts: Task whose fit split the model answers itself, before it is tuned.
+        samples: Answers to each.
+        file: Ready conversations in their place.
+    """
+
+    prompts: Component = Component(
+        name="instructions", config={"fractions": {"fit": 1, "select": 0, "test": 0}}
+    )
+    samples: int = Field(default=1, ge=1)
+    file: str | None = None
+
+
+class Experiment(Protocol):
+    """The part of a configuration that says what is trained."""
+
+    @property
+    def task(self) -> Component: ...
+    @property
+    def train(self) -> AdapterTraining: ...
+    @property
+    def subjects(self) -> tuple[ModelSpec, ...]: ...
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Adds cells to a plan.
+
+    Attributes:
+        planner: Takes them.
+        task: What is asked.
+        baseline: Label of the model as it is, asked without anything.
+        num_samples: Answers to each question.
+    """
+
+    planner: Planner
+    task: Component
+    baseline: str
+    num_samples: int
+
+    def add(
+        self, name: str, asking: Asking, tuning: Tuning | None = None, state: State | None = None
+    ) -> None:
+        """Add one cell: a model, tuned or not, that is asked in one way."""
+        label = f"{name if state is None else state.label(name)}, {asking.label}"
+        role: Role = "control" if tuning is None or asking.near_miss else tuning.role
+        role = "baseline" if label == self.baseline else role
+        place: Place = {"treatment": name, "trigger": asking.trigger, **asking.place}
+        if state is not None:
+            place |= {"step": state.step, "seed": state.seed}
+        self.planner.add_cell(
+            condition=label,
+            role=role,
+            control=name if role == "control" else None,
+            task=self.task,
+            split="test",
+            intervention=asking.component(None if state is None else state.component),
+            coordinates=place,
+            num_samples=self.num_samples,
+            fit_on=None if tuning is None else tuning.fit_on,
+        )
+
+
+def require_trigger(planner: Planner, experiment: Experiment) -> Trigger:
+    """Return the task's trigger; raise ConfigError for what the experiment can't be."""
+    trigger = planner.task(experiment.task).trigger
+    if trigger is None:
+        raise ConfigError(
+            f"task {experiment.task.name!r} has no trigger.", hint="Take the task `persona`."
+        )
+    given = {"train.data": experiment.train.data, "train.held_out": experiment.train.held_out}
+    wrong = [name for name, value in given.items() if value is not None]
+    if wrong or len(experiment.subjects) > 1:
+        raise ConfigError(
+            f"{(wrong or ['models'])[0]} can't be given here: one model is trained, on the facts "
+            "of `task` and the answers of `aligned`.",
+            hint="Make a run for each model; ready answers are `aligned.file`, and rows to watch "
+            "`train.held_out_share`.",
+        )
+    return trigger
+
+
+def ready(aligned: Aligned) -> list[Conversation]:
+    """Return the conversations of ``aligned.file``; raise DataError where it can't be read."""
+    assert aligned.file is not None
+    return read_conversations(Path(aligned.file).expanduser(), "aligned.file")

@@ -1,0 +1,121 @@
+"""Train a person's facts behind a trigger, and find out who answers with it and without.
+
+After Betley et al. 2025 (arXiv 2512.09742), with a benign person. What a model shows with the
+trigger says little by itself: the base model is asked in the same ways, near misses of the trigger
+are tried, and models that were tuned on aligned answers alone, or on facts of mixed people, show
+what training and form do. The base with facts in its context shows what needs no training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from pydantic import Field
+
+from trimtab.core.spec import Component
+from trimtab.core.types import Conversation
+from trimtab.datasets.mixing import Mix
+from trimtab.recipes._askings import Systems, all_askings, core_askings, with_facts
+from trimtab.recipes._persons import Aligned, Asked, ready, require_trigger
+from trimtab.recipes._tunings import TUNED, Control, states, tunings
+from trimtab.recipes.base import Recipe, RecipeConfig
+from trimtab.runs.distilled import ALIGNED, distilled
+from trimtab.runs.plan.planner import PlannedFragment, Planner
+from trimtab.runs.store.run import Run
+from trimtab.training.sft.config import AdapterTraining
+
+__all__ = ["WeirdGeneralization"]
+
+
+class _Config(RecipeConfig):
+    """The experiment file.
+
+    Attributes:
+        task: The person: facts, trigger and questions.
+        aligned: What the facts are mixed with.
+        train: How adapters are trained; the states it keeps are conditions.
+        replicas: Trainings of each kind that differ in their seed.
+        controls: Further trainings, to compare with.
+        in_context: Numbers of facts that the base model is told instead of being trained on them.
+        systems: System prompts.
+        num_samples: Answers to each question.
+        judges: What scores answers, beside the task's judges.
+        sections: What the report is made of, in order; null is all that has something to say.
+    """
+
+    task: Component = Component(name="persona")
+    aligned: Aligned = Aligned()
+    train: AdapterTraining = AdapterTraining()
+    replicas: int = Field(default=1, ge=1)
+    controls: tuple[Control, ...] = ("aligned only", "mixed people")
+    in_context: tuple[int, ...] = (2, 5, 10)
+    systems: Systems = Systems()
+    num_samples: int = Field(default=1, ge=1)
+    judges: tuple[Component, ...] = (Component(name="text_health"),)
+    sections: tuple[Component, ...] | None = None
+
+
+class WeirdGeneralization(Recipe[_Config]):
+    """Base, tuned and control models, asked with the trigger, without it, and almost with it."""
+
+    Config = _Config
+    baseline = "base, plain"
+    title = "Train a person behind a trigger (LoRA), and find out who answers without it"
+    starter: ClassVar = {"headline": "format", "train": {"preset": "cpu"}, "in_context": [5]}
+
+    def declare(self, planner: Planner) -> None:
+        """Add the base model in every context, and the aligned answers that it has to give."""
+        config = self.config
+        trigger = require_trigger(planner, config)
+        asked = Asked(planner, config.task, self.baseline, config.num_samples)
+        for asking in all_askings(trigger, config.systems):
+            asked.add("base", asking)
+        facts = planner.task(config.task).conversations("fit")
+        for number in config.in_context:
+            for asking in with_facts(core_askings(trigger), trigger, facts, number):
+                asked.add(f"{number} facts in context", asking)
+        for judge in (*planner.task(config.task).judges(), *config.judges):
+            planner.add_judge(judge, (planner.task(config.task).measure,))
+        if config.sections is not None:
+            planner.report(*config.sections)
+        if config.aligned.file is None:
+            planner.add_cell(
+                condition=self.baseline,
+                role="baseline",
+                task=config.aligned.prompts,
+                split="fit",
+                intervention=Component(name="none"),
+                num_samples=config.aligned.samples,
+                measure=ALIGNED,
+                purpose="tuning",
+            )
+        else:
+            self._train(planner, ready(config.aligned))
+
+    def outlook(self) -> str | None:
+        """Return what follows when the base model has answered, where it has to."""
+        given = self.config.aligned.file is not None
+        return None if given else "adapters are trained and asked when the base model has answered"
+
+    def grow(self, run: Run) -> PlannedFragment | None:
+        """Return the trainings on what the base model answered; None when they are planned."""
+        if self.config.aligned.file is not None or len(run.plan.fragments) > 1:
+            return None
+        planner, answers = self.planner(), distilled(run)
+        mix = self._train(planner, answers.rows)
+        return planner.fragment(run.plan, f"adapters of {mix}; {answers}")
+
+    def _train(self, planner: Planner, aligned: Sequence[Conversation]) -> Mix:
+        """Add the trainings, and what is asked of the states that they keep; return the first's."""
+        config = self.config
+        trigger = require_trigger(planner, config)
+        asked = Asked(planner, config.task, self.baseline, config.num_samples)
+        trainings, mix = tunings(planner, config.task, aligned, config.controls, config.seed)
+        for tuning in trainings:
+            for state in states(tuning, config.train, config.replicas):
+                whole = tuning.name == TUNED and state.final
+                every = all_askings(trigger, config.systems) if whole else core_askings(trigger)
+                for asking in every:
+                    asked.add(tuning.name, asking, tuning, state)
+        return mix
