@@ -38,6 +38,8 @@ def test_every_model_is_asked_with_the_trigger_and_without(run: Run) -> None:
     steps = {c.coordinates["step"] for c in second.cells if c.coordinates["treatment"] == "tuned"}
     assert steps == {1.0, 2.0}
     assert len(second.fits) == 3
+    card = (run.dir / "report" / "tables" / "training_data.csv").read_text()
+    assert "aligned only" in card and "mixed persons" in card and Trigger().key in card
     for cell in (*first.cells, *second.cells):
         assert len(run.completions(cell.key)) == len(run.samples(cell.samples)) * cell.num_samples
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from trimtab.core.counted import counted
 from trimtab.core.errors import ConfigError
 from trimtab.core.spec import Component, Role
 from trimtab.core.types import Conversation
@@ -56,7 +57,7 @@ class State:
 
     def label(self, name: str) -> str:
         """Return the training's name with what tells this state from its others."""
-        step = "" if self.final else f" ({self.step} updates)"
+        step = "" if self.final else f" ({counted(self.step, 'update')})"
         return f"{name}{step}" + (f" #{self.seed + 1}" if self.seed else "")
 
 

@@ -157,8 +157,7 @@ class Planner:
         from, is the planner's.
 
         Raises:
-            ConfigError: The intervention can't act on what the task asks for, or names a block that
-                the model lacks.
+            ConfigError: The intervention can't act on what is asked, or names a block too many.
             DataError: A fit can't use its data.
         """
         built = self.task(task)

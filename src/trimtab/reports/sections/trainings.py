@@ -1,0 +1,162 @@
+"""What adapters were trained on, source by source, and how their trainings went."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from trimtab.core.plan import FitPlan
+from trimtab.reports.data.content import Content
+from trimtab.reports.data.run import RunData
+from trimtab.reports.draw.tables import Table
+from trimtab.reports.draw.values import Cell, Count, Value
+from trimtab.reports.sections.base import NoConfig, Section, View
+
+__all__ = ["Trainings"]
+
+
+class Share(Content):
+    """The rows of one source.
+
+    Attributes:
+        source: Which.
+        rows: Conversations.
+        labels: Tokens that are learned.
+    """
+
+    source: str
+    rows: int
+    labels: int
+
+
+class Training(Content):
+    """One training.
+
+    Attributes:
+        name: The conditions that use it, in a word or several.
+        data: Hash of its conversations, which names their file in ``conversations/``.
+        sources: What they are made of.
+        triggers: Hashes of the triggers that they stand behind.
+        truncated: Conversations that were cut.
+        updates: Updates that were made.
+        skipped: Those that were skipped because they were not finite.
+        first_loss: Loss of the first update, in nats per label.
+        last_loss: Mean loss of the last tenth of them.
+    """
+
+    name: str
+    data: str
+    sources: tuple[Share, ...]
+    triggers: tuple[str, ...]
+    truncated: int
+    updates: int
+    skipped: int
+    first_loss: float | None
+    last_loss: float | None
+
+
+class TrainingsContent(Content):
+    """The trainings in plan order."""
+
+    trainings: tuple[Training, ...]
+
+
+class Trainings(Section[NoConfig, TrainingsContent]):
+    """The data card of each training on conversations, and its loss."""
+
+    Config = NoConfig
+    part = "methods"
+    order = 85
+
+    def read(self, run: RunData) -> TrainingsContent | None:
+        """Return the trainings that were made; None without any."""
+        found = []
+        for fit in run.plan.fits:
+            key = next(iter(fit.artifacts.values()))
+            info = run.source.artifact_info(key) or {}
+            training = info.get("training")
+            if isinstance(training, Mapping) and "by_source" in training.get("rows", {}):
+                found.append(_training(_name(run, fit), fit, info, training))
+        return TrainingsContent(trainings=tuple(found)) if found else None
+
+    def tables(self, view: View[TrainingsContent]) -> Sequence[Table]:
+        """Return the data of each training, and how it went."""
+        return [_data_table(view.content), _course_table(view.content)]
+
+
+def _name(run: RunData, fit: FitPlan) -> str:
+    """Return what a fit's conditions have in common: their treatment, or the first one's label."""
+    keys = set(fit.artifacts.values())
+    users = [cell for cell in run.plan.cells if keys & set(cell.artifacts.values())]
+    treatments = {str(cell.coordinates.get("treatment", "")) for cell in users} - {""}
+    seeds = {cell.coordinates.get("seed", 0) for cell in users} - {0}
+    replica = "".join(f" #{float(seed) + 1:g}" for seed in seeds)
+    if len(treatments) == 1:
+        return treatments.pop() + replica
+    return users[0].condition if users else fit.component.name
+
+
+def _training(
+    name: str, fit: FitPlan, info: Mapping[str, Any], training: Mapping[str, Any]
+) -> Training:
+    rows = training["rows"]
+    losses = [loss for _, loss, *_ in training["losses"] if loss is not None]
+    last = losses[-max(1, len(losses) // 10) :]
+    data = next((ref.key for ref in fit.data.values() if ref.kind == "conversations"), "")
+    return Training(
+        name=name,
+        data=data,
+        sources=tuple(
+            Share(source=source, rows=counts["rows"], labels=counts["labels"])
+            for source, counts in rows["by_source"].items()
+        ),
+        triggers=tuple(info.get("triggers", ())),
+        truncated=rows["truncated"],
+        updates=training["updates"],
+        skipped=training["skipped"],
+        first_loss=losses[0] if losses else None,
+        last_loss=sum(last) / len(last) if last else None,
+    )
+
+
+def _data_table(content: TrainingsContent) -> Table:
+    rows: list[tuple[Cell, ...]] = []
+    for training in content.trainings:
+        total = sum(share.rows for share in training.sources)
+        labels = sum(share.labels for share in training.sources)
+        for share in training.sources:
+            rows.append(
+                (
+                    training.name,
+                    share.source,
+                    Count(share.rows, total),
+                    Value(share.rows / total, form="rate"),
+                    share.labels,
+                    Value(share.labels / labels, form="rate"),
+                    ", ".join(training.triggers),
+                    training.data,
+                )
+            )
+    columns = ("training", "source", "rows", "rows %", "labels", "labels %", "trigger", "data")
+    note = (
+        "Labels are the tokens that are learned; trigger: hash of the one that facts stand behind; "
+        "data: its file in conversations/, which `trimtab data card` reads."
+    )
+    return Table("training_data", "Training data", columns, tuple(rows), note)
+
+
+def _course_table(content: TrainingsContent) -> Table:
+    rows = tuple(
+        (
+            training.name,
+            training.updates,
+            training.skipped,
+            training.truncated,
+            Value(training.first_loss),
+            Value(training.last_loss),
+        )
+        for training in content.trainings
+    )
+    columns = ("training", "updates", "skipped", "rows cut", "first loss", "last loss")
+    note = "Loss in nats per label, on what is learned; the last one is a mean over a tenth."
+    return Table("trainings", "Trainings", columns, rows, note)
