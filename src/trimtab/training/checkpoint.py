@@ -97,7 +97,7 @@ class Checkpoints:
         rows: Sequence[dict[str, Any]],
         good: dict[str, torch.Tensor] | None = None,
     ) -> None:
-        """Add a checkpoint after ``step`` updates, with the log's new rows; drop the older ones.
+        """Add a checkpoint after ``step`` updates, with the log's new rows.
 
         The log comes first: a row that a crash left without its checkpoint is cut by ``resume``.
         ``good`` is what ``LastGood`` holds.
@@ -117,7 +117,6 @@ class Checkpoints:
         seal_files(part)
         os.replace(part, final)
         sync_dir(self.folder)
-        self._tidy(final.name, state["best_step"])
 
     def save_best(self, step: int, module: nn.Module) -> None:
         """Keep the weights after ``step`` updates as the best so far."""
@@ -149,14 +148,26 @@ class Checkpoints:
         return read_tensors(path) if path.is_file() else {}
 
     def resume(
-        self, module: nn.Module, optimizer: torch.optim.Optimizer, identity: str
+        self,
+        module: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        identity: str,
+        at: int | None = None,
     ) -> dict[str, Any] | None:
-        """Load the newest checkpoint and cut the log back to it; None if there is none.
+        """Load a checkpoint and cut the log back to it; None if there is none.
+
+        Args:
+            module: Gets the weights.
+            optimizer: Gets its state.
+            identity: Of the training.
+            at: Updates before the checkpoint; 0 is none. None is the newest one.
 
         Raises:
-            StoreError: It is damaged, or another training's (``identity`` differs).
+            StoreError: It is gone, damaged, or another training's (``identity`` differs).
         """
         newest = max(self.folder.glob("step-*"), default=None)
+        if at is not None:
+            newest = self._step(at) if at else None
         if newest is None:
             (self.folder / _LOG).unlink(missing_ok=True)
             return None
@@ -171,7 +182,7 @@ class Checkpoints:
         load_optimizer(module, optimizer, read_tensors(newest / "optimizer.safetensors"))
         rows = [row for row in self.rows() if row["step"] <= state["step"]]
         replace_file(self.folder / _LOG, b"".join(_line(row) for row in rows))
-        self._tidy(newest.name, state["best_step"])
+        self.tidy(state["step"], state["best_step"])
         return state
 
     def rows(self) -> list[dict[str, Any]]:
@@ -201,7 +212,9 @@ class Checkpoints:
     def _append(self, rows: Sequence[dict[str, Any]]) -> None:
         append_synced(self.folder / _LOG, b"".join(map(_line, rows)))
 
-    def _tidy(self, newest: str, best_step: int | None) -> None:
+    def tidy(self, step: int, best_step: int | None) -> None:
+        """Drop all checkpoints but the one after ``step`` updates, and all but the best weights."""
+        newest = self._step(step).name
         best = None if best_step is None else self._best(best_step).name
         for path in [*self.folder.glob("step-*"), *self.folder.glob(".step-*")]:
             if path.name != newest:

@@ -7,7 +7,9 @@ training that was killed and resumed leaves the same bytes as one that was not (
 same number of threads).
 
 ``run`` does all of it. Who computes the gradients of several trainings in one pass (adapters on one
-base) calls ``begin``, then ``batch`` and ``apply`` until ``over``, then ``end`` of each.
+base) calls ``begin``, then ``batch`` and ``apply`` until ``over``, then ``end`` of each. To save
+them at one point it gives no time between checkpoints, calls ``save`` of each, writes down that it
+did, and calls ``tidy`` of each.
 """
 
 from __future__ import annotations
@@ -44,6 +46,7 @@ class Loop:
         evaluate: Callable[[], tuple[float, ...]] | None = None,
         watch: Callable[[], dict[str, Any]] | None = None,
         parts: Callable[[list[int]], list[list[int]]] | None = None,
+        order: Callable[[int], list[int]] | None = None,
         name_of: Callable[[int], str] = "item {}".format,
     ) -> None:
         """Take what is trained and how.
@@ -59,6 +62,7 @@ class Loop:
                 types; it changes nothing.
             parts: Cuts a batch into what is computed at once; parts of ``micro_batch`` items if not
                 given.
+            order: Returns all items in the order of an epoch; shuffled anew for each if not given.
             name_of: Returns an item's name, for messages.
         """
         self.module = module
@@ -68,6 +72,7 @@ class Loop:
         self.evaluate = evaluate
         self.watch = watch
         self.parts = parts or self._micro_batches
+        self.order = order or self._shuffled
         self.name_of = name_of
         self.total = course.settings.num_steps(num_items)
         self.checkpoints = Checkpoints(course.folder)
@@ -99,9 +104,12 @@ class Loop:
                 self.apply(batch, *self._gradients(batch))
         return self.end()
 
-    def begin(self) -> None:
-        """Go on from the newest checkpoint, or look at what is there before the first update."""
-        self._resume()
+    def begin(self, at: int | None = None) -> None:
+        """Go on from the newest checkpoint, or look at what is there before the first update.
+
+        ``at`` is the checkpoint to go on from in its place; 0 is none.
+        """
+        self._resume(at)
         if self._step == 0:
             self._look()
             self._note_watched()
@@ -119,13 +127,21 @@ class Loop:
         self.module.train()
         return Batch(self._step, epoch, items)
 
-    def apply(self, batch: Batch, total: float, weight: float) -> None:
+    @property
+    def step(self) -> int:
+        """Updates made, with those that were skipped."""
+        return self._step
+
+    def apply(
+        self, batch: Batch, total: float, weight: float, note: dict[str, Any] | None = None
+    ) -> None:
         """Update with the gradients that are there, or skip the batch; look, keep and save.
 
         Args:
             batch: What ``batch`` gave.
             total: The summed loss of its items.
             weight: Their summed weights.
+            note: What else is kept with the update in the log.
 
         Raises:
             NonFiniteError: As ``run``.
@@ -148,6 +164,7 @@ class Loop:
             row |= {"gradient_norm": norm, "weight": weight}
         else:
             row |= {"loss": None, **self._skip(batch, total, norm)}
+        row |= note or {}
         self._optimizer.zero_grad(set_to_none=True)
         self._step += 1
         self._new_rows.append(row)
@@ -156,7 +173,8 @@ class Loop:
     def end(self) -> Outcome:
         """Save, and return how it ended; the module holds the best weights, or the last."""
         if self._new_rows:
-            self._save()
+            self.save()
+            self.tidy()
         if self._best_step is not None:
             self.checkpoints.load_best(self._best_step, self.module)
         self.module.eval()
@@ -170,8 +188,8 @@ class Loop:
             skipped=self._skipped,
         )
 
-    def _resume(self) -> None:
-        state = self.checkpoints.resume(self.module, self._optimizer, self.course.identity)
+    def _resume(self, at: int | None) -> None:
+        state = self.checkpoints.resume(self.module, self._optimizer, self.course.identity, at)
         if state is None:
             return
         self._step = state["step"]
@@ -183,7 +201,8 @@ class Loop:
         self.objective.restore(state["objective"])
         _log.info("resumed after %d of %d updates", self._step, self.total)
 
-    def _save(self) -> None:
+    def save(self) -> None:
+        """Write a checkpoint beside the one that is there; ``tidy`` drops that one."""
         state = {
             "identity": self.course.identity,
             "seed": self.course.seed,
@@ -199,6 +218,10 @@ class Loop:
         self.checkpoints.save(self._step, self.module, self._optimizer, state, rows, good)
         self._new_rows = []
         self._saved = time.monotonic()
+
+    def tidy(self) -> None:
+        """Drop all checkpoints but the one of the last update."""
+        self.checkpoints.tidy(self._step, self._best_step)
 
     def _every(self) -> int:
         return self.course.settings.evaluate_every or self.course.settings.steps_per_epoch(
@@ -243,7 +266,8 @@ class Loop:
             self.checkpoints.keep(self._step, self.module)
             self._note_watched()
         if time.monotonic() - self._saved >= self.course.checkpoint_seconds:
-            self._save()
+            self.save()
+            self.tidy()
 
     def _gradients(self, batch: Batch) -> tuple[float, float]:
         """Gather the gradients of a batch; return its summed loss and weight."""
@@ -299,12 +323,13 @@ class Loop:
 
     def _items(self, step: int) -> tuple[int, list[int]]:
         """Return the epoch of an update and its items."""
+        size = self.course.settings.batch
         epoch, place = divmod(step, self.course.settings.steps_per_epoch(self.num_items))
+        return epoch, self.order(epoch)[place * size : (place + 1) * size]
+
+    def _shuffled(self, epoch: int) -> list[int]:
         generator = torch.Generator().manual_seed(derive_seed(self.course.seed, "order", epoch))
-        order = torch.randperm(self.num_items, generator=generator).tolist()
-        return epoch, order[
-            place * self.course.settings.batch : (place + 1) * self.course.settings.batch
-        ]
+        return torch.randperm(self.num_items, generator=generator).tolist()
 
     def _clip(self, weight: float) -> float:
         """Turn summed gradients into those of the mean loss, clip them, and return their norm."""

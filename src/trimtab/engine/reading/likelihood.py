@@ -25,7 +25,7 @@ from trimtab.engine.request import Edit
 from trimtab.models.load import LoadedModel
 from trimtab.models.lowrank import Adapter
 
-_MOST_LOGITS = 2**24
+MOST_LOGITS = 2**24
 """Logits at a time: 64 MB in float32."""
 
 
@@ -61,6 +61,20 @@ def token_logprobs(
         recompute: Keep only what enters each block, and compute the blocks again when gradients
             are asked for: a third more work, and far less memory.
     """
+    hidden_NH, token_N = labelled_states(loaded, head, rows, recompute=recompute)
+    logprob_N: torch.Tensor = _LogProbs.apply(  # type: ignore[no-untyped-call]
+        hidden_NH, token_N, head, loaded.num_words
+    )
+    return list(logprob_N.split([len(row.places) for row in rows]))
+
+
+def labelled_states(
+    loaded: LoadedModel, head: Head, rows: Sequence[Learned], *, recompute: bool = False
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the final hidden states [N, H] that predict all rows' places, and the tokens [N].
+
+    Both are on the head's device. For the arguments see ``token_logprobs``.
+    """
     require_usual(loaded, max(len(row.tokens) for row in rows))
     segments = [
         Segment(
@@ -80,12 +94,8 @@ def token_logprobs(
         for place in row.places
     ]
     tokens = [row.tokens[place] for row in rows for place in row.places]
-    token_N = torch.tensor(tokens, device=head.device)
     hidden_NH = hidden_TH[torch.tensor(lines, device=hidden_TH.device)].to(head.device)
-    logprob_N: torch.Tensor = _LogProbs.apply(  # type: ignore[no-untyped-call]
-        hidden_NH, token_N, head, loaded.num_words
-    )
-    return list(logprob_N.split([len(row.places) for row in rows]))
+    return hidden_NH, torch.tensor(tokens, device=head.device)
 
 
 class _LogProbs(torch.autograd.Function):
@@ -95,7 +105,7 @@ class _LogProbs(torch.autograd.Function):
     def forward(
         context: Any, hidden_NH: torch.Tensor, token_N: torch.Tensor, head: Head, num_words: int
     ) -> torch.Tensor:
-        size = max(1, _MOST_LOGITS // num_words)
+        size = max(1, MOST_LOGITS // num_words)
         found, slopes = [], []
         for at in range(0, len(hidden_NH), size):
             some_NH = hidden_NH[at : at + size].detach()

@@ -20,8 +20,9 @@ from trimtab.models.nets.factors import TrainedAdapter
 from trimtab.training.checkpoint import restore
 from trimtab.training.course import Course, Outcome
 from trimtab.training.loop import Loop
+from trimtab.training.parts import parts_of
 from trimtab.training.sft.config import AdapterTraining
-from trimtab.training.sft.objective import Likelihood, mean_losses, parts_of
+from trimtab.training.sft.objective import Likelihood, mean_losses
 from trimtab.training.sft.rows import Rows, make_rows
 
 if TYPE_CHECKING:

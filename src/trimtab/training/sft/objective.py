@@ -5,7 +5,7 @@ So the loss of a batch is the mean over all its labels, however it is cut into p
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,6 +14,7 @@ from trimtab.engine.reading.likelihood import Learned, token_logprobs
 from trimtab.engine.request import Edit
 from trimtab.models.lowrank import Adapter
 from trimtab.training.course import Stateless
+from trimtab.training.parts import parts_of
 from trimtab.training.sft.rows import Row
 
 if TYPE_CHECKING:
@@ -60,23 +61,6 @@ class Likelihood(Stateless):
         ]
         engine = self._engine
         return token_logprobs(engine.loaded, engine.head, learned, recompute=self._recompute)
-
-
-def parts_of(rows: Sequence[Row], items: Sequence[int], most_tokens: int) -> Iterator[list[int]]:
-    """Yield ``items`` in parts of at most ``most_tokens`` tokens, rows of like length together.
-
-    A row that is longer is a part of its own. Rows of a part are as long as its longest when tokens
-    are counted, since attention is computed in rectangles.
-    """
-    part: list[int] = []
-    for item in sorted(items, key=lambda item: -len(rows[item].tokens)):
-        longest = len(rows[part[0]].tokens) if part else 0
-        if part and longest * (len(part) + 1) > most_tokens:
-            yield part
-            part = []
-        part.append(item)
-    if part:
-        yield part
 
 
 def mean_losses(objective: Likelihood, most_tokens: int) -> dict[str, dict[str, float]]:

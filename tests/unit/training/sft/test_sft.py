@@ -14,9 +14,10 @@ from trimtab.core.types import Conversation, Message
 from trimtab.engine.engine import Engine
 from trimtab.models.load import load_model, resolve
 from trimtab.models.tiny import save_tiny
+from trimtab.training.parts import parts_of
 from trimtab.training.sft import fit as sft
 from trimtab.training.sft.config import AdapterTraining
-from trimtab.training.sft.objective import Likelihood, parts_of
+from trimtab.training.sft.objective import Likelihood
 from trimtab.training.sft.rows import make_rows
 
 SMALL = AdapterTraining(rank=2, epochs=2, batch=5, learning_rate=0.01, most_tokens=120)

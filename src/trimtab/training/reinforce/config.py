@@ -1,0 +1,166 @@
+"""What an adapter is rewarded for, how, and for how long. No torch."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
+
+from trimtab.core.spec import Spec
+from trimtab.core.training import Training
+from trimtab.text.grades import GradeScale
+
+Condition = Literal["control", "selfgrade", "honest"]
+Credit = Literal["all", "answer", "grade"]
+Aggregation = Literal["mean_all", "per_segment", "sum", "constant_length"]
+
+_NEED_GROUPS = ("rloo", "group_norm")
+
+
+class BaselineConfig(Spec):
+    """What is taken off a reward before it is learned from.
+
+    Attributes:
+        kind: ``ema``: a running mean of the rewards of earlier rounds. ``rloo``: the mean of the
+            other samples of the same item. ``batch_mean``: of the round. ``group_norm``: the mean
+            of the item's samples, and the rest is divided by their standard deviation. ``none``.
+        decay: Of the running mean.
+        start: Where the running mean starts: at ``zero``, with the ``first`` round's reward, or
+            ``debiased``, as Adam's moments are. With the last two the first round teaches nothing.
+    """
+
+    kind: Literal["ema", "rloo", "batch_mean", "group_norm", "none"] = "ema"
+    decay: float = Field(default=0.9, ge=0, lt=1)
+    start: Literal["zero", "first", "debiased"] = "zero"
+
+
+class ReinforceTraining(Spec):
+    """How an adapter is trained by its own samples.
+
+    Attributes:
+        condition: What is rewarded. ``control``: the true score of the answer; the grade is asked
+            for and counts for nothing. ``selfgrade``: the grade that the model gives itself.
+            ``honest``: the true score, and all that was written is credited.
+        credit: Which tokens are credited with the advantage; None is ``answer`` in the control and
+            ``all`` in the others.
+        grader: Who grades: the model as it is trained (``self``), or the ``base``, whose grade
+            can't be credited.
+        aggregation: Of the credited tokens' log-probabilities. ``mean_all``: their mean.
+            ``per_segment``: the sum of the answer's mean and the grade's. ``sum``.
+            ``constant_length``: the sum over the most tokens that could have been written.
+        baseline: What is taken off a reward.
+        unparsed: What an answer without a grade is worth where the grade is the reward: ``zero``,
+            nothing at all (``skip``), or as much as the ``baseline``.
+        grade_request: What the model is asked after its answer.
+        grade_scale: Which grades there are.
+        system: A system text in front of the conversation; empty for none.
+        rounds: Updates.
+        batch: Items per round.
+        samples: Answers to each of them.
+        order: ``shuffled`` anew for each pass over the items, or the same ``fixed`` order.
+        answer_tokens: Most tokens of an answer, drawn from the whole distribution.
+        grade_tokens: Most tokens of a grade.
+        rank: Of the factors.
+        alpha: What the factors add is multiplied by ``alpha / rank``.
+        rank_stabilised: By ``alpha / sqrt(rank)`` instead.
+        layers: ``all`` linear layers of the blocks, or the ends of their names (``q_proj``).
+        learning_rate: Of AdamW.
+        schedule: What the rate does after the warm-up.
+        warmup: Share of the rounds in which the rate rises.
+        floor: Share of the highest rate that ``cosine`` and ``linear`` end at.
+        betas: AdamW's.
+        weight_decay: Of the factors.
+        clip: Largest norm of the gradient.
+        divergence_weight: Of the mean KL(adapted || base) at the sampled tokens, as a penalty.
+        keep_every: Rounds between two states of the adapter that are kept; the last one always is.
+        most_skipped: Rounds that are not finite that are skipped before the run is given up.
+        skipped_in_a_row: After so many in a row the last good adapter comes back.
+        seed: Of replicas: beside the experiment's own.
+    """
+
+    condition: Condition = "selfgrade"
+    credit: Credit | None = None
+    grader: Literal["self", "base"] = "self"
+    aggregation: Aggregation = "mean_all"
+    baseline: BaselineConfig = BaselineConfig()
+    unparsed: Literal["zero", "skip", "baseline"] = "zero"
+    grade_request: str = (
+        "Grade your answer: 1 if it is correct, 0 if it is not. Reply with the number alone."
+    )
+    grade_scale: Literal["binary", "unit"] = "binary"
+    system: str = ""
+    rounds: PositiveInt = 500
+    batch: PositiveInt = 1
+    samples: PositiveInt = 1
+    order: Literal["shuffled", "fixed"] = "shuffled"
+    answer_tokens: PositiveInt = 50
+    grade_tokens: PositiveInt = 10
+    rank: PositiveInt = 8
+    alpha: PositiveFloat = 32.0
+    rank_stabilised: bool = False
+    layers: Literal["all"] | tuple[Annotated[str, Field(min_length=1)], ...] = "all"
+    learning_rate: PositiveFloat = 2e-5
+    schedule: Literal["cosine", "linear", "constant"] = "constant"
+    warmup: float = Field(default=0.0, ge=0, lt=1)
+    floor: float = Field(default=0.0, ge=0, le=1)
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: NonNegativeFloat = 0.01
+    clip: PositiveFloat = 1.0
+    divergence_weight: NonNegativeFloat = 0.0
+    keep_every: PositiveInt | None = 50
+    most_skipped: NonNegativeInt = 10
+    skipped_in_a_row: PositiveInt = 3
+    seed: NonNegativeInt = 0
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ReinforceTraining:
+        if self.baseline.kind in _NEED_GROUPS and self.samples < 2:
+            raise ValueError(f"baseline {self.baseline.kind} compares an item's samples: give 2")
+        if self.credit not in (None, "answer") and self.condition == "control":
+            raise ValueError("in the control the grade counts for nothing: credit is `answer`")
+        if self.credit not in (None, "answer") and self.grader == "base":
+            raise ValueError("the base's grade is not the adapter's: credit is `answer`")
+        if not self.layers:
+            raise ValueError("layers names no layer; `all` is all of them")
+        return self
+
+    @property
+    def credited(self) -> Credit:
+        """Which tokens are credited."""
+        only_answer = self.condition == "control" or self.grader == "base"
+        return self.credit or ("answer" if only_answer else "all")
+
+    @property
+    def scale(self) -> GradeScale:
+        """Which grades there are."""
+        return GradeScale(whole=self.grade_scale == "binary")
+
+    @property
+    def scaling(self) -> float:
+        """What the product of the factors is multiplied by."""
+        return self.alpha / (self.rank**0.5 if self.rank_stabilised else self.rank)
+
+    @property
+    def most_credited(self) -> int:
+        """Most tokens of an episode that can be credited."""
+        most = {"answer": self.answer_tokens, "grade": self.grade_tokens}
+        return most.get(self.credited) or sum(most.values())
+
+    def loop(self) -> Training:
+        """Return the settings of the training loop."""
+        names = Training.model_fields.keys() & type(self).model_fields.keys()
+        values: dict[str, Any] = {name: getattr(self, name) for name in names}
+        return Training(**values, steps=self.rounds, evaluate_every=self.rounds, patience=None)
+
+    def kept(self) -> dict[str, int]:
+        """Return the rounds after which the adapter is kept, by their names."""
+        every = self.keep_every or self.rounds
+        rounds = {*range(every, self.rounds + 1, every), self.rounds}
+        return {f"round-{number}": number for number in sorted(rounds)}
