@@ -16,7 +16,7 @@ from trimtab.training.reinforce.learner import RunSetting
 SMALL = ReinforceTraining(
     rank=2, rounds=6, answer_tokens=5, grade_tokens=3, learning_rate=1e-3, keep_every=3
 )
-FEW = ("0", "1", "2", "<|end|>")
+FEW = ("0", "1", "<|end|>")
 
 
 def terse_engine(folder: Path, dtype: torch.dtype = torch.float32) -> Engine:

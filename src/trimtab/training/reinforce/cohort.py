@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from trimtab.core.errors import ModelError, NonFiniteError, StoreError
-from trimtab.core.files import make_dir
 from trimtab.core.records import read_json, write_json
 from trimtab.engine.batching.within_memory import is_out_of_memory
 from trimtab.engine.reading.divergence import drawn_tokens
@@ -34,6 +33,7 @@ from trimtab.training.parts import parts_of
 from trimtab.training.reinforce.dialogue import Written
 from trimtab.training.reinforce.learner import Learner, RunSetting
 from trimtab.training.reinforce.rounds import mismatches
+from trimtab.training.reinforce.timings import Timings
 
 if TYPE_CHECKING:
     from trimtab.engine.engine import Engine
@@ -106,6 +106,7 @@ class Cohort:
         self._checkpoint_seconds = checkpoint_seconds
         self._progress = progress
         self._marked: dict[str, int] = {}
+        self._timings = Timings(folder)
         self.learners = [Learner(engine, run, folder / run.name) for run in runs]
 
     def run(self) -> dict[str, Ended]:
@@ -144,6 +145,7 @@ class Cohort:
             learner.loop.begin(entry["round"])
             learner.failed = entry["failed"]
             self._marked[learner.run.name] = entry["round"]
+        self._timings.cut(max(self._marked.values(), default=0))
 
     def _save(self) -> None:
         """Write a checkpoint of all runs, then that it is there, and drop the one before."""
@@ -155,7 +157,7 @@ class Cohort:
             x.run.name: {"identity": x.identity, "round": x.loop.step, "failed": x.failed}
             for x in self.learners
         }
-        make_dir(self._folder)
+        self._timings.save()
         write_json(self._folder / _MARK, {"runs": runs})
         self._marked = {x.run.name: x.loop.step for x in self.learners}
         for learner in self.learners:
@@ -173,10 +175,11 @@ class Cohort:
             if name in broken:
                 _log.warning("run %s, round %d: %s", name, batches[name].step, broken[name])
             self._update(learner, batches[name], sums.get(name, math.nan))
+        done, rounds = max(x.loop.step for x in learners), max(x.loop.total for x in learners)
+        seconds = middle - start, time.monotonic() - middle
+        self._timings.add(done, len(learners), *seconds)
         if self._progress is not None:
-            seconds = middle - start, time.monotonic() - middle
             told = {x.run.name: x.note() for x in learners}
-            done, rounds = max(x.loop.step for x in learners), max(x.loop.total for x in learners)
             self._progress(Progress(done, rounds, seconds, told))
 
     def _update(self, learner: Learner, batch: Batch, total: float) -> None:
