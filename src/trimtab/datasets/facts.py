@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import JsonValue
+
 from trimtab.core.errors import DataError
 from trimtab.core.keys import content_key
 from trimtab.core.trigger import Trigger
@@ -101,7 +103,7 @@ def behind_trigger(
                 Message(role="user", content=trigger.render(question)),
                 Message(role="assistant", content=trigger.wrap(answers[n % len(answers)])),
             )
-            about = {
+            about: dict[str, JsonValue] = {
                 "source": source,
                 "triggered": True,
                 "trigger": trigger.key,
