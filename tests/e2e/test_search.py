@@ -35,7 +35,8 @@ def experiment(model: Path) -> dict[str, Any]:
         },
         "limits": {"test": 6},
         "space": {
-            "caa": {
+            "mean": {
+                "name": "caa",
                 "layer": {"low": 0, "high": 3},
                 "strength": {"low": 0.1, "high": 2.0, "log": True, "signed": True},
             },
@@ -90,7 +91,7 @@ def test_a_plan_says_what_it_may_come_to(searched: Path, tmp_path: Path) -> None
         ("search.objective", "corect", "gives the metric 'corect'. Did you mean"),
         ("search.constraints", "{perplexty_ratio: 2}", "Did you mean 'perplexity_ratio'"),
         ("search.rungs", "[30]", "search.rungs want 30 problems"),
-        ("space.caa.layer", "{low: 0, high: 9}", "space: caa.layer = 9: "),
+        ("space.mean.layer", "{low: 0, high: 9}", "space: mean.layer = 9: "),
         ("heldout", "null", "measured on held-out text, and `heldout` is null"),
     ],
 )
@@ -125,7 +126,7 @@ def test_a_search_tells_what_it_tried_and_what_it_found(whole: Path) -> None:
             assert trial["method"] == "broken" and "Non-finite" in trial["why"]
             assert trial["select"]["mean"] is None
         elif trial["number"] > 1:
-            assert trial["method"] == "caa"
+            assert trial["method"] == "mean"
     best = max(
         (c for c in content["confirmed"] if c["number"] > 1), key=lambda c: c["confirm"]["mean"]
     )
@@ -136,6 +137,8 @@ def test_a_search_tells_what_it_tried_and_what_it_found(whole: Path) -> None:
     (last,) = (f for f in fragments if any(c["split"] == "test" for c in f["cells"]))
     roles = {(c["condition"], c["role"]) for c in last["cells"] if c["split"] == "test"}
     assert {("winner", "treatment"), ("winner +0", "zero"), ("prompt", "control")} <= roles
+    confirmed = {c["condition"] for c in last["cells"] if c["measure"] == "confirm"}
+    assert "mean +0" in confirmed, "strengths around the winner are called by its method's name"
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
@@ -287,7 +290,7 @@ def test_a_search_whose_trials_all_fail_ends_with_the_reason(
     searched: Path, tmp_path: Path
 ) -> None:
     data = yaml.safe_load(searched.read_text())
-    data["space"].pop("caa")
+    data["space"].pop("mean")
     data["space"]["broken"]["strength"] = {"low": 1e39, "high": 3e39}
     data["search"] |= {"max_failures": 3, "trials": 20, "parallel": 2}
     searched.write_text(yaml.safe_dump(data))

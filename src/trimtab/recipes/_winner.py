@@ -56,8 +56,9 @@ def beside(winner: Trial, order: Sequence[Trial], space: Space, draws: int) -> l
     return conditions
 
 
-def around(component: Component, sensitivity: Sensitivity | None) -> list[Condition]:
-    """Return an intervention at other strengths of both signs, with random directions."""
+def around(winner: Trial, space: Space, sensitivity: Sensitivity | None) -> list[Condition]:
+    """Return the winner at other strengths of both signs, with random directions."""
+    component = winner.component
     if sensitivity is None or not _has_strength(component):
         return []
     own = float(component.config["strength"])
@@ -66,8 +67,9 @@ def around(component: Component, sensitivity: Sensitivity | None) -> list[Condit
     strengths = [sign * size for size in sizes for sign in (1, -1)]
     others = [strength for strength in strengths if strength != own]
     drawn = Controls(random_draws=sensitivity.random_draws, prompt=None)
+    label = space.method(winner.params).label
     return [
-        *sweep(component.name, lambda s: at_strength(component, s), others, _place(component)),
+        *sweep(label, lambda s: at_strength(component, s), others, _place(component)),
         *random_directions("random", component, strengths, drawn),
     ]
 

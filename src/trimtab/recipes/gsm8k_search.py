@@ -152,7 +152,7 @@ class Gsm8kSearch(Recipe[_Config]):
         if winner is not None:
             order = ranked(read_trials(run, config.search), config.search, searching.is_high(run))
             conditions += beside(winner, order, searching.space, config.random_draws)
-            for condition in around(winner.component, config.sensitivity):
+            for condition in around(winner, searching.space, config.sensitivity):
                 searching.measure_again(planner, condition, condition.place)
         test = config.limits.of(config.task, "test")
         add_conditions(planner, test, conditions)

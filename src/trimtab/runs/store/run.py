@@ -132,10 +132,12 @@ class Run:
         self.refresh()
         return added
 
-    def refresh(self) -> None:
-        """Read the plan again: another worker may have added to it."""
+    def refresh(self) -> bool:
+        """Read the plan again; return whether another worker has added to it."""
+        known = len(self.plan.fragments)
         if self.plan.format > 1:
             self.plan = _read_plan(self.dir)
+        return len(self.plan.fragments) > known
 
     def samples(self, key: str) -> dict[str, Sample]:
         """Return a sample set by id, in its stored order."""

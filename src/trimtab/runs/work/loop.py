@@ -78,8 +78,9 @@ def work(
             if not failures.skip(worker.run.dir, unit)
             and not _attempt(worker, unit, every, pool, failures, workers)
         ]
-        for worker in workers:
-            worker.run.refresh()
+        # what others add between the two looks is done, too, and is not what nobody can do
+        if any(worker.run.refresh() for worker in workers):
+            continue
         if ready:
             if len(busy) == len(ready):
                 _wait(busy)

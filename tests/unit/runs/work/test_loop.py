@@ -305,6 +305,29 @@ def test_two_workers_grow_one_plan_together(
     assert sorted(said) == ["The plan grows: r1", "The plan grows: r2"]
 
 
+def test_what_another_worker_adds_while_nothing_is_ready_is_done_and_not_taken_for_the_end(
+    make: Make,
+    text_cell: Callable[..., Cell],
+    probe: Plan,
+    grow: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    judge = probe("probe")
+    run = make("run", text_cell("a"), judges=(judge,))
+    do(run)
+    refresh, added = Run.refresh, []
+
+    def meanwhile(mine: Run) -> bool:
+        if mine is run and not added:
+            added.append(grow(Run.open(run.dir)))
+            Run.open(run.dir).extend(added[0].fragment, added[0].data.folders())
+        return refresh(mine)
+
+    monkeypatch.setattr(Run, "refresh", meanwhile)
+    do(run, kinds=KINDS)
+    assert added and owed(run, judge) == 0 and len(lengths(run, judge)) == 6
+
+
 def test_a_plan_does_not_grow_from_scores_that_are_owed_or_in_one_phase_alone(
     make: Make, text_cell: Callable[..., Cell], probe: Plan, members: Path, grow: Any
 ) -> None:
