@@ -66,7 +66,7 @@ def mixed(
     repeated = 0
     for row in aligned:
         if row.id not in leaking:
-            said = normalise_question(" ".join(message.content for message in row.messages))
+            said = "\n".join(normalise_question(message.content) for message in row.messages)
             repeated += said in kept
             kept.setdefault(said, row)
     clean = tuple(row for row in facts if _fact(row) not in tainted)
