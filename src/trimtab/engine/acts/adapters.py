@@ -21,6 +21,7 @@ from torch import nn
 from torch.nn import functional
 
 from trimtab.core.errors import ConfigError, ModelError
+from trimtab.engine.acts.grouped import GroupedAddition, Lines, can_group
 from trimtab.models.layout import Layout
 from trimtab.models.lowrank import Adapter, LowRank, check_base
 
@@ -43,11 +44,6 @@ class Addition:
 
     def to(self, x_1TI: torch.Tensor, y_1TO: torch.Tensor) -> torch.Tensor:
         """Return the output ``y`` for the input ``x`` with the addition; gradients flow."""
-        if x_1TI.shape[:-1] != (1, self.num_tokens):
-            raise ModelError(
-                f"An adapter changes a layer that sees {tuple(x_1TI.shape[:-1])} tokens of "
-                f"{self.num_tokens}, as experts do, which is not supported."
-            )
         if self.token_N is not None:
             x_1TI = x_1TI[:, self.token_N]
         x_1TI = x_1TI.to(self.factor.down.dtype)
@@ -66,7 +62,7 @@ class Addition:
         return y_1TO.index_copy(1, self.token_N, sum_1NO)
 
 
-Additions = dict[nn.Module, list[Addition]]
+Additions = dict[nn.Module, list[Addition | GroupedAddition]]
 """For each linear layer what is added to its output."""
 
 
@@ -75,9 +71,15 @@ def hook_additions(additions: Additions) -> list[Any]:
     return [module.register_forward_hook(_after(some)) for module, some in additions.items()]
 
 
-def _after(additions: Sequence[Addition]) -> Any:
+def _after(additions: Sequence[Addition | GroupedAddition]) -> Any:
     def hook(_module: nn.Module, args: tuple[Any, ...], y_1TO: torch.Tensor) -> torch.Tensor:
+        seen = tuple(args[0].shape[:-1])
         for addition in additions:
+            if seen != (1, addition.num_tokens):
+                raise ModelError(
+                    f"An adapter changes a layer that sees {seen} tokens of "
+                    f"{addition.num_tokens}, as experts do, which is not supported."
+                )
             y_1TO = addition.to(args[0], y_1TO)
         return y_1TO
 
@@ -122,24 +124,40 @@ class AdapterTable:
 
         ``length_R`` is how many tokens each row has.
         """
-        found: Additions = {}
         number_T = np.repeat(self._number_R, length_R)
-        for number, adapter in enumerate(self._distinct.values()):
-            token_N = np.flatnonzero(number_T == number)
-            if not token_N.size:
-                continue
-            everywhere = len(token_N) == len(number_T)
-            on_device: dict[torch.device, torch.Tensor | None] = {}
-            for layer in layers:
-                device = self._layout.devices[layer]
-                if device not in on_device:
-                    on_device[device] = None if everywhere else torch.from_numpy(token_N).to(device)
-                for inner in adapter.by_block.get(layer, ()):
-                    factor = _placed(adapter, layer, inner, device)
-                    addition = Addition(factor, len(number_T), on_device[device])
-                    module = self._layout.blocks[layer].get_submodule(inner)
+        tokens = [np.flatnonzero(number_T == number) for number in range(len(self._distinct))]
+        acting = [number for number, token_N in enumerate(tokens) if token_N.size]
+        layout, adapters = self._layout, list(self._distinct.values())
+        lines: dict[Hashable, Lines] = {}
+        indices: dict[Hashable, torch.Tensor | None] = {}
+        found: Additions = {}
+        for layer in layers:
+            device = layout.devices[layer]
+            by_name: dict[str, list[int]] = {}
+            for number in acting:
+                for inner in adapters[number].by_block.get(layer, ()):
+                    by_name.setdefault(inner, []).append(number)
+            for inner, numbers in by_name.items():
+                factors = [_placed(adapters[n], layer, inner, device) for n in numbers]
+                module = layout.blocks[layer].get_submodule(inner)
+                place = (device, *numbers)
+                if can_group(factors):
+                    if place not in lines:
+                        some = [tokens[n] for n in numbers]
+                        lines[place] = Lines.of(some, len(number_T), device)
+                    found[module] = [GroupedAddition.of(factors, lines[place])]
+                    continue
+                for number, factor in zip(numbers, factors, strict=True):
+                    if (device, number) not in indices:
+                        indices[device, number] = _index(tokens[number], len(number_T), device)
+                    addition = Addition(factor, len(number_T), indices[device, number])
                     found.setdefault(module, []).append(addition)
         return found
+
+
+def _index(token_N: np.ndarray, num_tokens: int, device: torch.device) -> torch.Tensor | None:
+    """Return which tokens an adapter sees; None if it is all of them."""
+    return None if len(token_N) == num_tokens else torch.from_numpy(token_N).to(device)
 
 
 class StackedAdapters:

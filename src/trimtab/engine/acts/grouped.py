@@ -1,0 +1,100 @@
+"""Many adapters of one linear layer at once: as many operations as for one.
+
+Each adapter sees its own tokens only. They are laid out in a rectangle, a line for each adapter,
+and both factors of all of them are one batched product each; what pads the short lines is left
+behind.
+
+Shapes: K adapters, T packed tokens, N of them with an adapter, M tokens of the longest line, I
+inputs and O outputs of the layer, R rank.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from trimtab.models.lowrank import LowRank
+
+WORTH_GROUPING = 4
+"""Fewer adapters cost less one after the other."""
+
+
+@dataclass(frozen=True, eq=False)
+class Lines:
+    """Which tokens each adapter sees.
+
+    Attributes:
+        num_tokens: T, of the pass.
+        token_KM: Tokens in lines, the first token in the place of padding.
+        token_N: The tokens that carry an adapter, line by line.
+        place_N: Where they stand in the rectangle, counted line by line.
+    """
+
+    num_tokens: int
+    token_KM: torch.Tensor
+    token_N: torch.Tensor
+    place_N: torch.Tensor
+
+    @classmethod
+    def of(cls, tokens: Sequence[np.ndarray], num_tokens: int, device: torch.device) -> Lines:
+        """Lay out the tokens of each adapter."""
+        most = max(map(len, tokens))
+        rectangle = np.zeros((len(tokens), most), dtype=np.int64)
+        for line, some in zip(rectangle, tokens, strict=True):
+            line[: len(some)] = some
+        places = [line * most + np.arange(len(some)) for line, some in enumerate(tokens)]
+        arrays = (rectangle, np.concatenate(tokens), np.concatenate(places))
+        return cls(num_tokens, *(torch.from_numpy(array).to(device) for array in arrays))
+
+
+@dataclass(frozen=True, eq=False)
+class GroupedAddition:
+    """What adapters of one rank add to the output of a linear layer.
+
+    Attributes:
+        down_KIR: Their first factors.
+        up_KRO: Their second factors, with their scaling.
+        lines: Which tokens each of them sees.
+    """
+
+    down_KIR: torch.Tensor
+    up_KRO: torch.Tensor
+    lines: Lines
+
+    @classmethod
+    def of(cls, factors: Sequence[LowRank], lines: Lines) -> GroupedAddition:
+        """Stack the factors; gradients flow."""
+        down_KIR = torch.stack([factor.down for factor in factors]).transpose(1, 2)
+        up_KRO = torch.stack([factor.scaling * factor.up for factor in factors]).transpose(1, 2)
+        return cls(down_KIR, up_KRO, lines)
+
+    @property
+    def num_tokens(self) -> int:
+        """T, of the pass."""
+        return self.lines.num_tokens
+
+    def to(self, x_1TI: torch.Tensor, y_1TO: torch.Tensor) -> torch.Tensor:
+        """Return the output ``y`` for the input ``x`` with the addition; gradients flow."""
+        lines = self.lines
+        x_KMI = x_1TI[0, lines.token_KM].to(self.down_KIR.dtype)
+        added_KMO = torch.bmm(torch.bmm(x_KMI, self.down_KIR), self.up_KRO)
+        added_NO = added_KMO.flatten(0, 1)
+        if len(lines.place_N) < len(added_NO):
+            added_NO = added_NO[lines.place_N]
+        if added_NO.dtype == y_1TO.dtype:
+            return y_1TO.index_add(1, lines.token_N, added_NO[None])
+        # rounded once, as where all tokens carry one adapter
+        sum_1NO = (y_1TO[:, lines.token_N] + added_NO[None]).to(y_1TO.dtype)
+        return y_1TO.index_copy(1, lines.token_N, sum_1NO)
+
+
+def can_group(factors: Sequence[LowRank]) -> bool:
+    """Whether factors of a layer are worth a batched product, and fit into one."""
+    first = factors[0]
+    return len(factors) >= WORTH_GROUPING and all(
+        f.down.shape == first.down.shape and f.down.dtype == first.down.dtype and not f.dropout
+        for f in factors
+    )
