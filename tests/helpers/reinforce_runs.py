@@ -53,10 +53,11 @@ def starts_with_one(answers) -> list[float]:
     return [float(text.startswith("1")) for _, text in answers]
 
 
-def run_of(name: str, seed: int = 0, true_scores=starts_with_one, **settings) -> RunSetting:
+def run_of(name: str, seed: int = 0, held_out=(), **settings) -> RunSetting:
     """Return a run."""
     changed = ReinforceTraining(**SMALL.model_dump(exclude_defaults=True) | settings)
-    return RunSetting(name, changed, items(), "chat", true_scores, "starts with 1", seed)
+    how = (starts_with_one, "starts with 1", seed, held_out)
+    return RunSetting(name, changed, items(), "chat", *how)
 
 
 def moved(module: torch.nn.Module, seed: int = 0, size: float = 0.1) -> None:

@@ -215,24 +215,43 @@ class Cohort:
     def _write(
         self, requests: dict[str, list[Request]], broken: dict[str, str]
     ) -> dict[str, list[Written]]:
-        """Return what was written for each run; a run that is not finite is left out and noted."""
-        requests = dict(requests)
-        while True:
-            asked = [request for some in requests.values() for request in some]
+        """Return what was written for each run; a run that is not finite is left out and noted.
+
+        Where the batch is not finite each run writes by itself: rows that are computed beside one
+        that is not finite may be no more so.
+        """
+        try:
+            return self._written(requests)
+        except NonFiniteError:
+            found = {}
+        for name, some in requests.items():
             try:
-                found = {result.key: result for result in self._engine.run(asked)}
+                found |= self._written({name: some})
             except NonFiniteError as error:
-                assert isinstance(error.row, tuple)
-                broken[error.row[0]] = error.message
-                del requests[error.row[0]]
-                continue
-            return {
-                name: [_written(found[request.key]) for request in some]
-                for name, some in requests.items()
-            }
+                broken[name] = error.message
+        return found
+
+    def _written(self, requests: dict[str, list[Request]]) -> dict[str, list[Written]]:
+        asked = [request for some in requests.values() for request in some]
+        found = {result.key: result for result in self._engine.run(asked)}
+        return {
+            name: [_of_result(found[request.key]) for request in some]
+            for name, some in requests.items()
+        }
 
     def _learn(self, learners: Sequence[Learner]) -> dict[str, float]:
-        """Gather the gradients of all runs; return the summed loss of each."""
+        """Gather the gradients of all runs; return the summed loss of each.
+
+        Those that are not finite are gathered again for each run by itself: what pads a row in
+        attention is another row's, and 0 times NaN is NaN.
+        """
+        sums = self._within_memory(learners)
+        suspects = [x for x in learners if not (math.isfinite(sums[x.run.name]) and _sound(x))]
+        for learner in suspects if len(learners) > 1 else ():
+            sums |= self._within_memory([learner])
+        return sums
+
+    def _within_memory(self, learners: Sequence[Learner]) -> dict[str, float]:
         while True:
             try:
                 return self._gradients(learners)
@@ -267,6 +286,10 @@ class Cohort:
                     sums[learner.run.name] += float(loss.detach())
             if losses:
                 torch.stack(losses).sum().backward()
+        for learner in learners:
+            # beside others a run gets a gradient of 0, by which AdamW would move
+            if not learner.learns:
+                learner.module.zero_grad(set_to_none=True)
         return sums
 
     def _check_mismatch(self, learner: Learner, batch: Batch) -> None:
@@ -284,7 +307,13 @@ class Cohort:
             )
 
 
-def _written(result: Any) -> Written:
+def _of_result(result: Any) -> Written:
     assert isinstance(result, TextResult)
     ended = result.finish_reason == "eos"
     return Written(result.tokens, result.text, result.logprob, ended)
+
+
+def _sound(learner: Learner) -> bool:
+    """Whether all gradients that there are are finite."""
+    grads = [p.grad for p in learner.module.parameters() if p.grad is not None]
+    return all(bool(torch.isfinite(grad).all()) for grad in grads)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     Field,
+    JsonValue,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
@@ -20,6 +22,9 @@ from trimtab.text.grades import GradeScale
 Condition = Literal["control", "selfgrade", "honest"]
 Credit = Literal["all", "answer", "grade"]
 Aggregation = Literal["mean_all", "per_segment", "sum", "constant_length"]
+
+VERSION = 1
+"""Part of every key; raise it when the same settings train another adapter."""
 
 _NEED_GROUPS = ("rloo", "group_norm")
 
@@ -80,6 +85,7 @@ class ReinforceTraining(Spec):
         clip: Largest norm of the gradient.
         divergence_weight: Of the mean KL(adapted || base) at the sampled tokens, as a penalty.
         keep_every: Rounds between two states of the adapter that are kept; the last one always is.
+        evaluate: How held-out items are answered whenever a state is kept.
         most_skipped: Rounds that are not finite that are skipped before the run is given up.
         skipped_in_a_row: After so many in a row the last good adapter comes back.
         seed: Of replicas: beside the experiment's own.
@@ -115,6 +121,7 @@ class ReinforceTraining(Spec):
     clip: PositiveFloat = 1.0
     divergence_weight: NonNegativeFloat = 0.0
     keep_every: PositiveInt | None = 50
+    evaluate: tuple[Literal["greedy", "sampled"], ...] = ("greedy", "sampled")
     most_skipped: NonNegativeInt = 10
     skipped_in_a_row: PositiveInt = 3
     seed: NonNegativeInt = 0
@@ -164,3 +171,60 @@ class ReinforceTraining(Spec):
         every = self.keep_every or self.rounds
         rounds = {*range(every, self.rounds + 1, every), self.rounds}
         return {f"round-{number}": number for number in sorted(rounds)}
+
+
+class CohortTraining(Spec):
+    """Runs that are trained side by side on one base.
+
+    Attributes:
+        common: What all runs have in common.
+        runs: By name what each has instead; every one of them has ``replicas``.
+        replicas: Runs of each name, which differ in their seeds alone.
+        score: What an answer is worth. ``number``: 1 where the number that it ends in is the
+            sample's target, else 0.
+        held_out: Most items of the select split that adapters are looked at on.
+        most_tokens: Tokens computed at once; changes no result.
+    """
+
+    common: ReinforceTraining = ReinforceTraining()
+    runs: dict[str, dict[str, JsonValue]] = Field(
+        default={name: {"condition": name} for name in ("control", "selfgrade", "honest")},
+        min_length=1,
+    )
+    replicas: PositiveInt = 1
+    score: Literal["number"] = "number"
+    held_out: NonNegativeInt = 200
+    most_tokens: PositiveInt = Field(default=4096, exclude=True)
+
+    @model_validator(mode="after")
+    def _runs_are_right(self) -> CohortTraining:
+        wrong = [name for name in self.runs if not re.fullmatch(r"[a-z0-9][a-z0-9_]*", name)]
+        if wrong:
+            raise ValueError(f"runs: {wrong[0]!r} must be of small letters, digits and _")
+        self.settings()
+        return self
+
+    def settings(self) -> dict[str, ReinforceTraining]:
+        """Return the settings of each run, by its name with the replica's number."""
+        common = self.common.model_dump(exclude_defaults=True)
+        return {
+            f"{name}-{number}": ReinforceTraining.model_validate(
+                {**common, **changed, "seed": self.common.seed + number}
+            )
+            for name, changed in self.runs.items()
+            for number in range(self.replicas)
+        }
+
+    def given(self) -> dict[str, Any]:
+        """Return what was given, as JSON types; what changes no result, too."""
+        given = self.model_dump(mode="json", exclude_defaults=True)
+        return {**given, "most_tokens": self.most_tokens}
+
+    def artifacts(self) -> dict[str, tuple[str, int]]:
+        """Return run and round of each state that is kept, by its name; the last rounds first."""
+        found = [
+            (f"{run}-{kept}", (run, number))
+            for run, settings in self.settings().items()
+            for kept, number in settings.kept().items()
+        ]
+        return dict(sorted(found, key=lambda entry: -entry[1][1]))

@@ -7,7 +7,7 @@ they say what is to be written and learned from, and never compute anything them
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,20 +24,15 @@ from trimtab.text.grades import GRAMMAR, Grade, parse_grade
 from trimtab.training.course import Batch, Course
 from trimtab.training.loop import Loop
 from trimtab.training.reinforce.advantages import Baseline
-from trimtab.training.reinforce.config import ReinforceTraining
+from trimtab.training.reinforce.config import VERSION, ReinforceTraining
 from trimtab.training.reinforce.credit import Segments, aggregate, credited
 from trimtab.training.reinforce.dialogue import Dialogue, Episode, Written
+from trimtab.training.reinforce.evaluation import Scores, evaluate
 from trimtab.training.reinforce.rounds import Round, told
 from trimtab.training.sft.fit import layers_of
 
 if TYPE_CHECKING:
     from trimtab.engine.engine import Engine
-
-VERSION = 1
-"""Part of every identity; raise it when the same settings train another adapter."""
-
-TrueScores = Callable[[Sequence[tuple[Sample, str]]], Sequence[float | None]]
-"""Scores of answers to samples, 1 for a gold one; None where one can't be scored."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,18 +44,21 @@ class RunSetting:
         settings: How it is trained.
         samples: The items.
         rendering: How their messages become prompts.
-        true_scores: What answers are worth.
+        true_scores: Scores of answers, 1 for a gold one; None where one can't be scored.
         scored_by: What determines the true scores: keys of judges and the like.
         seed: Everything random depends on it, and on ``settings.seed``.
+        held_out: Other items, on which the adapter is looked at, before the first round and
+            whenever it is kept; nothing is learned from them.
     """
 
     name: str
     settings: ReinforceTraining
     samples: Sequence[Sample]
     rendering: Rendering
-    true_scores: TrueScores
+    true_scores: Scores
     scored_by: str
     seed: int
+    held_out: Sequence[Sample] = ()
 
 
 class Learner:
@@ -103,6 +101,7 @@ class Learner:
                 keep=frozenset(self.settings.kept().values()),
             ),
             num_items=len(run.samples),
+            watch=self._look if run.held_out and self.settings.evaluate else None,
             order=self._fixed if self.settings.order == "fixed" else None,
             name_of=lambda item: f"item {run.samples[item].id!r}",
         )
@@ -177,6 +176,12 @@ class Learner:
         return loss
 
     @property
+    def learns(self) -> bool:
+        """Whether anything is learned from the round."""
+        assert self.round is not None
+        return any(advantage is not None for advantage in self.round.advantages)
+
+    @property
     def weight(self) -> float:
         """How many episodes are learned from, for a mean; at least 1."""
         assert self.round is not None
@@ -218,6 +223,18 @@ class Learner:
     def restore(self, state: dict[str, Any]) -> None:
         """Take it back."""
         self._baseline.restore(state["baseline"])
+
+    def _look(self) -> dict[str, Any]:
+        run = self.run
+        return evaluate(
+            self._engine,
+            self._dialogue,
+            self.settings,
+            self.module.adapter,
+            run.held_out,
+            run.true_scores,
+            derive_seed(self._seed, self.loop.step),
+        )
 
     def _items(self, batch: Batch) -> list[int]:
         return [item for item in batch.items for _ in range(self.settings.samples)]
@@ -270,6 +287,7 @@ def _new_adapter(engine: Engine, settings: ReinforceTraining, seed: int) -> Trai
 
 
 def _identity(engine: Engine, run: RunSetting) -> str:
-    samples = [[s.id, s.messages, s.preamble, s.target] for s in run.samples]
+    both = (run.samples, run.held_out)
+    samples = [[[s.id, s.messages, s.preamble, s.target] for s in some] for some in both]
     parts = [engine.identity, VERSION, GRAMMAR, run.settings, samples, run.rendering]
     return content_key([*parts, run.scored_by, run.seed])

@@ -51,7 +51,7 @@ class Timings:
 
 
 def _line(row: dict[str, Any]) -> bytes:
-    return dumps(row, "a row of timings.jsonl", separators=(",", ":")) + b"\n"
+    return dumps(row, "a row of timings.jsonl", separators=(",", ":"))
 
 
 def _peak_bytes() -> int:

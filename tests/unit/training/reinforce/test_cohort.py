@@ -17,7 +17,7 @@ RUNS = [
     {"condition": "control"},
     {"condition": "selfgrade", "unparsed": "skip"},
     {"condition": "honest", "samples": 2, "baseline": {"kind": "rloo"}, "aggregation": "sum"},
-    {"condition": "selfgrade", "batch": 2, "divergence_weight": 0.1, "order": "fixed"},
+    {"condition": "honest", "batch": 4, "divergence_weight": 0.1, "order": "fixed"},
     {"condition": "honest", "grader": "base", "layers": ("dense",), "unparsed": "baseline"},
 ]
 

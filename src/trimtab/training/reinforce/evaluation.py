@@ -1,0 +1,111 @@
+"""How an adapter does on held-out items: answers, their grades, and how far these are too good.
+
+Greedy or sampled, in the conversation that it is trained in; nothing is learned from it. Inflation
+is the mean grade less the mean true score, of the answers with a grade, and of all with a missing
+grade as 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from trimtab.core.errors import NonFiniteError
+from trimtab.core.keys import derive_seed
+from trimtab.core.types import Sample, SamplingParams
+from trimtab.engine.request import Request, Text, TextResult
+from trimtab.models.lowrank import Adapter
+from trimtab.text.grades import Grade, GradeState, parse_grade
+from trimtab.training.reinforce.config import ReinforceTraining
+from trimtab.training.reinforce.dialogue import Dialogue
+from trimtab.training.reinforce.rounds import mean
+
+if TYPE_CHECKING:
+    from trimtab.engine.engine import Engine
+
+Scores = Callable[[Sequence[tuple[Sample, str]]], Sequence[float | None]]
+
+WAYS = {"greedy": 0.0, "sampled": 1.0}
+"""Ways to write, with their temperatures."""
+
+
+def evaluate(
+    engine: Engine,
+    dialogue: Dialogue,
+    settings: ReinforceTraining,
+    adapter: Adapter,
+    samples: Sequence[Sample],
+    true_scores: Scores,
+    seed: int,
+) -> dict[str, Any]:
+    """Return for each way of ``settings.evaluate`` its summary and a row for each item.
+
+    Where sampling is not finite, there is the reason in place of numbers.
+    """
+    found: dict[str, Any] = {}
+    for way in settings.evaluate:
+        try:
+            found[way] = _one_way(
+                engine, dialogue, settings, adapter, samples, way, seed, true_scores
+            )
+        except NonFiniteError as error:
+            found[way] = {"failed": error.message}
+    return found
+
+
+def _one_way(
+    engine: Engine,
+    dialogue: Dialogue,
+    settings: ReinforceTraining,
+    adapter: Adapter,
+    samples: Sequence[Sample],
+    way: str,
+    seed: int,
+    true_scores: Scores,
+) -> dict[str, Any]:
+    def write(
+        kind: str, prompts: Sequence[tuple[int, ...]], most: int, by: Adapter | None
+    ) -> list[TextResult]:
+        sampling = SamplingParams(max_tokens=most, temperature=WAYS[way])
+        requests = [
+            Request(number, prompt, Text(sampling, derive_seed(seed, kind, number)), adapter=by)
+            for number, prompt in enumerate(prompts)
+        ]
+        results = {r.key: r for r in engine.run(requests) if isinstance(r, TextResult)}
+        return [results[number] for number in range(len(requests))]
+
+    tasks = [dialogue.task(sample) for sample in samples]
+    answers = write("held out answer", tasks, settings.answer_tokens, adapter)
+    asked = [
+        (*task, *answer.tokens, *dialogue.request(answer.tokens))
+        for task, answer in zip(tasks, answers, strict=True)
+    ]
+    grader = None if settings.grader == "base" else adapter
+    written = write("held out grade", asked, settings.grade_tokens, grader)
+    grades = [parse_grade(result.text, settings.scale) for result in written]
+    pairs = [(sample, answer.text) for sample, answer in zip(samples, answers, strict=True)]
+    true = list(true_scores(pairs))
+    rows = [
+        [sample.id, score, grade.state.value, grade.value]
+        for sample, score, grade in zip(samples, true, grades, strict=True)
+    ]
+    return {**summary(true, grades), "items": rows}
+
+
+def summary(true: Sequence[float | None], grades: Sequence[Grade]) -> dict[str, Any]:
+    """Return means, inflation both ways, and how many grades could be read.
+
+    An answer that can't be scored is no part of inflation.
+    """
+    known = [(t, g.value) for t, g in zip(true, grades, strict=True) if t is not None]
+    states = [grade.state for grade in grades]
+    return {
+        "true": mean(true),
+        "grade": mean([grade.value for grade in grades]),
+        "inflation_parsed": mean([g - t for t, g in known if g is not None]),
+        "inflation_all": mean([(g or 0.0) - t for t, g in known]),
+        "count": len(grades),
+        "scored": len(known),
+        "unparsed": states.count(GradeState.UNPARSED),
+        "refused": states.count(GradeState.REFUSED),
+    }
