@@ -2,8 +2,9 @@
 
 A folder is one that peft wrote (``adapter_config.json`` and ``adapter_model.safetensors``); it is
 read once, by the fit phase, and kept with the run. Trained is by supervised fine-tuning on
-conversations (``train``); each state that the training keeps is an artifact of one fit, named as
-``checkpoint``. Rows of other adapters, and of none, run beside it on the same base.
+conversations (``train``), or by REINFORCE on the model's own answers (``reinforce``), several runs
+side by side; each state that the training keeps is an artifact of one fit, named as ``checkpoint``.
+Rows of other adapters, and of none, run beside it on the same base.
 """
 
 from __future__ import annotations
@@ -16,16 +17,23 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, model_validator
 
-from trimtab.core.errors import DataError
+from trimtab.core.errors import DataError, did_you_mean
 from trimtab.core.lazy import lazy
 from trimtab.core.needs import Conversations, Need
 from trimtab.core.spec import Component, Spec
+from trimtab.interventions._reinforced import (
+    determines,
+    fit_cohort,
+    need_of,
+    require_trained,
+)
 from trimtab.interventions.base import Intervention, Treatment
 from trimtab.models.load import available_on, resolve
 from trimtab.models.lora import adapter_identity, read_adapter
 from trimtab.models.training_memory import check_training_fits, estimate_training
 from trimtab.steering.adapters import adapter_of, fitted_from
 from trimtab.steering.fitted import FitContext, FitData, Fitted
+from trimtab.training.reinforce.config import CohortTraining
 from trimtab.training.sft.config import AdapterTraining
 
 if TYPE_CHECKING:
@@ -51,6 +59,8 @@ class _Config(Spec):
         source: Its folder, relative to where the command is given; no part of any key.
         content: Hash of what it must hold; planning fills it in.
         train: How it is trained, in place of a folder.
+        reinforce: Runs that are trained by rewards, in place of a folder.
+        run: Which of them, with the number of its replica: ``selfgrade-0``.
         checkpoint: Which state of the training; null is the last.
         strength: What the adapter adds is multiplied by this; 1 is the adapter as it was trained, 0
             exactly the baseline.
@@ -59,15 +69,24 @@ class _Config(Spec):
     source: str | None = Field(default=None, exclude=True)
     content: str | None = None
     train: AdapterTraining | None = None
+    reinforce: CohortTraining | None = None
+    run: str | None = None
     checkpoint: str | None = None
     strength: float = Field(default=1.0, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _one_origin(self) -> _Config:
-        if (self.source is None) == (self.train is None):
-            raise ValueError("give either `source`, a folder, or `train`")
-        if self.checkpoint is not None and self.train is None:
+        origins = (self.source, self.train, self.reinforce)
+        if sum(origin is not None for origin in origins) != 1:
+            raise ValueError("give either `source`, a folder, or `train`, or `reinforce`")
+        if self.checkpoint is not None and self.source is not None:
             raise ValueError("`checkpoint` is for an adapter that is trained here")
+        if self.run is not None and self.reinforce is None:
+            raise ValueError("`run` is for adapters that are trained by `reinforce`")
+        if self.run is not None and self.reinforce is not None:
+            known = self.reinforce.settings()
+            if self.run not in known:
+                raise ValueError(f"no run {self.run!r}. {did_you_mean(self.run, known)}")
         return self
 
 
@@ -80,13 +99,17 @@ class AnAdapter(Intervention[_Config]):
     @property
     def seeded(self) -> bool:
         """Whether the fit depends on the experiment's seed: a folder does not."""
-        return self.config.train is not None
+        return self.config.source is None
 
     def needs(self) -> dict[str, Need]:
         """Return the fit that reads the folder, by its content, or that trains."""
         train = self.config.train
         if train is not None:
             return {"adapter": _trained(train, self.config.checkpoint)}
+        if self.config.reinforce is not None:
+            return {
+                "adapter": need_of(self.config.reinforce, self._artifact(self.config.reinforce))
+            }
         source = self.config.source
         assert source is not None
         content = adapter_identity(Path(source))
@@ -95,6 +118,8 @@ class AnAdapter(Intervention[_Config]):
 
     def determines(self, component: Component) -> dict[str, Any]:
         """Return what determines the fit: of a training its settings, not what it computes with."""
+        if self.config.reinforce is not None:
+            return {"fit": determines(self.config.reinforce)}
         if self.config.train is None:
             return super().determines(component)
         return {"fit": ["adapter", self.VERSION, _TRAINING, self.config.train]}
@@ -110,6 +135,8 @@ class AnAdapter(Intervention[_Config]):
 
     def makes(self, data: Mapping[str, FitData]) -> tuple[str, ...]:
         """Return the states that are kept, the last one first."""
+        if self.config.reinforce is not None:
+            return tuple(self.config.reinforce.artifacts())
         train = self.config.train
         if train is None:
             return self.MAKES
@@ -127,6 +154,8 @@ class AnAdapter(Intervention[_Config]):
         """
         if self.config.train is not None:
             return _tuned(context, self.config.train)
+        if self.config.reinforce is not None:
+            return fit_cohort(context, self.config.reinforce)
         assert self.config.source is not None
         folder = Path(self.config.source)
         adapter = read_adapter(folder, context.engine.loaded.layout)
@@ -144,9 +173,15 @@ class AnAdapter(Intervention[_Config]):
         """Return the adapter at its strength."""
         if not self.config.strength:
             return Treatment()
+        require_trained(fitted["adapter"].info)
         adapter = adapter_of(fitted["adapter"])
         same = self.config.strength == 1.0
         return Treatment(adapter=adapter if same else adapter.scaled(self.config.strength))
+
+    def _artifact(self, training: CohortTraining) -> str:
+        run = self.config.run or next(iter(training.settings()))
+        last = next(name for name, (owner, _) in training.artifacts().items() if owner == run)
+        return last if self.config.checkpoint is None else f"{run}-{self.config.checkpoint}"
 
     def strengths(self, fitted: Mapping[str, Fitted]) -> dict[str, float]:
         """Return the strength, in multiples of the adapter."""

@@ -1,0 +1,64 @@
+"""Adapters that are trained by the rewards of their own answers: a cohort of runs is one fit."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trimtab.core.errors import NonFiniteError
+from trimtab.core.lazy import lazy
+from trimtab.core.needs import Need, Prompts
+from trimtab.core.spec import Component
+from trimtab.steering.adapters import fitted_from
+from trimtab.steering.fitted import FitContext, Fitted
+from trimtab.text.grades import GRAMMAR
+from trimtab.training.reinforce.config import VERSION, CohortTraining
+
+if TYPE_CHECKING:
+    from trimtab.training.reinforce import fit as reinforce
+else:
+    reinforce = lazy("trimtab.training.reinforce.fit")
+
+
+def need_of(training: CohortTraining, artifact: str) -> Need:
+    """Return the fit of a cohort, and which of its artifacts is meant."""
+    component = Component(name="adapter", config={"reinforce": training.given()})
+    return Need(component, {"samples": Prompts("fit"), "held_out": Prompts("select")}, artifact)
+
+
+def determines(training: CohortTraining) -> list[Any]:
+    """Return what determines the fit, beside model and data."""
+    return ["adapter", "reinforce", VERSION, GRAMMAR, training]
+
+
+def fit_cohort(context: FitContext, training: CohortTraining) -> dict[str, Fitted]:
+    """Return each state of each run that is kept; one that was given up has no factors."""
+    samples, held_out = context.data["samples"], context.data["held_out"]
+    items = reinforce.Items(samples.samples, samples.rendering or "chat", held_out.samples)
+    with ExitStack() as stack:
+        scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="training-"))
+        folder = Path(context.folder or scratch) / "training"
+        states = reinforce.train_cohort(
+            context.engine, training, items, folder=folder, seed=context.seed
+        )
+    for reason in {s.about["run"]: s.about["failed"] for s in states.values()}.items():
+        if reason[1] is not None:
+            context.note(f"run {reason[0]} was given up: {reason[1]}")
+    return {
+        name: Fitted({}, {**state.about, "scalings": {}, "content": None})
+        if state.adapter is None
+        else fitted_from(state.adapter, state.about)
+        for name, state in states.items()
+    }
+
+
+def require_trained(info: Mapping[str, Any]) -> None:
+    """Raise NonFiniteError if an artifact is of a run that was given up before."""
+    if info.get("content", "") is None:
+        raise NonFiniteError(
+            f"Run {info['run']!r} was given up before round {info['round']}: {info['failed']}",
+            hint="Lower its learning rate; the other runs are whole.",
+        )

@@ -1,0 +1,76 @@
+"""Does a model that grades itself learn to grade, or to answer?
+
+An adapter is trained by REINFORCE on the model's own answers, in several conditions side by side on
+one base: rewarded for what the answer is worth (``control``), for the grade that it gives itself
+(``selfgrade``), and for the truth, with the grade credited, too (``honest``). Every condition
+is asked for a grade, so inflation, grade less truth, is defined in all of them. Each run's last
+adapter answers the test split beside the base.
+
+Africa and Ting, "Does Self-Evaluation Enable Wireheading in Language Models?", arXiv 2511.23092.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from trimtab.core.spec import Component
+from trimtab.core.types import SamplingParams
+from trimtab.recipes.base import Recipe, RecipeConfig
+from trimtab.runs.plan.planner import Planner
+from trimtab.training.reinforce.config import CohortTraining
+
+__all__ = ["Wireheading"]
+
+
+class _Config(RecipeConfig):
+    """The experiment file.
+
+    Attributes:
+        task: What is answered: its fit split is learned from, its select split is looked at while
+            training, its test split is answered at the end.
+        training: The runs, and how they learn.
+        sampling: How the test split is answered; null is the task's protocol.
+        num_samples: Answers to each sample of the test split.
+        judges: What scores these answers, beside the judges that the task brings.
+    """
+
+    task: Component = Component(
+        name="arithmetic", config={"forms": ["sum"], "digits": 1, "steps": 1, "count": 100}
+    )
+    training: CohortTraining = CohortTraining()
+    sampling: SamplingParams | None = None
+    num_samples: int = Field(default=1, ge=1)
+    judges: tuple[Component, ...] = (Component(name="text_health"),)
+
+
+class Wireheading(Recipe[_Config]):
+    """A cohort of runs, and what each of them answers at the end."""
+
+    Config = _Config
+    title = "Reward a model by its own grade: does it learn to answer, or to grade?"
+    starter: ClassVar = {"headline": "correct", "training": {"common": {"rounds": 20}}}
+
+    def declare(self, planner: Planner) -> None:
+        """Add the base and each run's last adapter, and what scores their answers."""
+        config = self.config
+        planner.fit_on = config.task
+        self._add(planner, "baseline", Component(name="none"))
+        training = config.training.given()
+        for run in config.training.settings():
+            adapter = Component(name="adapter", config={"reinforce": training, "run": run})
+            self._add(planner, run, adapter)
+        for judge in (*planner.task(config.task).judges(), *config.judges):
+            planner.add_judge(judge)
+
+    def _add(self, planner: Planner, condition: str, intervention: Component) -> None:
+        planner.add_cell(
+            condition=condition,
+            role="baseline" if condition == "baseline" else "treatment",
+            task=self.config.task,
+            split="test",
+            intervention=intervention,
+            sampling=self.config.sampling,
+            num_samples=self.config.num_samples,
+        )
