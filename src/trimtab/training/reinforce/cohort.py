@@ -223,7 +223,7 @@ class Cohort:
         try:
             return self._written(requests)
         except NonFiniteError:
-            found = {}
+            found: dict[str, list[Written]] = {}
         for name, some in requests.items():
             try:
                 found |= self._written({name: some})
