@@ -1,10 +1,12 @@
 """What holds for every section in the folder, on runs in every state; and for one of one's own."""
 
 import json
+import random
 from functools import cache
 from pathlib import Path
 
 import pytest
+from contrasted_run import contrasted_run, trained_run
 from reported_run import build_run
 
 from trimtab.core import folder
@@ -55,6 +57,7 @@ RUNS = {
     "complete": lambda: RunData(build_run(measures=MEASURES), MAKING),
     "steering": lambda: RunData(Run.open(KEPT / "steering")),
     "best of n": lambda: RunData(Run.open(KEPT / "best_of_n")),
+    "contrasts": lambda: RunData(contrasted_run(trained_run(random.Random(0)))),
 }
 
 
@@ -118,7 +121,7 @@ def test_what_is_shown_is_complete(section, run):
 
 
 def test_figures_are_equal_to_the_byte(section, tmp_path):
-    for name in ("complete", "best of n"):
+    for name in ("complete", "best of n", "contrasts"):
         files = []
         for folder_name, run in zip("ab", twice(name), strict=True):
             content, out = section.read(run), tmp_path / folder_name

@@ -1,4 +1,4 @@
-"""Intervals of a mean over rows *and* over repetitions, such as vectors drawn for a bank.
+"""Intervals of a mean over rows *and* over repetitions: vectors of a bank, seeds of a training.
 
 Every repetition is measured on the same rows, so the two are crossed. The mean's error has a part
 from the rows, which a bootstrap over clusters gives, and a part from the repetitions, which falls
@@ -64,16 +64,19 @@ def spread(means: Sequence[float], share: float = 0.0) -> Spread:
     return Spread(len(means), mean, sd, min(means), max(means))
 
 
-def crossed_interval(mean: float, rows: Interval, repetitions: Spread) -> Interval:
+def crossed_interval(
+    mean: float, rows: Interval, repetitions: Spread, noun: str = "vector"
+) -> Interval:
     """Return the interval of a mean over rows and repetitions.
 
     Args:
         mean: The mean of all.
         rows: Its interval where only the rows are random.
         repetitions: How much the repetitions differ.
+        noun: What one of them is called.
     """
     if repetitions.sd is None:
-        reason = "the spread of one vector, or of equal ones, is unknown"
+        reason = f"the spread of one {noun}, or of equal ones, is unknown"
         return undefined_interval(rows.level, reason)
     if not rows.is_defined:
         return rows
@@ -83,7 +86,7 @@ def crossed_interval(mean: float, rows: Interval, repetitions: Spread) -> Interv
         mean - math.hypot(mean - rows.low, across),
         mean + math.hypot(rows.high - mean, across),
         rows.level,
-        f"{rows.method}, and t over {repetitions.num} vectors",
+        f"{rows.method}, and t over {repetitions.num} {noun}s",
     )
 
 

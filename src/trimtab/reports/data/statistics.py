@@ -32,6 +32,8 @@ SIGNIFICANCE = 0.05
 NORMAL = 1.959964
 """Half-width of a 95 % interval in standard errors."""
 CROSSED = "t, questions and vectors"
+CROSSED_SEEDS = "t, questions and seeds"
+_BY_T = (CROSSED, CROSSED_SEEDS)
 FEW_CLUSTERS = 8
 """Over fewer, intervals are too narrow and are marked."""
 
@@ -173,7 +175,7 @@ def detectable(comparison: Comparison, tests: int = 1) -> float | None:
         # the exact test is stricter than the formula's by about one answer
         least = found + 1 / comparison.n
         return least if least <= changed else None
-    if comparison.test == CROSSED:
+    if comparison.test in _BY_T:
         return error * (normal_quantile(1 - level / 2) + normal_quantile(POWER))
     errors = detectable_errors(comparison.num_clusters, level)
     # percentiles of a bootstrap lack the factor that a standard deviation of a sample has
@@ -185,7 +187,7 @@ def can_establish(comparison: Comparison, tests: int) -> bool:
     """Whether an effect of some size could be significant among ``tests``."""
     if comparison.p is None:
         return False
-    return comparison.test == CROSSED or least_p(comparison.num_clusters) < SIGNIFICANCE / tests
+    return comparison.test in _BY_T or least_p(comparison.num_clusters) < SIGNIFICANCE / tests
 
 
 def ends(interval: Interval) -> Ends | None:
