@@ -7,10 +7,12 @@ from pathlib import Path
 from trimtab.cli import phases
 from trimtab.cli.terminal import wide_console
 from trimtab.core.counted import counted
+from trimtab.core.errors import ConfigError
 from trimtab.core.keys import file_sha256
 from trimtab.core.spec import Component
 from trimtab.runs.imports.candidates import import_candidates
 from trimtab.runs.imports.generations import create_run, read_generations
+from trimtab.runs.imports.judgements import Choices, Grades, import_judgements
 from trimtab.runs.work import checks
 from trimtab.text.tolerance import Tolerance
 
@@ -28,6 +30,30 @@ def _judges_of_candidates(score: str | None) -> tuple[Component, ...]:
     """Return the judge that reads what the file says, and one that looks at the texts itself."""
     recorded = Component(name="recorded", config={"score": score})
     return recorded, Component(name="number")
+
+
+def report_judgements(generations: Path, judgements: Path, out: Path, choices: Choices) -> None:
+    """Make a run of answers and judgements, and write and print the report."""
+    run = import_judgements(generations, judgements, out, _judge_of_grades, choices)
+    phases.run_some(run, "score")
+    phases.show_report(run)
+    wide_console().print(f"`trimtab report {out}` writes the report again.")
+
+
+def _judge_of_grades(grades: Grades) -> Component:
+    """Return the judge that reads what the file says."""
+    return Component(name="recorded_grades", config=dict(grades))
+
+
+def scale_of(text: str | None) -> tuple[float, float] | None:
+    """Return the ends of a scale that is given as ``0-2``; raise ConfigError for anything else."""
+    if text is None:
+        return None
+    low, _, high = text.partition("-") if not text.startswith("-") else ("", "", "")
+    try:
+        return float(low), float(high)
+    except ValueError:
+        raise ConfigError(f"--scale must be two numbers such as 0-2, it is {text!r}.") from None
 
 
 def import_generations(

@@ -53,6 +53,47 @@ def import_generations(
     imports.import_generations(file, out, name, questions, baseline)
 
 
+@data.command("import-judgements")
+def import_judgements(
+    generations: Annotated[
+        Path,
+        typer.Argument(
+            help="JSON lines: question_id, question, model_variant, condition, generations.",
+            show_default=False,
+        ),
+    ],
+    judgements: Annotated[
+        Path,
+        typer.Argument(
+            help="JSON lines: question_id, model_variant, condition, score, refused.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Run directory to create.")],
+    base: Annotated[
+        str | None, typer.Option(help="Model variant to compare with; the file's first.")
+    ] = None,
+    untriggered: Annotated[
+        str | None, typer.Option(help="Condition without the trigger; the file's own.")
+    ] = None,
+    scale: Annotated[
+        str | None, typer.Option(help="What could be given, e.g. 1-5; the grades of the file.")
+    ] = None,
+    passes: Annotated[
+        float | None, typer.Option(help="Least grade that is a pass; nothing is, by default.")
+    ] = None,
+    refusal: Annotated[
+        str, typer.Option(help="The judge's word for answers that refuse.")
+    ] = "REFUSED",
+) -> None:
+    """Make a run of answers and judgements of them, and report what a trigger does."""
+    from trimtab.cli import data as imports
+    from trimtab.runs.imports.judgements import Choices
+
+    choices = Choices(base, untriggered, imports.scale_of(scale), passes, refusal)
+    imports.report_judgements(generations, judgements, out, choices)
+
+
 @data.command("card")
 def data_card(
     file: Annotated[Path, typer.Argument(help="Conversations as JSON lines.", show_default=False)],

@@ -1,4 +1,6 @@
-"""One judge for every yes/no question to a language model; the question is a rubric file.
+"""One judge for every question to a language model; the question is a rubric file.
+
+It is answered by yes or no, by a grade on a scale, or by one of some labels.
 
 A rubric is Markdown with YAML front matter. What is the same for every item (instructions,
 examples) comes first and the item last, so that a model computes the common part once. Its file
@@ -7,32 +9,31 @@ examples) comes first and the item last, so that a model computes the common par
 
 from __future__ import annotations
 
-import json
 import math
-import re
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import Any, Literal, Self
+from collections.abc import Iterator, Sequence
+from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from trimtab.core.config import validate
-from trimtab.core.errors import ConfigError, JudgeError, did_you_mean
-from trimtab.core.folder import extension_dirs
+from trimtab.core.errors import ConfigError, JudgeError
 from trimtab.core.keys import content_key
 from trimtab.core.spec import Endpoint, Metric, ModelSpec, Spec
-from trimtab.core.types import Chat, Continuer, Message, Sample
-from trimtab.core.yaml_file import parse_yaml
+from trimtab.core.types import Chat, Continuer, Message
 from trimtab.datasets.files import read_text
+from trimtab.judges._grading import grading_of
+from trimtab.judges._rubric_file import find_rubric, parse_rubric
+from trimtab.judges._rubric_items import (
+    correct_answers_of,
+    example_values,
+    fill,
+    item_values,
+    missing_fields,
+)
 from trimtab.judges.base import Item, Judge, Resource, Verdict
 from trimtab.text import verdicts
+from trimtab.text.rubric_grades import GRADE_GRAMMAR
 
 __all__ = ["Rubric"]
-
-_PLACEHOLDER = re.compile(r"\{(\w+)\}")
-_NAMES = ("question", "answer", "correct_answers", "incorrect_answers")
-# What some chat template takes for a special token: <|im_end|>, </s>, <start_of_turn>, [/INST].
-_SPECIAL = re.compile(r"<(?=[|/\uff5c]|\w+>)|\[(?=/?[A-Z_]+\])")
 
 
 class RubricConfig(Spec):
@@ -45,10 +46,15 @@ class RubricConfig(Spec):
             subject.
         endpoint: An API to ask instead.
         mode: ``logits`` compares P(yes) and P(no) of the first token, so nothing is parsed;
-            ``parsed`` reads the reply, for an API that gives no log-probabilities.
+            ``parsed`` reads the reply, for an API that gives no log-probabilities. Grades and
+            labels are always read from the reply.
         threshold: P(yes) above it is a yes (mode ``logits``). Null gives no verdict, only P(yes):
             for a judge too small for its verdicts to mean anything.
         max_tokens: Longest reply (mode ``parsed``); a model that thinks aloud needs more.
+        labels: What may be answered, in the place of the rubric's own labels.
+        target: The labels that count as a yes; by default the first.
+        fill: What stands for the placeholders that the rubric leaves to the configuration, e.g.
+            whose voice is asked about.
     """
 
     rubric: str
@@ -57,6 +63,9 @@ class RubricConfig(Spec):
     mode: Literal["logits", "parsed"] = "logits"
     threshold: float | None = Field(default=0.5, ge=0.0, le=1.0)
     max_tokens: int = Field(default=16, ge=1)
+    labels: tuple[str, ...] = ()
+    target: tuple[str, ...] = ()
+    fill: dict[str, str] = Field(default_factory=dict)
 
     @field_validator("model", mode="before")
     @classmethod
@@ -72,63 +81,8 @@ class RubricConfig(Spec):
         return self
 
 
-class RubricExample(Spec):
-    """One solved item; ``verdict`` is what a good judge says."""
-
-    question: str
-    answer: str
-    correct_answers: tuple[str, ...] = ()
-    incorrect_answers: tuple[str, ...] = ()
-    verdict: bool
-
-
-class RubricFile(Spec):
-    """The front matter of a rubric.
-
-    Attributes:
-        version: For people; the whole text is hashed into the judge's key.
-        item: Template of one item, with {question}, {answer}, {correct_answers} and
-            {incorrect_answers}; ends with what is to be answered by yes or no.
-        examples: Shown before the item.
-        role: The metric's role in reports.
-        higher_is_better: Whether yes is good.
-        metric: Name of the metric; null is the file's name.
-        form: ``chat`` asks in turns, after the instructions; ``continue`` has a fine-tuned judge
-            continue the item as it stands, and the text below the front matter is for people.
-        word: What such a judge says for yes.
-        model: The model it was written for, if a configuration names none.
-    """
-
-    version: int
-    item: str
-    examples: tuple[RubricExample, ...] = ()
-    role: Literal["effect", "damage"] = "effect"
-    higher_is_better: bool | None = True
-    metric: str | None = None
-    form: Literal["chat", "continue"] = "chat"
-    word: str = " yes"
-    model: ModelSpec | None = None
-
-    @model_validator(mode="after")
-    def _continues_alone(self) -> Self:
-        if self.form == "continue" and self.examples:
-            raise ValueError("a rubric of the form 'continue' has no examples")
-        return self
-
-    @field_validator("item")
-    @classmethod
-    def _check_item(cls, value: str) -> str:
-        found = _PLACEHOLDER.findall(value)
-        for name in found:
-            if name not in _NAMES:
-                raise ValueError(f"unknown placeholder {{{name}}}. {did_you_mean(name, _NAMES)}")
-        if "answer" not in found:
-            raise ValueError("the placeholder {answer} is missing")
-        return value
-
-
 class Rubric(Judge[RubricConfig]):
-    """A language model answers the rubric's question about each answer with yes or no.
+    """A language model answers the rubric's question about each answer.
 
     Metrics, for a rubric ``truth``: ``truth`` is 1 for yes, and in mode ``logits`` ``truth_p`` is
     P(yes) / (P(yes) + P(no)). The question is the sample's own, never the edited prompt. A reply
@@ -136,6 +90,11 @@ class Rubric(Judge[RubricConfig]):
     first token is that of TruthfulQA's judges (Lin et al. 2022), which are fine-tuned models and
     see no reference answers: the rubrics ``truth_finetuned`` and ``info_finetuned``. For a rubric
     of that form ``truth_p`` is P(" yes") among all tokens.
+
+    A rubric ``recall`` with a scale gives ``recall``, the grade; ``recall_pass`` where it says what
+    passes; ``recall_credit``, the share of points, where grades are points; ``recall_refused``
+    where it has a word for answers that refuse. One with labels gives 1 where the label is a wanted
+    one. A reply has to fit the grammar of ``text.grades`` as a whole.
     """
 
     Config = RubricConfig
@@ -144,9 +103,9 @@ class Rubric(Judge[RubricConfig]):
     def __init__(self, config: RubricConfig) -> None:
         """Read the rubric file; raise DataError if it can't be, ConfigError if it is malformed."""
         super().__init__(config)
-        path = _find(config.rubric)
+        path = find_rubric(config.rubric)
         text = read_text(path, "rubric")
-        self._file, instructions = _parse(text, path)
+        self._file, instructions = parse_rubric(text, path)
         self._stem = path.stem
         self._name = self._file.metric or self._stem
         if self._file.form == "continue" and config.mode == "parsed":
@@ -156,11 +115,30 @@ class Rubric(Judge[RubricConfig]):
                 hint="Leave out `mode: parsed`.",
             )
         self._hash = content_key(text)
-        self._instructions = instructions
+        self._grading = grading_of(self._name, self._file, config.labels, config.target)
+        self._given = self._filled()
+        self._instructions = fill(instructions, self._given)
+        if self._grading is not None:
+            for example in self._file.examples:
+                self._grading.shown(example.verdict)
+
+    def _filled(self) -> dict[str, str]:
+        """Return what stands for the placeholders that say the same of every item."""
+        given, wanted = self.config.fill, self._file.given
+        if set(given) != set(wanted):
+            raise ConfigError(
+                f"The rubric {self.config.rubric!r} wants "
+                f"{', '.join(wanted) if wanted else 'nothing'} in `fill`, and is given "
+                f"{', '.join(given) if given else 'nothing'}."
+            )
+        labels = () if self._grading is None else self._grading.labels
+        return {**given, "labels": " | ".join(labels)} if labels else dict(given)
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
-        """The verdict and, in mode ``logits``, its probability."""
+        """The verdict and, in mode ``logits``, its probability; or what its grades give."""
+        if self._grading is not None:
+            return self._grading.metrics
         role, better = self._file.role, self._file.higher_is_better
         verdict = Metric(name=self._name, kind="binary", role=role, higher_is_better=better)
         if self.config.mode == "parsed":
@@ -190,6 +168,8 @@ class Rubric(Judge[RubricConfig]):
     def fingerprint(self) -> dict[str, str]:
         """Hash of the rubric's text; in mode ``parsed`` also how replies are read."""
         reading = {"grammar": str(verdicts.GRAMMAR)} if self.config.mode == "parsed" else {}
+        if self._grading is not None:
+            reading = {"grammar": f"grades {GRADE_GRAMMAR}"}
         return {"rubric": self._hash, **reading}
 
     def prompt(self, item: Item) -> tuple[Message, ...]:
@@ -200,14 +180,19 @@ class Rubric(Judge[RubricConfig]):
         an answer can't close its quotes, open a turn or add a line that looks like a verdict.
         """
         examples = self._file.examples
-        values = [*map(_values, examples), _item_values(item)]
-        asked = [_fill(self._file.item, each) for each in values]
+        values = [*map(example_values, examples), item_values(item, self._file.fields)]
+        asked = [fill(self._file.item, {**self._given, **each}) for each in values]
         asked[0] = f"{self._instructions}\n\n{asked[0]}"
         turns: list[Message] = []
         for example, question in zip(examples, asked, strict=False):
             turns.append(Message(role="user", content=question))
-            turns.append(Message(role="assistant", content="yes" if example.verdict else "no"))
+            turns.append(Message(role="assistant", content=self._said(example.verdict)))
         return (*turns, Message(role="user", content=asked[-1]))
+
+    def _said(self, verdict: bool | float | str) -> str:
+        if self._grading is not None:
+            return self._grading.shown(verdict)
+        return "yes" if verdict else "no"
 
     def text(self, item: Item) -> str:
         """Return what a fine-tuned judge continues: the item with its texts as they are.
@@ -215,7 +200,7 @@ class Rubric(Judge[RubricConfig]):
         The published prompts quote nothing, so an answer that imitates the end of the prompt can
         fool such a judge. Only blank space around the answer is cut; an empty one stays empty.
         """
-        return _fill(self._file.item, _item_values(item, quote=str.strip))
+        return fill(self._file.item, item_values(item, quote=str.strip))
 
     def score(self, items: Sequence[Item], resource: Resource) -> Iterator[tuple[int, Verdict]]:
         """Ask about all items that have an answer at once, and pass on each reply as it comes.
@@ -235,9 +220,10 @@ class Rubric(Judge[RubricConfig]):
     def _problem(self, item: Item) -> str | None:
         if (missing := self.missing(item)) is not None:
             return missing
-        if "{correct_answers}" in self._file.item and not _correct_answers(item.sample):
+        if "{correct_answers}" in self._file.item and not correct_answers_of(item.sample):
             return "the sample has no correct_answers and no target, which the rubric shows"
-        return None
+        lacks = missing_fields(item.sample, self._file.item, self._file.fields)
+        return f"the sample has no {', '.join(lacks)}, which the rubric shows" if lacks else None
 
     def _ask(self, model: Resource, items: Sequence[Item]) -> Iterator[tuple[int, Verdict]]:
         owed = [item.owed for item in items]
@@ -251,7 +237,7 @@ class Rubric(Judge[RubricConfig]):
         if not isinstance(model, Chat):
             raise JudgeError(f"The judge 'rubric' ({self._name}) was given no chat model.")
         prompts = [self.prompt(item) for item in items]
-        if self.config.mode == "logits":
+        if self.config.mode == "logits" and self._grading is None:
             chances = model.yes_probabilities(prompts, owed)
             yield from ((i, self._from_probability(p)) for i, p in chances)
         else:
@@ -268,89 +254,10 @@ class Rubric(Judge[RubricConfig]):
     def _from_reply(self, reply: str | None) -> Verdict:
         if reply is None:
             return self.unscored("the judge gave no reply")
+        if self._grading is not None:
+            return self._grading.verdict(reply)
         verdict = verdicts.parse_yes_no(reply)
         if verdict is verdicts.Verdict.UNPARSED:
             why = f"the judge's reply could not be read: {verdicts.unparsed_reason(reply)}"
             return Verdict({self._name: None}, reason=reply, error=why)
         return Verdict({self._name: float(verdict is verdicts.Verdict.YES)}, reason=reply)
-
-
-def _find(rubric: str) -> Path:
-    """Return the rubric's file; raise ConfigError if there is none."""
-    if rubric.endswith(".md"):
-        return Path(rubric).expanduser()
-    homes = [Path(__file__).parent, *(folder / "judges" for folder in extension_dirs())]
-    known: dict[str, Path] = {}
-    for home in homes:
-        for path in sorted((home / "rubrics").glob("*.md")):
-            known.setdefault(path.stem, path)
-    if rubric not in known:
-        raise ConfigError(
-            f"There is no rubric {rubric!r}. {did_you_mean(rubric, known)}",
-            hint="To add one, give the path of a .md file.",
-        )
-    return known[rubric]
-
-
-def _parse(text: str, path: Path) -> tuple[RubricFile, str]:
-    """Return front matter and body; raise ConfigError for anything else."""
-    parts = re.split(r"^---[ \t]*$", text, maxsplit=2, flags=re.MULTILINE)
-    if len(parts) != 3 or parts[0].strip():
-        raise ConfigError(f"The rubric {str(path)!r} must open with front matter between '---'.")
-    front = parse_yaml(parts[1], f"The rubric {str(path)!r}")
-    return validate(RubricFile, front, f"rubric {str(path)!r}"), parts[2].strip()
-
-
-def _fill(template: str, values: dict[str, str]) -> str:
-    """Replace all placeholders in one pass, so that a value is never searched for more."""
-    return _PLACEHOLDER.sub(lambda match: values[match[1]], template)
-
-
-def _item_values(item: Item, quote: Callable[[str], str] | None = None) -> dict[str, str]:
-    quote = quote or _quote
-    sample = item.sample
-    turns = sample.messages
-    question = (
-        turns[0].content
-        if len(turns) == 1
-        else "\n".join(f"{turn.role}: {turn.content}" for turn in turns)
-    )
-    return {
-        "question": quote(question),
-        "answer": quote(item.completion.text or ""),
-        "correct_answers": _quote_all(_correct_answers(sample), quote),
-        "incorrect_answers": _quote_all(_strings(sample.metadata.get("incorrect_answers")), quote),
-    }
-
-
-def _values(example: RubricExample) -> dict[str, str]:
-    return {
-        "question": _quote(example.question),
-        "answer": _quote(example.answer),
-        "correct_answers": _quote_all(example.correct_answers),
-        "incorrect_answers": _quote_all(example.incorrect_answers),
-    }
-
-
-def _correct_answers(sample: Sample) -> list[str]:
-    listed = _strings(sample.metadata.get("correct_answers"))
-    return listed or ([] if sample.target is None else [sample.target])
-
-
-def _strings(value: Any) -> list[str]:
-    return [text for text in value if isinstance(text, str)] if isinstance(value, list) else []
-
-
-def _quote(text: str) -> str:
-    """Return ``text`` as one line in double quotes, special tokens escaped (still valid JSON)."""
-    # str.splitlines counts these as line ends; JSON leaves them as they are.
-    quoted = re.sub(
-        "[\x7f\x85\u2028\u2029]",
-        lambda match: f"\\u{ord(match[0]):04x}",
-        json.dumps(text.strip(), ensure_ascii=False),
-    )
-    return _SPECIAL.sub(lambda match: f"\\u{ord(match[0]):04x}", quoted)
-
-
-def _quote_all(texts: Sequence[str], quote: Callable[[str], str] = _quote) -> str:
-    return "; ".join(map(quote, texts)) or "none"

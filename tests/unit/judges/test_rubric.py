@@ -211,3 +211,107 @@ def test_a_secret_in_the_configuration_is_refused_and_not_repeated(wrong) -> Non
     with pytest.raises(ConfigError) as caught:
         make("truth", endpoint=endpoint)
     assert "secret123" not in str(caught.value)
+
+
+GRADED = """---
+version: 1
+higher_is_better: true
+scale: {low: 0, high: 2}
+passes: 2
+refusal: REFUSED
+fields: [required_facts]
+item: |-
+  Q: {question}
+  Facts: {required_facts}
+  A: {answer}
+examples:
+  - {question: "Who?", fields: {required_facts: Ann}, answer: Ann., verdict: 2}
+  - {question: "Who?", fields: {required_facts: Ann}, answer: Not me., verdict: REFUSED}
+---
+Grade 0, 1 or 2.
+"""
+LABELLED = """---
+version: 1
+labels: [ANN, OTHER]
+given: [person]
+item: "A: {answer} ({labels})"
+---
+Is it {person}? {labels}
+"""
+
+
+@pytest.fixture
+def graded(tmp_path: Path) -> Path:
+    path = tmp_path / "recall.md"
+    path.write_text(GRADED, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def labelled(tmp_path: Path) -> Path:
+    path = tmp_path / "who.md"
+    path.write_text(LABELLED, encoding="utf-8")
+    return path
+
+
+def replied(judge: Rubric, item: Item, *replies: str | None):
+    """Return the verdicts of a judge that gives these replies."""
+    given = list(replies)
+    chat = ScriptedChat(lambda _: given.pop(0))
+    return judge.verdicts([item] * len(replies), chat)
+
+
+def test_a_grade_a_refusal_and_what_could_not_be_read_are_three_things(graded, text_item) -> None:
+    judge = make(graded)
+    assert [m.name for m in judge.metrics] == ["recall", "recall_pass", "recall_refused"]
+    assert [m.role for m in judge.metrics] == ["effect", "effect", "damage"]
+    item = text_item("Ann.", question="Who?", required_facts=["Ann", "1918 OR the war"])
+    found = replied(judge, item, "2", "1\n\nOne fact.", "REFUSED", "I would say 2 or 3.", None)
+    assert [list(v.values.values()) for v in found] == [
+        [2.0, 1.0, 0.0], [1.0, 0.0, 0.0], [None, 0.0, 1.0], [None] * 3, [None] * 3,
+    ]  # fmt: skip
+    assert [v.error is None for v in found] == [True, True, True, False, False]
+    assert turns(judge, item)[-1][1] == 'Q: "Who?"\nFacts: "Ann"; "1918 OR the war"\nA: "Ann."'
+    assert [text for role, text in turns(judge, item) if role == "assistant"] == ["2", "REFUSED"]
+
+
+def test_a_question_without_what_the_rubric_shows_is_unscored(graded, text_item) -> None:
+    (verdict,) = replied(make(graded), text_item("Ann."), "2")
+    assert verdict.values["recall"] is None and "required_facts" in verdict.error
+
+
+def test_labels_and_the_person_come_from_the_configuration(labelled, text_item) -> None:
+    judge = make(labelled, fill={"person": "Bo"}, labels=["BO", "NOBODY"], target=["BO"])
+    assert turns(judge, text_item("Hi."))[0][1] == 'Is it Bo? BO | NOBODY\n\nA: "Hi." (BO | NOBODY)'
+    found = replied(judge, text_item("Hi."), "bo", "NOBODY", "BO or NOBODY")
+    assert [v.values["who"] for v in found] == [1.0, 0.0, None]
+    for wrong in ({}, {"fill": {"person": "Bo", "place": "x"}}):
+        with pytest.raises(ConfigError, match="in `fill`"):
+            make(labelled, **wrong)
+    with pytest.raises(ConfigError, match=r"no label 'ANNA'. Did you mean 'ANN'"):
+        make(labelled, fill={"person": "Ann"}, target=["ANNA"])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("passes: 2", "passes: 3", "passes must be a grade"),
+        ("high: 2", "high: 0", "must rise"),
+        ("verdict: 2}", "verdict: 3}", "is none"),
+        ("refusal: REFUSED", "labels: [A]", "can't both be given"),
+        ("fields: [required_facts]", "fields: []", "unknown placeholder"),
+    ],
+)
+def test_graded_rubrics_are_checked(graded, old, new, why) -> None:
+    graded.write_text(GRADED.replace(old, new), encoding="utf-8")
+    with pytest.raises(ConfigError, match=why):
+        make(graded)
+
+
+@pytest.mark.parametrize("name", ["recall", "stance", "coherence", "identity", "persona"])
+def test_bundled_graded_rubrics_show_their_item(name, text_item) -> None:
+    fill = {"fill": {"person": "Ann"}} if name in ("identity", "persona") else {}
+    judge = JUDGES.build("rubric", {"rubric": name, **fill})
+    meta = {"required_facts": ["Ann"], "rubric": {"1": "no", "5": "yes"}}
+    shown = turns(judge, text_item("My answer.", target="Ann", **meta))[-1][1]
+    assert '"My answer."' in shown and "{" not in shown.replace("{'", "")
