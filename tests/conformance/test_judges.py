@@ -24,6 +24,7 @@ CONFIGS = {
         {"judges": [{"name": "rubric", "rubric": r} for r in ("truth", "truth_finetuned")]},
     ],
     "recorded": [{}, {"score": "energy"}],
+    "recorded_grades": [{}, {"passes": 1, "points": True}],
     "rubric": [
         {"rubric": "truth"},
         {"rubric": "info", "mode": "parsed"},
@@ -70,6 +71,7 @@ def sample(i: int, **changes) -> Sample:
             "correct_answers": ["France", "In Gaul"],
             "incorrect_answers": ["In Spain"],
             "recorded": [{"answer": "France", "correct": True, "score": 0.25}],
+            "judged": [{"score": 1.0, "refused": False, "error": None, "raw": "1"}],
         },
     )
     return found.model_copy(update=changes)

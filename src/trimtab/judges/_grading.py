@@ -18,6 +18,7 @@ from trimtab.text.verdicts import unparsed_reason
 
 REFUSED, PASS, CREDIT = "_refused", "_pass", "_credit"
 """Ends of the names of metrics beside a grade's."""
+REFUSAL = "the answer was called a refusal, so it has no grade"
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Grading:
             why = unparsed_reason(reply)
             values: dict[str, float | None] = dict.fromkeys(m.name for m in self.metrics)
             return Verdict(values, reply, f"the judge's reply could not be read: {why}")
-        return Verdict(self.values(grade), reply)
+        return Verdict(self.values(grade), reply, REFUSAL if grade.refused else None)
 
     def values(self, grade: Grade) -> dict[str, float | None]:
         """Return the metrics of a grade, a label or a refusal."""

@@ -7,7 +7,7 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 
 from trimtab.core.spec import Metric, Spec
-from trimtab.judges._grading import CREDIT, PASS, REFUSED
+from trimtab.judges._grading import CREDIT, PASS, REFUSAL, REFUSED
 from trimtab.judges.base import Item, ItemJudge, Verdict
 
 __all__ = ["RecordedGrades"]
@@ -81,4 +81,4 @@ class RecordedGrades(ItemJudge[RecordedGradesConfig]):
                 0.0 if value is None else (value - low) / (high - low)
             )
         values[self.config.metric + REFUSED] = float(refused)
-        return Verdict(values, given["raw"])
+        return Verdict(values, given["raw"], REFUSAL if refused else None)

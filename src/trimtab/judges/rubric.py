@@ -94,7 +94,7 @@ class Rubric(Judge[RubricConfig]):
     A rubric ``recall`` with a scale gives ``recall``, the grade; ``recall_pass`` where it says what
     passes; ``recall_credit``, the share of points, where grades are points; ``recall_refused``
     where it has a word for answers that refuse. One with labels gives 1 where the label is a wanted
-    one. A reply has to fit the grammar of ``text.grades`` as a whole.
+    one. A reply has to fit the grammar of ``text.rubric_grades`` as a whole.
     """
 
     Config = RubricConfig

@@ -270,7 +270,7 @@ def test_a_grade_a_refusal_and_what_could_not_be_read_are_three_things(graded, t
     assert [list(v.values.values()) for v in found] == [
         [2.0, 1.0, 0.0], [1.0, 0.0, 0.0], [None, 0.0, 1.0], [None] * 3, [None] * 3,
     ]  # fmt: skip
-    assert [v.error is None for v in found] == [True, True, True, False, False]
+    assert [v.error is None for v in found] == [True, True, False, False, False]
     assert turns(judge, item)[-1][1] == 'Q: "Who?"\nFacts: "Ann"; "1918 OR the war"\nA: "Ann."'
     assert [text for role, text in turns(judge, item) if role == "assistant"] == ["2", "REFUSED"]
 
