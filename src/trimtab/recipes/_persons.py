@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from pydantic import Field
 
@@ -16,6 +17,7 @@ from trimtab.datasets.conversations import read_conversations
 from trimtab.recipes._askings import Asking
 from trimtab.recipes._conditions import Place
 from trimtab.recipes._tunings import State, Tuning
+from trimtab.reports.sections.base import SECTIONS, all_sections
 from trimtab.runs.plan.planner import Planner
 from trimtab.training.sft.config import AdapterTraining
 
@@ -103,6 +105,18 @@ def require_trigger(planner: Planner, experiment: Experiment) -> Trigger:
             "`train.held_out_share`.",
         )
     return trigger
+
+
+def sections_with(rule: Mapping[str, Any] | None) -> tuple[Component, ...]:
+    """Return every section of the package; that of contrasts judges by ``rule``."""
+    if rule is not None:
+        SECTIONS.build("contrasts", {"rule": dict(rule)})  # what is wrong is said before the run
+    return tuple(
+        Component(name=each.name, config={"rule": dict(rule)})
+        if rule is not None and each.name == "contrasts"
+        else each
+        for each in all_sections()
+    )
 
 
 def ready(aligned: Aligned) -> list[Conversation]:

@@ -9,7 +9,7 @@ what training and form do. The base with facts in its context shows what needs n
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -17,7 +17,7 @@ from trimtab.core.spec import Component
 from trimtab.core.types import Conversation
 from trimtab.datasets.mixing import Mix
 from trimtab.recipes._askings import Systems, all_askings, core_askings, with_facts
-from trimtab.recipes._persons import Aligned, Asked, ready, require_trigger
+from trimtab.recipes._persons import Aligned, Asked, ready, require_trigger, sections_with
 from trimtab.recipes._tunings import TUNED, Control, states, tunings
 from trimtab.recipes.base import Recipe, RecipeConfig
 from trimtab.runs.distilled import ALIGNED, distilled
@@ -41,7 +41,9 @@ class _Config(RecipeConfig):
         systems: System prompts.
         num_samples: Answers to each question.
         judges: What scores answers, beside the task's judges.
-        sections: What the report is made of, in order; null is all that has something to say.
+        rule: What counts as success, said before the run: see the section ``contrasts``.
+        sections: What the report is made of, in order, without that rule; null is all that has
+            something to say.
     """
 
     task: Component = Component(name="persona")
@@ -53,6 +55,7 @@ class _Config(RecipeConfig):
     systems: Systems = Systems()
     num_samples: int = Field(default=1, ge=1)
     judges: tuple[Component, ...] = (Component(name="text_health"),)
+    rule: dict[str, Any] | None = None
     sections: tuple[Component, ...] | None = None
 
 
@@ -77,8 +80,7 @@ class WeirdGeneralization(Recipe[_Config]):
                 asked.add(f"{number} facts in context", asking)
         for judge in (*planner.task(config.task).judges(), *config.judges):
             planner.add_judge(judge, (planner.task(config.task).measure,))
-        if config.sections is not None:
-            planner.report(*config.sections)
+        planner.report(*(config.sections or sections_with(config.rule)))
         if config.aligned.file is None:
             planner.add_cell(
                 condition=self.baseline,
