@@ -1,6 +1,7 @@
 """Trials of a search in batches against one at a time: the same trials, the same rungs.
 
     python bench/search.py [--task arithmetic|gsm8k] [--trials 18] [--parallel 8] [--turns 1]
+        [--problems 24] [--max-tokens N]
 
 Both sides run the recipe ``gsm8k_search`` with the sampler ``random``, whose trials depend on their
 numbers alone, and without pruning, so that they do equal work; the values of all trials must be
@@ -55,6 +56,8 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=18)
     parser.add_argument("--parallel", type=int, default=8)
     parser.add_argument("--turns", type=int, default=1)
+    parser.add_argument("--problems", type=int, default=24, help="of each trial, in two rungs")
+    parser.add_argument("--max-tokens", type=int, help="of an answer, in place of the task's")
     args = parser.parse_args()
     header(f"search {vars(args)}")
     ratios = []
@@ -74,14 +77,14 @@ def one_run(args: argparse.Namespace, parallel: int) -> tuple[float, list[tuple[
         "recipe": "gsm8k_search",
         "name": "bench",
         "model": args.model,
-        "task": TASKS[args.task],
+        "task": TASKS[args.task] | ({"max_tokens": args.max_tokens} if args.max_tokens else {}),
         "space": SPACE,
         "search": {
             "sampler": "random",
             "pruner": "none",
             "trials": args.trials,
             "parallel": parallel,
-            "rungs": [12, 12],
+            "rungs": [args.problems // 2, args.problems - args.problems // 2],
             "top": 1,
         },
         "limits": {"test": 2},

@@ -1,0 +1,32 @@
+"""Three conditions of one cohort, from the first round to the report, on a tiny model."""
+
+import json
+from pathlib import Path
+
+from cli_process import trimtab
+
+SMOKE = Path(__file__).parents[2] / "configs" / "wireheading" / "smoke.yaml"
+
+
+def test_a_cohort_learns_side_by_side_and_answers_beside_the_base(
+    tmp_path: Path, tiny_model: Path
+) -> None:
+    run, logs = tmp_path / "run", tmp_path / "logs"
+    model = f"-omodel={{id: '{tiny_model}', device: cpu}}"
+    done = trimtab(["run", str(SMOKE), "--out", str(run), model], logs)
+    assert done.code == 0, done.err
+    summary = json.loads((run / "summary.json").read_text())
+    assert [c["condition"] for c in summary["conditions"]] == [
+        *("baseline", "control-0", "selfgrade-0", "honest-0")
+    ]
+    rounds = {
+        path.parent.name: [json.loads(line) for line in path.read_text().splitlines()]
+        for path in (run / "artifacts").rglob("steps.jsonl")
+    }
+    assert sorted(rounds) == ["control-0", "honest-0", "selfgrade-0"]
+    for lines in rounds.values():
+        looked = [line["step"] for line in lines if "watched" in line]
+        assert (looked[0], looked[-1]) == (0, 2), "held-out items before and after"
+        assert sum("loss" in line for line in lines) == 2, "a line for each update"
+    again = trimtab(["resume", str(run)], logs)
+    assert again.code == 0, again.err
