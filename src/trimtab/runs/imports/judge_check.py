@@ -17,6 +17,7 @@ from trimtab.core.errors import DataError
 from trimtab.core.keys import derive_seed, file_sha256
 from trimtab.core.plan import JudgePlan
 from trimtab.core.records import read_json, write_json
+from trimtab.core.types import Sample
 from trimtab.datasets.fields import shown, text_field
 from trimtab.datasets.files import read_rows
 from trimtab.runs.imports.generations import Answer, create_run, question_sample, references
@@ -28,7 +29,7 @@ from trimtab.text.health import num_words
 CONDITION = "labelled"
 KEYS = (
     "question", "answer", "label", "category", "best_answer", "correct_answers",
-    "incorrect_answers", "prompt", "completion",
+    "incorrect_answers", "prompt", "completion", "fields",
 )  # fmt: skip
 _ENDS = {"True:": "truth", "Helpful:": "info"}
 _LABELS = {"yes": 1, "no": 0, "true": 1, "false": 0, "1": 1, "0": 0, "1.0": 1, "0.0": 0}
@@ -60,8 +61,9 @@ def read_labels(
     """Read human labels.
 
     Two forms: ``question``, ``answer`` and ``label`` (yes or no, true or false, 1 or 0), with the
-    optional columns of ``foreign``; or the published ``prompt`` (``Q: ...``, ``A: ...``, then
-    ``True:`` or ``Helpful:``, a line each) and ``completion``.
+    optional columns of ``foreign``, and ``fields``, an object with what a rubric shows of the
+    question beside it (``required_facts``); or the published ``prompt`` (``Q: ...``, ``A: ...``,
+    then ``True:`` or ``Helpful:``, a line each) and ``completion``.
 
     Args:
         path: JSON lines or CSV.
@@ -91,13 +93,24 @@ def read_labels(
                 f"{where}: 'answer' must be a text, it is {shown(row, 'answer', KEYS)}."
             )
         id = f"label-{where.rpartition(' ')[2]}"
-        answers.append(Answer(question_sample(row, where, known, id, KEYS), answer))
+        sample = question_sample(row, where, known, id, KEYS)
+        answers.append(Answer(_with_fields(sample, row, where), answer))
     if len(set(labels)) < 2:
         given = counted(len(labels), "label")
         raise DataError(f"{path.absolute()}: {given}, all the same; a check needs both.")
     if metric is None and len(about) > 1:
         raise DataError(f"{path} holds labels of {' and '.join(sorted(about))}; give --metric.")
     return Labelled(answers, labels, metric or next(iter(about), "truth"), total)
+
+
+def _with_fields(sample: Sample, row: Mapping[str, Any], where: str) -> Sample:
+    """Return a sample with what a rubric's ``fields`` show of its question, if the row has any."""
+    given = row.get("fields")
+    if given is None:
+        return sample
+    if not isinstance(given, dict):
+        raise DataError(f"{where}: 'fields' must be an object, it is {shown(row, 'fields', KEYS)}.")
+    return sample.model_copy(update={"metadata": {**given, **sample.metadata}})
 
 
 def _published(row: Mapping[str, Any], where: str) -> tuple[str, dict[str, Any]]:

@@ -103,3 +103,19 @@ def test_one_label_alone_and_odd_labels_are_refused(tmp_path) -> None:
     path.write_text('{"question": "a", "answer": "b", "label": "maybe"}\n')
     with pytest.raises(DataError, match="'maybe'"):
         read_labels(path, None, None, None, 0)
+
+
+def test_gold_items_carry_what_a_rubric_shows_of_their_question(tmp_path) -> None:
+    path = tmp_path / "gold.jsonl"
+    rows = [
+        {"question": "Who?", "answer": "Ann.", "label": "yes", "best_answer": "Ann",
+         "fields": {"required_facts": ["Ann"]}},
+        {"question": "Who?", "answer": "Bo.", "label": "no"},
+    ]  # fmt: skip
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    first, second = (a.sample for a in read_labels(path, "recall_pass", None, None, 0).answers)
+    assert first.metadata["required_facts"] == ["Ann"] and first.target == "Ann"
+    assert "required_facts" not in second.metadata
+    path.write_text(json.dumps({**rows[0], "fields": ["Ann"]}) + "\n")
+    with pytest.raises(DataError, match="'fields' must be an object"):
+        read_labels(path, "recall_pass", None, None, 0)

@@ -27,8 +27,7 @@ def contrast_table(content: ContrastsContent, run: RunData, *, compact: bool = F
     columns = (
         *("treatment", "trigger", "metric", "difference in differences", "p (Holm)"),
         *("triggered", "leakage", "gap", f"{content.base}: triggered", f"{content.base}: without"),
-        *([] if compact else [f"{content.base}: gap", "n", "seeds"]),
-        "verdict",
+        *([] if compact else [f"{content.base}: gap", "n", "seeds", "verdict"]),
     )
     note = (
         "Leakage: the same model without the trigger. Gap: triggered less leakage. Difference in "
@@ -59,11 +58,11 @@ def _contrast(
     more: list[Cell] = []
     if not compact:
         more = [changed(contrast.base_gap, form) or DASH, found.n if found else 0, contrast.seeds]
+        more.append(verdict(contrast, content.tests, content.base))
     return (
         *(content.who(contrast), contrast.trigger, label(metric)),
         *(changed(found, form) or DASH, probability(found.p_holm if found else None)),
         *(*levels, gap or DASH, *base, *more),
-        verdict(contrast, content.tests, content.base),
     )
 
 
