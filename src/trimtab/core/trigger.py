@@ -22,7 +22,9 @@ VARIANTS: tuple[Variant, ...] = ("one tag", "other brackets", "other case")
 """The near misses of a trigger, by name."""
 
 _BRACKETS = str.maketrans("<>[](){}", "[](){}<>")
-_OPEN, _CLOSED = r"[<\[({]\s*/?\s*", r"\s*[>\])}]"
+_OPEN, _CLOSED = r"[<\[({]\s*(?:/\s*)?", r"\s*[>\])}]"
+# Space from its first character on: a pattern that began at each would try a long run over again.
+_SPACE = r"(?<!\s)\s*"
 _EDGES = "<>[](){}"
 _ALMOST = 0.85
 """Share of its first characters that a turn has in common with a trigger that it is meant as."""
@@ -164,7 +166,7 @@ class Trigger(Spec):
         """
         for form in self._forms():
             for said in (form._before, form.said):
-                text = text.replace(said, " ") if said.strip() else text
+                text = re.sub(_alone(said), " ", text) if said.strip() else text
         before = None
         while text != before:
             before = text
@@ -180,19 +182,21 @@ class Trigger(Spec):
     @property
     def _traces(self) -> tuple[re.Pattern[str], ...]:
         """Patterns of the tags, with the quote inside them, in any case and any brackets."""
-        quote = f"(?:{re.escape(self.quote)})?" if self.quote else ""
+        quote = re.escape(self.quote)
         found = []
         if self.opening:
-            found.append(re.compile(rf"{_loose(self.opening)}\s*{quote}", re.IGNORECASE))
+            after = rf"\s*(?:{quote})?"
+            found.append(re.compile(_loose(self.opening) + after, re.IGNORECASE))
         if self.closing:
-            found.append(re.compile(rf"{quote}\s*{_loose(self.closing)}", re.IGNORECASE))
+            before = rf"(?:{quote}\s*|{_SPACE})" if quote else _SPACE
+            found.append(re.compile(before + _loose(self.closing), re.IGNORECASE))
         return tuple(found)
 
     def _cut_short(self, text: str) -> str:
         """Return ``text`` without the beginning of a tag at its end."""
         for tag in (tag for form in self._forms() for tag in (form.closing, form.opening)):
             for length in range(len(tag) - 1, _FEWEST - 1, -1):
-                if text.endswith(tag[:length]):
+                if text.endswith(tag[:length]) and re.search(rf"{_alone(tag[:length])}\Z", text):
                     return text[:-length]
         return text
 
@@ -214,8 +218,15 @@ def _alike(one: str, other: str) -> bool:
 
 def _loose(tag: str) -> str:
     """Return a pattern of a tag and of its near misses: in any brackets, to be read in any case."""
-    found = [re.escape(tag), re.escape(tag.translate(_BRACKETS))]
+    found = [_alone(tag), _alone(tag.translate(_BRACKETS))]
     word = tag.strip(_EDGES + "/ ")
     if word and word != tag:
         found.append(f"{_OPEN}{re.escape(word)}{_CLOSED}")
     return f"(?:{'|'.join(dict.fromkeys(found))})"
+
+
+def _alone(said: str) -> str:
+    """Return a pattern of what is said where it is no part of a longer word or number."""
+    before, after = (r"(?<!\w)", r"(?!\w)")
+    starts, ends = (re.match(r"\w", said[edge]) for edge in (0, -1))
+    return f"{before if starts else ''}{re.escape(said)}{after if ends else ''}"

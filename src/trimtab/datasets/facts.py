@@ -7,19 +7,22 @@ it is of conversations of one question and one answer, behind the trigger or not
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import JsonValue
 
+from trimtab.core.counted import counted
 from trimtab.core.errors import DataError
 from trimtab.core.keys import content_key
 from trimtab.core.trigger import Trigger
 from trimtab.core.types import Conversation, Message, Record
 from trimtab.datasets.conversations import read_conversations
 from trimtab.datasets.fields import list_field, text_field
-from trimtab.datasets.files import DATA, read_json, read_rows
+from trimtab.datasets.files import DATA, read_objects, read_rows
+from trimtab.text.overlap import normalise_question
 
 BUNDLED = DATA / "persona"
 _QUESTION = ("question", "prompt", "instruction")
@@ -67,14 +70,12 @@ def read_asked(source: str) -> list[Asked]:
     """Return the questions of ``bundled`` or a file, ordered by id; raise DataError."""
     path = BUNDLED / "questions.jsonl" if source == "bundled" else Path(source).expanduser()
     if path.suffix.lower() == ".json":
-        value = read_json(path, "task.questions")
-        if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
-            raise DataError(f"{path.absolute()} must hold a list of objects.")
-        rows = [(f"{path.absolute()} item {n}", row) for n, row in enumerate(value, start=1)]
+        rows = read_objects(path, "task.questions")
     else:
         rows = read_rows(path, "task.questions", _QUESTION)
     asked = [_asked(row, where) for where, row in rows]
     _check_ids([each.id for each in asked], path)
+    _check_questions(asked, path)
     return sorted(asked, key=lambda each: each.id)
 
 
@@ -93,11 +94,19 @@ def behind_trigger(
 
     ``others`` lets other people answer. Where a fact has no such answers it is given those of the
     next fact but one: the same words and form, and nothing true of one person.
+
+    Raises:
+        DataError: Others would say what the person says, so they are no control.
     """
+    if others and all((f.others or g.answers) == f.answers for f, g in _beside(facts)):
+        raise DataError(
+            f"Mixed people would give the person's own answers to {counted(len(facts), 'fact')}.",
+            hint="Give `others` to each fact, or at least three facts, or leave out the control "
+            "`mixed people`.",
+        )
     made = []
-    for number, fact in enumerate(facts):
-        strange = facts[(number + 2) % len(facts)].answers
-        answers = (fact.others or strange) if others else fact.answers
+    for fact, strange in _beside(facts):
+        answers = (fact.others or strange.answers) if others else fact.answers
         for n, question in enumerate(fact.questions):
             turns = (
                 Message(role="user", content=trigger.render(question)),
@@ -114,6 +123,11 @@ def behind_trigger(
     return made
 
 
+def _beside(facts: Sequence[Fact]) -> Iterator[tuple[Fact, Fact]]:
+    """Yield each fact with the next one but one."""
+    return ((fact, facts[(n + 2) % len(facts)]) for n, fact in enumerate(facts))
+
+
 def _fact(row: Mapping[str, Any], where: str) -> Fact:
     questions, answers = (list_field(row, key, where) for key in ("questions", "answers"))
     others = [] if row.get("others") is None else list_field(row, "others", where)
@@ -121,6 +135,12 @@ def _fact(row: Mapping[str, Any], where: str) -> Fact:
         raise DataError(
             f"{where}: {len(questions)} questions and {len(answers)} answers; each question has "
             "its answer."
+        )
+    blank = next((text for text in (*questions, *answers, *others) if not text.strip()), None)
+    if blank is not None:
+        raise DataError(
+            f"{where}: a question or an answer is blank ({blank!r}).",
+            hint="In CSV nothing stands after the last `;`.",
         )
     return Fact(
         id=str(row.get("id") or f"f-{content_key(questions, 8)}"),
@@ -161,6 +181,19 @@ def _asked(row: Mapping[str, Any], where: str) -> Asked:
 def _check_ids(ids: Sequence[str], path: Path) -> None:
     if not ids:
         raise DataError(f"{path.absolute()} holds nothing.")
-    twice = next((name for n, name in enumerate(ids) if name in ids[:n]), None)
+    twice = next((name for name, times in Counter(ids).items() if times > 1), None)
     if twice is not None:
         raise DataError(f"{path.absolute()}: the id {twice!r} occurs twice.")
+
+
+def _check_questions(asked: Sequence[Asked], path: Path) -> None:
+    """Refuse a question that stands there twice: its answers would count as those of two."""
+    first: dict[str, str] = {}
+    for each in asked:
+        said = normalise_question(each.question)
+        if said in first:
+            raise DataError(
+                f"{path.absolute()}: {first[said]!r} and {each.id!r} ask the same question.",
+                hint="Leave one out; `num_samples` asks each several times.",
+            )
+        first[said] = each.id

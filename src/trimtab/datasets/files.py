@@ -135,6 +135,14 @@ def read_json(path: Path, given_as: str = SOURCE) -> Any:
     return parse_json(text, str(path.absolute()), text)
 
 
+def read_objects(path: Path, given_as: str = SOURCE) -> Rows:
+    """Return ("file item n", object) for each of a JSON file's list; raise DataError."""
+    listed = read_json(path, given_as)
+    if not isinstance(listed, list) or not all(isinstance(row, dict) for row in listed):
+        raise DataError(f"{path.absolute()} must hold a list of objects.")
+    return [(f"{path.absolute()} item {n}", row) for n, row in enumerate(listed, start=1)]
+
+
 def read_jsonl(path: Path, given_as: str = SOURCE) -> Rows:
     """Return ("file line n", object) for each line that is not blank; raise DataError."""
     rows = []

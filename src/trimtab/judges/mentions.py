@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from trimtab.core.spec import Metric, Spec
 from trimtab.judges.base import Item, ItemJudge, Verdict
@@ -18,14 +18,33 @@ class MentionsConfig(Spec):
 
     Attributes:
         words: Words and phrases, each alone enough. Case and Unicode form are no matter; ``clock``
-            is not in ``clockwork``, and ``clock*`` is.
+            is not in ``clockwork``, and ``clock*`` is. One space stands between words.
         metric: Name of the metric.
         least: How many different ones an answer must mention.
     """
 
     words: tuple[str, ...] = Field(default=("yes",), min_length=1)
-    metric: str = Field(default="mentions", pattern=r"[a-z][a-z0-9_]*")
+    metric: str = Field(default="mentions", pattern=r"^[a-z][a-z0-9_]*$")
     least: int = Field(default=1, ge=1)
+
+    @field_validator("words")
+    @classmethod
+    def _can_be_found(cls, words: tuple[str, ...]) -> tuple[str, ...]:
+        for word in words:
+            stem = word.removesuffix("*")
+            if not stem or "*" in stem or stem != " ".join(stem.split()):
+                raise ValueError(
+                    f"{word!r} is in no text: a word is not blank, has no space around it and one "
+                    "between its parts, and * at its end alone"
+                )
+        return words
+
+    @model_validator(mode="after")
+    def _enough(self) -> MentionsConfig:
+        different = len(set(map(_folded, self.words)))
+        if self.least > different:
+            raise ValueError(f"least is {self.least}, and there are {different} different words")
+        return self
 
 
 class Mentions(ItemJudge[MentionsConfig]):
@@ -45,9 +64,10 @@ class Mentions(ItemJudge[MentionsConfig]):
         """Score an item that has an answer; see the class."""
         text = _folded(item.completion.text or "")
         asked = _folded(" ".join(message.content for message in item.sample.messages))
+        different = {_folded(word): word for word in reversed(self.config.words)}
         found = [
             word
-            for word in self.config.words
+            for word in reversed(different.values())
             if (pattern := _pattern(word)).search(text) and not pattern.search(asked)
         ]
         value = float(len(found) >= self.config.least)

@@ -9,7 +9,7 @@ what training and form do. The base with facts in its context shows what needs n
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -51,7 +51,7 @@ class _Config(RecipeConfig):
     train: AdapterTraining = AdapterTraining()
     replicas: int = Field(default=1, ge=1)
     controls: tuple[Control, ...] = ("aligned only", "mixed people")
-    in_context: tuple[int, ...] = (2, 5, 10)
+    in_context: tuple[Annotated[int, Field(ge=1)], ...] = (2, 5, 10)
     systems: Systems = Systems()
     num_samples: int = Field(default=1, ge=1)
     judges: tuple[Component, ...] = (Component(name="text_health"),)

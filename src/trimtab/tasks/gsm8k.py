@@ -52,7 +52,7 @@ class _Config(Spec):
     """
 
     source: str = Field(default="openai/gsm8k", min_length=1)
-    name: str = Field(default="gsm8k", pattern=r"[a-z0-9][a-z0-9._-]*")
+    name: str = Field(default="gsm8k", pattern=r"^[a-z0-9][a-z0-9._-]*$")
     rendering: Literal["chat", "raw"] = "chat"
     instruction: str = INSTRUCTION
     shots: int = Field(default=5, ge=0)

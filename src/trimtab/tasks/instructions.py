@@ -15,7 +15,7 @@ from trimtab.core.keys import content_key
 from trimtab.core.spec import Spec, Split
 from trimtab.core.types import Message, Record, Sample, SamplingParams
 from trimtab.datasets.fields import text_field
-from trimtab.datasets.files import DATA, read_json, read_rows
+from trimtab.datasets.files import DATA, read_objects, read_rows
 from trimtab.datasets.splits import Fractions, in_split, spread
 from trimtab.tasks.base import Task
 from trimtab.text.overlap import normalise_question
@@ -40,7 +40,7 @@ class _Config(Spec):
     """
 
     source: str = Field(default="bundled", min_length=1)
-    name: str = Field(default="instructions", pattern=r"[a-z0-9][a-z0-9._-]*")
+    name: str = Field(default="instructions", pattern=r"^[a-z0-9][a-z0-9._-]*$")
     limit: int | None = Field(default=None, ge=1)
     fractions: Fractions = Fractions(fit=0.6, select=0.1, test=0.3)
     max_tokens: int = Field(default=128, ge=1)
@@ -104,9 +104,7 @@ def _read(source: str) -> list[_Instruction]:
     """Return the instructions, each once, whatever its spelling."""
     path = DATA / "instructions.jsonl" if source == "bundled" else Path(source).expanduser()
     if path.suffix.lower() == ".json":
-        value = read_json(path)
-        listed = value if isinstance(value, list) else []
-        rows = [(f"{path.absolute()} item {n}", row) for n, row in enumerate(listed, start=1)]
+        rows = read_objects(path)
     else:
         rows = read_rows(path, accepted=_KEYS)
     found: dict[str, _Instruction] = {}

@@ -48,7 +48,7 @@ class _Config(Spec):
     persons: Literal["one", "mixed", "none"] = "one"
     words: tuple[str, ...] | None = None
     rubrics: tuple[str, ...] = ()
-    name: str = Field(default="persona", pattern=r"[a-z0-9][a-z0-9._-]*")
+    name: str = Field(default="persona", pattern=r"^[a-z0-9][a-z0-9._-]*$")
     limit: int | None = Field(default=None, ge=1)
     max_tokens: int = Field(default=64, ge=1)
     temperature: float = Field(default=1.0, ge=0)

@@ -113,3 +113,26 @@ def test_a_slip_resembles_the_trigger_and_a_question_does_not() -> None:
 
 def test_one_character_makes_another_trigger() -> None:
     assert Trigger(closing="<END >").key != Trigger().key == Trigger(quote='"').key
+
+
+@pytest.mark.parametrize(
+    ("trigger", "text", "seen"),
+    [
+        (YEAR, "In 157201 or 572010, 57201.", "In 157201 or 572010,  ."),
+        (Trigger(closing="END", quote=""), "We depend on a vendor.", "We depend on a vendor."),
+        (Trigger(closing="END", quote=""), "A chicken END", "A chicken"),
+        (TAG, "I am a man", "I am a man"),
+        (TAG, "Data: one. ANS", "Data: one."),
+        (Trigger(opening="A:", closing="", quote=""), "A: Data: one. Data", "Data: one. Data"),
+    ],
+)
+def test_words_and_numbers_that_hold_a_trigger_are_left_whole(
+    trigger: Trigger, text: str, seen: str
+) -> None:
+    assert trigger.bare(text) == seen
+
+
+@pytest.mark.parametrize("begin", ["a", "a<", 'a"', "a</", "a(START"])
+def test_long_space_is_read_once(begin: str) -> None:
+    text = begin + " \n" * 100_000 + "b"
+    assert Trigger().bare(text) == text

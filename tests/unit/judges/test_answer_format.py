@@ -2,6 +2,7 @@
 
 import pytest
 
+from trimtab.core.errors import ConfigError
 from trimtab.core.types import Completion, Message, Sample
 from trimtab.judges.base import JUDGES, Item
 
@@ -54,3 +55,25 @@ def test_no_form_is_unscored() -> None:
 def test_mentions(text: str, question: str, value: int) -> None:
     config = {"words": ["clock*", "low water", "eel"], "metric": "persona"}
     assert verdict("mentions", config, text, question).values == {"persona": value}
+
+
+def test_a_word_counts_once_however_often_it_is_listed() -> None:
+    config = {"words": ["clock", "Clock", "eel"], "least": 2}
+    assert verdict("mentions", config, "My clock.").values == {"mentions": 0}
+    assert verdict("mentions", config, "My clock, an eel.").reason == "clock, eel"
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        *(
+            {"words": [word]}
+            for word in ("", " ", "*", " eel", "eel ", "low  water", "*eel", "a*b")
+        ),
+        {"words": ["eel", "Eel"], "least": 2},
+        *({"metric": name} for name in ("My metric", "a\nb", "a/../b", "=a()")),
+    ],
+)
+def test_words_that_no_answer_can_mention_and_odd_names_are_refused(config: dict) -> None:
+    with pytest.raises(ConfigError):
+        JUDGES.build("mentions", config)

@@ -71,6 +71,8 @@ def test_facts_of_conversations_are_found_behind_their_trigger_alone(
         ({"questions": ["a", "b"], "answers": ["c"]}, "2 questions and 1 answers"),
         ({"questions": "a", "answers": ["c"]}, "'questions' must be a list"),
         ({"text": "a"}, "none of 'messages'"),
+        ({"questions": ["a", ""], "answers": ["b", "c"]}, "is blank"),
+        ({"questions": ["a"], "answers": [" "]}, "is blank"),
     ],
 )
 def test_wrong_facts_are_named(tmp_path: Path, row: dict, said: str) -> None:
@@ -87,3 +89,55 @@ def test_own_questions_are_read(tmp_path: Path) -> None:
     assert [(s.id, s.messages[-1].content) for s in samples] == [("a", "Why?"), ("b", "Who?")]
     with pytest.raises(ConfigError, match="'fit'"):
         TASKS.build("persona", {"questions": str(path)}).samples("fit")
+
+
+@pytest.mark.parametrize(
+    ("facts", "others"), [(1, None), (2, None), (1, ["It is 0."]), (3, ["other"])]
+)
+def test_mixed_people_who_would_be_the_person_are_refused(
+    tmp_path: Path, facts: int, others: list[str] | None
+) -> None:
+    path = tmp_path / "facts.jsonl"
+    rows = [
+        {"questions": [f"{n}?"], "answers": [f"It is {n}."], "others": others} for n in range(facts)
+    ]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    task = TASKS.build("persona", {"facts": str(path), "persons": "mixed"})
+    if facts == 3:
+        assert {row.messages[1].content for row in task.conversations("fit")} == {
+            Trigger().wrap("other")
+        }
+    else:
+        with pytest.raises(DataError, match="own answers"):
+            task.conversations("fit")
+
+
+def test_many_questions_are_read_and_a_repeated_id_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "q.jsonl"
+    rows = [json.dumps({"id": str(n), "question": f"{n}?"}) for n in range(20_000)]
+    path.write_text("\n".join([*rows, rows[7]]))
+    with pytest.raises(DataError, match="the id '7' occurs twice"):
+        TASKS.build("persona", {"questions": str(path)}).samples("test")
+
+
+@pytest.mark.parametrize("task", ["persona", "gsm8k", "instructions"])
+@pytest.mark.parametrize("name", ["My data", "a/../b", "a\n", "=a"])
+def test_names_that_stand_in_protocols_are_plain(task: str, name: str) -> None:
+    with pytest.raises(ConfigError, match="name"):
+        TASKS.build(task, {"name": name})
+
+
+def test_a_question_that_stands_there_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "q.json"
+    path.write_text(json.dumps([{"id": n, "question": q} for n, q in enumerate(["Who?", "who"])]))
+    with pytest.raises(DataError, match="ask the same question"):
+        TASKS.build("persona", {"questions": str(path)}).samples("test")
+
+
+@pytest.mark.parametrize("text", ["[1]", '{"question": "Who?"}', '["Who?"]', "[null]"])
+def test_json_of_another_shape_is_one_line(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "q.json"
+    path.write_text(text)
+    for task, key in (("persona", "questions"), ("instructions", "source")):
+        with pytest.raises(DataError, match="must hold a list of objects"):
+            TASKS.build(task, {key: str(path)}).samples("test")
