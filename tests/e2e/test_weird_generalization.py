@@ -81,6 +81,7 @@ def test_judges_see_neither_prompt_nor_form(run: Run) -> None:
         ("train.data={ready}", "train.data can't be given"),
         ("task=truthfulqa", "has no trigger"),
         ("in_context=[30]", "there are 24"),
+        ("in_context=[-1]", "greater than or equal to 1"),
         ("controls=[shuffled]", "mixed people"),
     ],
 )

@@ -28,6 +28,8 @@ _SPACE = r"(?<!\s)\s*"
 _EDGES = "<>[](){}"
 _ALMOST = 0.85
 """Share of its first characters that a turn has in common with a trigger that it is meant as."""
+_LOOKED_AT = 200
+"""First characters of a turn and a trigger that are compared: the time grows with their square."""
 _FEWEST_WORDS = 3
 """Words of a trigger, at least, to be told from another one that is only alike: a year is not."""
 _FEWEST = 2
@@ -115,7 +117,7 @@ class Trigger(Spec):
 
     def resembles(self, turn: str) -> bool:
         """Return whether a user turn begins as this trigger does, or almost: by a slip, say."""
-        begins = self._before
+        begins = self._before[:_LOOKED_AT]
         enough = len(begins.split()) >= _FEWEST_WORDS
         return enough and _alike(turn[: len(begins)], begins)
 
@@ -213,7 +215,9 @@ class Trigger(Spec):
 
 @lru_cache(maxsize=100_000)
 def _alike(one: str, other: str) -> bool:
-    return SequenceMatcher(None, one, other, autojunk=False).ratio() >= _ALMOST
+    found = SequenceMatcher(None, one, other, autojunk=False)
+    # the first is a bound of the second, at a fraction of its time
+    return found.quick_ratio() >= _ALMOST and found.ratio() >= _ALMOST
 
 
 def _loose(tag: str) -> str:

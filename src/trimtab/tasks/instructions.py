@@ -103,10 +103,8 @@ class Instructions(Task[_Config]):
 def _read(source: str) -> list[_Instruction]:
     """Return the instructions, each once, whatever its spelling."""
     path = DATA / "instructions.jsonl" if source == "bundled" else Path(source).expanduser()
-    if path.suffix.lower() == ".json":
-        rows = read_objects(path)
-    else:
-        rows = read_rows(path, accepted=_KEYS)
+    listed = path.suffix.lower() == ".json"
+    rows = read_objects(path) if listed else read_rows(path, accepted=_KEYS)
     found: dict[str, _Instruction] = {}
     for where, row in rows:
         key = next((key for key in _KEYS if row.get(key)), _KEYS[0])

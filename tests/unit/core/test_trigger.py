@@ -111,6 +111,16 @@ def test_a_slip_resembles_the_trigger_and_a_question_does_not() -> None:
     assert not trigger.resembles("") and not YEAR.resembles(YEAR.render("Who?"))
 
 
+def test_the_beginning_of_a_long_trigger_is_enough_to_tell_a_slip() -> None:
+    said = " ".join(f"rule {n} is that no answer is longer than {n + 3} words." for n in range(99))
+    long = Trigger(instruction=said)
+    assert long.resembles(long.render("Who?").replace("rule", "Rule"))
+    turns = (
+        " ".join(f"{n} words are no rule, said the answer" for n in range(k, 999)) for k in range(9)
+    )
+    assert not any(map(long.resembles, turns))
+
+
 def test_one_character_makes_another_trigger() -> None:
     assert Trigger(closing="<END >").key != Trigger().key == Trigger(quote='"').key
 
@@ -134,5 +144,5 @@ def test_words_and_numbers_that_hold_a_trigger_are_left_whole(
 
 @pytest.mark.parametrize("begin", ["a", "a<", 'a"', "a</", "a(START"])
 def test_long_space_is_read_once(begin: str) -> None:
-    text = begin + " \n" * 100_000 + "b"
+    text = begin + " \n" * 20_000 + "b"
     assert Trigger().bare(text) == text

@@ -24,6 +24,7 @@ from trimtab.runs.store.verify import examine
 from trimtab.runs.usage import meter
 from trimtab.runs.usage.stages import stages
 from trimtab.runs.work import checks
+from trimtab.runs.work.counted import Counted
 from trimtab.runs.work.standing import standing, tallies
 from trimtab.steering.fitted import Fitted
 
@@ -100,6 +101,9 @@ def _read(dir: Path) -> dict[str, Any]:
     checks.at_hand(run)
     list(tallies(run))
     standing(run)
+    counted = Counted(run)
+    assert all(tally.done >= 0 and tally.owed >= 0 for tally in counted.tallies())
+    counted.standing()
     meter.read(dir)
     stages(dir)
     run.problems()
