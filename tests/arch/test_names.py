@@ -91,3 +91,17 @@ def test_an_underscore_is_private_to_its_folder() -> None:
             if private and ".".join(steps[: private[0]]) not in (package, f"{package}.{path.stem}"):
                 breaches.append(f"{path.relative_to(SRC)}:{line} imports {name}")
     assert breaches == []
+
+
+def test_patterns_of_configurations_are_of_the_whole_value() -> None:
+    """pydantic looks for a pattern anywhere in a value."""
+    found = {
+        (path.name, word.value.value)
+        for path in SRC.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Field"
+        for word in node.keywords
+        if word.arg == "pattern" and isinstance(word.value, ast.Constant)
+    }
+    assert found
+    assert {at for at in found if not (at[1].startswith("^") and at[1].endswith("$"))} == set()

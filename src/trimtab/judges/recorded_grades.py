@@ -24,7 +24,7 @@ class RecordedGradesConfig(Spec):
         points: Whether grades are points, so that their share of the most is a result.
     """
 
-    metric: str = Field(default="score", pattern=r"[a-z][a-z0-9_]*")
+    metric: str = Field(default="score", pattern=r"^[a-z][a-z0-9_]*$")
     low: float = 0.0
     high: float = 2.0
     passes: float | None = None
