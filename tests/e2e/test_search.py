@@ -131,6 +131,9 @@ def test_a_search_tells_what_it_tried_and_what_it_found(whole: Path) -> None:
         (c for c in content["confirmed"] if c["number"] > 1), key=lambda c: c["confirm"]["mean"]
     )
     assert content["winner"] == best["number"] and best["test"]["mean"] is not None
+    for compared in content["confirmed"]:  # the objective is no effect, and corrected all the same
+        for change in filter(None, (compared["change"], compared["test_change"])):
+            assert (change["p_holm"] is None) == (change["p"] is None), compared
     report = (whole / "report" / "report.md").read_text()
     assert "What the search found" in report and "Around the winner" in report
     assert (whole / "report" / "figures" / "search_history.png").is_file()

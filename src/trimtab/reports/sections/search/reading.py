@@ -12,7 +12,7 @@ import numpy as np
 from trimtab.core.keys import derive_seed
 from trimtab.core.lazy import lazy
 from trimtab.core.plan import Cell
-from trimtab.reports.data.numbers import Estimate, Measure, MetricNumbers
+from trimtab.reports.data.numbers import Comparison, Estimate, Measure, MetricNumbers
 from trimtab.reports.data.parts import PartOfRun
 from trimtab.reports.data.run import RunData
 from trimtab.reports.data.statistics import codes_of, comparisons, estimates
@@ -33,6 +33,7 @@ from trimtab.search.trials import (
     read_confirmed,
     read_trials,
 )
+from trimtab.stats.paired import holm
 
 if TYPE_CHECKING:
     import optuna
@@ -139,7 +140,20 @@ def _confirmed(
                 test_change=None,
             )
         )
-    return found, numbers.families["baseline"].tests
+    if scored.metric.role == "effect":
+        return found, numbers.families["baseline"].tests
+    own = _corrected([item.change for item in found])
+    found = [i.model_copy(update={"change": c}) for i, c in zip(found, own, strict=True)]
+    return found, sum(change is not None and change.p is not None for change in own)
+
+
+def _corrected(changes: Sequence[Comparison | None]) -> list[Comparison | None]:
+    """Return comparisons of an objective that is no effect, and so in no family, as one family."""
+    adjusted = holm([None if change is None else change.p for change in changes])
+    return [
+        None if change is None else change.model_copy(update={"p_holm": p})
+        for change, p in zip(changes, adjusted, strict=True)
+    ]
 
 
 def _without_failed(
@@ -166,14 +180,16 @@ def _tested(
     if test is None:
         return list(confirmed)
     labels = {**_OWN, **({} if won is None else {won.number: "winner"})}
-    tested = []
-    for item in confirmed:
-        numbers = _metric(test, labels.get(item.number, ""), scored)
-        if numbers is not None:
-            update = {"test": _estimate(numbers), "test_change": numbers.vs_baseline}
-            item = item.model_copy(update=update)
-        tested.append(item)
-    return tested
+    found = [_metric(test, labels.get(item.number, ""), scored) for item in confirmed]
+    changes = [None if numbers is None else numbers.vs_baseline for numbers in found]
+    if scored.metric.role != "effect":
+        changes = _corrected(changes)
+    return [
+        item
+        if numbers is None
+        else item.model_copy(update={"test": _estimate(numbers), "test_change": change})
+        for item, numbers, change in zip(confirmed, found, changes, strict=True)
+    ]
 
 
 def _metric(measure: Measure, condition: str, scored: Scored) -> MetricNumbers | None:
