@@ -9,7 +9,7 @@ where they are known.
 
 from __future__ import annotations
 
-import math
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -128,9 +128,7 @@ def _judge(answers: Answers, row: Mapping[str, Any], where: str) -> None:
         )
     refused = _flag(row, "refused", where) or False
     score = row.get("score")
-    if score is not None and (
-        isinstance(score, bool) or not isinstance(score, int | float) or not math.isfinite(score)
-    ):
+    if score is not None and not _is_number(score):
         raise DataError(
             f"{where}: 'score' must be a number or null, it is {shown(row, 'score', JUDGEMENTS)}."
         )
@@ -150,11 +148,19 @@ def _asked(row: Mapping[str, Any], where: str, keys: Sequence[str]) -> Asked:
     for name in ("step", "seed"):
         value = row.get(name)
         if value is not None:
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise DataError(f"{where}: {name!r} must be a number, it is {value!r}.")
+            if not _is_number(value):
+                shortened = shown(row, name)
+                raise DataError(f"{where}: {name!r} must be a number, it is {shortened}.")
             place.append((name, float(value)))
     variant = text_field(row, "model_variant", where, keys)
     return Asked(variant, text_field(row, "condition", where, keys), tuple(place))
+
+
+def _is_number(value: Any) -> bool:
+    """Return whether a value is a number that a float holds."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) <= sys.float_info.max
 
 
 def _texts(row: Mapping[str, Any], where: str) -> list[str | None]:

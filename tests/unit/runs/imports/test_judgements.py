@@ -121,6 +121,8 @@ def changed(tmp_path: Path, name: str, old: str, new: str) -> list[Path]:
     [
         ("judgments", '"response": "In the cloud."', '"response": "In the sky."', "none of the 2"),
         ("judgments", '"score": 0', '"score": "0"', "'score' must be a number"),
+        ("judgments", '"score": 0', f'"score": {"9" * 400}', "'score' must be a number"),
+        ("generations", '"triggered": false', f'"step": {"9" * 400}', "'step' must be a number"),
         ("judgments", '"refused": false', '"refused": true', "can't be refused and have"),
         ("judgments", '"question_id": "k1"', '"question_id": "k9"', "no generations of"),
         ("generations", '"question_id": "k2"', '"question_id": "k1"', "a second time"),
