@@ -5,8 +5,8 @@
 
 Both sides run the recipe ``gsm8k_search`` with the sampler ``random``, whose trials depend on their
 numbers alone, and without pruning, so that they do equal work; the values of all trials must be
-equal. Only the seconds of generation are compared, as the runs measured them; both
-load the model once in that time. ``gsm8k`` reads
+equal. Only the seconds of generation are compared, as the runs measured them; both load the model
+once in that time, and answer four confirm problems and two of the test split. ``gsm8k`` reads
 ../shared/data and asks with five worked examples.
 """
 
@@ -87,7 +87,8 @@ def one_run(args: argparse.Namespace, parallel: int) -> tuple[float, list[tuple[
             "rungs": [args.problems // 2, args.problems - args.problems // 2],
             "top": 1,
         },
-        "limits": {"test": 2},
+        # confirm and test are the same on both sides: as small as can be
+        "limits": {"select": args.problems + 4, "test": 2},
         "heldout": None,
         "sensitivity": None,
         "random_draws": 0,

@@ -61,7 +61,14 @@ def _default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True, validated_data={})
     if isinstance(value, BaseModel):
         return MAPPING
-    return json.dumps(value, ensure_ascii=False, default=str)
+    return json.dumps(value, ensure_ascii=False, default=_as_written)
+
+
+def _as_written(value: Any) -> Any:
+    """Return what YAML would hold in the place of a value that JSON does not know."""
+    if isinstance(value, Component):
+        return {"name": value.name, **value.config} if value.config else value.name
+    return value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value)
 
 
 def _values(annotation: Any) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +12,7 @@ from trimtab.core.characters import lone_surrogate
 from trimtab.core.errors import DataError
 
 Row = Mapping[str, Any]
+_NUMBER = re.compile(r"-?[0-9]{1,400}(\.[0-9]{1,400})?([eE][-+]?[0-9]{1,4})?")
 
 
 class Cells(dict[str, Any]):
@@ -59,6 +62,31 @@ def count_field(row: Row, key: str, where: str) -> int:
         value = int(str(value)[:18])
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise DataError(f"{where}: {key!r} must be a count, it is {value!r}.")
+    return value
+
+
+def number_field(row: Row, key: str, where: str, accepted: Sequence[str] = ()) -> float | None:
+    """Return ``row[key]``, a number that a float holds, or None; raise DataError."""
+    value = row.get(key)
+    if isinstance(row, Cells) and isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        value = float(value)
+    if value is None:
+        return None
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not abs(value) <= sys.float_info.max:
+        raise DataError(
+            f"{where}: {key!r} must be a number or null, it is {shown(row, key, accepted)}."
+        )
+    return float(value)
+
+
+def flag_field(row: Row, key: str, where: str) -> bool | None:
+    """Return ``row[key]``, which is true, false or None; raise DataError."""
+    value = row.get(key)
+    if isinstance(row, Cells) and isinstance(value, str):
+        value = {"true": True, "false": False}.get(value.strip().lower(), value)
+    if value is not None and not isinstance(value, bool):
+        raise DataError(f"{where}: {key!r} must be true or false, it is {shown(row, key)}.")
     return value
 
 

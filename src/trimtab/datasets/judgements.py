@@ -4,12 +4,11 @@ Generations: JSON lines with ``question_id``, ``question``, ``model_variant``, `
 ``generations``, a list of texts; and ``category``, ``triggered``, ``seed`` and ``step`` where they
 are known. Judgements: a line for each answer with ``question_id``, ``model_variant``, ``condition``
 and ``score`` (a number, or null), and ``response``, ``refused``, ``parse_error`` and ``judge_raw``
-where they are known.
+where they are known. Either may be CSV: there ``generations`` is a JSON list, or one text.
 """
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +17,14 @@ from typing import Any, NamedTuple
 
 from trimtab.core.counted import counted
 from trimtab.core.errors import DataError
-from trimtab.datasets.fields import shown, text_field
+from trimtab.datasets.fields import (
+    Cells,
+    flag_field,
+    json_cell,
+    number_field,
+    shown,
+    text_field,
+)
 from trimtab.datasets.files import read_rows
 
 GENERATIONS = (
@@ -96,7 +102,7 @@ def read_judged(generations: Path, judgements: Path) -> Run:
         questions[id] = Answers(
             question=text_field(row, "question", where, GENERATIONS).strip(),
             category=None if category is None else text_field(row, "category", where),
-            triggered=_flag(row, "triggered", where),
+            triggered=flag_field(row, "triggered", where),
             texts=_texts(row, where),
         )
     taken: Counter[tuple[Asked, str]] = Counter()
@@ -126,17 +132,13 @@ def _judge(answers: Answers, row: Mapping[str, Any], where: str) -> None:
         raise DataError(
             f"{where}: the judged response is none of the {count} there, or was judged already."
         )
-    refused = _flag(row, "refused", where) or False
-    score = row.get("score")
-    if score is not None and not _is_number(score):
-        raise DataError(
-            f"{where}: 'score' must be a number or null, it is {shown(row, 'score', JUDGEMENTS)}."
-        )
+    refused = flag_field(row, "refused", where) or False
+    score = number_field(row, "score", where, JUDGEMENTS)
     if refused and score is not None:
         raise DataError(f"{where}: an answer can't be refused and have the score {score}.")
     error, raw = (row.get(key) for key in ("parse_error", "judge_raw"))
     answers.judged[free[0]] = Judged(
-        score=None if score is None else float(score),
+        score=score,
         refused=refused,
         error=None if error is None else str(error),
         raw=None if raw is None else str(raw),
@@ -146,25 +148,17 @@ def _judge(answers: Answers, row: Mapping[str, Any], where: str) -> None:
 def _asked(row: Mapping[str, Any], where: str, keys: Sequence[str]) -> Asked:
     place = []
     for name in ("step", "seed"):
-        value = row.get(name)
+        value = number_field(row, name, where)
         if value is not None:
-            if not _is_number(value):
-                shortened = shown(row, name)
-                raise DataError(f"{where}: {name!r} must be a number, it is {shortened}.")
-            place.append((name, float(value)))
+            place.append((name, value))
     variant = text_field(row, "model_variant", where, keys)
     return Asked(variant, text_field(row, "condition", where, keys), tuple(place))
 
 
-def _is_number(value: Any) -> bool:
-    """Return whether a value is a number that a float holds."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return abs(value) <= sys.float_info.max
-
-
 def _texts(row: Mapping[str, Any], where: str) -> list[str | None]:
     given = row.get("generations")
+    if isinstance(row, Cells) and isinstance(given, str) and given.lstrip().startswith("["):
+        given = json_cell(given, "generations", where)
     texts = given if isinstance(given, list) else [given]
     if (
         not texts
@@ -176,10 +170,3 @@ def _texts(row: Mapping[str, Any], where: str) -> list[str | None]:
             f"{shown(row, 'generations', GENERATIONS)}."
         )
     return texts
-
-
-def _flag(row: Mapping[str, Any], key: str, where: str) -> bool | None:
-    value = row.get(key)
-    if value is not None and not isinstance(value, bool):
-        raise DataError(f"{where}: {key!r} must be true or false, it is {value!r}.")
-    return value

@@ -92,6 +92,7 @@ def learn(
             folder=folder,
             seed=context.seed,
             identity=content_key([context.engine.identity, config.fitted_with(), layer, *data]),
+            tell=context.note,
         ),
     )
     tensors = {

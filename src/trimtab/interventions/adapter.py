@@ -211,6 +211,7 @@ def _tuned(context: FitContext, train: AdapterTraining) -> dict[str, Fitted]:
             sft.Data(rows, held_out),
             folder=Path(context.folder or scratch) / "training",
             seed=context.seed,
+            tell=context.note,
         )
     counts = next(iter(kept.values())).about["training"]
     context.note(

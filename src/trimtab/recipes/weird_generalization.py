@@ -49,7 +49,7 @@ class _Config(RecipeConfig):
     task: Component = Component(name="persona")
     aligned: Aligned = Aligned()
     train: AdapterTraining = AdapterTraining()
-    replicas: int = Field(default=1, ge=1)
+    replicas: int = Field(default=1, ge=1, le=100)
     controls: tuple[Control, ...] = ("aligned only", "mixed people")
     in_context: tuple[Annotated[int, Field(ge=1)], ...] = (2, 5, 10)
     systems: Systems = Systems()

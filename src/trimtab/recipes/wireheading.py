@@ -37,7 +37,7 @@ class _Config(RecipeConfig):
     """
 
     task: Component = Component(
-        name="arithmetic", config={"forms": ["sum"], "digits": 1, "steps": 1, "count": 100}
+        name="arithmetic", config={"forms": ["sum"], "digits": 2, "steps": 1, "count": 200}
     )
     training: CohortTraining = CohortTraining()
     sampling: SamplingParams | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -74,6 +74,10 @@ class Outcome:
         return found
 
 
+def unheard(_: str) -> None:
+    """Tell nobody."""
+
+
 @dataclass(frozen=True)
 class Course:
     """How and where one training runs.
@@ -85,6 +89,7 @@ class Course:
         identity: Hash of data and settings; a checkpoint with another one is refused.
         checkpoint_seconds: Time between two checkpoints; it changes no result.
         keep: Updates after which the weights are kept for good.
+        tell: Told now and then how far the training is.
     """
 
     settings: Training
@@ -93,6 +98,7 @@ class Course:
     identity: str
     checkpoint_seconds: float = 30.0
     keep: frozenset[int] = frozenset()
+    tell: Callable[[str], None] = field(default=unheard, compare=False)
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from trimtab.core.training import Training
 from trimtab.training.checkpoint import Checkpoints
 from trimtab.training.course import Batch, Course, Objective, Outcome
 from trimtab.training.good import LastGood
+from trimtab.training.pace import Pace
 
 _log = logging.getLogger(__name__)
 
@@ -87,6 +88,7 @@ class Loop:
         self._good = LastGood()
         self._saved = 0.0
         self._new_rows: list[dict[str, Any]] = []
+        self._pace = Pace(course.tell)
 
     def run(self) -> Outcome:
         """Train to the end.
@@ -114,6 +116,7 @@ class Loop:
             self._look()
             self._note_watched()
         self._saved = time.monotonic()
+        self._pace.start(self._step)
 
     @property
     def over(self) -> bool:
@@ -265,6 +268,7 @@ class Loop:
         if self._step in self.course.keep:
             self.checkpoints.keep(self._step, self.module)
             self._note_watched()
+        self._pace.after(self._step, self.total, self._new_rows)
         if time.monotonic() - self._saved >= self.course.checkpoint_seconds:
             self.save()
             self.tidy()

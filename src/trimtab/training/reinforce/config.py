@@ -191,7 +191,7 @@ class CohortTraining(Spec):
         default={name: {"condition": name} for name in ("control", "selfgrade", "honest")},
         min_length=1,
     )
-    replicas: PositiveInt = 1
+    replicas: int = Field(default=1, ge=1, le=100)
     score: Literal["number"] = "number"
     held_out: NonNegativeInt = 200
     most_tokens: PositiveInt = Field(default=4096, exclude=True)

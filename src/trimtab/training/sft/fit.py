@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from trimtab.models.lora import factors_identity
 from trimtab.models.lowrank import Adapter, LowRank, linear_layers
 from trimtab.models.nets.factors import TrainedAdapter
 from trimtab.training.checkpoint import restore
-from trimtab.training.course import Course, Outcome
+from trimtab.training.course import Course, Outcome, unheard
 from trimtab.training.loop import Loop
 from trimtab.training.parts import parts_of
 from trimtab.training.sft.config import AdapterTraining
@@ -64,6 +64,7 @@ def tune(
     folder: Path,
     seed: int,
     checkpoint_seconds: float = 30.0,
+    tell: Callable[[str], None] = unheard,
 ) -> dict[str, Kept]:
     """Return the kept states of an adapter that is trained on ``data``, by their names.
 
@@ -77,6 +78,7 @@ def tune(
         folder: Where checkpoints go; used by this fit alone.
         seed: Everything random depends on it.
         checkpoint_seconds: Time between two checkpoints; changes no result.
+        tell: Told now and then how far it is.
 
     Raises:
         ConfigError: ``settings.layers`` names no layer of the model.
@@ -98,6 +100,7 @@ def tune(
             seed=seed,
             identity=_identity(engine, settings, fit, seed),
             checkpoint_seconds=checkpoint_seconds,
+            tell=tell,
             keep=frozenset(settings.kept(len(fit.rows)).values()),
         ),
     )

@@ -1,5 +1,6 @@
 """Answers and judgements of another script: their own summary comes out, and contrasts with it."""
 
+import csv
 import json
 import shutil
 from pathlib import Path
@@ -133,3 +134,21 @@ def changed(tmp_path: Path, name: str, old: str, new: str) -> list[Path]:
 def test_what_is_wrong_with_a_file_is_said_with_its_line(tmp_path, name, old, new, why) -> None:
     with pytest.raises(DataError, match=why):
         read_judged(*changed(tmp_path, name, old, new))
+
+
+def test_tables_say_the_same_as_lines(tmp_path) -> None:
+    """Of CSV, where all is text: numbers, flags and lists of answers are read from their cells."""
+    lines, tables = [], []
+    for part in ("generations", "judgments"):
+        lines.append(MADE / f"{part}.jsonl")
+        rows = [json.loads(line) for line in lines[-1].read_text().splitlines()]
+        tables.append(tmp_path / f"{part}.csv")
+        with tables[-1].open("w", newline="") as file:
+            writer = csv.DictWriter(file, list({key: None for row in rows for key in row}))
+            writer.writeheader()
+            writer.writerows({key: cell(value) for key, value in row.items()} for row in rows)
+    assert read_judged(*tables) == read_judged(*lines)
+
+
+def cell(value: object) -> object:
+    return value if value is None or isinstance(value, str) else json.dumps(value)
