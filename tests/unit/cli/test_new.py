@@ -32,6 +32,10 @@ def test_commented_keys_are_yaml_of_their_defaults(recipe: str) -> None:
         yaml.safe_load(key.strip())
 
 
+def test_lists_of_components_are_written_as_one_writes_them() -> None:
+    assert "\n# judges: [text_health]\n" in starter("wireheading")
+
+
 def test_an_unknown_recipe_is_named() -> None:
     with pytest.raises(ConfigError, match="Did you mean 'steer'"):
         starter("ster")
