@@ -57,7 +57,6 @@ class Workers:
         self._most = num_workers(loaded)
         self._pool: WorkerPool | None = None
         self._state: State | None = None
-        self._last_used = 0.0
 
     def __len__(self) -> int:
         """Return how many there are at most."""
@@ -83,20 +82,39 @@ class Workers:
             for share in shares
             if any(requests[i].owed for i in share)
         ]
-        pool = self._take(num)
+        pool, results = self._give(jobs, num, in_turn=not isinstance(requests[0].want, Options))
         try:
-            yield from pool.give(jobs, in_turn=not isinstance(requests[0].want, Options))
+            yield from results
         except BaseException:  # an error, or a consumer that leaves: they are in the midst of work
             pool.close()
             raise
         self._put_back(pool)
 
+    def _give(
+        self, jobs: Sequence[Job], size: int, *, in_turn: bool
+    ) -> tuple[WorkerPool, Iterator[Result]]:
+        """Hand out jobs, to new workers where one that was kept is gone.
+
+        One may end, or be ended, between the look whether it is alive and its next job.
+        """
+        pool = self._take(size)
+        try:
+            return pool, pool.give(jobs, in_turn=in_turn)
+        except OSError:
+            pool.close()
+        pool = self._take(size)
+        try:
+            return pool, pool.give(jobs, in_turn=in_turn)
+        except OSError as error:
+            pool.close()
+            raise RuntimeError("A worker ended before it was asked for anything.") from error
+
     def _take(self, size: int) -> WorkerPool:
         """Return workers that see the model as it is now and are not at work."""
         pool, self._pool = self._pool, None
         state = State.of(self._loaded.model)
-        idle = time.monotonic() - self._last_used
         if pool is not None:
+            idle = time.monotonic() - pool.waiting_since
             if len(pool) >= size and idle < _STALE_S and pool.is_alive and state == self._state:
                 return pool
             pool.close()
@@ -108,7 +126,6 @@ class Workers:
         if self._pool is not None:  # taken by another call meanwhile
             self._pool.close()
         self._pool = pool
-        self._last_used = time.monotonic()
 
 
 def _loads(requests: Sequence[Request]) -> list[Load]:

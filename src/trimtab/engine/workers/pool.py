@@ -14,6 +14,7 @@ import os
 import pickle
 import signal
 import threading
+import time
 import traceback
 import warnings
 import weakref
@@ -33,8 +34,17 @@ IDLE_S = 10.0
 """How long a worker waits for its next requests before it ends: it holds memory."""
 
 Work = Callable[[Sequence[Request], Limits], Iterator[Result]]
-_Found = Result | BaseException | None
-"""What a worker sends: None is its end."""
+
+
+@dataclass(frozen=True)
+class _Done:
+    """What a worker sends last: when it began to wait for its next job (``time.monotonic``)."""
+
+    at: float
+
+
+_Found = Result | BaseException | _Done
+"""What a worker sends."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +70,7 @@ class WorkerPool:
     def __init__(self, works: Mapping[str, Work], size: int) -> None:
         """Fork ``size`` of them, which see everything as it is now; they end with this object."""
         self._workers = [_fork(works, f"{NAME}-{i}") for i in range(size)]
+        self._since = {worker.results: time.monotonic() for worker in self._workers}
         self.close = weakref.finalize(self, _end, self._workers)
         """Ends them, at work or not."""
 
@@ -71,6 +82,11 @@ class WorkerPool:
     def is_alive(self) -> bool:
         """Whether all of them are."""
         return all(worker.process.is_alive() for worker in self._workers)
+
+    @property
+    def waiting_since(self) -> float:
+        """When the one that waits for the longest time began to: it ends after ``IDLE_S``."""
+        return min(self._since.values())
 
     def give(self, jobs: Sequence[Job], *, in_turn: bool) -> Iterator[Result]:
         """Hand out one job each, to as many as there are jobs; return what they find.
@@ -91,7 +107,7 @@ class WorkerPool:
         for worker, job in zip(self._workers, jobs, strict=False):
             worker.jobs.send_bytes(_pickled(job))
         at_work = self._workers[: len(jobs)]
-        return _in_turn(at_work) if in_turn else _as_they_come(at_work)
+        return (_in_turn if in_turn else _as_they_come)(at_work, self._since)
 
 
 def _end(workers: Sequence[_Worker]) -> None:
@@ -103,7 +119,7 @@ def _end(workers: Sequence[_Worker]) -> None:
         worker.results.close()
 
 
-def _in_turn(workers: Sequence[_Worker]) -> Iterator[Result]:
+def _in_turn(workers: Sequence[_Worker], since: dict[Connection, float]) -> Iterator[Result]:
     found: dict[Connection, deque[_Found]] = {worker.results: deque() for worker in workers}
     sending = {worker.results: worker.process for worker in workers}
     while found:
@@ -114,26 +130,28 @@ def _in_turn(workers: Sequence[_Worker]) -> Iterator[Result]:
                     assert isinstance(ready, Connection)
                     item = _receive(ready, sending[ready])
                     found[ready].append(item)
-                    if item is None or isinstance(item, BaseException):
+                    if isinstance(item, _Done | BaseException):
                         del sending[ready]
             item = found[connection].popleft()
-            if item is None:
+            if isinstance(item, _Done):
+                since[connection] = item.at
                 del found[connection]
             elif isinstance(item, BaseException):
                 kept = [item for items in found.values() for item in items]
-                yield from (i for i in kept if i and not isinstance(i, BaseException))
+                yield from (i for i in kept if not isinstance(i, _Done | BaseException))
                 raise item
             else:
                 yield item
 
 
-def _as_they_come(workers: Sequence[_Worker]) -> Iterator[Result]:
+def _as_they_come(workers: Sequence[_Worker], since: dict[Connection, float]) -> Iterator[Result]:
     sending = {worker.results: worker.process for worker in workers}
     while sending:
         for ready in wait(list(sending)):
             assert isinstance(ready, Connection)
             item = _receive(ready, sending[ready])
-            if item is None:
+            if isinstance(item, _Done):
+                since[ready] = item.at
                 del sending[ready]
             elif isinstance(item, BaseException):
                 raise item
@@ -204,7 +222,7 @@ def _work(works: Mapping[str, Work], jobs: Connection, results: Connection) -> N
                 for result in works[job.kind](job.requests, job.limits):
                     results.send_bytes(_pickled(result))
             del job
-            results.send_bytes(_pickled(None))
+            results.send_bytes(_pickled(_Done(time.monotonic())))
     except BaseException as error:  # raised again by the process that asked for the results
         error.add_note("In a worker:\n" + "".join(traceback.format_exception(error)))
         results.send_bytes(_pickled_error(error))

@@ -220,6 +220,32 @@ def test_workers_are_kept_while_nothing_changes_and_end_with_their_engine(loaded
     assert not at_work()
 
 
+def test_a_kept_worker_that_ends_as_it_is_asked_costs_nothing(loaded, two_threads, monkeypatch):
+    engine, requests = Engine(loaded), long_texts()[:4]
+    expected = list(engine.run(requests))
+    monkeypatch.setattr(pool.WorkerPool, "is_alive", True)
+    for process in at_work():
+        process.kill()
+        process.join()
+    assert list(engine.run(requests)) == expected
+
+
+def test_workers_wait_since_the_first_of_them_was_done(loaded, two_threads):
+    """Not since the last: the first ends by itself while the last is at work."""
+
+    def work(requests: Sequence[Request], _limits: Limits) -> Iterator[Result]:
+        for request in requests:
+            time.sleep(0.3 if request.key == slow else 0)
+            yield TextResult(request.key, "x", (), 0.0, "length")
+
+    requests = long_texts()
+    slow = requests[-1].key
+    workers = parallel.Workers(loaded, {"texts": work})
+    assert len(list(workers.run("texts", requests, Limits(8, 64)))) == len(requests)
+    assert workers._pool is not None
+    assert time.monotonic() - workers._pool.waiting_since > 0.25
+
+
 def test_two_calls_at_once_have_workers_of_their_own(loaded, two_threads):
     engine = Engine(loaded)
     requests = long_texts()[:6]
