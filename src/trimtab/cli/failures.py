@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import signal
 import sys
 import tempfile
 import traceback
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import typer
 from typer.core import TyperGroup
@@ -47,6 +48,10 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
         except KeyboardInterrupt as stop:
             raise Interrupted from stop
+        except BrokenPipeError as error:  # typer takes any for a reader of the output that left
+            if any(map(_is_gone, (sys.stdout, sys.stderr))):
+                raise
+            raise RuntimeError("a pipe to another process broke") from error
 
 
 def run(app: typer.Typer) -> int:
@@ -113,6 +118,16 @@ def _unforeseen(error: Exception) -> int:
     where = f"its traceback is in {place}" if place else "its traceback could not be written"
     complain(f"error: unforeseen {said[:300]} (a bug of trimtab: please report it; {where})")
     return 1
+
+
+def _is_gone(stream: IO[str]) -> bool:
+    """Return whether nobody reads a stream any more; other pipes of the process may break, too."""
+    try:
+        state = select.poll()
+        state.register(stream.fileno(), 0)
+        return bool(state.poll(0))
+    except (OSError, ValueError, AttributeError):  # it is no file, or the system can't say
+        return True
 
 
 def _drop_output() -> None:

@@ -1,5 +1,8 @@
 """Whatever a command raises is one line on standard error, and an exit code."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -102,3 +105,35 @@ def test_version_and_short_help(monkeypatch, capsys) -> None:
     monkeypatch.setattr("sys.argv", ["trimtab", "resume", "-h"])
     assert failures.run(main.app) == 0
     assert "--trust" in capsys.readouterr().out
+
+
+PIPES = """
+import sys
+import typer
+from trimtab.cli import failures
+
+app = typer.Typer(cls=failures.Commands, pretty_exceptions_enable=False)
+
+@app.command()
+def go() -> None:
+    raise BrokenPipeError(32, "Broken pipe")
+
+@app.command()
+def other() -> None:
+    pass
+
+sys.argv = ["trimtab", "go"]
+sys.exit(failures.run(app))
+"""
+
+
+def test_a_pipe_that_breaks_is_silent_only_where_nobody_reads_what_is_printed(tmp_path) -> None:
+    own = {**os.environ, "TRIMTAB_HOME": str(tmp_path)}
+    argv = [sys.executable, "-c", PIPES]
+    read = subprocess.run(argv, capture_output=True, text=True, env=own)
+    assert read.returncode == 1 and "error: unforeseen RuntimeError: a pipe to" in read.stderr
+    reader, writer = os.pipe()
+    os.close(reader)
+    unread = subprocess.run(argv, stdout=writer, stderr=subprocess.PIPE, text=True, env=own)
+    os.close(writer)
+    assert (unread.returncode, unread.stderr) == (1, "")
