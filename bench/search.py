@@ -89,6 +89,7 @@ def one_run(args: argparse.Namespace, parallel: int) -> tuple[float, list[tuple[
         },
         # confirm and test are the same on both sides: as small as can be
         "limits": {"select": args.problems + 4, "test": 2},
+        "confirm": 4 / (args.problems + 4),
         "heldout": None,
         "sensitivity": None,
         "random_draws": 0,

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+from pydantic import PrivateAttr
 
 from trimtab.core.errors import ConfigError, DataError
 from trimtab.core.keys import content_key
@@ -69,6 +72,7 @@ class Pool(Record):
     train: tuple[Problem, ...]
     test: tuple[Problem, ...] | None = None
     repeats: int = 0
+    _splits: dict[tuple[Split, Fractions], list[Problem]] = PrivateAttr(default_factory=dict)
 
     def split(self, split: Split, fractions: Fractions) -> list[Problem]:
         """Return the problems of ``split``, ordered by id.
@@ -80,13 +84,19 @@ class Pool(Record):
         Raises:
             ConfigError: The split is empty.
         """
+        if (split, fractions) not in self._splits:
+            self._splits[split, fractions] = _named(self._apart(split, fractions), split, fractions)
+        return list(self._splits[split, fractions])
+
+    def _apart(self, split: Split, fractions: Fractions) -> list[Problem]:
+        """Return the problems of ``split`` that overlap none of the splits measured on."""
         tested = self._raw("test", fractions)
         if split == "test":
-            return _named(tested, split, fractions)
+            return tested
         chosen = without_overlap(self._raw("select", fractions), tested)
         if split == "fit":
             chosen = without_overlap(self._raw("fit", fractions), [*tested, *chosen])
-        return _named(chosen, split, fractions)
+        return chosen
 
     def questions(self, split: Split, fractions: Fractions) -> dict[str, Problem]:
         """Return the problems of ``split`` by normalised question, before any is left out."""
@@ -135,6 +145,24 @@ def read_pool(source: str, *, rounded: bool = False) -> Pool:
     Raises:
         DataError: It can't be found or read, lacks a column, or an answer is no number.
     """
+    path = Path(source).expanduser()
+    files = [_in_folder(path, name) for name in ("train", "test")] if path.is_dir() else [path]
+    return _read_pool(source, rounded, tuple(_state(file) for file in files))
+
+
+def _state(file: Path) -> tuple[int, int, int] | None:
+    """Return what tells a file from an edited one; None where there is no such file."""
+    if not file.is_file():
+        return None
+    found = file.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+@lru_cache(maxsize=8)
+def _read_pool(
+    source: str, rounded: bool, _states: tuple[tuple[int, int, int] | None, ...]
+) -> Pool:
+    """Read a source once per process: a plan that grows asks again for every fragment."""
     path = Path(source).expanduser()
     if path.is_dir():
         files = [_in_folder(path, name) for name in ("train", "test")]

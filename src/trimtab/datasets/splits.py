@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import zip_longest
 from typing import Protocol, TypeVar
 
@@ -110,4 +111,10 @@ def _rank(unit: str) -> str:
 
 
 def _item_rank(item: Splittable) -> tuple[str, str]:
-    return (_rank(normalise_question(item.split_text)), item.split_text)
+    return (_rank_of_text(item.split_text), item.split_text)
+
+
+@lru_cache(maxsize=1 << 15)
+def _rank_of_text(text: str) -> str:
+    """Return the rank of a text's unit; a plan that grows asks again for the same ones."""
+    return _rank(normalise_question(text))

@@ -10,6 +10,7 @@ from trimtab.core.errors import ConfigError, DataError
 from trimtab.core.spec import Split
 from trimtab.core.types import Completion
 from trimtab.datasets.problems import make_problem, read_pool
+from trimtab.datasets.splits import Fractions
 from trimtab.judges.base import JUDGES, Item
 from trimtab.tasks.base import TASKS
 from trimtab.text.leaks import HeldOut
@@ -241,3 +242,19 @@ def test_csv_holds_the_same_problems(tmp_path: Path) -> None:
     (tmp_path / "p.csv").write_text('question,answer\nOne?,1\nMany?,"1,234"\n')
     lines = [{"question": "One?", "answer": "1"}, {"question": "Many?", "answer": "1,234"}]
     assert read_pool(str(tmp_path / "p.csv")) == read_pool(write(tmp_path / "p.jsonl", lines))
+
+
+def test_a_source_is_read_once_until_it_is_edited(one_file: str) -> None:
+    first = read_pool(one_file)
+    assert read_pool(one_file) is first
+    kept = [json.loads(line) for line in Path(one_file).read_text().splitlines()[:-1]]
+    write(Path(one_file), kept)
+    assert len(read_pool(one_file).train) == len(first.train) - 1
+
+
+def test_a_split_that_is_asked_for_again_can_not_be_changed_by_who_asked(one_file: str) -> None:
+    pool, shared = read_pool(one_file), Fractions(fit=0.5, select=0.25, test=0.25)
+    asked = pool.split("fit", shared)
+    expected = list(asked)
+    asked.clear()
+    assert pool.split("fit", shared) == expected
