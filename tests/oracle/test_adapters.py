@@ -110,7 +110,8 @@ def _adding(added: torch.Tensor, where: tuple[int, int]):
     scope="module",
     params=[
         *("tiny-llama", "tiny-gemma3", "tiny-gpt2"),
-        *(pytest.param(name, marks=pytest.mark.slow) for name in BUNDLED),
+        pytest.param("smollm2", marks=pytest.mark.slow),
+        pytest.param("gemma3", marks=pytest.mark.campaign),
     ],
 )
 def case(request: pytest.FixtureRequest, tmp_path_factory) -> Case:

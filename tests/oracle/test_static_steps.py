@@ -25,7 +25,10 @@ from trimtab.models.tiny import save_tiny
 TOLERANCE = 1e-5
 
 
-@pytest.fixture(scope="module", params=["llama", "gemma3", "gemma2", "gpt2"])
+@pytest.fixture(
+    scope="module",
+    params=["llama", "gemma3", pytest.param("gemma2", marks=pytest.mark.campaign), "gpt2"],
+)
 def path(request: pytest.FixtureRequest, tmp_path_factory) -> str:
     return str(save_tiny(tmp_path_factory.mktemp(request.param), request.param))
 

@@ -41,7 +41,13 @@ QUESTIONS = ["Why?", "What is the tallest mountain on earth, and who climbed it 
 NUM_NEW = 6
 
 
-@pytest.fixture(scope="module", params=["tiny-llama", "tiny-gemma3", "smollm2", "gemma3"])
+@pytest.fixture(
+    scope="module",
+    params=[
+        *("tiny-llama", "tiny-gemma3", "smollm2"),
+        pytest.param("gemma3", marks=pytest.mark.campaign),
+    ],
+)
 def loaded(request: pytest.FixtureRequest, tmp_path_factory) -> LoadedModel:
     if request.param.startswith("tiny"):
         path = tmp_path_factory.mktemp(request.param)
