@@ -19,6 +19,7 @@ from trimtab import __version__
 from trimtab.cli import (
     adapter_commands,
     cache_commands,
+    chat_commands,
     data_commands,
     export_commands,
     failures,
@@ -42,6 +43,7 @@ app.add_typer(cache_commands.cache, name="cache")
 app.add_typer(export_commands.export, name="export")
 app.add_typer(adapter_commands.adapters, name="adapters")
 app.add_typer(adapter_commands.probe, name="probe")
+app.command("chat")(chat_commands.chat)
 
 ConfigFile = Annotated[Path, typer.Argument(help="Experiment file (YAML).", show_default=False)]
 MaybeConfig = Annotated[

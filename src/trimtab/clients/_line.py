@@ -79,7 +79,7 @@ class Line:
             NoAnswer: There is none, it is late, or it is too long.
             JudgeError: Nothing can be sent to this address.
         """
-        client = self._client = self._client or _client(self._key, self._timeout_s)
+        client = self._client = self._client or new_client(self._key, self._timeout_s)
         with self._turn:
             self._request += 1
             self._is_late = False
@@ -146,7 +146,8 @@ def _shut(stream: Any) -> None:
             under.shutdown(socket.SHUT_RDWR)
 
 
-def _client(key: str | None, timeout_s: float) -> httpx2.Client:
+def new_client(key: str | None, timeout_s: float) -> httpx2.Client:
+    """Return a connection; raise JudgeError if none can be made here."""
     headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
     if key is not None:
         headers["Authorization"] = f"Bearer {key}"

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from trimtab.clients import _replies
 from trimtab.clients._crew import Crew
+from trimtab.clients._key import key_of
 from trimtab.clients._paid import Ask, Caller
 from trimtab.clients._replies import Body, Read
 from trimtab.clients._standing import Standing
 from trimtab.clients._told import PromptRefused
 from trimtab.clients.budget import Ledger, Reply
-from trimtab.core import secrets
 from trimtab.core.errors import JudgeError, UnansweredError
 from trimtab.core.spec import Endpoint
 from trimtab.core.streams import Owed, is_owed
@@ -146,7 +145,7 @@ class HttpChat:
     def _fresh(self, caller: Caller, asks: Mapping[str, Ask]) -> Iterator[tuple[str, Value]]:
         """Yield replies as they come; after an error those that are under way, then raise."""
         keys = list(asks)
-        crew = Crew(caller, list(asks.values()), self._key())
+        crew = Crew(caller, list(asks.values()), key_of(self.endpoint))
         failure: Exception | None = None
         try:
             for number, outcome in crew.outcomes():
@@ -185,28 +184,6 @@ class HttpChat:
             f"{self.identity} replies without {reply.lacks}. Where a server gives none, "
             "`mode: parsed` reads its words."
         )
-
-    def _key(self) -> str | None:
-        """Return the key, remembered as a secret; None for a server that wants none."""
-        name = self.endpoint.api_key_env
-        if name is None:
-            return None
-        key = os.environ.get(name, "").strip().strip("\ufeff")
-        secrets.remember(key)
-        if not key:
-            raise JudgeError(
-                f"The environment variable {name} is not set; it must hold the key for "
-                f"{self.identity}.",
-                hint="Set it, or give api_key_env: null for a server that wants no key.",
-            )
-        odd = next((place for place, char in enumerate(key, 1) if not "!" <= char <= "~"), None)
-        if odd is not None:
-            raise JudgeError(
-                f"The environment variable {name} holds no key: character {odd} of {len(key)} is "
-                "a space, a line feed, or no ASCII.",
-                hint="Set it again; nothing of it was sent.",
-            )
-        return key
 
 
 def _turns(prompt: tuple[Message, ...]) -> Body:

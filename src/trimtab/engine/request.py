@@ -163,11 +163,14 @@ class Text:
         sampling: How tokens are chosen.
         seed: Starts this row's own random stream.
         dynamic: Steering in the place of ``Request.edits``, if its strength is dynamic.
+        watch: Told the text so far after each token that doesn't end it, by this process; what a
+            dynamic strength steers is told at its end alone.
     """
 
     sampling: SamplingParams
     seed: int = 0
     dynamic: DynamicStrength | None = None
+    watch: Callable[[str], None] | None = None
 
 
 @dataclass(frozen=True)

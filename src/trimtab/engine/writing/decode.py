@@ -111,6 +111,8 @@ def extend(loaded: LoadedModel, row: Writing, token: int, logprob: float) -> Tex
             return _finish(row, text[: min(cuts)], "stop")
     if len(row.tokens) >= params.max_tokens:
         return _finish(row, loaded.renderer.decode(row.tokens), "length")
+    if row.want.watch is not None:
+        row.want.watch(loaded.renderer.decode(row.tokens))
     return None
 
 
