@@ -32,6 +32,27 @@ def export_adapter(
     files.export(run_dir, condition, form, out, dtype, trusted=trust)
 
 
+def push(
+    run_dir: Annotated[Path, typer.Argument(help="Run directory.", show_default=False)],
+    condition: Annotated[str, typer.Option(help="Condition whose adapter is pushed.")],
+    repo: Annotated[str, typer.Option(help="Id on the hub: owner/name.")],
+    licence: Annotated[
+        str | None, typer.Option("--license", help="As the hub names it: apache-2.0.")
+    ] = None,
+    public: Annotated[
+        bool, typer.Option("--public", help="A new repository is public; else it is private.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option("--dry-run", help="Write it to this folder; push nothing.")
+    ] = None,
+    trust: Trust = False,
+) -> None:
+    """Push the adapter of a condition to the Hugging Face hub, with a page that says what it is."""
+    from trimtab.cli import push as pushing
+
+    pushing.push(run_dir, condition, repo, licence=licence, public=public, out=out, trusted=trust)
+
+
 @probe.command("lr")
 def probe_rates(
     config: Annotated[Path, typer.Argument(help="Experiment file (YAML).", show_default=False)],

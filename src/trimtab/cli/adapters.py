@@ -48,7 +48,7 @@ def export(
     if out.exists() and any(out.iterdir()):
         raise StoreError(f"{out} is not empty.", hint="Name a folder that is not there yet.")
     run = phases.open_to_read(run_dir, trusted=trusted)
-    cell, adapter = _adapter(run, condition)
+    cell, adapter = adapter_of_condition(run, condition)
     base = cell.model.id
     console = wide_console()
     if form == "peft":
@@ -71,7 +71,8 @@ def export(
     )
 
 
-def _adapter(run: Run, condition: str) -> tuple[Cell, lowrank.Adapter]:
+def adapter_of_condition(run: Run, condition: str) -> tuple[Cell, lowrank.Adapter]:
+    """Return a cell of a condition and its adapter; raise ConfigError if it has none."""
     cells = {cell.condition: cell for cell in run.plan.cells if "adapter" in cell.artifacts}
     if condition not in cells:
         raise ConfigError(

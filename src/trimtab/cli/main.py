@@ -44,6 +44,7 @@ app.add_typer(export_commands.export, name="export")
 app.add_typer(adapter_commands.adapters, name="adapters")
 app.add_typer(adapter_commands.probe, name="probe")
 app.command("chat")(chat_commands.chat)
+app.command("push")(adapter_commands.push)
 
 ConfigFile = Annotated[Path, typer.Argument(help="Experiment file (YAML).", show_default=False)]
 MaybeConfig = Annotated[
