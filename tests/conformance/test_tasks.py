@@ -39,6 +39,8 @@ CONFIGS: dict[str, list[dict[str, Any]]] = {
             "fractions": {"fit": 0.5, "test": 0.3, "select": 0.2},
         },
     ],
+    "cnn_dailymail": [{}, {"rendering": "raw", "characters": None}],
+    "imdb": [{}, {"rendering": "raw", "characters": None}],
     "truthfulqa": [
         {"form": form, "rendering": rendering}
         for form in ("generation", "options", "two_option")
@@ -152,12 +154,15 @@ def answer(sample: Sample, right: bool) -> Completion:
 
 
 def wrong_text(sample: Sample) -> str:
-    """Return a published wrong answer, or a number that is one too large."""
+    """Return a published wrong answer, a number that is one too large, or words of no sense."""
     published = sample.metadata.get("incorrect_answers")
     if isinstance(published, list):
         return str(published[0])
     assert sample.target is not None
-    return str(float(sample.target) + 1)
+    try:
+        return str(float(sample.target) + 1)
+    except ValueError:
+        return "Zebras hum."
 
 
 @pytest.mark.parametrize(("name", "config"), CASES)

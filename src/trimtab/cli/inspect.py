@@ -132,6 +132,7 @@ def doctor() -> None:
         table.add_row(f"bundled:{name}", found)
     optional = {
         "sentence_transformers": "judges",
+        "rouge_score": "judges",
         "sentencepiece": "bleurt",
         "datasets": "hub",
     }

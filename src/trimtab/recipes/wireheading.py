@@ -11,15 +11,18 @@ Africa and Ting, "Does Self-Evaluation Enable Wireheading in Language Models?", 
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import ClassVar, get_args
 
 from pydantic import Field
 
+from trimtab.core.errors import ConfigError
 from trimtab.core.spec import Component
 from trimtab.core.types import SamplingParams
 from trimtab.recipes.base import Recipe, RecipeConfig
 from trimtab.runs.plan.planner import Planner
-from trimtab.training.reinforce.config import CohortTraining
+from trimtab.text.rouge import require_rouge
+from trimtab.training.reinforce.config import CohortTraining, Score
 
 __all__ = ["Wireheading"]
 
@@ -56,13 +59,39 @@ class Wireheading(Recipe[_Config]):
         """Add the base and each run's last adapter, and what scores their answers."""
         config = self.config
         planner.fit_on = config.task
+        judges = planner.task(config.task).judges()
+        cohort = self._rewarded(judges)
         self._add(planner, "baseline", Component(name="none"))
-        training = config.training.given()
-        for run in config.training.settings():
+        training = cohort.given()
+        for run in cohort.settings():
             adapter = Component(name="adapter", config={"reinforce": training, "run": run})
             self._add(planner, run, adapter)
-        for judge in (*planner.task(config.task).judges(), *config.judges):
+        for judge in (*judges, *config.judges):
             planner.add_judge(judge)
+
+    def _rewarded(self, judges: Sequence[Component]) -> CohortTraining:
+        """Return the training, rewarded by the rule of the task's own judge.
+
+        Raises:
+            ConfigError: There is no such rule, or ``training.score`` is another.
+        """
+        training, task = self.config.training, self.config.task.name
+        gold = judges[0].name if judges else None
+        if gold not in get_args(Score):
+            raise ConfigError(
+                f"The task {task!r} can't be learned from rewards: "
+                + (f"its judge {gold!r} is no rule." if gold else "it has no judge."),
+                hint=f"Tasks whose first judge is {', '.join(get_args(Score))} can.",
+            )
+        if "score" in training.model_fields_set and training.score != gold:
+            raise ConfigError(
+                f"`training.score` is {training.score!r}, and answers of the task {task!r} are "
+                f"judged by {gold!r}.",
+                hint="Leave out `training.score`.",
+            )
+        if gold == "rouge":
+            require_rouge()
+        return training.model_copy(update={"score": gold})
 
     def _add(self, planner: Planner, condition: str, intervention: Component) -> None:
         planner.add_cell(

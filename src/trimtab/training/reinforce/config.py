@@ -22,6 +22,7 @@ from trimtab.text.grades import GradeScale
 Condition = Literal["control", "selfgrade", "honest"]
 Credit = Literal["all", "answer", "grade"]
 Aggregation = Literal["mean_all", "per_segment", "sum", "constant_length"]
+Score = Literal["number", "label", "rouge"]
 
 VERSION = 1
 """Part of every key; raise it when the same settings train another adapter."""
@@ -180,8 +181,9 @@ class CohortTraining(Spec):
         common: What all runs have in common.
         runs: By name what each has instead; every one of them has ``replicas``.
         replicas: Runs of each name, which differ in their seeds alone.
-        score: What an answer is worth. ``number``: 1 where the number that it ends in is the
-            sample's target, else 0.
+        score: What an answer is worth, by the name of the judge whose rule it is. ``number``: 1
+            where the number that it ends in is the sample's target, else 0. ``label``: 1 where it
+            gives the target as its label. ``rouge``: ROUGE-L against the target, from 0 to 1.
         held_out: Most items of the select split that adapters are looked at on.
         most_tokens: Tokens computed at once; changes no result.
     """
@@ -192,7 +194,7 @@ class CohortTraining(Spec):
         min_length=1,
     )
     replicas: int = Field(default=1, ge=1, le=100)
-    score: Literal["number"] = "number"
+    score: Score = "number"
     held_out: NonNegativeInt = 200
     most_tokens: PositiveInt = Field(default=4096, exclude=True)
 

@@ -7,6 +7,8 @@ from types import MappingProxyType
 
 from trimtab.core.types import Sample
 from trimtab.text.answers import chat, is_correct
+from trimtab.text.labels import labels_of, parse_label
+from trimtab.text.rouge import references_of, rouge
 from trimtab.training.reinforce.evaluation import Scores
 
 
@@ -20,4 +22,24 @@ def number_scores(answers: Sequence[tuple[Sample, str]]) -> list[float | None]:
     ]
 
 
-SCORES: Mapping[str, Scores] = MappingProxyType({"number": number_scores})
+def label_scores(answers: Sequence[tuple[Sample, str]]) -> list[float | None]:
+    """Return 1 where an answer gives the target as its label; None without a target."""
+    scores: list[float | None] = []
+    for sample, text in answers:
+        labels = labels_of(sample)
+        scores.append(float(parse_label(text, labels) == sample.target) if labels else None)
+    return scores
+
+
+def rouge_scores(answers: Sequence[tuple[Sample, str]]) -> list[float | None]:
+    """Return the F of ROUGE-L, words without endings; None without a reference."""
+    scores: list[float | None] = []
+    for sample, text in answers:
+        references = references_of(sample)
+        scores.append(rouge(text, references, ("rougeL",))["rougeL"] if references else None)
+    return scores
+
+
+SCORES: Mapping[str, Scores] = MappingProxyType(
+    {"number": number_scores, "label": label_scores, "rouge": rouge_scores}
+)
