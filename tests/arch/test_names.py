@@ -17,6 +17,7 @@ WORDS = {
     "number": "a kind of metric",
     "none": "a setting that is off",
     "exact": "a way of comparing",
+    "label": "a column of human judgements; one of two sides of a condition",
     "recorded": "what a file says of its candidates",
     "damage": "a role of metrics",
     "sensitivity": "the true positive rate of a judge",
