@@ -6,9 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trimtab.cli.phases import open_to_read
-from trimtab.cli.terminal import wide_console
+from trimtab.cli.terminal import say, wide_console
+from trimtab.core.errors import ConfigError, StoreError, did_you_mean
+from trimtab.core.files import make_dir
 from trimtab.core.lazy import lazy
+from trimtab.core.plan import DataRef, FitPlan
+from trimtab.core.types import Conversation
+from trimtab.runs.store.run import Run
 from trimtab.search.sampling import require_optuna
+from trimtab.training.sft.config import AdapterTraining
+from trimtab.training.sft.elsewhere import PROGRAMS, files_for
 
 if TYPE_CHECKING:
     from trimtab.search import mirror
@@ -31,3 +38,59 @@ def study(run_dir: Path, to: str, *, trusted: bool = False) -> None:
     require_optuna("tpe")
     opened = mirror.export(open_to_read(run_dir, trusted=trusted), to)
     wide_console().print(f"Open it with: optuna-dashboard {opened}", soft_wrap=True)
+
+
+def training(run_dir: Path, condition: str, program: str, out: Path, *, trusted: bool) -> None:
+    """Write the rows and settings of a condition's training for another program.
+
+    Args:
+        run_dir: The run, planned at least.
+        condition: Whose training.
+        program: ``trl`` or ``axolotl``.
+        out: Folder to make; it must not hold anything.
+        trusted: Whether the user trusts the run.
+
+    Raises:
+        ConfigError: There is no such program or training, or the program can't do it.
+        StoreError: ``out`` is not empty.
+    """
+    known = next((name for name in PROGRAMS if name == program), None)
+    if known is None:
+        raise ConfigError(f"--as {program!r} is no program. {did_you_mean(program, PROGRAMS)}")
+    if out.exists() and any(out.iterdir()):
+        raise StoreError(f"{out} is not empty.", hint="Name a folder that is not there yet.")
+    run = open_to_read(run_dir, trusted=trusted)
+    fit = _training_of(run, condition)
+    train = AdapterTraining.model_validate(fit.component.config["train"])
+    rows, aside = train.shared_out(_rows(run, fit, "conversations"))
+    held_out = _rows(run, fit, "held_out") if "held_out" in fit.inputs else aside
+    assert fit.model is not None
+    made = files_for(known, train, fit.model, rows, held_out)
+    make_dir(out)
+    for name, text in made.items():
+        (out / name).write_text(text, encoding="utf-8")
+    say(f"Wrote {', '.join(made)} to {out}: {len(rows)} conversations for {fit.model.id}")
+
+
+def _training_of(run: Run, condition: str) -> FitPlan:
+    """Return the fit that trains a condition's adapter; raise ConfigError if there is none."""
+    keys = {
+        cell.condition: cell.artifacts["adapter"]
+        for cell in run.plan.cells
+        if "adapter" in cell.artifacts
+    }
+    if condition not in keys:
+        raise ConfigError(
+            f"{run.dir} has no condition {condition!r} with an adapter. "
+            f"{did_you_mean(condition, keys)}"
+        )
+    for fit in run.plan.fits:
+        if keys[condition] in fit.artifacts.values() and "train" in fit.component.config:
+            return fit
+    raise ConfigError(f"The adapter of {condition!r} was not trained on conversations.")
+
+
+def _rows(run: Run, fit: FitPlan, name: str) -> list[Conversation]:
+    ref = fit.inputs[name]
+    assert isinstance(ref, DataRef)
+    return [row for row in run.data(ref) if isinstance(row, Conversation)]

@@ -34,3 +34,17 @@ def study(
     from trimtab.cli import export as files
 
     files.study(run_dir, to, trusted=trust)
+
+
+@export.command()
+def training(
+    run_dir: Annotated[Path, typer.Argument(help="Run directory.", show_default=False)],
+    condition: Annotated[str, typer.Option(help="Condition whose adapter is trained.")],
+    program: Annotated[str, typer.Option("--as", help="trl or axolotl.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder to make.")],
+    trust: Trust = False,
+) -> None:
+    """Write a training's rows and settings for another program; nothing needs to be trained yet."""
+    from trimtab.cli import export as files
+
+    files.training(run_dir, condition, program, out, trusted=trust)
