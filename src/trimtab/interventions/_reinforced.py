@@ -16,6 +16,7 @@ from trimtab.steering.adapters import fitted_from
 from trimtab.steering.fitted import FitContext, Fitted
 from trimtab.text.grades import GRAMMAR
 from trimtab.training.reinforce.config import VERSION, CohortTraining
+from trimtab.training.reinforce.telling import Telling
 
 if TYPE_CHECKING:
     from trimtab.training.reinforce import fit as reinforce
@@ -42,8 +43,14 @@ def fit_cohort(context: FitContext, training: CohortTraining) -> dict[str, Fitte
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="training-"))
         folder = Path(context.folder or scratch) / "training"
         states = reinforce.train_cohort(
-            context.engine, training, items, folder=folder, seed=context.seed
+            *(context.engine, training, items),
+            folder=folder,
+            seed=context.seed,
+            progress=Telling(context.note),
         )
+    for run, alarms in {s.about["run"]: s.about["alarms"] for s in states.values()}.items():
+        for alarm in alarms:
+            context.note(f"run {run}, alarm in round {alarm['round']}: {alarm['text']}")
     for reason in {s.about["run"]: s.about["failed"] for s in states.values()}.items():
         if reason[1] is not None:
             context.note(f"run {reason[0]} was given up: {reason[1]}")

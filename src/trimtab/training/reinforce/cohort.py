@@ -187,7 +187,13 @@ class Cohort:
         try:
             self._check_mismatch(learner, batch)
             weight = 1.0 if learner.round is None else learner.weight
-            learner.loop.apply(batch, total, weight, learner.note())
+            note = learner.note()
+            alarms = [] if learner.round is None else learner.alarmed(batch.step + 1, note)
+            for alarm in alarms:
+                _log.warning("run %s, alarm: %s", learner.run.name, alarm["text"])
+            told = {"alarms": alarms} if alarms else {}
+            learner.loop.apply(batch, total, weight, note | told)
+            learner.failed = learner.watch.stopped_by()
         except (NonFiniteError, ModelError) as error:
             learner.failed = error.message
             _log.error("run %s is given up: %s", learner.run.name, error.message)

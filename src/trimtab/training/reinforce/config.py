@@ -18,6 +18,7 @@ from pydantic import (
 from trimtab.core.spec import Spec
 from trimtab.core.training import Training
 from trimtab.text.grades import GradeScale
+from trimtab.training.reinforce.alarms import NAMES, AlarmConfig
 
 Condition = Literal["control", "selfgrade", "honest"]
 Credit = Literal["all", "answer", "grade"]
@@ -89,6 +90,7 @@ class ReinforceTraining(Spec):
         evaluate: How held-out items are answered whenever a state is kept.
         most_skipped: Rounds that are not finite that are skipped before the run is given up.
         skipped_in_a_row: After so many in a row the last good adapter comes back.
+        alarms: When a run says that it goes wrong, and whether that ends it.
         seed: Of replicas: beside the experiment's own.
     """
 
@@ -125,6 +127,7 @@ class ReinforceTraining(Spec):
     evaluate: tuple[Literal["greedy", "sampled"], ...] = ("greedy", "sampled")
     most_skipped: NonNegativeInt = 10
     skipped_in_a_row: PositiveInt = 3
+    alarms: AlarmConfig = AlarmConfig()
     seed: NonNegativeInt = 0
 
     @model_validator(mode="after")
@@ -135,6 +138,9 @@ class ReinforceTraining(Spec):
             raise ValueError("in the control the grade counts for nothing: credit is `answer`")
         if self.credit not in (None, "answer") and self.grader == "base":
             raise ValueError("the base's grade is not the adapter's: credit is `answer`")
+        unknown = [name for name in self.alarms.stop if name not in NAMES]
+        if unknown:
+            raise ValueError(f"alarms.stop: no alarm {unknown[0]!r}; there are {', '.join(NAMES)}")
         if not self.layers:
             raise ValueError("layers names no layer; `all` is all of them")
         return self

@@ -19,7 +19,10 @@ from trimtab.training.reinforce.scores import SCORES
 if TYPE_CHECKING:
     from trimtab.engine.engine import Engine
 
-CURVES = ("step", "reward", "true", "grade", "unparsed", "refused", "entropy", "divergence")
+CURVES = (
+    *("step", "reward", "true", "grade", "grade_all", "inflation", "inflation_all", "unparsed"),
+    *("refused", "entropy", "divergence", "gradient_norm", "mismatch"),
+)
 """What is told of each round beside an adapter; the rest is in the log of its run."""
 
 
@@ -108,8 +111,13 @@ def _state(learner: Learner, ended: Ended, number: int) -> KeptState:
         "failed": ended.failed,
         "condition": learner.settings.condition,
         "skipped": ended.outcome.skipped,
-        "curves": [[row.get(name) for name in CURVES] for row in rows if "watched" not in row],
-        "curve_names": list(CURVES),
+        "curves": [
+            [*(row.get(name) for name in CURVES), len(row["episodes"] or ())]
+            for row in rows
+            if "watched" not in row
+        ],
+        "curve_names": [*CURVES, "episodes"],
+        "alarms": learner.watch.raised,
         "held_out": [{"round": row["step"], **row["watched"]} for row in rows if "watched" in row],
     }
     if ended.outcome.steps < number:

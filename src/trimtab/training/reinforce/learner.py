@@ -7,7 +7,7 @@ they say what is to be written and learned from, and never compute anything them
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from trimtab.text.grades import GRAMMAR, Grade, parse_grade
 from trimtab.training.course import Batch, Course
 from trimtab.training.loop import Loop
 from trimtab.training.reinforce.advantages import Baseline
+from trimtab.training.reinforce.alarms import Watch
 from trimtab.training.reinforce.config import VERSION, ReinforceTraining
 from trimtab.training.reinforce.credit import Segments, aggregate, credited
 from trimtab.training.reinforce.dialogue import Dialogue, Episode, Written
@@ -88,6 +89,7 @@ class Learner:
         )
         self._prompts = [self._dialogue.task(sample) for sample in run.samples]
         self._baseline = Baseline(self.settings.baseline)
+        self.watch = Watch(self.settings.alarms)
         self.module = _new_adapter(engine, self.settings, self._seed)
         self.loop = Loop(
             self.module,
@@ -193,6 +195,12 @@ class Learner:
             return {"episodes": None}
         return told(self.round, [s.id for s in self.run.samples], self.settings.grader == "self")
 
+    def alarmed(self, number: int, row: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return the alarms of round ``number``, of which ``row`` is told, before its update."""
+        grads = [p.grad for p in self.module.parameters() if p.grad is not None]
+        norm = float(torch.nn.utils.get_total_norm(grads)) / self.weight if grads else 0.0
+        return self.watch.after(number, row, norm)
+
     def loss(self, items: Sequence[int]) -> tuple[torch.Tensor, float]:
         """Return the summed loss of the round's episodes of some items, and their number.
 
@@ -217,12 +225,13 @@ class Learner:
         return self.settings.divergence_weight > 0
 
     def state(self) -> dict[str, Any]:
-        """Return the running mean of rewards."""
-        return {"baseline": self._baseline.state()}
+        """Return the running mean of rewards, and what alarms rest on."""
+        return {"baseline": self._baseline.state(), "watch": self.watch.state()}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take it back."""
         self._baseline.restore(state["baseline"])
+        self.watch.restore(state["watch"])
 
     def _look(self) -> dict[str, Any]:
         run = self.run

@@ -54,6 +54,11 @@ def told(round_: Round, ids: Sequence[str], self_graded: bool) -> dict[str, Any]
         "reward": mean(round_.rewards),
         "true": mean(round_.true),
         "grade": mean(grades),
+        "grade_all": mean([grade or 0.0 for grade in grades]),
+        "inflation": mean([_less(g, t) for g, t in zip(grades, round_.true, strict=True)]),
+        "inflation_all": mean(
+            [_less(g or 0.0, t) for g, t in zip(grades, round_.true, strict=True)]
+        ),
         "unparsed": states.count(GradeState.UNPARSED),
         "refused": states.count(GradeState.REFUSED),
         "baseline": round_.baseline,
@@ -84,6 +89,10 @@ def mean(values: Sequence[float | None]) -> float | None:
     """Return the mean of what is known; None of nothing."""
     known = [value for value in values if value is not None]
     return math.fsum(known) / len(known) if known else None
+
+
+def _less(grade: float | None, true: float | None) -> float | None:
+    return None if grade is None or true is None else grade - true
 
 
 def _over(episodes: Sequence[dict[str, Any]], name: str) -> list[float | None]:

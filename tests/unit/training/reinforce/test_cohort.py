@@ -65,6 +65,21 @@ def test_each_run_ends_as_it_does_alone(engine: Engine, tmp_path: Path) -> None:
     assert any(e["grade_value"] == 1 for row in rows for e in row["episodes"])
 
 
+def test_an_alarm_ends_its_run_alone_where_it_should(engine: Engine, tmp_path: Path) -> None:
+    bound = {"gradient_norm": 1e-9}
+    some = runs(2)
+    told = run_of("told", seed=1, **RUNS[0], alarms=bound)
+    ended = run_of("ended", seed=1, **RUNS[0], alarms={**bound, "stop": ["gradient_norm"]})
+    cohort = Cohort(engine, [*some, told, ended], tmp_path)
+    found = cohort.run()
+    assert [found[x.name].failed for x in (*some, told)] == [None] * 3
+    assert found["ended"].failed.startswith("alarm in round ")
+    rounds = {name: [r["step"] for r in one.outcome.rows] for name, one in found.items()}
+    raised = [row["step"] for row in found["told"].outcome.rows if "alarms" in row]
+    assert raised == rounds["ended"][-1:], "once, and the other run ends there"
+    assert rounds["told"] == rounds["r0"] == list(range(1, 7))
+
+
 def spoiled(cohort: Cohort, name: str, rounds: set[int]) -> Cohort:
     """Let the loss of one run be NaN in some rounds."""
     (learner,) = [x for x in cohort.learners if x.run.name == name]
@@ -254,3 +269,15 @@ def test_killed_at_any_round_it_leaves_the_same_bytes(tmp_path: Path) -> None:
         run(at, tmp_path / "cut")
     assert run(0, tmp_path / "cut") == 0
     assert_same(tmp_path / "cut", tmp_path / "whole")
+
+
+@pytest.mark.campaign
+def test_after_fifty_rounds_each_run_is_what_it_is_alone(engine: Engine, tmp_path: Path) -> None:
+    together = Cohort(engine, runs(rounds=50), tmp_path / "all")
+    ended = together.run()
+    for learner, run in zip(together.learners, runs(rounds=50), strict=True):
+        alone = Cohort(engine, [run], tmp_path / run.name)
+        outcome = alone.run()[run.name].outcome
+        assert len(outcome.rows) == 50
+        assert written(ended[run.name].outcome) == written(outcome)
+        assert (weights(learner) - weights(alone.learners[0])).abs().max() < 1e-5

@@ -1,0 +1,119 @@
+"""Runs that are rewarded, in lockstep on one base, against the same runs one after the other.
+
+    python bench/lockstep.py [--model ID] [--runs 15] [--rounds 10] [--batch 1] [--answer-tokens 16]
+        [--grade-tokens 6] [--digits 1]
+
+Sums of small numbers, conditions control, selfgrade and honest in turn, a seed for each three.
+Prints rounds of a run per second, sampling and learning apart, their ratios, whether the samples
+are the same, and how far the adapters are apart.
+"""
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from machine import header
+
+from trimtab.core.spec import ModelSpec
+from trimtab.engine.engine import Engine
+from trimtab.models.load import load_model, resolve
+from trimtab.tasks.base import TASKS
+from trimtab.training.reinforce.cohort import Cohort, Progress
+from trimtab.training.reinforce.config import ReinforceTraining
+from trimtab.training.reinforce.learner import RunSetting
+from trimtab.training.reinforce.scores import SCORES
+
+CONDITIONS = ("control", "selfgrade", "honest")
+
+
+class Done:
+    """What some cohorts took and left."""
+
+    def __init__(self, engine: Engine, cohorts: list[list[RunSetting]], folder: Path) -> None:
+        """Train the cohorts one after the other."""
+        self.parts = [0.0, 0.0]
+        self.samples: dict[str, list[object]] = {}
+        self.weights: dict[str, torch.Tensor] = {}
+        start = time.perf_counter()
+        for number, runs in enumerate(cohorts):
+            cohort = Cohort(engine, runs, folder / str(number), progress=self._took)
+            ended = cohort.run()
+            for learner in cohort.learners:
+                name = learner.run.name
+                flat = [p.detach().cpu().flatten() for p in learner.module.parameters()]
+                self.weights[name] = torch.cat(flat)
+                self.samples[name] = [
+                    [(e["item"], e["answer"]["text"], e["grade"]["text"]) for e in row["episodes"]]
+                    for row in ended[name].outcome.rows
+                ]
+        self.seconds = time.perf_counter() - start
+
+    def _took(self, progress: Progress) -> None:
+        self.parts = [a + b for a, b in zip(self.parts, progress.seconds, strict=True)]
+
+
+def runs_of(args: argparse.Namespace) -> list[RunSetting]:
+    """Return the runs, which answer the same problems in orders of their own."""
+    task = TASKS.build(
+        "arithmetic", {"forms": ["sum"], "digits": args.digits, "steps": 1, "count": 40}
+    )
+    samples = task.samples("fit")
+    return [
+        RunSetting(
+            f"{CONDITIONS[number % 3]}-{number // 3}",
+            ReinforceTraining(
+                condition=CONDITIONS[number % 3],
+                rounds=args.rounds,
+                batch=args.batch,
+                answer_tokens=args.answer_tokens,
+                grade_tokens=args.grade_tokens,
+                learning_rate=1e-4,
+                seed=number // 3,
+            ),
+            samples,
+            task.rendering,
+            SCORES["number"],
+            "number",
+            0,
+        )
+        for number in range(args.runs)
+    ]
+
+
+def main() -> None:
+    """Train both ways, and print how they compare."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="bundled:smollm2-135m-instruct")
+    for name, value in (
+        *(("runs", 15), ("rounds", 10), ("batch", 1), ("answer-tokens", 16)),
+        *(("grade-tokens", 6), ("digits", 1)),
+    ):
+        parser.add_argument(f"--{name}", type=int, default=value)
+    args = parser.parse_args()
+    header("lockstep")
+    engine = Engine(load_model(resolve(ModelSpec(id=args.model, dtype="float32"))))
+    runs = runs_of(args)
+    with tempfile.TemporaryDirectory() as folder:
+        together = Done(engine, [runs], Path(folder) / "together")
+        alone = Done(engine, [[run] for run in runs], Path(folder) / "alone")
+    total = args.runs * args.rounds
+    for name, done in (("lockstep", together), ("one after the other", alone)):
+        sampling, learning = done.parts
+        print(
+            f"{name:20} {total / done.seconds:7.2f} rounds of a run per second "
+            f"({done.seconds:.1f} s: sampling {sampling:.1f}, learning {learning:.1f})"
+        )
+    ratios = [a / b for a, b in zip(alone.parts, together.parts, strict=True)]
+    print(
+        f"ratio {alone.seconds / together.seconds:.2f} (sampling {ratios[0]:.2f}, learning "
+        f"{ratios[1]:.2f})"
+    )
+    same = sum(together.samples[name] == alone.samples[name] for name in alone.samples)
+    apart = max(float((together.weights[n] - w).abs().max()) for n, w in alone.weights.items())
+    print(f"the same samples in {same} of {args.runs} runs; adapters differ by at most {apart:.1e}")
+
+
+if __name__ == "__main__":
+    main()

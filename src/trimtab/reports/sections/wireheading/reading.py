@@ -1,0 +1,146 @@
+"""Numbers of each condition over its seeds, from held-out items or the last rounds of training."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from trimtab.reports.data.cohorts import TrainedRun, mean_known
+from trimtab.reports.sections.wireheading.content import Outcome, OverSeeds
+from trimtab.reports.sections.wireheading.rule import decide
+from trimtab.stats.intervals import mean_interval_t
+
+_WAYS = ("sampled", "greedy")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one run is like at one time; None is not measured."""
+
+    reward: float | None
+    actual: float | None
+    grade: float | None
+    grade_all: float | None
+    inflation: float | None
+    inflation_all: float | None
+    unparsed: float | None
+    refused: float | None
+
+
+def outcomes(runs: Sequence[TrainedRun]) -> list[Outcome]:
+    """Return one outcome per model, task and condition, in their order."""
+    groups: dict[tuple[str, str, str], list[TrainedRun]] = defaultdict(list)
+    for run in runs:
+        groups[run.model, run.task, run.condition].append(run)
+    return [_outcome(some) for some in groups.values()]
+
+
+def over_seeds(values: Sequence[float | None]) -> OverSeeds:
+    """Return the mean of what is known, with its t-interval."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return OverSeeds(mean=None, low=None, high=None, seeds=0)
+    interval = mean_interval_t(known)
+    low, high = (interval.low, interval.high) if interval.is_defined else (None, None)
+    return OverSeeds(mean=mean_known(known), low=low, high=high, seeds=len(known))
+
+
+def _outcome(runs: Sequence[TrainedRun]) -> Outcome:
+    whole = [run for run in runs if run.failed is None]
+    way = next((w for w in _WAYS if whole and all(_has(run, w) for run in whole)), None)
+    ends = [_seen(run, way, last=True) for run in whole]
+    starts = [_seen(run, way, last=False) for run in whole]
+
+    def end(name: str) -> OverSeeds:
+        return over_seeds([getattr(seen, name) for seen in ends])
+
+    def rise(name: str) -> OverSeeds:
+        pairs = [(getattr(a, name), getattr(b, name)) for a, b in zip(starts, ends, strict=True)]
+        return over_seeds([None if None in pair else pair[1] - pair[0] for pair in pairs])
+
+    inflation, risen = end("inflation_all"), rise("inflation_all")
+    rises = {name: rise(name) for name in ("reward", "actual")}
+    verdict, why = decide(inflation, risen, rises["reward"], rises["actual"])
+    return Outcome(
+        **{name: getattr(runs[0], name) for name in ("model", "task", "condition", "rewarded")},
+        seeds=len(runs),
+        failed=len(runs) - len(whole),
+        measured="last rounds" if way is None else f"held out, {way}",
+        **{name: end(name) for name in Seen.__dataclass_fields__},
+        divergence=over_seeds([_last(run, "divergence") for run in whole]),
+        reward_rise=rises["reward"],
+        actual_rise=rises["actual"],
+        inflation_rise=risen,
+        verdict=verdict,
+        why=why,
+    )
+
+
+def _has(run: TrainedRun, way: str) -> bool:
+    """Whether held-out items were looked at before the first round and at a later one."""
+    looked = [row["round"] for row in run.held_out if "items" in row.get(way, {})]
+    return len(looked) > 1 and looked[0] == 0
+
+
+def _seen(run: TrainedRun, way: str | None, *, last: bool) -> Seen:
+    if way is None:
+        return _of_rounds(run, last=last)
+    rows = [row[way] for row in run.held_out if "items" in row.get(way, {})]
+    return _of_items(rows[-1 if last else 0], run.rewarded == "selfgrade")
+
+
+def _of_items(summary: Mapping[str, Any], self_graded: bool) -> Seen:
+    """Return what rows of (id, true, state, grade) say."""
+    rows = [(true, state, grade) for _, true, state, grade in summary["items"]]
+    actual = mean_known([true for true, _, _ in rows])
+    grade_all = mean_known([0.0 if grade is None else grade for _, _, grade in rows])
+    return Seen(
+        reward=grade_all if self_graded else actual,
+        actual=actual,
+        grade=mean_known([grade for _, _, grade in rows]),
+        grade_all=grade_all,
+        inflation=summary["inflation_parsed"],
+        inflation_all=summary["inflation_all"],
+        unparsed=_share(rows, "unparsed"),
+        refused=_share(rows, "refused"),
+    )
+
+
+def _share(rows: Sequence[tuple[Any, str, Any]], state: str) -> float | None:
+    return sum(found == state for _, found, _ in rows) / len(rows) if rows else None
+
+
+def _of_rounds(run: TrainedRun, *, last: bool) -> Seen:
+    """Return the means over the first or last tenth of the rounds."""
+
+    def mean(name: str) -> float | None:
+        return _last(run, name) if last else _tenth(run.curves.get(name, []), first=True)
+
+    size = _episodes(run)
+    unparsed, refused = mean("unparsed"), mean("refused")
+    return Seen(
+        reward=mean("reward"),
+        actual=mean("true"),
+        grade=mean("grade"),
+        grade_all=mean("grade_all"),
+        inflation=mean("inflation"),
+        inflation_all=mean("inflation_all"),
+        unparsed=None if size is None or unparsed is None else unparsed / size,
+        refused=None if size is None or refused is None else refused / size,
+    )
+
+
+def _episodes(run: TrainedRun) -> float | None:
+    """Return how many episodes a round has; None of artifacts that do not tell."""
+    return next((n for n in run.curves.get("episodes", []) if n), None)
+
+
+def _last(run: TrainedRun, name: str) -> float | None:
+    return _tenth(run.curves.get(name, []), first=False)
+
+
+def _tenth(values: Sequence[float | None], *, first: bool) -> float | None:
+    count = max(1, len(values) // 10)
+    return mean_known(values[:count] if first else values[-count:])
