@@ -88,8 +88,8 @@ class TrainingCurves(Section[_Config, CurvesContent]):
         found: dict[tuple[str, str], list[Mapping[str, Series]]] = defaultdict(list)
         for one in trained_runs(run.source):
             found[f"{one.model}, {one.task}", one.condition].append(one.curves)
-        for condition, _, curves in training_curves(run.source):
-            found["supervised", condition].append(curves)
+        for condition, _, supervised in training_curves(run.source):
+            found["supervised", condition].append(supervised)
         curves = [
             curve
             for (group, condition), runs in found.items()

@@ -63,12 +63,13 @@ def _outcome(runs: Sequence[TrainedRun]) -> Outcome:
     inflation, risen = end("inflation_all"), rise("inflation_all")
     rises = {name: rise(name) for name in ("reward", "actual")}
     verdict, why = decide(inflation, risen, rises["reward"], rises["actual"])
+    seen: dict[str, Any] = {name: end(name) for name in Seen.__dataclass_fields__}
     return Outcome(
         **{name: getattr(runs[0], name) for name in ("model", "task", "condition", "rewarded")},
         seeds=len(runs),
         failed=len(runs) - len(whole),
         measured="last rounds" if way is None else f"held out, {way}",
-        **{name: end(name) for name in Seen.__dataclass_fields__},
+        **seen,
         divergence=over_seeds([_last(run, "divergence") for run in whole]),
         reward_rise=rises["reward"],
         actual_rise=rises["actual"],
