@@ -132,7 +132,9 @@ def _curve(
     values: dict[float, list[float]] = defaultdict(list)
     for curves in runs:
         drawn = smoothed(curves.get(panel, []), window)
-        for step, value in zip(curves["step"], drawn, strict=False):
+        # the first rounds have no whole window: their bands would be of single rounds
+        rounds = list(zip(curves["step"], drawn, strict=False))[window - 1 :]
+        for step, value in rounds:
             if value is not None and step is not None:
                 values[step].append(value)
     points = tuple((step, *_over_seeds(values[step])) for step in sorted(values))
