@@ -13,6 +13,7 @@ from trimtab.core.spec import Component
 from trimtab.runs.imports.candidates import import_candidates
 from trimtab.runs.imports.generations import create_run, read_generations
 from trimtab.runs.imports.judgements import Choices, Grades, import_judgements
+from trimtab.runs.imports.rewards import import_rewards
 from trimtab.runs.work import checks
 from trimtab.text.tolerance import Tolerance
 
@@ -43,6 +44,12 @@ def report_judgements(generations: Path, judgements: Path, out: Path, choices: C
 def _judge_of_grades(grades: Grades) -> Component:
     """Return the judge that reads what the file says."""
     return Component(name="recorded_grades", config=dict(grades))
+
+
+def report_rewards(file: Path, out: Path) -> None:
+    """Make a run of recorded trainings, and write and print the report."""
+    phases.show_report(import_rewards(file, out))
+    wide_console().print(f"`trimtab report {out}` writes the report again.")
 
 
 def scale_of(text: str | None) -> tuple[float, float] | None:

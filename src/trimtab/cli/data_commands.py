@@ -94,6 +94,22 @@ def import_judgements(
     imports.report_judgements(generations, judgements, out, choices)
 
 
+@data.command("import-rewards")
+def import_rewards(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="all_results.json, or checkpoint_seed42_MODEL.json.", show_default=False
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Run directory to create.")],
+) -> None:
+    """Make a run of trainings by rewards that were recorded elsewhere, and report who wireheads."""
+    from trimtab.cli import data as imports
+
+    imports.report_rewards(file, out)
+
+
 @data.command("card")
 def data_card(
     file: Annotated[Path, typer.Argument(help="Conversations as JSON lines.", show_default=False)],
