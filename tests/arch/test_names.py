@@ -17,6 +17,8 @@ WORDS = {
     "number": "a kind of metric",
     "none": "a setting that is off",
     "exact": "a way of comparing",
+    "adapter": "the artifact that changes a model's weights",
+    "divergence": "a number of each round of a training",
     "label": "a column of human judgements; one of two sides of a condition",
     "recorded": "what a file says of its candidates",
     "damage": "a role of metrics",

@@ -18,7 +18,9 @@ def export_adapter(
     run_dir: Annotated[Path, typer.Argument(help="Run directory.", show_default=False)],
     condition: Annotated[str, typer.Option(help="Condition whose adapter is written.")],
     out: Annotated[Path, typer.Option("--out", help="Folder to make.")],
-    form: Annotated[str, typer.Option("--as", help="peft, or merged into the weights.")] = "peft",
+    form: Annotated[
+        str, typer.Option("--as", help="peft, gguf (llama.cpp), or merged into the weights.")
+    ] = "peft",
     dtype: Annotated[
         str | None, typer.Option(help="Number format of merged weights; the run's if not given.")
     ] = None,

@@ -20,12 +20,14 @@ from trimtab.runs.store.run import Run
 if TYPE_CHECKING:
     from trimtab.engine import engine as engines
     from trimtab.engine import merging
-    from trimtab.models import lowrank
+    from trimtab.models import lora_gguf, lowrank
 else:
+    lora_gguf = lazy("trimtab.models.lora_gguf")
     engines = lazy("trimtab.engine.engine")
     merging = lazy("trimtab.engine.merging")
 
-FORMS = ("peft", "merged")
+FORMS = ("peft", "gguf", "merged")
+_GGUF = "adapter.gguf"
 _TEXTS = ("The capital of France is", "Question: what is 12 + 30?\nAnswer:", "Once upon a time")
 
 
@@ -37,8 +39,8 @@ def export(
     Args:
         run_dir: The run.
         condition: Whose adapter.
-        form: ``peft`` is a folder that peft and transformers load; ``merged`` the whole model with
-            the adapter in its weights.
+        form: ``peft`` is a folder that peft and transformers load; ``gguf`` one with a file for
+            llama.cpp; ``merged`` the whole model with the adapter in its weights.
         out: Folder to make; it must not hold anything.
         dtype: Number format of the merged weights; the run's if None.
         trusted: See ``trust``.
@@ -56,6 +58,10 @@ def export(
         write_adapter(adapter, out, base)
         console.print(f"Wrote the adapter of {condition!r} for {base} to {out}", soft_wrap=True)
         return
+    if form == "gguf":
+        _write_gguf(run, cell, adapter, out)
+        console.print(f"Use it with: llama-cli -m MODEL.gguf --lora {out / _GGUF}", soft_wrap=True)
+        return
     spec = cell.model if dtype is None else cell.model.model_copy(update={"dtype": dtype})
     engine = engines.Engine(load_model(resolve(spec)))
     renderer = engine.renderer
@@ -69,6 +75,16 @@ def export(
         f"difference of a log-probability to the adapter beside the base: {far:.2g} nats.",
         soft_wrap=True,
     )
+
+
+def _write_gguf(run: Run, cell: Cell, adapter: lowrank.Adapter, out: Path) -> None:
+    about = run.artifact_info(cell.artifacts["adapter"]) or {}
+    head_dim = resolve(cell.model).card.head_dim
+    content = lora_gguf.dump_lora(
+        adapter, str(about.get("model_type")), int(about.get("num_layers", 0)), head_dim
+    )
+    make_dir(out)
+    (out / _GGUF).write_bytes(content)
 
 
 def adapter_of_condition(run: Run, condition: str) -> tuple[Cell, lowrank.Adapter]:

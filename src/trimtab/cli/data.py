@@ -48,7 +48,7 @@ def _judge_of_grades(grades: Grades) -> Component:
 
 def report_rewards(file: Path, out: Path) -> None:
     """Make a run of recorded trainings, and write and print the report."""
-    phases.show_report(import_rewards(file, out))
+    phases.show_report(import_rewards(file, out, Component(name="adapter")))
     wide_console().print(f"`trimtab report {out}` writes the report again.")
 
 

@@ -31,12 +31,15 @@ PANELS = {
     "true": "actual reward",
     "grade": "own grade, of those read",
     "inflation": "grade less actual",
+    "grade_all": "own grade, unread as 0",
+    "inflation_all": "grade less actual, unread as 0",
     "divergence": "KL to base (nats per token)",
     "entropy": "entropy (nats per token)",
     "loss": "loss",
     "gradient_norm": "norm of gradient",
 }
 """What is drawn, in this order, where a training has it."""
+_ALL = "_all"
 _COLUMNS = ("model and task", "panel", "condition", "round", "mean", "low", "high", "seeds")
 
 
@@ -96,7 +99,8 @@ class TrainingCurves(Section[_Config, CurvesContent]):
             for name in PANELS
             if (curve := _curve(group, name, condition, runs, self.config.window)) is not None
         ]
-        return CurvesContent(curves=tuple(curves)) if curves else None
+        told = _without_repeats(curves)
+        return CurvesContent(curves=told) if told else None
 
     def tables(self, view: View[CurvesContent]) -> Sequence[Table]:
         """Return the first and the last point of each line; the figures' files have all."""
@@ -121,6 +125,19 @@ class TrainingCurves(Section[_Config, CurvesContent]):
             _figure(group, number, [c for c in view.content.curves if c.group == group])
             for number, group in enumerate(groups)
         ]
+
+
+def _without_repeats(curves: Sequence[Curve]) -> tuple[Curve, ...]:
+    """Leave out lines over all grades where every grade was read: they are those over the read."""
+    known = {(curve.group, curve.panel, curve.condition): curve.points for curve in curves}
+
+    def repeats(curve: Curve) -> bool:
+        name = curve.panel.removesuffix(_ALL)
+        read = known.get((curve.group, name, curve.condition))
+        return name != curve.panel and read == curve.points
+
+    panels = {(curve.group, curve.panel) for curve in curves if not repeats(curve)}
+    return tuple(curve for curve in curves if (curve.group, curve.panel) in panels)
 
 
 def _curve(
@@ -184,7 +201,7 @@ def _plot(curves: Sequence[Curve], panels: Sequence[str], canvas: Canvas) -> Non
             if banded:
                 at.fill_between(*zip(*banded, strict=True), color=colour, alpha=0.15, lw=0)
         at.set_title(PANELS[panel], fontsize=9.5)
-        if panel == "inflation":
+        if panel.startswith("inflation"):
             at.axhline(0, color=style.MUTED, lw=0.8)
     label_edges(axes, len(panels), "round" if "reward" in panels else "update", "")
     draw_legend(canvas)

@@ -20,7 +20,7 @@ _CURVES = ("step", "reward", "true", "grade", "grade_all", "inflation", "inflati
 _UNKNOWN = ("unparsed", "refused", "divergence", "entropy")
 
 
-def import_rewards(file: Path, out: Path) -> Run:
+def import_rewards(file: Path, out: Path, trained: Component) -> Run:
     """Make a run of the trainings in ``file``, each of them an adapter of which rounds are known.
 
     A grade of 0 may be one that could not be read, so all grades are taken with unread ones as 0,
@@ -29,6 +29,7 @@ def import_rewards(file: Path, out: Path) -> Run:
     Args:
         file: See ``datasets.rewards``.
         out: Folder of the run.
+        trained: The intervention that such a training makes.
 
     Raises:
         DataError: The file can't be read, or is of another form.
@@ -36,7 +37,7 @@ def import_rewards(file: Path, out: Path) -> Run:
     """
     results = read_results(file)
     identity = file_sha256(file)
-    planned = [_planned(result, identity) for result in results]
+    planned = [_planned(result, identity, trained) for result in results]
     cells = [cell for cell, _ in planned]
     plan = Plan.single(
         recipe=_RECIPE,
@@ -54,14 +55,13 @@ def import_rewards(file: Path, out: Path) -> Run:
     return run
 
 
-def _planned(result: Result, identity: str) -> tuple[Cell, FitPlan]:
+def _planned(result: Result, identity: str, trained: Component) -> tuple[Cell, FitPlan]:
     place = [result.seed, result.model, result.task, result.condition]
     model = ModelSpec(id=result.model, dtype="bfloat16", device="cpu")
-    adapter = Component(name="adapter")
     artifact = content_key(["rewarded artifact", identity, place])
     fit = FitPlan(
         key=content_key(["rewarded fit", identity, place]),
-        component=adapter,
+        component=trained,
         model=model,
         model_identity=identity,
         artifacts={f"{result.condition}-{result.seed}": artifact},
@@ -77,7 +77,7 @@ def _planned(result: Result, identity: str) -> tuple[Cell, FitPlan]:
         split="test",
         samples=content_key([]),
         output="text",
-        intervention=adapter,
+        intervention=trained,
         artifacts={"adapter": artifact},
         num_samples=1,
     )

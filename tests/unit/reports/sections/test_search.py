@@ -1,6 +1,8 @@
 import re
 from pathlib import Path
 
+from matplotlib.figure import Figure as Canvas
+
 from trimtab.reports.data.numbers import Comparison, Estimate
 from trimtab.reports.draw.figures import Figure
 from trimtab.reports.sections.search.content import Confirmed, SearchContent, TrialNumbers
@@ -52,6 +54,7 @@ def trial(number: int, value: float, **more) -> TrialNumbers:
         },
         "means": {},
         "unchanged": False,
+        "feasible": True,
     }
     return TrialNumbers(number=number, **{**given, **more})
 
@@ -175,3 +178,17 @@ def test_slices_and_history_are_drawn_for_every_state(tmp_path: Path) -> None:
     found = two_objectives(state="pruned")
     texts = drawn([*slice_figure(found), *history_figure(found)], tmp_path)
     assert {"method", "caa.layer", "caa.strength", "caa, pruned", "baseline"} <= set(texts)
+
+
+def test_what_is_beyond_a_constraint_is_no_best_so_far() -> None:
+    barred = trial(4, 0.9, feasible=False, why="repetition is 0.25, at most 0.1 is allowed")
+    found = content(change(0.1, 0.2), None).model_copy(
+        update={"trials": (trial(0, 0.4, method="baseline"), trial(3, 0.5), barred, trial(5, 0.6))}
+    )
+    (figure,) = history_figure(found)
+    assert [row[2] for row in figure.rows[1:]] == ["complete", "beyond a constraint", "complete"]
+    canvas = Canvas()
+    figure.plot(canvas)
+    (line,) = (line for line in canvas.axes[0].lines if line.get_label() == "best so far")
+    assert list(line.get_ydata()) == [50.0, 60.0]
+    assert "at most 0.1 is allowed" in trials_table(found).texts[2][-1]

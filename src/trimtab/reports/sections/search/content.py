@@ -16,13 +16,14 @@ class TrialNumbers(Content):
         batch: Trials of one batch were asked for and evaluated together.
         method: Its method's label; the baseline's and the prompt's are their own names.
         state: complete, pruned, failed or running.
-        why: Why it was pruned, or failed.
+        why: Why it was pruned, failed, or could not win.
         rungs: Rungs it passed.
         select: Mean objective on the select problems it answered.
         change: Its difference to the baseline on these, uncorrected; None of the baseline.
         params: What was chosen of its settings.
         means: Means of the metrics that constraints and the second objective name.
         unchanged: Whether every answer is the baseline's, word for word.
+        feasible: Whether it is known to keep to every constraint.
     """
 
     number: int
@@ -36,6 +37,7 @@ class TrialNumbers(Content):
     params: dict[str, float | int | str]
     means: dict[str, float]
     unchanged: bool
+    feasible: bool
 
 
 class Confirmed(Content):

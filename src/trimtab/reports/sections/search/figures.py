@@ -11,17 +11,25 @@ from trimtab.reports.draw.figures import WIDTH, Figure, draw_legend, grid_of, la
 from trimtab.reports.sections.search.content import SearchContent, TrialNumbers
 from trimtab.reports.sections.search.tables import axis_name, setting, shown
 from trimtab.search.space import METHOD, SIGN
+from trimtab.search.trials import PROMPT
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
-_STATES = {"complete": ("o", 1.0), "pruned": ("v", 0.55), "failed": ("x", 1.0), "running": (".", 1)}
+_BARRED = "beyond a constraint"
+_STATES = {
+    "complete": ("o", 1.0),
+    _BARRED: ("D", 0.35),
+    "pruned": ("v", 0.55),
+    "failed": ("x", 1.0),
+    "running": (".", 1),
+}
 
 
 def history_figure(content: SearchContent) -> list[Figure]:
     """Return the objective of each trial in order; [] where none has a value."""
     rows = [
-        (trial.number, trial.method, trial.state, shown(trial, content), trial.rungs)
+        (trial.number, trial.method, _outcome(trial), shown(trial, content), trial.rungs)
         for trial in content.trials
         if trial.select.mean is not None
     ]
@@ -29,12 +37,19 @@ def history_figure(content: SearchContent) -> list[Figure]:
         return []
     caption = (
         "The objective of each trial, on the select problems that it answered (pruned trials "
-        "answered fewer). Line: the best complete trial so far. Dashed: the baseline; dotted: the "
-        "prompt."
+        "answered fewer). Line: the best complete trial so far that keeps to the constraints. "
+        "Dashed: the baseline; dotted: the prompt."
     )
     columns = ("trial", "method", "state", "value", "rungs")
     plot = partial(_plot_history, content, rows)
     return [Figure("search_history", caption, columns, tuple(rows), (WIDTH, 3.6), plot)]
+
+
+def _outcome(trial: TrialNumbers) -> str:
+    """Return a trial's state; one that is beyond a constraint could not win."""
+    own = trial.number <= PROMPT
+    barred = trial.state == "complete" and not trial.feasible and not own
+    return _BARRED if barred else trial.state
 
 
 def slice_figure(content: SearchContent) -> list[Figure]:

@@ -53,7 +53,7 @@ def read_search(run: RunData) -> SearchContent | None:
     higher = are_high(run.whole.judges(), settings)
     high = higher[0]
     first = fronts(trials, settings, higher)[:1] if settings.second else []
-    numbers = _trials(run, trials, scored)
+    numbers = _trials(run, trials, scored, settings)
     order = ranked(trials, settings, high)
     confirmed, tests = _confirmed(run, numbers, scored)
     means = read_confirmed(run.whole, settings)
@@ -85,7 +85,9 @@ def read_search(run: RunData) -> SearchContent | None:
     )
 
 
-def _trials(run: RunData, trials: Sequence[Trial], scored: Scored) -> list[TrialNumbers]:
+def _trials(
+    run: RunData, trials: Sequence[Trial], scored: Scored, settings: SearchSettings
+) -> list[TrialNumbers]:
     seed = derive_seed(run.plan.seed, "search")
     asked = sorted({sample for trial in trials for sample in trial.values})
     clusters = codes_of(asked)  # each problem is one
@@ -103,16 +105,33 @@ def _trials(run: RunData, trials: Sequence[Trial], scored: Scored) -> list[Trial
             batch=trial.batch,
             method=_OWN.get(trial.number) or str(trial.params.get(METHOD) or trial.component.name),
             state=trial.state,
-            why=trial.error or why.get(f"{trial.number}"),
+            why=trial.error or why.get(f"{trial.number}") or _breaks(trial, settings),
             rungs=len(trial.rungs),
             select=mean,
             change=None if trial.number == BASELINE else change,
             params=dict(trial.params),
             means=dict(trial.means),
             unchanged=trial.unchanged,
+            feasible=trial.is_feasible(settings),
         )
         for trial, mean, change in zip(trials, means, changes, strict=True)
     ]
+
+
+def _breaks(trial: Trial, settings: SearchSettings) -> str | None:
+    """Say which constraints a complete trial is beyond, so that it could not win."""
+    if trial.state != "complete" or trial.number <= PROMPT:
+        return None
+    beyond = trial.violation(settings)
+    most = {constraint.metric: constraint.at_most for constraint in settings.constraints}
+    found = [
+        f"{name} is {trial.means[name]:.3g}, at most {most[name]:g} is allowed"
+        if name in beyond
+        else f"{name} was not measured"
+        for name in most
+        if beyond.get(name, 1) > 0
+    ]
+    return "; ".join(found) or None
 
 
 def _confirmed(
