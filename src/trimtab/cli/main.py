@@ -43,8 +43,6 @@ app.add_typer(cache_commands.cache, name="cache")
 app.add_typer(export_commands.export, name="export")
 app.add_typer(adapter_commands.adapters, name="adapters")
 app.add_typer(adapter_commands.probe, name="probe")
-app.command("chat")(chat_commands.chat)
-app.command("push")(adapter_commands.push)
 
 ConfigFile = Annotated[Path, typer.Argument(help="Experiment file (YAML).", show_default=False)]
 MaybeConfig = Annotated[
@@ -342,6 +340,10 @@ def judge_check(
     from trimtab.cli import judge_check as checks
 
     checks.check(labels, run, tuple(judge or ()), model, out, metric, questions, limit, seed, trust)
+
+
+app.command("chat")(chat_commands.chat)
+app.command("push")(adapter_commands.push)
 
 
 def main() -> None:
