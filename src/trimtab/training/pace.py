@@ -9,23 +9,46 @@ from typing import Any
 _SECONDS_BETWEEN_LINES = 20.0
 
 
-class Pace:
-    """Counts the updates of one process."""
+class Intervals:
+    """Says when a line is due, and how fast steps have gone since it began to count."""
 
     def __init__(
         self,
-        tell: Callable[[str], None],
         seconds: float = _SECONDS_BETWEEN_LINES,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Tell ``tell`` a line at most every so many ``seconds`` of ``clock``."""
-        self._tell, self._seconds, self._clock = tell, seconds, clock
+        """Let a line be due at most every so many ``seconds`` of ``clock``."""
+        self._seconds, self._clock = seconds, clock
         self.start(0)
 
     def start(self, step: int) -> None:
-        """Begin to count after ``step`` updates."""
+        """Begin to count after ``step`` steps."""
         self._first, self._began = step, self._clock()
         self._told = self._began
+
+    def count_from(self, step: int) -> None:
+        """Count steps after ``step``; the time began before, with the first of them."""
+        self._first = step
+
+    def due(self, step: int, total: int) -> float | None:
+        """Return the seconds that a step has taken if a line is due, and count it as told."""
+        now = self._clock()
+        if step >= total or now - self._told < self._seconds:
+            return None
+        self._told = now
+        return (now - self._began) / (step - self._first)
+
+
+class Pace:
+    """Counts the updates of one process."""
+
+    def __init__(self, tell: Callable[[str], None], intervals: Intervals | None = None) -> None:
+        """Tell ``tell`` a line now and then."""
+        self._tell, self._intervals = tell, intervals or Intervals()
+
+    def start(self, step: int) -> None:
+        """Begin to count after ``step`` updates."""
+        self._intervals.start(step)
 
     def after(self, step: int, total: int, rows: Sequence[Mapping[str, Any]]) -> None:
         """Say how far it is after ``step`` of ``total`` updates, unless it was said just now.
@@ -35,15 +58,15 @@ class Pace:
             total: Updates to make.
             rows: Newest rows of the log, one of them of this update.
         """
-        now = self._clock()
-        if step >= total or now - self._told < self._seconds:
+        each = self._intervals.due(step, total)
+        if each is None:
             return
-        self._told = now
-        left = (now - self._began) / (step - self._first) * (total - step)
         losses = [row["loss"] for row in rows if row.get("loss") is not None]
         loss = f"loss {losses[-1]:.3g}, " if losses else ""
-        self._tell(f"training: {step} of {total} updates, {loss}{_duration(left)} left")
+        left = duration(each * (total - step))
+        self._tell(f"training: {step} of {total} updates, {loss}{left} left")
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return ``90 s`` or ``14 min``."""
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

@@ -2,12 +2,13 @@
 
 from types import SimpleNamespace
 
+from trimtab.training.pace import Intervals
 from trimtab.training.reinforce.telling import Telling
 
 
 def test_a_line_every_twenty_seconds_with_means_of_conditions() -> None:
     told, now = [], [0.0]
-    telling = Telling(told.append, 20.0, lambda: now[0])
+    telling = Telling(told.append, Intervals(20.0, lambda: now[0]))
     for number in range(11, 16):  # resumed after 10 rounds
         now[0] += 10.0
         rows = {
