@@ -7,15 +7,11 @@ are shown, as in Africa and Ting (arXiv 2511.23092), or as many as you like, or 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 
-from trimtab.core.counted import counted
 from trimtab.core.keys import content_key
-from trimtab.core.spec import Component, Spec, Split
-from trimtab.core.types import Message, Sample, SamplingParams
 from trimtab.datasets.documents import (
     Document,
     Documents,
@@ -24,8 +20,7 @@ from trimtab.datasets.documents import (
     read_documents,
 )
 from trimtab.datasets.files import DATA
-from trimtab.datasets.splits import Fractions, spread
-from trimtab.tasks.base import Task
+from trimtab.tasks._document_task import DocumentConfig, DocumentTask
 
 __all__ = ["CNNDailyMail"]
 
@@ -34,7 +29,7 @@ HUB_CONFIG = "3.0.0"
 _ARTICLE, _SUMMARY = ("article", "document", "text"), ("highlights", "summary")
 
 
-class _Config(Spec):
+class _Config(DocumentConfig):
     """Which articles, and how they are asked about.
 
     Attributes:
@@ -49,38 +44,19 @@ class _Config(Spec):
         max_tokens: Most new tokens.
     """
 
-    source: str = Field(default="bundled", min_length=1)
-    characters: int | None = Field(default=300, ge=20)
-    rendering: Literal["chat", "raw"] = "chat"
     instruction: str = Field(default=INSTRUCTION, min_length=1)
-    limit: int | None = Field(default=None, ge=1)
-    fractions: Fractions = Fractions()
     max_tokens: int = Field(default=50, ge=1)
 
 
-class CNNDailyMail(Task[_Config]):
+class CNNDailyMail(DocumentTask[_Config]):
     """Summarise the beginning of a news article, or all of it."""
 
     Config = _Config
+    PROTOCOL, KIND, ANSWER = "cnn_dailymail", "Article", "Summary"
+    JUDGE, RAW_STOP = "rouge", "\n\n"
 
-    def __init__(self, config: _Config) -> None:
-        """Keep ``config``; the source is read when samples are asked for."""
-        super().__init__(config)
-        self.rendering = "chat" if config.rendering == "chat" else "verbatim"
-
-    @property
-    def protocol(self) -> str:
-        """How much is shown, and how it is asked about."""
-        config = self.config
-        shown = "whole" if config.characters is None else f"first-{config.characters}"
-        if config.rendering == "raw":
-            return f"cnn_dailymail/generation/raw/{shown}"
-        usual = config.instruction == INSTRUCTION
-        more = "" if usual else f"+{content_key(config.instruction, 6)}"
-        return f"cnn_dailymail/generation/chat{more}/{shown}"
-
-    @cached_property
-    def _documents(self) -> Documents:
+    def read(self) -> Documents:
+        """Return the articles; raise DataError if the source can't be read."""
         source = self.config.source
         path = str(DATA / "articles.jsonl") if source == "bundled" else source
         accepted = (*_ARTICLE, *_SUMMARY, "id")
@@ -97,36 +73,3 @@ class CNNDailyMail(Task[_Config]):
             text=first_characters(article, self.config.characters),
             target=" ".join(ended),
         )
-
-    def samples(self, split: Split) -> list[Sample]:
-        """Return the samples of ``split``, ordered by id; raise ConfigError if it is empty."""
-        config = self.config
-        usable = self._documents.split(split, config.fractions)
-        return [
-            Sample(
-                id=document.id,
-                messages=(Message(role="user", content=self._ask(document.text)),),
-                target=document.target,
-            )
-            for document in sorted(spread(usable, config.limit), key=lambda each: each.id)
-        ]
-
-    def _ask(self, article: str) -> str:
-        if self.config.rendering == "raw":
-            return f"Article: {article}\nSummary:"
-        return f"Article: {article}\n\n{self.config.instruction}"
-
-    def notes(self) -> tuple[str, ...]:
-        """Say how many rows show an article that is there already."""
-        count = self._documents.repeats
-        rows = counted(count, "repeated article")
-        return (f"{rows} of {self.config.source!r} left out",) if count else ()
-
-    def judges(self) -> tuple[Component, ...]:
-        """Return ``rouge``."""
-        return (Component(name="rouge"),)
-
-    def sampling(self) -> SamplingParams:
-        """Greedy; a raw answer ends with its paragraph."""
-        stop = ("\n\n",) if self.config.rendering == "raw" else ()
-        return SamplingParams(max_tokens=self.config.max_tokens, stop=stop)
