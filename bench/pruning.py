@@ -1,6 +1,6 @@
 """What pruning saves and what it costs: the laptop preset's search, whole, and pruned afterwards.
 
-    python bench/pruning.py [--seeds 5] [--out FOLDER] [-o KEY=VALUE ...]
+    python bench/pruning.py [--seeds 0 1 2 3 4] [--out FOLDER] [-o KEY=VALUE ...]
 
 Each seed runs configs/gsm8k_search/laptop.yaml with the sampler ``random`` and without pruning, up
 to the confirm step at its smallest. Trials of ``random`` depend on their numbers alone, so what a
@@ -41,14 +41,14 @@ PRUNERS: dict[str, dict[str, Any]] = {
 def main() -> None:
     """Search with every seed, and prune."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--out", type=Path)
     parser.add_argument("-o", dest="overrides", action="append", default=[])
     args = parser.parse_args()
     header(f"pruning {vars(args)}")
     saved: dict[str, list[float]] = {name: [] for name in PRUNERS}
     with tempfile.TemporaryDirectory() as temporary:
-        for seed in range(args.seeds):
+        for seed in args.seeds:
             run = search((args.out or Path(temporary)) / f"seed-{seed}", seed, args.overrides)
             settings = SearchSettings.model_validate(run.config["search"])
             (high,) = are_high(run.judges(), settings)
