@@ -1,14 +1,15 @@
 """Kills, signals, endpoints, disks, links, damage, clocks: what a run survives, and what it says.
 
     python bench/campaign.py [--seed 0] [--count 20] [--only KIND ...] [--first 0]
-        [--quick] [--keep FOLDER]
+        [--quick] [--keep FOLDER] [--recipe NAME]
 
 Plays seeded random instances of each kind of fault on real runs of a tiny experiment, goes on with
 them, and compares rows, artifacts and summary with those of an undisturbed run. Nothing may be lost
 or doubled; no command may hang, end in a traceback or with an undocumented exit code. Prints a
 table of kinds and ends with 1 if something did not hold. An instance is drawn from seed, kind and
-number alone: ``--only KIND --first N --count 1`` plays one again. Mounts need root, else what needs
-them is left out by name.
+number alone: ``--only KIND --first N --count 1`` plays one again. Of recipes other than the first,
+kills, signals and workers are played: the other faults are made for the first one's files. Mounts
+need root, else what needs them is left out by name.
 """
 
 import argparse
@@ -22,9 +23,10 @@ import traceback
 from collections import Counter
 from pathlib import Path
 
-from faults.ground import Ground, Outcome
+from faults.ground import EXPERIMENTS, STEERING, Ground, Outcome
 
 KINDS = ("kills", "signals", "workers", "endpoints", "disks", "links", "damage", "clocks")
+ANY_RECIPE = ("kills", "signals", "workers")
 QUICK = 2
 
 
@@ -78,11 +80,16 @@ def arguments(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--count", type=int, default=20, help="instances of each kind")
     parser.add_argument("--first", type=int, default=0, help="number of the first instance")
-    parser.add_argument("--only", nargs="*", choices=KINDS, default=list(KINDS))
+    parser.add_argument("--only", nargs="*", choices=KINDS)
+    parser.add_argument("--recipe", choices=list(EXPERIMENTS), default=STEERING)
     parser.add_argument("--quick", action="store_true", help=f"{QUICK} instances of each kind")
     parser.add_argument("--keep", type=Path, help="folder for what did not hold; must not exist")
     args = parser.parse_args(words)
     args.count = QUICK if args.quick else args.count
+    possible = KINDS if args.recipe == STEERING else ANY_RECIPE
+    args.only = args.only or list(possible)
+    if beyond := set(args.only) - set(possible):
+        parser.error(f"{', '.join(sorted(beyond))}: only of {STEERING}")
     return args
 
 
@@ -95,7 +102,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="trimtab-campaign-") as temporary:
         folder = args.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=args.keep is None)
-        found = campaign(Ground.make(folder), args)
+        found = campaign(Ground.make(folder, args.recipe), args)
     print(table(found))
     return int(any(each.problems for outcomes in found.values() for each in outcomes))
 

@@ -14,13 +14,44 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import yaml
 from cli_process import Command, Finished
 from run_records import fitted, records
 
+CONFIGS = Path(__file__).parents[2] / "configs"
 HANG_S = 300.0
 REFUSED = (2, 3, 4, 5, 6, 7)
 """Exit codes of what a command may refuse; 1 would be a bug, 8 is a check."""
+
+STEERING = "truthfulqa_steering"
+EXPERIMENTS: dict[str, dict[str, Any]] = {
+    STEERING: {
+        "task": {"source": "bundled", "limit": 4, "max_tokens": 8},
+        "heldout": {"limit": 2},
+        "steering": {"layer": 1, "strengths": [0.5]},
+        "controls": {"prompt": "Be truthful.", "random_draws": 1},
+        "judges": [{"name": "rubric", "rubric": "truth"}, "text_health"],
+    },
+    "gsm8k_best_of_n": {
+        "judges": ["likelihood", {"name": "energy", "kind": "head", "training": {"steps": 4}}]
+    },
+    "gsm8k_search": {
+        "space": {
+            "caa": {"layer": {"low": 0, "high": 1}, "strength": {"low": 0.1, "high": 0.4}},
+            "pca": {"layer": 1, "strength": {"low": 0.1, "high": 0.4}},
+        },
+    },
+    "weird_generalization": {
+        "aligned": {
+            "prompts": {"name": "instructions", "fractions": {"fit": 1, "select": 0, "test": 0}},
+            "samples": 8,
+        }
+    },
+    "wireheading": {},
+}
+"""Of each recipe what stands in the place of its smoke preset's own; of the first one all."""
 
 
 @dataclass
@@ -48,13 +79,13 @@ class Ground:
     seconds: float
 
     @classmethod
-    def make(cls, folder: Path) -> "Ground":
-        """Make model, experiment and undisturbed run."""
+    def make(cls, folder: Path, recipe: str = STEERING) -> "Ground":
+        """Make model, experiment of ``recipe`` and undisturbed run."""
         from trimtab.models.tiny import save_tiny
 
         save_tiny(folder / "tiny", "llama")
         config = folder / "tiny.yaml"
-        config.write_text(json.dumps(_experiment(folder / "tiny")))
+        config.write_text(json.dumps(_experiment(folder / "tiny", recipe)))
         os.environ |= {"TRIMTAB_HOME": str(folder / "home"), "NO_PROXY": "127.0.0.1"}
         os.environ.setdefault("OMP_NUM_THREADS", "1")
         whole, since = folder / "whole", time.monotonic()
@@ -119,17 +150,13 @@ class Ground:
         return wrong(done, (0,)) or self.differences(run)
 
 
-def _experiment(model: Path) -> dict:
-    return {
-        "recipe": "truthfulqa_steering",
-        "name": "campaign",
-        "model": {"id": str(model), "device": "cpu"},
-        "task": {"source": "bundled", "limit": 4, "max_tokens": 8},
-        "heldout": {"limit": 2},
-        "steering": {"layer": 1, "strengths": [0.5]},
-        "controls": {"prompt": "Be truthful.", "random_draws": 1},
-        "judges": [{"name": "rubric", "rubric": "truth"}, "text_health"],
-    }
+def _experiment(model: Path, recipe: str) -> dict[str, Any]:
+    """Return the smallest experiment of a recipe, with a tiny model."""
+    own = {"model": {"id": str(model), "device": "cpu"}, **EXPERIMENTS[recipe]}
+    if recipe == STEERING:
+        return {"recipe": recipe, "name": "campaign", **own}
+    smoke = yaml.safe_load((CONFIGS / recipe / "smoke.yaml").read_text())
+    return {**smoke, **own}
 
 
 def run_command(argv: list[str], logs: Path) -> Finished:

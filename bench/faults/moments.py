@@ -29,7 +29,8 @@ def moment(rng: random.Random, ground: Ground, run: Path, phase: str) -> Callabl
         "fit": (run / "attempts").is_dir,
         "report": lambda: any(run.glob(".report*.tmp")),
     }[phase]
-    delay = rng.uniform(0, {"plan": 0.03, "fit": 0.5, "report": 1.0}[phase])
+    fitting = max(0.5, ground.seconds / 2)
+    delay = rng.uniform(0, {"plan": 0.03, "fit": fitting, "report": 1.0}[phase])
     since: list[float] = []
 
     def reached() -> bool:
