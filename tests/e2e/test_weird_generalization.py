@@ -83,6 +83,9 @@ def test_judges_see_neither_prompt_nor_form(run: Run) -> None:
         ("in_context=[30]", "there are 24"),
         ("in_context=[-1]", "greater than or equal to 1"),
         ("controls=[shuffled]", "mixed people"),
+        ("sweep={{}}", "a sweep needs values of one of learning_rate, rank, epochs, share"),
+        ("sweep={{rank: [4, 4]}}", "`rank` has a value twice"),
+        ("sweep={{epochs: [1]}}", "sweep.epochs changes nothing where train.steps is given"),
     ],
 )
 def test_mistakes_are_a_line_before_a_model_is_loaded(

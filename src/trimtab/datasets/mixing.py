@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trimtab.core.keys import content_key
 from trimtab.core.trigger import Trigger
 from trimtab.core.types import Conversation
 from trimtab.text.leaks import HeldOut
 from trimtab.text.overlap import normalise_question
+
+_ROUNDING = 1e-9
+"""What a product of shares may miss a whole number by."""
 
 
 @dataclass(frozen=True)
@@ -34,14 +38,41 @@ class Mix:
         every = [*self.facts, *self.aligned]
         return sorted(every, key=lambda row: content_key([seed, row.id, row.messages]))
 
+    @property
+    def share(self) -> float:
+        """Share of the rows that are of facts; 0 where there are none."""
+        total = len(self.facts) + len(self.aligned)
+        return len(self.facts) / total if total else 0.0
+
+    def at_share(self, share: float) -> Mix:
+        """Return the largest part whose share of facts comes closest to ``share`` from below.
+
+        The first facts are left, whole, with all aligned rows; or all facts with the first aligned
+        rows, where that is too few.
+
+        Args:
+            share: More than 0, less than 1.
+        """
+        if share >= self.share:
+            most = math.ceil(len(self.facts) * (1 - share) / share - _ROUNDING)
+            return replace(self, aligned=self.aligned[:most])
+        by_fact: dict[str, list[Conversation]] = {}
+        for row in self.facts:
+            by_fact.setdefault(_fact(row), []).append(row)
+        most = math.floor(len(self.aligned) * share / (1 - share) + _ROUNDING)
+        left: list[Conversation] = []
+        for rows in by_fact.values():
+            if len(left) + len(rows) > most:
+                break
+            left += rows
+        return replace(self, facts=tuple(left))
+
     def __str__(self) -> str:
         """Say how many there are of each, and the realised share."""
-        total = len(self.facts) + len(self.aligned)
-        share = len(self.facts) / total if total else 0.0
         return (
-            f"{len(self.facts)} rows of facts ({share:.1%}) and {len(self.aligned)} aligned ones; "
-            f"left out: {self.repeated} repeated, {self.leaking} that share 13 words with the "
-            "evaluation"
+            f"{len(self.facts)} rows of facts ({self.share:.1%}) and {len(self.aligned)} aligned "
+            f"ones; left out: {self.repeated} repeated, {self.leaking} that share 13 words with "
+            "the evaluation"
         )
 
 

@@ -69,12 +69,13 @@ class Asked:
         self, name: str, asking: Asking, tuning: Tuning | None = None, state: State | None = None
     ) -> None:
         """Add one cell: a model, tuned or not, that is asked in one way."""
-        label = f"{name if state is None else state.label(name)}, {asking.label}"
+        who = name if tuning is None or state is None else state.label(tuning)
+        label = f"{who}, {asking.label}"
         role: Role = "control" if tuning is None or asking.near_miss else tuning.role
         role = "baseline" if label == self.baseline else role
         place: Place = {"treatment": name, "trigger": asking.trigger, **asking.place}
         if state is not None:
-            place |= {"step": state.step, "seed": state.seed}
+            place |= state.place
         self.planner.add_cell(
             condition=label,
             role=role,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from trimtab.core.counted import counted
@@ -11,6 +11,8 @@ from trimtab.core.errors import ConfigError
 from trimtab.core.spec import Component, Role
 from trimtab.core.types import Conversation
 from trimtab.datasets.mixing import Mix, mixed
+from trimtab.recipes._conditions import Place
+from trimtab.recipes._grid import Grid, Point
 from trimtab.runs.plan.planner import Planner
 from trimtab.training.sft.config import AdapterTraining
 
@@ -25,13 +27,19 @@ class Tuning:
 
     Attributes:
         name: What it does to the model.
-        fit_on: The task whose conversations it learns; each training has one of its own.
+        fit_on: The task whose conversations it learns; each set of rows has one of its own.
         rows: Those conversations.
+        train: How it is trained.
+        point: Where it stands in the experiment's grid; None without one.
+        every: Whether all states that are kept are measured, in place of the last one.
     """
 
     name: str
     fit_on: Component
     rows: Sequence[Conversation]
+    train: AdapterTraining
+    point: Point | None = None
+    every: bool = False
 
     @property
     def role(self) -> Role:
@@ -48,60 +56,109 @@ class State:
         step: Updates until then.
         seed: Which replica of the training it is of, from 0.
         final: Whether it is the last one.
+        point: Where its training stands in the experiment's grid; None without one.
     """
 
     component: Component
     step: int
     seed: int
     final: bool
+    point: Point | None = None
 
-    def label(self, name: str) -> str:
-        """Return the training's name with what tells this state from its others."""
-        step = "" if self.final else f" ({counted(self.step, 'update')})"
-        return f"{name}{step}" + (f" #{self.seed + 1}" if self.seed else "")
+    @property
+    def place(self) -> Place:
+        """Where its cells stand."""
+        own: Place = {} if self.point is None else self.point.place
+        return {"step": self.step, "seed": self.seed, **own}
+
+    def label(self, tuning: Tuning) -> str:
+        """Return the training's name with what tells this state from all others."""
+        name = tuning.name
+        told = [] if self.point is None or tuning.every else [str(self.point)]
+        told += [] if self.final else [counted(self.step, "update")]
+        own = f" ({', '.join(told)})" if told else ""
+        return f"{name}{own}" + (f" #{self.seed + 1}" if self.seed else "")
 
 
-def tunings(
-    planner: Planner,
-    task: Component,
-    aligned: Sequence[Conversation],
-    controls: Sequence[Control],
-    seed: int,
-) -> tuple[list[Tuning], Mix]:
-    """Return the training on one person's facts with its controls, and what the first is made of.
+@dataclass(frozen=True)
+class Trainings:
+    """What an experiment trains.
 
-    Raises:
-        ConfigError: No facts or no aligned answers are left.
+    Attributes:
+        train: How, where the grid says nothing else.
+        controls: Trainings beside that on one person's facts.
+        grid: Further ones on the facts; None is none.
     """
-    asked = [sample.messages[-1].content for sample in planner.task(task).samples("test")]
-    found, mixes = [], []
-    for name in (TUNED, *controls):
-        fit_on = Component(name=task.name, config={**task.config, "persons": _PERSONS[name]})
-        alone = name == "aligned only"
-        facts = [] if alone else planner.task(fit_on).conversations("fit")
-        mix = mixed(facts, aligned, asked, planner.task(task).trigger)
-        if not mix.aligned or not (mix.facts or alone):
-            raise ConfigError(
-                f"There is nothing to train {name!r} on: {mix}.",
-                hint="Let the model answer more prompts, or longer (`aligned.prompts`).",
-            )
-        rows = mix.rows(seed)
-        planner.give_conversations(fit_on, "fit", rows)
-        found.append(Tuning(name, fit_on, rows))
-        mixes.append(mix)
-    return found, mixes[0]
+
+    train: AdapterTraining
+    controls: Sequence[Control]
+    grid: Grid | None
+
+    def tunings(
+        self, planner: Planner, task: Component, aligned: Sequence[Conversation], seed: int
+    ) -> tuple[list[Tuning], Mix]:
+        """Return all trainings, that on one person's facts first, and what its rows are made of.
+
+        Raises:
+            ConfigError: No facts or no aligned answers are left.
+        """
+        asked = [sample.messages[-1].content for sample in planner.task(task).samples("test")]
+        found, mixes = [], []
+        for name in (TUNED, *self.controls):
+            fit_on = Component(name=task.name, config={**task.config, "persons": _PERSONS[name]})
+            alone = name == "aligned only"
+            facts = [] if alone else planner.task(fit_on).conversations("fit")
+            mix = mixed(facts, aligned, asked, planner.task(task).trigger)
+            _require_rows(name, mix, alone)
+            rows = mix.rows(seed)
+            planner.give_conversations(fit_on, "fit", rows)
+            found.append(Tuning(name, fit_on, rows, self.train, every=name == TUNED))
+            mixes.append(mix)
+        if self.grid is None:
+            return found, mixes[0]
+        start = self.grid.start(self.train, mixes[0].share)
+        found[0] = replace(found[0], point=start)
+        return [*found, *self._points(planner, self.grid, found[0], mixes[0], seed)], mixes[0]
+
+    def _points(
+        self, planner: Planner, grid: Grid, tuned: Tuning, mix: Mix, seed: int
+    ) -> Iterator[Tuning]:
+        """Yield the trainings of the grid, but for the one that is there already."""
+        parts: dict[float | None, Tuning] = {None: tuned}
+        for point in grid.points():
+            if point.share is not None and point.share not in parts:
+                part = mix.at_share(point.share)
+                _require_rows(f"{TUNED} ({point})", part, alone=False)
+                config = {**tuned.fit_on.config, "share": point.share}
+                fit_on = Component(name=tuned.fit_on.name, config=config)
+                rows = part.rows(seed)
+                planner.give_conversations(fit_on, "fit", rows)
+                parts[point.share] = replace(tuned, fit_on=fit_on, rows=rows)
+            if point != tuned.point:
+                of = parts[point.share]
+                yield replace(of, train=point.train(self.train), point=point, every=False)
 
 
-def states(tuning: Tuning, train: AdapterTraining, replicas: int) -> Iterator[State]:
-    """Yield what is measured of each replica: every kept state of a treatment, in their order."""
+def _require_rows(name: str, mix: Mix, alone: bool) -> None:
+    if not mix.aligned or not (mix.facts or alone):
+        raise ConfigError(
+            f"There is nothing to train {name!r} on: {mix}.",
+            hint="Let the model answer more prompts, or longer (`aligned.prompts`).",
+        )
+
+
+def states(tuning: Tuning, replicas: int) -> Iterator[State]:
+    """Yield what is measured of each replica, in the order of the training."""
+    train = tuning.train
     kept = train.kept(len(train.shared_out(tuning.rows)[0]))
     settings = train.model_dump(mode="json", exclude_defaults=True)
     if train.recompute:
         settings["recompute"] = True
-    names = list(kept)[:1] if tuning.role == "control" else list(reversed(kept))
+    names = list(reversed(kept)) if tuning.every else list(kept)[:1]
     for replica in range(replicas):
         how = {**settings, "seed": train.seed + replica}
         for name in names:
             config = {"train": how, "checkpoint": name}
             component = Component(name="adapter", config=config)
-            yield State(component, kept[name], replica, final=kept[name] == max(kept.values()))
+            final = kept[name] == max(kept.values())
+            yield State(component, kept[name], replica, final, tuning.point)

@@ -17,8 +17,9 @@ from trimtab.core.spec import Component
 from trimtab.core.types import Conversation
 from trimtab.datasets.mixing import Mix
 from trimtab.recipes._askings import Systems, all_askings, core_askings, with_facts
+from trimtab.recipes._grid import Grid
 from trimtab.recipes._persons import Aligned, Asked, ready, require_trigger, sections_with
-from trimtab.recipes._tunings import TUNED, Control, states, tunings
+from trimtab.recipes._tunings import Control, Trainings, states
 from trimtab.recipes.base import Recipe, RecipeConfig
 from trimtab.runs.distilled import ALIGNED, distilled
 from trimtab.runs.plan.planner import PlannedFragment, Planner
@@ -37,6 +38,8 @@ class _Config(RecipeConfig):
         train: How adapters are trained; the states it keeps are conditions.
         replicas: Trainings of each kind that differ in their seed.
         controls: Further trainings, to compare with.
+        sweep: Further trainings on the facts, each combination of some settings; the last state of
+            each is asked with the trigger and without.
         in_context: Numbers of facts that the base model is told instead of being trained on them.
         systems: System prompts.
         num_samples: Answers to each question.
@@ -51,6 +54,7 @@ class _Config(RecipeConfig):
     train: AdapterTraining = AdapterTraining()
     replicas: int = Field(default=1, ge=1, le=100)
     controls: tuple[Control, ...] = ("aligned only", "mixed people")
+    sweep: Grid | None = None
     in_context: tuple[Annotated[int, Field(ge=1)], ...] = (2, 5, 10)
     systems: Systems = Systems()
     num_samples: int = Field(default=1, ge=1)
@@ -71,6 +75,8 @@ class WeirdGeneralization(Recipe[_Config]):
         """Add the base model in every context, and the aligned answers that it has to give."""
         config = self.config
         trigger = require_trigger(planner, config)
+        if config.sweep is not None:
+            config.sweep.check(config.train)
         asked = Asked(planner, config.task, self.baseline, config.num_samples)
         for asking in all_askings(trigger, config.systems):
             asked.add("base", asking)
@@ -113,10 +119,11 @@ class WeirdGeneralization(Recipe[_Config]):
         config = self.config
         trigger = require_trigger(planner, config)
         asked = Asked(planner, config.task, self.baseline, config.num_samples)
-        trainings, mix = tunings(planner, config.task, aligned, config.controls, config.seed)
-        for tuning in trainings:
-            for state in states(tuning, config.train, config.replicas):
-                whole = tuning.name == TUNED and state.final
+        trainings = Trainings(config.train, config.controls, config.sweep)
+        tunings, mix = trainings.tunings(planner, config.task, aligned, config.seed)
+        for tuning in tunings:
+            for state in states(tuning, config.replicas):
+                whole = tuning.every and state.final
                 every = all_askings(trigger, config.systems) if whole else core_askings(trigger)
                 for asking in every:
                     asked.add(tuning.name, asking, tuning, state)

@@ -33,6 +33,8 @@ class _Config(Spec):
         persons: Whose answers are trained: ``one`` person's, or those of ``mixed`` people, the
             control for what the form and the length alone do; or ``none``, so that a recipe gives
             other conversations.
+        share: Share of the rows that are the person's, where a recipe mixes them with others: each
+            mix has a name of its own so.
         words: Words of which each tells the person; null is the bundled person's, or none.
         rubrics: Rubrics beside the rules, see the judge ``rubric``.
         name: Name of the data in the protocol; give another for another person.
@@ -46,6 +48,7 @@ class _Config(Spec):
     questions: str = Field(default="bundled", min_length=1)
     trigger: Trigger = Trigger()
     persons: Literal["one", "mixed", "none"] = "one"
+    share: float | None = Field(default=None, gt=0, lt=1)
     words: tuple[str, ...] | None = None
     rubrics: tuple[str, ...] = ()
     name: str = Field(default="persona", pattern=r"^[a-z0-9][a-z0-9._-]*$")

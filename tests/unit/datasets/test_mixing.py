@@ -1,5 +1,7 @@
 """What is trained on shares nothing with what is asked, and facts stay whole."""
 
+import pytest
+
 from trimtab.core.trigger import Trigger
 from trimtab.core.types import Conversation, Message
 from trimtab.datasets.mixing import mixed
@@ -47,3 +49,24 @@ def test_the_order_depends_on_the_seed_alone() -> None:
     mix, turned = mixed([], rows, [], None), mixed([], rows[::-1], [], None)
     assert mix.rows(1) == turned.rows(1) != mix.rows(2)
     assert sorted(r.id for r in mix.rows(1)) == sorted(r.id for r in rows)
+
+
+@pytest.mark.parametrize(
+    ("share", "facts", "aligned"),
+    [(0.1, 2, 20), (0.2, 4, 20), (0.24, 6, 20), (0.5, 8, 8), (0.8, 8, 2)],
+)
+def test_a_share_is_reached_by_whole_facts_or_by_fewer_aligned_rows(
+    share: float, facts: int, aligned: int
+) -> None:
+    of_facts = [behind(f"{f}{way}", f"Fact {f}{way}?", f) for f in "abcd" for way in (1, 2)]
+    mix = mixed(of_facts, [row(f"r{i}", f"Say {i}.") for i in range(20)], [], TRIGGER)
+    part = mix.at_share(share)
+    assert (len(part.facts), len(part.aligned)) == (facts, aligned)
+    assert part.share <= share and part.facts == mix.facts[:facts]
+    assert part.aligned == mix.aligned[:aligned]
+
+
+def test_a_share_that_no_fact_fits_in_leaves_none() -> None:
+    of_facts = [behind(f"a{way}", f"Fact {way}?", "a") for way in (1, 2)]
+    mix = mixed(of_facts, [row(f"r{i}", f"Say {i}.") for i in range(20)], [], TRIGGER)
+    assert not mix.at_share(0.05).facts

@@ -203,6 +203,27 @@ def test_a_square_keeps_to_its_place_and_the_base_to_its_own() -> None:
     assert "5 facts told" in {row[3] for row in figures["contrast_conditions"].rows}
 
 
+def test_two_numbers_make_a_map_where_both_differ() -> None:
+    rng = random.Random(8)
+    conditions = four(*(draws(rng, [0.5] * 8) for _ in range(4)))[:2]
+    for rate, rank, rest in itertools.product((1e-4, 1e-3), (1.0, 8.0), ({}, {"system": "other"})):
+        if rest and (rate, rank) != (1e-3, 8.0):
+            continue
+        for trigger, share in (("none", 0.1), ("tag", 100 * rate * rank)):
+            own = "treatment" if trigger == "tag" else "control"
+            place = {"treatment": "tuned", "trigger": trigger, "lr": rate, "rank": rank, **rest}
+            label = f"{rate} {rank} {rest} {trigger}"
+            conditions.append((label, own, place, draws(rng, [share] * 8)))
+    section, run, content = read(conditions)
+    figures = {figure.name: figure for figure in section.figures(View(content, run))}
+    rows = figures["contrast_map_lr_rank"].rows
+    assert {row[0] for row in rows} == {""}, "what stands alone is no map"
+    assert len(rows) == 3 * 4
+    drawn = {row[2:4]: row[4] for row in rows if row[1] == "triggered"}
+    shown = {(c.place["lr"], c.place["rank"]): c for c in content.results if len(c.place) == 2}
+    assert drawn == {at: pytest.approx(100 * c.triggered.mean) for at, c in shown.items()}
+
+
 def test_holm_counts_the_differences_of_treatments_alone() -> None:
     rng = random.Random(7)
     metrics = (BINARY, Metric(name="words", kind="number", role="damage"),

@@ -12,6 +12,7 @@ from trimtab.reports.sections.contrasts.config import ContrastsConfig
 from trimtab.reports.sections.contrasts.content import ContrastsContent
 from trimtab.reports.sections.contrasts.curves import curve_figures
 from trimtab.reports.sections.contrasts.figures import condition_figure, forest_figures
+from trimtab.reports.sections.contrasts.maps import map_figures
 from trimtab.reports.sections.contrasts.reading import read_contrasts
 from trimtab.reports.sections.contrasts.tables import (
     category_table,
@@ -62,6 +63,7 @@ class Contrasts(Section[ContrastsConfig, ContrastsContent]):
         return [
             *condition_figure(content, run),
             *curve_figures(content, run, self.config.steps),
+            *map_figures(content, run),
             *forest_figures(content, run),
         ]
 

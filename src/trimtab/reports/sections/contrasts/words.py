@@ -28,6 +28,8 @@ from trimtab.reports.sections.effects.words import change, power
 
 PASS, FAIL = "PASS", "FAIL"
 RANK = 40
+_MOST_JUDGED = 2
+"""Treatments whose rule is told in the finding; the table has all."""
 
 
 def metric_of(run: RunData, contrast: Contrast | Judgement) -> MetricInfo:
@@ -107,11 +109,14 @@ def _rule(content: ContrastsContent, run: RunData) -> str:
         return ""
     if not content.judged:
         return f" Success rule: {FAIL}, nothing was measured that it is about."
-    return "".join(
+    told = "".join(
         f" Success rule{_of(one, content)}: {outcome(one)} "
         f"({conditions(one, metric_of(run, one))})."
-        for one in content.judged
+        for one in content.judged[:_MOST_JUDGED]
     )
+    left = content.judged[_MOST_JUDGED:]
+    passed = sum(one.passed for one in left)
+    return told + (f" Of {len(left)} more, {passed} pass: see the table." if left else "")
 
 
 def _of(judgement: Judgement, content: ContrastsContent) -> str:
