@@ -1,4 +1,4 @@
-"""``trimtab data``: what was made elsewhere; arguments alone, as in ``cli.main``."""
+"""``trimtab data``: bring in and build data; arguments alone, as in ``cli.main``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-data = typer.Typer(help="Bring in what was made elsewhere.", no_args_is_help=True)
+data = typer.Typer(
+    help="Bring in what was made elsewhere, and build what is trained on.", no_args_is_help=True
+)
 
 
 @data.command("import-candidates")

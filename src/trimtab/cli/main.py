@@ -18,6 +18,7 @@ import typer
 from trimtab import __version__
 from trimtab.cli import (
     adapter_commands,
+    build_commands,
     cache_commands,
     chat_commands,
     data_commands,
@@ -37,6 +38,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+data_commands.data.command("identify")(build_commands.identify)
+data_commands.data.command("write-facts")(build_commands.write_facts)
 app.add_typer(data_commands.data, name="data")
 app.add_typer(vector_commands.vectors, name="vectors")
 app.add_typer(cache_commands.cache, name="cache")
