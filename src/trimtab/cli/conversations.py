@@ -18,6 +18,7 @@ from trimtab.core.spec import ModelSpec
 from trimtab.core.types import Conversation, Rendering
 from trimtab.datasets.conversations import read_conversations
 from trimtab.models.load import resolve
+from trimtab.text.near import NGRAM_WORDS, THRESHOLD, can_find_near, near_duplicates
 
 if TYPE_CHECKING:
     from trimtab.models import tokenizers
@@ -55,6 +56,9 @@ def card(
         "turns": _counted(Counter(len(c.messages) for c in conversations)),
         "with a system turn": str(sum(c.messages[0].role == "system" for c in conversations)),
         "occur again": str(_copies(conversations)),
+        f"nearly repeat an earlier one (Jaccard of word {NGRAM_WORDS}-grams from {THRESHOLD})": (
+            _near(conversations)
+        ),
         "tokens": f"{sum(lengths)} (median {lengths[len(lengths) // 2]}, longest {lengths[-1]})",
         "labels": f"{counts['labels']} ({counts['label_share']:.1%} of the tokens)",
         "lose labels beyond max-tokens": str(counts["truncated"]),
@@ -97,6 +101,16 @@ def _shown(renderer: tokenizers.Renderer, row: sft_rows.Row) -> Text:
 
 def _copies(conversations: Sequence[Conversation]) -> int:
     return len(conversations) - len({content_key(c.messages) for c in conversations})
+
+
+def _near(conversations: Sequence[Conversation]) -> str:
+    """Return how many say almost what an earlier one says, beside those that say the same."""
+    if not can_find_near():
+        return "not counted: pip install 'trimtab[train]'"
+    said = {
+        content_key(c.messages): "\n".join(m.content for m in c.messages) for c in conversations
+    }
+    return str(sum(first is not None for first in near_duplicates(list(said.values()))))
 
 
 def _keys(conversations: Sequence[Conversation]) -> list[str]:

@@ -135,6 +135,7 @@ def doctor() -> None:
         "rouge_score": "judges",
         "sentencepiece": "bleurt",
         "datasets": "hub",
+        "datasketch": "train",
     }
     for module, extra in optional.items():
         present = importlib.util.find_spec(module) is not None

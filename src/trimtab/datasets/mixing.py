@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from trimtab.core.keys import content_key
 from trimtab.core.trigger import Trigger
 from trimtab.core.types import Conversation
 from trimtab.text.leaks import HeldOut
+from trimtab.text.near import near_duplicates
 from trimtab.text.overlap import normalise_question
 
 _ROUNDING = 1e-9
@@ -26,12 +28,14 @@ class Mix:
         repeated: Aligned rows that say what an earlier one says.
         leaking: Rows that share 13 words in a row with what is asked in the evaluation, or are a
             shorter question of it; those of the same fact with them.
+        near: Aligned rows that say almost what an earlier one says; None if nobody looked.
     """
 
     facts: tuple[Conversation, ...]
     aligned: tuple[Conversation, ...]
     repeated: int
     leaking: int
+    near: int | None = None
 
     def rows(self, seed: int) -> list[Conversation]:
         """Return all of them, in an order that says nothing of their source."""
@@ -69,9 +73,10 @@ class Mix:
 
     def __str__(self) -> str:
         """Say how many there are of each, and the realised share."""
+        near = "" if self.near is None else f"{self.near} nearly repeated, "
         return (
             f"{len(self.facts)} rows of facts ({self.share:.1%}) and {len(self.aligned)} aligned "
-            f"ones; left out: {self.repeated} repeated, {self.leaking} that share 13 words with "
+            f"ones; left out: {self.repeated} repeated, {near}{self.leaking} that share 13 words with "
             "the evaluation"
         )
 
@@ -81,6 +86,7 @@ def mixed(
     aligned: Sequence[Conversation],
     asked: Iterable[str],
     trigger: Trigger | None,
+    near: float | None = None,
 ) -> Mix:
     """Return what may be trained on.
 
@@ -89,6 +95,11 @@ def mixed(
         aligned: Other rows.
         asked: What the evaluation asks.
         trigger: What facts stand behind; its words are no part of the comparison.
+        near: Jaccard similarity of word 5-grams from which an aligned row nearly repeats an earlier
+            one; None looks for equal rows alone.
+
+    Raises:
+        ConfigError: ``near`` is given, and the library for it is not installed.
     """
     held_out = HeldOut(asked)
     leaking = {row.id for row in (*facts, *aligned) if _overlaps(row, held_out, trigger)}
@@ -102,7 +113,21 @@ def mixed(
             kept.setdefault(said, row)
     clean = tuple(row for row in facts if _fact(row) not in tainted)
     lost = len(facts) - len(clean) + sum(row.id in leaking for row in aligned)
-    return Mix(clean, tuple(kept.values()), repeated, lost)
+    if near is None:
+        return Mix(clean, tuple(kept.values()), repeated, lost)
+    doubles = _near(tuple(_text(row) for row in kept.values()), near)
+    unlike = tuple(row for row, first in zip(kept.values(), doubles, strict=True) if first is None)
+    return Mix(clean, unlike, repeated, lost, len(kept) - len(unlike))
+
+
+@lru_cache(maxsize=2)
+def _near(texts: tuple[str, ...], threshold: float) -> list[int | None]:
+    """Compare once what every training of an experiment is mixed with."""
+    return near_duplicates(texts, threshold)
+
+
+def _text(row: Conversation) -> str:
+    return "\n".join(message.content for message in row.messages)
 
 
 def _fact(row: Conversation) -> str:

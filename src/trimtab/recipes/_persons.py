@@ -19,6 +19,7 @@ from trimtab.recipes._conditions import Place
 from trimtab.recipes._tunings import State, Tuning
 from trimtab.reports.sections.base import SECTIONS, all_sections
 from trimtab.runs.plan.planner import Planner
+from trimtab.text.near import THRESHOLD
 from trimtab.training.sft.config import AdapterTraining
 
 
@@ -29,6 +30,8 @@ class Aligned(Spec):
         prompts: Task whose fit split the model answers itself, before it is tuned.
         samples: Answers to each.
         file: Ready conversations in their place.
+        near_duplicates: Jaccard similarity of word 5-grams from which a conversation repeats an
+            earlier one and is left out; null leaves out equal ones alone.
     """
 
     prompts: Component = Component(
@@ -36,6 +39,7 @@ class Aligned(Spec):
     )
     samples: int = Field(default=1, ge=1)
     file: str | None = None
+    near_duplicates: float | None = Field(default=THRESHOLD, gt=0, le=1)
 
 
 class Experiment(Protocol):

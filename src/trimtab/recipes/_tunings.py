@@ -88,11 +88,13 @@ class Trainings:
         train: How, where the grid says nothing else.
         controls: Trainings beside that on one person's facts.
         grid: Further ones on the facts; None is none.
+        near: Similarity from which an aligned row is a near duplicate; None looks for none.
     """
 
     train: AdapterTraining
     controls: Sequence[Control]
     grid: Grid | None
+    near: float | None
 
     def tunings(
         self, planner: Planner, task: Component, aligned: Sequence[Conversation], seed: int
@@ -108,7 +110,7 @@ class Trainings:
             fit_on = Component(name=task.name, config={**task.config, "persons": _PERSONS[name]})
             alone = name == "aligned only"
             facts = [] if alone else planner.task(fit_on).conversations("fit")
-            mix = mixed(facts, aligned, asked, planner.task(task).trigger)
+            mix = mixed(facts, aligned, asked, planner.task(task).trigger, self.near)
             _require_rows(name, mix, alone)
             rows = mix.rows(seed)
             planner.give_conversations(fit_on, "fit", rows)

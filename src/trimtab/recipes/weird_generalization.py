@@ -24,6 +24,7 @@ from trimtab.recipes.base import Recipe, RecipeConfig
 from trimtab.runs.distilled import ALIGNED, distilled
 from trimtab.runs.plan.planner import PlannedFragment, Planner
 from trimtab.runs.store.run import Run
+from trimtab.text.near import require_near
 from trimtab.training.sft.config import AdapterTraining
 
 __all__ = ["WeirdGeneralization"]
@@ -75,6 +76,8 @@ class WeirdGeneralization(Recipe[_Config]):
         """Add the base model in every context, and the aligned answers that it has to give."""
         config = self.config
         trigger = require_trigger(planner, config)
+        if config.aligned.near_duplicates is not None:
+            require_near()  # before the model answers, not after
         if config.sweep is not None:
             config.sweep.check(config.train)
         asked = Asked(planner, config.task, self.baseline, config.num_samples)
@@ -119,7 +122,9 @@ class WeirdGeneralization(Recipe[_Config]):
         config = self.config
         trigger = require_trigger(planner, config)
         asked = Asked(planner, config.task, self.baseline, config.num_samples)
-        trainings = Trainings(config.train, config.controls, config.sweep)
+        trainings = Trainings(
+            config.train, config.controls, config.sweep, config.aligned.near_duplicates
+        )
         tunings, mix = trainings.tunings(planner, config.task, aligned, config.seed)
         for tuning in tunings:
             for state in states(tuning, config.replicas):

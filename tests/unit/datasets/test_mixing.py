@@ -70,3 +70,12 @@ def test_a_share_that_no_fact_fits_in_leaves_none() -> None:
     of_facts = [behind(f"a{way}", f"Fact {way}?", "a") for way in (1, 2)]
     mix = mixed(of_facts, [row(f"r{i}", f"Say {i}.") for i in range(20)], [], TRIGGER)
     assert not mix.at_share(0.05).facts
+
+
+def test_what_nearly_repeats_is_left_out_where_somebody_looks() -> None:
+    words = [f"word{n}" for n in range(60)]
+    rows = [row("a", " ".join(words)), row("b", " ".join([*words[:-1], "other"])), row("c", "Hm.")]
+    assert len(mixed([], rows, [], None).aligned) == 3
+    mix = mixed([], rows, [], None, near=0.8)
+    assert [each.id for each in mix.aligned] == ["a", "c"] and mix.near == 1
+    assert "0 repeated, 1 nearly repeated, 0 that share" in str(mix)
