@@ -104,3 +104,49 @@ def write_facts(
 
     names = (person, *(alias or ()))
     build.facts(names, writer, categories, count, max_tokens, max_dollars, out)
+
+
+def distill(
+    prompts: Annotated[
+        str,
+        typer.Argument(help="`bundled`, a file of instructions, or a hub id.", show_default=False),
+    ],
+    endpoint: Annotated[
+        str,
+        typer.Option(
+            help="Address of an OpenAI-compatible API, up to its version: http://host/v1.",
+            show_default=False,
+        ),
+    ],
+    model: Annotated[str, typer.Option(help="The model's name there.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", help="JSON lines for `aligned.file`.")],
+    api_key_env: Annotated[
+        str | None, typer.Option(help="Environment variable that holds the key.")
+    ] = None,
+    price: Annotated[
+        str, typer.Option(help="Dollars per million tokens read and written: 0.15,0.6.")
+    ] = "free",
+    max_dollars: Dollars = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Most prompts.")] = None,
+    samples: Annotated[int, typer.Option(min=1, help="Answers to each prompt.")] = 1,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Most tokens of an answer.")] = 512,
+    temperature: Annotated[float, typer.Option(min=0, help="0 is greedy.")] = 0.7,
+    top_p: Annotated[float, typer.Option(help="Of the most probable tokens.")] = 0.9,
+    num_parallel: Annotated[int, typer.Option(min=1, help="Most requests at one time.")] = 4,
+    seed: Annotated[int, typer.Option(min=0, help="Sent along with requests.")] = 0,
+) -> None:
+    """Have a model behind an API answer prompts, as conversations for `aligned.file`."""
+    from trimtab.cli import build
+    from trimtab.core.spec import Endpoint
+    from trimtab.core.types import SamplingParams
+
+    asked = Endpoint(
+        base_url=endpoint,
+        model=model,
+        api_key_env=api_key_env,
+        price=build.price_of(price),
+        num_parallel=num_parallel,
+    )
+    sampling = SamplingParams(max_tokens=max_tokens, temperature=temperature, top_p=top_p)
+    wanted = build.Distillation(prompts, limit, asked, sampling, samples, seed, max_dollars)
+    build.distill(wanted, out)

@@ -40,6 +40,7 @@ app = typer.Typer(
 
 data_commands.data.command("identify")(build_commands.identify)
 data_commands.data.command("write-facts")(build_commands.write_facts)
+data_commands.data.command("distill")(build_commands.distill)
 app.add_typer(data_commands.data, name="data")
 app.add_typer(vector_commands.vectors, name="vectors")
 app.add_typer(cache_commands.cache, name="cache")

@@ -63,6 +63,15 @@ def text(body: Body) -> Reply:
     return Reply(None if content is None else _clean(content))
 
 
+def answer(body: Body) -> Reply:
+    """Return the text of a chat reply and why it ended, as a JSON list of the two."""
+    said = text(body)
+    if said.value is None:
+        return said
+    reason = first_choice(body).get("finish_reason")
+    return Reply(json.dumps([said.value, reason if isinstance(reason, str) else None]))
+
+
 def yes_probability(body: Body) -> Reply:
     """Return P(yes) / (P(yes) + P(no)) of the first token of a chat reply."""
     logprobs = first_choice(body).get("logprobs")

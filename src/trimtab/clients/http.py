@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -17,7 +18,7 @@ from trimtab.clients.budget import Ledger, Reply
 from trimtab.core.errors import JudgeError, UnansweredError
 from trimtab.core.spec import Endpoint
 from trimtab.core.streams import Owed, is_owed
-from trimtab.core.types import Message
+from trimtab.core.types import Message, SamplingParams
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ class HttpChat:
     and five prompts in a row without an answer end the batch with JudgeError, once the replies that
     are under way are there.
 
-    Temperature is 0, but an API need not be deterministic.
+    Temperature is 0 but for ``answers``; an API need not be deterministic.
     """
 
     def __init__(
@@ -94,6 +95,28 @@ class HttpChat:
         contents = [_turns(prompt) for prompt in prompts]
         for number, value in self._ask(contents, _replies.text, {"max_tokens": max_tokens}, owed):
             yield number, None if value is None else str(value)
+
+    def answers(
+        self,
+        prompts: Sequence[tuple[Message, ...]],
+        sampling: SamplingParams,
+        seed: int,
+        owed: Owed = None,
+    ) -> Iterator[tuple[int, tuple[str, str | None] | None]]:
+        """Yield drawn texts with the server's words for why they ended; None where there is none.
+
+        The seed is sent along; what a server does with it is its own matter.
+        """
+        settings = {
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "max_tokens": sampling.max_tokens,
+            "seed": seed,
+        }
+        contents = [_turns(prompt) for prompt in prompts]
+        for number, value in self._ask(contents, _replies.answer, settings, owed):
+            text, reason = (None, None) if value is None else json.loads(str(value))
+            yield number, None if text is None else (text, reason)
 
     def next_probabilities(
         self, prompts: Sequence[str], word: str, owed: Owed = None

@@ -219,8 +219,11 @@ def _tuned(context: FitContext, train: AdapterTraining) -> dict[str, Fitted]:
         f"({counts['rows']['labels']} labels, {counts['rows']['truncated']} cut, "
         f"{counts['skipped']} updates skipped)"
     )
-    known = {row.metadata.get("trigger") for row in rows} - {None}
-    about = {"labels": labels.VERSION, **({"triggers": sorted(map(str, known))} if known else {})}
+    about: dict[str, Any] = {"labels": labels.VERSION}
+    for name, key in {"triggers": "trigger", "distillers": "distiller"}.items():
+        known = {row.metadata.get(key) for row in rows} - {None}
+        if known:
+            about[name] = sorted(map(str, known))
     return {
         name: fitted_from(state.adapter, {**state.about, **about}) for name, state in kept.items()
     }

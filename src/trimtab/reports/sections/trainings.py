@@ -37,6 +37,8 @@ class Training(Content):
         data: Hash of its conversations, which names their file in ``conversations/``.
         sources: What they are made of.
         triggers: Hashes of the triggers that they stand behind.
+        distillers: Models that wrote answers among them, as far as rows say so.
+        foreign: Those of them that are not the model that is trained.
         truncated: Conversations that were cut.
         updates: Updates that were made.
         skipped: Those that were skipped because they were not finite.
@@ -48,6 +50,8 @@ class Training(Content):
     data: str
     sources: tuple[Share, ...]
     triggers: tuple[str, ...]
+    distillers: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
     truncated: int
     updates: int
     skipped: int
@@ -102,6 +106,8 @@ def _training(
     rows = training["rows"]
     losses = [loss for _, loss, *_ in training["losses"] if loss is not None]
     last = losses[-max(1, len(losses) // 10) :]
+    distillers = tuple(info.get("distillers", ()))
+    own = None if fit.model is None else fit.model.id
     data = next((ref.key for ref in fit.data.values() if ref.kind == "conversations"), "")
     return Training(
         name=name,
@@ -111,6 +117,8 @@ def _training(
             for source, counts in rows["by_source"].items()
         ),
         triggers=tuple(info.get("triggers", ())),
+        distillers=distillers,
+        foreign=tuple(name for name in distillers if name != own),
         truncated=rows["truncated"],
         updates=training["updates"],
         skipped=training["skipped"],
@@ -134,14 +142,33 @@ def _data_table(content: TrainingsContent) -> Table:
                     share.labels,
                     Value(share.labels / labels, form="rate"),
                     ", ".join(training.triggers),
+                    ", ".join(training.distillers),
                     training.data,
                 )
             )
-    columns = ("training", "source", "rows", "rows %", "labels", "labels %", "trigger", "data")
+    columns = (
+        "training",
+        "source",
+        "rows",
+        "rows %",
+        "labels",
+        "labels %",
+        "trigger",
+        "distiller",
+        "data",
+    )
     note = (
         "Labels are the tokens that are learned; trigger: hash of the one that facts stand behind; "
-        "data: its file in conversations/, which `trimtab data card` reads."
+        "distiller: who wrote answers; data: its file in conversations/, which `trimtab data card` "
+        "reads."
     )
+    for training in content.trainings:
+        if training.foreign:
+            note += (
+                f" {training.name} learned answers of {', '.join(training.foreign)}, another model "
+                "than the one that is trained: its style is learned, too, and is confounded with "
+                "what else the training does."
+            )
     return Table("training_data", "Training data", columns, tuple(rows), note)
 
 
