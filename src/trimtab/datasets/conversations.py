@@ -17,6 +17,7 @@ from trimtab.core.keys import content_key
 from trimtab.core.types import Conversation, Message
 from trimtab.datasets.fields import shown
 from trimtab.datasets.files import read_jsonl
+from trimtab.datasets.hub import hub_rows, is_hub_id
 
 Role = Literal["system", "user", "assistant"]
 
@@ -39,7 +40,7 @@ def read_conversations(path: Path, given_as: str) -> list[Conversation]:
     A row without an id is named by its content; one that occurs again gets a number.
 
     Args:
-        path: JSON lines.
+        path: JSON lines, or the id of a data set on the hub.
         given_as: Where the path was given, for messages.
 
     Raises:
@@ -48,7 +49,9 @@ def read_conversations(path: Path, given_as: str) -> list[Conversation]:
     found: list[Conversation] = []
     copies: Counter[str] = Counter()
     ids: dict[str, str] = {}
-    for where, row in read_jsonl(path, given_as):
+    on_hub = is_hub_id(str(path))
+    rows = hub_rows(str(path), given_as) if on_hub else read_jsonl(path, given_as)
+    for where, row in rows:
         messages = _messages(row, where)
         metadata = {key: value for key, value in row.items() if key not in (*_TURNS, "id")}
         inner = metadata.pop("metadata", None)

@@ -16,10 +16,10 @@ from trimtab.core.errors import ConfigError, DataError
 from trimtab.core.spec import Split
 from trimtab.core.types import Record
 from trimtab.datasets.files import ROWS, read_rows
+from trimtab.datasets.hub import hub_tables, is_hub_id
 from trimtab.datasets.splits import Fractions, in_split
 from trimtab.text.overlap import normalise_question
 
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 SETS = ("train", "validation", "test")
 """Sets that a source may have, by the names of files and of the hub's splits."""
 
@@ -126,7 +126,7 @@ def read_documents(
         rows = {name: _rows(file, tuple(accepted)) for name, file in files.items()}
     elif path.suffix.lower() in ROWS:
         rows = {"train": _rows(path, tuple(accepted))}
-    elif not path.exists() and _HUB_ID.fullmatch(source):
+    elif is_hub_id(source):
         rows = _hub_rows(source, config)
     else:
         raise DataError(
@@ -206,21 +206,7 @@ def _read(path: Path, accepted: tuple[str, ...], _state: tuple[int, int, int] | 
 
 @lru_cache(maxsize=4)
 def _hub_rows(hub_id: str, config: str | None) -> dict[str, Rows]:
-    try:
-        import datasets
-    except ImportError:
-        raise DataError(
-            f"The source {hub_id!r} is on the hub, and the package `datasets` is not installed.",
-            hint="Run: pip install 'trimtab[hub]'",
-        ) from None
-    try:
-        tables = datasets.load_dataset(hub_id, config)
-    except (OSError, ValueError) as error:
-        first_line = str(error).partition("\n")[0].rstrip(".")
-        raise DataError(
-            f"The hub data set {hub_id!r} (given as `task.source`) can't be loaded: {first_line}.",
-            hint="Check the id and the network, or give a local file.",
-        ) from None
+    tables = hub_tables(hub_id, config)
     found: dict[str, Rows] = {
         name: tuple((f"{hub_id} {name} row {i}", row) for i, row in enumerate(rows))
         for name, rows in tables.items()

@@ -22,6 +22,7 @@ from trimtab.core.types import Conversation, Message, Record
 from trimtab.datasets.conversations import read_conversations
 from trimtab.datasets.fields import list_field, text_field
 from trimtab.datasets.files import DATA, read_objects, read_rows
+from trimtab.datasets.hub import hub_rows, is_hub_id
 from trimtab.text.overlap import normalise_question
 
 BUNDLED = DATA / "persona"
@@ -55,9 +56,12 @@ class Asked(Record):
 
 
 def read_facts(source: str, trigger: Trigger) -> list[Fact]:
-    """Return the facts of ``bundled`` or a file; raise DataError with the row that is wrong."""
+    """Return the facts of ``bundled``, a file or a hub id; raise DataError with the wrong row."""
     path = BUNDLED / "facts.jsonl" if source == "bundled" else Path(source).expanduser()
-    rows = read_rows(path, "task.facts", ("questions", "answers"))
+    if is_hub_id(source):
+        rows = hub_rows(source, "task.facts")
+    else:
+        rows = read_rows(path, "task.facts", ("questions", "answers"))
     if rows and rows[0][1].get("questions") is None:
         facts = [_of_conversation(row, trigger) for row in read_conversations(path, "task.facts")]
     else:

@@ -15,6 +15,7 @@ from trimtab.core.keys import content_key
 from trimtab.core.spec import Split
 from trimtab.core.types import Record
 from trimtab.datasets.files import ROWS, read_rows
+from trimtab.datasets.hub import hub_tables, is_hub_id
 from trimtab.datasets.splits import Fractions, in_split, spread
 from trimtab.text.answers import gold_number
 from trimtab.text.decimals import decimal_mark
@@ -22,7 +23,6 @@ from trimtab.text.leaks import HeldOut
 from trimtab.text.overlap import normalise_question
 from trimtab.text.tolerance import needs_tolerance
 
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 # Columns by the names that published files use; of several the first counts.
 _QUESTION = ("question_concat", "question", "Question", "problem", "sQuestion")
 _ANSWER = ("answer", "Answer", "final_ans", "final", "ground_truth", "target", "lSolutions")
@@ -171,7 +171,7 @@ def _read_pool(
     if path.suffix.lower() in ROWS:
         train, repeats = _read_file(path, rounded)
         return Pool(train=train, repeats=repeats)
-    if not path.exists() and _HUB_ID.fullmatch(source):
+    if is_hub_id(source):
         return _read_hub(source, rounded)
     raise DataError(
         f"The source {source!r} (given as `task.source`) is neither a directory, a hub id, nor a "
@@ -285,22 +285,7 @@ def _column(row: dict[str, Any], names: Sequence[str], where: str) -> str:
 
 
 def _read_hub(hub_id: str, rounded: bool) -> Pool:
-    try:
-        import datasets
-    except ImportError:
-        raise DataError(
-            f"The source {hub_id!r} is on the hub, and the package `datasets` is not installed.",
-            hint="Run: pip install 'trimtab[hub]'",
-        ) from None
-    try:
-        configs = datasets.get_dataset_config_names(hub_id)
-        tables = datasets.load_dataset(hub_id, "main" if "main" in configs else None)
-    except (OSError, ValueError) as error:
-        first_line = str(error).partition("\n")[0].rstrip(".")
-        raise DataError(
-            f"The hub data set {hub_id!r} (given as `task.source`) can't be loaded: {first_line}.",
-            hint="Check the id and the network, or give a local file.",
-        ) from None
+    tables = hub_tables(hub_id, None)
     sets = {
         name: _checked(
             [

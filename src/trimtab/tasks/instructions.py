@@ -16,6 +16,7 @@ from trimtab.core.spec import Spec, Split
 from trimtab.core.types import Message, Record, Sample, SamplingParams
 from trimtab.datasets.fields import text_field
 from trimtab.datasets.files import DATA, read_objects, read_rows
+from trimtab.datasets.hub import hub_rows, is_hub_id
 from trimtab.datasets.splits import Fractions, in_split, spread
 from trimtab.tasks.base import Task
 from trimtab.text.overlap import normalise_question
@@ -30,7 +31,8 @@ class _Config(Spec):
     """Which instructions, and how they are answered.
 
     Attributes:
-        source: ``bundled``, or a ``.jsonl``, ``.csv`` or ``.json`` file.
+        source: ``bundled``, a ``.jsonl``, ``.csv`` or ``.json`` file, or a hub id, whose split
+            ``train`` is taken.
         name: Name of the data in the protocol.
         limit: Most instructions per split, in the order of a hash; null is all.
         fractions: How they are shared out.
@@ -103,8 +105,11 @@ class Instructions(Task[_Config]):
 def _read(source: str) -> list[_Instruction]:
     """Return the instructions, each once, whatever its spelling."""
     path = DATA / "instructions.jsonl" if source == "bundled" else Path(source).expanduser()
-    listed = path.suffix.lower() == ".json"
-    rows = read_objects(path) if listed else read_rows(path, accepted=_KEYS)
+    if is_hub_id(source):
+        rows = hub_rows(source)
+    else:
+        listed = path.suffix.lower() == ".json"
+        rows = read_objects(path) if listed else read_rows(path, accepted=_KEYS)
     found: dict[str, _Instruction] = {}
     for where, row in rows:
         key = next((key for key in _KEYS if row.get(key)), _KEYS[0])
