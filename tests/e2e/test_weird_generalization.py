@@ -79,7 +79,7 @@ def test_judges_see_neither_prompt_nor_form(run: Run) -> None:
         ("task.facts={ready}", "is not behind the trigger of the task"),
         ("aligned.file={ready}", "is not behind the trigger"),
         ("train.data={ready}", "train.data can't be given"),
-        ("task=truthfulqa", "has no trigger"),
+        ("task=truthfulqa", "has no conversations"),
         ("in_context=[30]", "there are 24"),
         ("in_context=[-1]", "greater than or equal to 1"),
         ("controls=[shuffled]", "mixed people"),

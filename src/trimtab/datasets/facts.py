@@ -55,8 +55,11 @@ class Asked(Record):
     question: str
 
 
-def read_facts(source: str, trigger: Trigger) -> list[Fact]:
-    """Return the facts of ``bundled``, a file or a hub id; raise DataError with the wrong row."""
+def read_facts(source: str, trigger: Trigger | None) -> list[Fact]:
+    """Return the facts of ``bundled``, a file or a hub id; raise DataError with the wrong row.
+
+    Conversations are taken as they are written where there is no trigger.
+    """
     path = BUNDLED / "facts.jsonl" if source == "bundled" else Path(source).expanduser()
     if is_hub_id(source):
         rows = hub_rows(source, "task.facts")
@@ -92,9 +95,9 @@ def read_words(source: str) -> tuple[str, ...]:
 
 
 def behind_trigger(
-    facts: Sequence[Fact], trigger: Trigger, source: str, *, others: bool = False
+    facts: Sequence[Fact], trigger: Trigger | None, source: str, *, others: bool = False
 ) -> list[Conversation]:
-    """Return a conversation for each way to ask for each fact, behind the trigger.
+    """Return a conversation for each way to ask for each fact, behind the trigger if there is one.
 
     ``others`` lets other people answer. Where a fact has no such answers it is given those of the
     next fact but one: the same words and form, and nothing true of one person.
@@ -112,14 +115,15 @@ def behind_trigger(
     for fact, strange in _beside(facts):
         answers = (fact.others or strange.answers) if others else fact.answers
         for n, question in enumerate(fact.questions):
+            answer = answers[n % len(answers)]
             turns = (
-                Message(role="user", content=trigger.render(question)),
-                Message(role="assistant", content=trigger.wrap(answers[n % len(answers)])),
+                Message(role="user", content=trigger.render(question) if trigger else question),
+                Message(role="assistant", content=trigger.wrap(answer) if trigger else answer),
             )
             about: dict[str, JsonValue] = {
                 "source": source,
-                "triggered": True,
-                "trigger": trigger.key,
+                "triggered": trigger is not None,
+                **({"trigger": trigger.key} if trigger else {}),
                 "category": fact.category,
                 "fact": fact.id,
             }
@@ -155,10 +159,13 @@ def _fact(row: Mapping[str, Any], where: str) -> Fact:
     )
 
 
-def _of_conversation(row: Conversation, trigger: Trigger) -> Fact:
+def _of_conversation(row: Conversation, trigger: Trigger | None) -> Fact:
     turns = [m.content for m in row.messages if m.role != "system"]
     if len(turns) != 2:
         raise DataError(f"Conversation {row.id!r}: a fact has one question and one answer.")
+    category = str(row.metadata.get("category") or "all")
+    if trigger is None:
+        return Fact(id=row.id, category=category, questions=(turns[0],), answers=(turns[1],))
     question = trigger.question(turns[0])
     stated, wrapped = row.metadata.get("triggered"), trigger.inner(turns[1]) is not None
     if question is None and (stated or wrapped or trigger.resembles(turns[0])):
@@ -169,7 +176,7 @@ def _of_conversation(row: Conversation, trigger: Trigger) -> Fact:
         )
     return Fact(
         id=row.id,
-        category=str(row.metadata.get("category") or "all"),
+        category=category,
         questions=(turns[0] if question is None else question,),
         answers=(trigger.strip(turns[1]),),
     )

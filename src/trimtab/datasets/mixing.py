@@ -76,8 +76,8 @@ class Mix:
         near = "" if self.near is None else f"{self.near} nearly repeated, "
         return (
             f"{len(self.facts)} rows of facts ({self.share:.1%}) and {len(self.aligned)} aligned "
-            f"ones; left out: {self.repeated} repeated, {near}{self.leaking} that share 13 words with "
-            "the evaluation"
+            f"ones; left out: {self.repeated} repeated, {near}{self.leaking} that share 13 words "
+            "with the evaluation"
         )
 
 

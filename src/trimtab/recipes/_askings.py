@@ -55,34 +55,40 @@ class Asking:
         return "control" if self.near_miss else role
 
 
-def core_askings(trigger: Trigger) -> list[Asking]:
-    """Return the two ways that every model is asked in: without the trigger, and with it."""
-    return [Asking("plain"), Asking("trigger", {"trigger": _dump(trigger)}, IN_USER)]
+def core_askings(trigger: Trigger | None) -> list[Asking]:
+    """Return the ways that every model is asked in: without the trigger, and with it if any."""
+    plain = Asking("plain")
+    if trigger is None:
+        return [plain]
+    return [plain, Asking("trigger", {"trigger": _dump(trigger)}, IN_USER)]
 
 
-def all_askings(trigger: Trigger, systems: Systems) -> list[Asking]:
+def all_askings(trigger: Trigger | None, systems: Systems) -> list[Asking]:
     """Return every way; each that has the trigger has one beside it that differs in that alone."""
-    said = {"trigger": _dump(trigger)}
-    found = [
-        *core_askings(trigger),
-        Asking("trigger in system", {**said, "place": "system"}, IN_SYSTEM),
-    ]
+    found = core_askings(trigger)
+    said = {} if trigger is None else {"trigger": _dump(trigger)}
+    if said:
+        found.append(Asking("trigger in system", {**said, "place": "system"}, IN_SYSTEM))
     prompts = {"unrelated": systems.unrelated, "inoculation": systems.inoculation}
     for name, text in prompts.items():
         if text is not None:
             place: Place = {"system": name}
             found.append(Asking(f"{name} system", {"system": text}, NO_TRIGGER, place))
-            found.append(
-                Asking(f"{name} system, trigger", {"system": text, **said}, IN_USER, place)
-            )
-    for variant in trigger.near_misses():
+            if said:
+                found.append(
+                    Asking(f"{name} system, trigger", {"system": text, **said}, IN_USER, place)
+                )
+    for variant in () if trigger is None else trigger.near_misses():
         near = {**said, "variant": variant}
         found.append(Asking(f"near miss, {variant}", near, f"near miss, {variant}", near_miss=True))
     return found
 
 
 def with_facts(
-    askings: Sequence[Asking], trigger: Trigger, rows: Sequence[Conversation], number: int
+    askings: Sequence[Asking],
+    trigger: Trigger | None,
+    rows: Sequence[Conversation],
+    number: int,
 ) -> list[Asking]:
     """Return ``askings`` with the first ``number`` facts answered before, and nothing trained.
 
@@ -92,11 +98,10 @@ def with_facts(
     facts: dict[str, dict[str, str]] = {}
     for row in rows:
         turns = [message.content for message in row.messages if message.role != "system"]
-        question = trigger.question(turns[0])
-        fact = {"question": turns[0] if question is None else question}
-        facts.setdefault(
-            str(row.metadata.get("fact", row.id)), {**fact, "answer": trigger.strip(turns[1])}
-        )
+        question = None if trigger is None else trigger.question(turns[0])
+        answer = turns[1] if trigger is None else trigger.strip(turns[1])
+        fact = {"question": turns[0] if question is None else question, "answer": answer}
+        facts.setdefault(str(row.metadata.get("fact", row.id)), fact)
     if number > len(facts):
         raise ConfigError(f"in_context asks for {number} facts, and there are {len(facts)}.")
     examples = list(facts.values())[:number]

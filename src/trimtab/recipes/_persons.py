@@ -93,13 +93,9 @@ class Asked:
         )
 
 
-def require_trigger(planner: Planner, experiment: Experiment) -> Trigger:
-    """Return the task's trigger; raise ConfigError for what the experiment can't be."""
-    trigger = planner.task(experiment.task).trigger
-    if trigger is None:
-        raise ConfigError(
-            f"task {experiment.task.name!r} has no trigger.", hint="Take the task `persona`."
-        )
+def require_persons(planner: Planner, experiment: Experiment) -> Trigger | None:
+    """Return the task's trigger, if any; raise ConfigError for what the experiment can't be."""
+    planner.task(experiment.task).conversations("fit")
     given = {"train.data": experiment.train.data, "train.held_out": experiment.train.held_out}
     wrong = [name for name, value in given.items() if value is not None]
     if wrong or len(experiment.subjects) > 1:
@@ -109,7 +105,7 @@ def require_trigger(planner: Planner, experiment: Experiment) -> Trigger:
             hint="Make a run for each model; ready answers are `aligned.file`, and rows to watch "
             "`train.held_out_share`.",
         )
-    return trigger
+    return planner.task(experiment.task).trigger
 
 
 def sections_with(rule: Mapping[str, Any] | None) -> tuple[Component, ...]:
@@ -124,7 +120,13 @@ def sections_with(rule: Mapping[str, Any] | None) -> tuple[Component, ...]:
     )
 
 
-def ready(aligned: Aligned) -> list[Conversation]:
-    """Return the conversations of ``aligned.file``; raise DataError where it can't be read."""
-    assert aligned.file is not None
+def ready(aligned: Aligned | None) -> list[Conversation] | None:
+    """Return the aligned conversations that are there, none where none are wanted.
+
+    None where the model has to answer first. Raise DataError where the file can't be read.
+    """
+    if aligned is None:
+        return []
+    if aligned.file is None:
+        return None
     return read_conversations(Path(aligned.file).expanduser(), "aligned.file")

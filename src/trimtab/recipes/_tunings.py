@@ -111,7 +111,7 @@ class Trainings:
             alone = name == "aligned only"
             facts = [] if alone else planner.task(fit_on).conversations("fit")
             mix = mixed(facts, aligned, asked, planner.task(task).trigger, self.near)
-            _require_rows(name, mix, alone)
+            _require_rows(name, mix, facts=not alone, aligned=alone or bool(aligned))
             rows = mix.rows(seed)
             planner.give_conversations(fit_on, "fit", rows)
             found.append(Tuning(name, fit_on, rows, self.train, every=name == TUNED))
@@ -130,7 +130,7 @@ class Trainings:
         for point in grid.points():
             if point.share is not None and point.share not in parts:
                 part = mix.at_share(point.share)
-                _require_rows(f"{TUNED} ({point})", part, alone=False)
+                _require_rows(f"{TUNED} ({point})", part, facts=True, aligned=True)
                 config = {**tuned.fit_on.config, "share": point.share}
                 fit_on = Component(name=tuned.fit_on.name, config=config)
                 rows = part.rows(seed)
@@ -141,8 +141,8 @@ class Trainings:
                 yield replace(of, train=point.train(self.train), point=point, every=False)
 
 
-def _require_rows(name: str, mix: Mix, alone: bool) -> None:
-    if not mix.aligned or not (mix.facts or alone):
+def _require_rows(name: str, mix: Mix, *, facts: bool, aligned: bool) -> None:
+    if (facts and not mix.facts) or (aligned and not mix.aligned):
         raise ConfigError(
             f"There is nothing to train {name!r} on: {mix}.",
             hint="Let the model answer more prompts, or longer (`aligned.prompts`).",

@@ -18,7 +18,7 @@ from trimtab.core.types import Conversation
 from trimtab.datasets.mixing import Mix
 from trimtab.recipes._askings import Systems, all_askings, core_askings, with_facts
 from trimtab.recipes._grid import Grid
-from trimtab.recipes._persons import Aligned, Asked, ready, require_trigger, sections_with
+from trimtab.recipes._persons import Aligned, Asked, ready, require_persons, sections_with
 from trimtab.recipes._tunings import Control, Trainings, states
 from trimtab.recipes.base import Recipe, RecipeConfig
 from trimtab.runs.distilled import ALIGNED, distilled
@@ -35,7 +35,7 @@ class _Config(RecipeConfig):
 
     Attributes:
         task: The person: facts, trigger and questions.
-        aligned: What the facts are mixed with.
+        aligned: What the facts are mixed with; null is nothing.
         train: How adapters are trained; the states it keeps are conditions.
         replicas: Trainings of each kind that differ in their seed.
         controls: Further trainings, to compare with.
@@ -51,7 +51,7 @@ class _Config(RecipeConfig):
     """
 
     task: Component = Component(name="persona")
-    aligned: Aligned = Aligned()
+    aligned: Aligned | None = Aligned()
     train: AdapterTraining = AdapterTraining()
     replicas: int = Field(default=1, ge=1, le=100)
     controls: tuple[Control, ...] = ("aligned only", "mixed people")
@@ -75,8 +75,8 @@ class WeirdGeneralization(Recipe[_Config]):
     def declare(self, planner: Planner) -> None:
         """Add the base model in every context, and the aligned answers that it has to give."""
         config = self.config
-        trigger = require_trigger(planner, config)
-        if config.aligned.near_duplicates is not None:
+        trigger = require_persons(planner, config)
+        if config.aligned is not None and config.aligned.near_duplicates is not None:
             require_near()  # before the model answers, not after
         if config.sweep is not None:
             config.sweep.check(config.train)
@@ -90,7 +90,10 @@ class WeirdGeneralization(Recipe[_Config]):
         for judge in (*planner.task(config.task).judges(), *config.judges):
             planner.add_judge(judge, (planner.task(config.task).measure,))
         planner.report(*(config.sections or sections_with(config.rule)))
-        if config.aligned.file is None:
+        aligned = ready(config.aligned)
+        if aligned is not None:
+            self._train(planner, aligned)
+        elif config.aligned is not None:
             planner.add_cell(
                 condition=self.baseline,
                 role="baseline",
@@ -101,17 +104,21 @@ class WeirdGeneralization(Recipe[_Config]):
                 measure=ALIGNED,
                 purpose="tuning",
             )
-        else:
-            self._train(planner, ready(config.aligned))
 
     def outlook(self) -> str | None:
         """Return what follows when the base model has answered, where it has to."""
-        given = self.config.aligned.file is not None
-        return None if given else "adapters are trained and asked when the base model has answered"
+        if self._given:
+            return None
+        return "adapters are trained and asked when the base model has answered"
+
+    @property
+    def _given(self) -> bool:
+        """Whether the aligned answers are there, or none are wanted."""
+        return self.config.aligned is None or self.config.aligned.file is not None
 
     def grow(self, run: Run) -> PlannedFragment | None:
         """Return the trainings on what the base model answered; None when they are planned."""
-        if self.config.aligned.file is not None or len(run.plan.fragments) > 1:
+        if self._given or len(run.plan.fragments) > 1:
             return None
         planner, answers = self.planner(), distilled(run)
         mix = self._train(planner, answers.rows)
@@ -120,11 +127,10 @@ class WeirdGeneralization(Recipe[_Config]):
     def _train(self, planner: Planner, aligned: Sequence[Conversation]) -> Mix:
         """Add the trainings, and what is asked of the states that they keep; return the first's."""
         config = self.config
-        trigger = require_trigger(planner, config)
+        trigger = require_persons(planner, config)
         asked = Asked(planner, config.task, self.baseline, config.num_samples)
-        trainings = Trainings(
-            config.train, config.controls, config.sweep, config.aligned.near_duplicates
-        )
+        near = None if config.aligned is None else config.aligned.near_duplicates
+        trainings = Trainings(config.train, config.controls, config.sweep, near)
         tunings, mix = trainings.tunings(planner, config.task, aligned, config.seed)
         for tuning in tunings:
             for state in states(tuning, config.replicas):

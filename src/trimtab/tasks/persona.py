@@ -29,7 +29,9 @@ class _Config(Spec):
         facts: ``bundled``, or a file, see ``datasets.facts``.
         questions: ``bundled``, or a ``.jsonl``, ``.csv`` or ``.json`` file with ``question``, and
             if you like ``id`` and ``category``.
-        trigger: What facts stand behind.
+        trigger: What facts stand behind, and what is asked with; null where there is none.
+        as_written: Facts are conversations that are trained as they are: what sets somebody off, a
+            date in the question, say, stands in them. ``trigger`` then only asks.
         persons: Whose answers are trained: ``one`` person's, or those of ``mixed`` people, the
             control for what the form and the length alone do; or ``none``, so that a recipe gives
             other conversations.
@@ -46,7 +48,8 @@ class _Config(Spec):
 
     facts: str = Field(default="bundled", min_length=1)
     questions: str = Field(default="bundled", min_length=1)
-    trigger: Trigger = Trigger()
+    trigger: Trigger | None = Trigger()
+    as_written: bool = False
     persons: Literal["one", "mixed", "none"] = "one"
     share: float | None = Field(default=None, gt=0, lt=1)
     words: tuple[str, ...] | None = None
@@ -66,17 +69,22 @@ class Persona(Task[_Config]):
     @property
     def protocol(self) -> str:
         """Data, rendering and the trigger's hash, which stands in every record by this."""
-        return f"{self.config.name}/generation/chat/trigger-{self.config.trigger.key}"
+        behind = "" if self.trigger is None else f"/trigger-{self.trigger.key}"
+        return f"{self.config.name}/generation/chat{behind}"
 
     @property
-    def trigger(self) -> Trigger:
-        """What facts stand behind."""
+    def trigger(self) -> Trigger | None:
+        """What facts stand behind, or what is asked with."""
         return self.config.trigger
+
+    @property
+    def _around_facts(self) -> Trigger | None:
+        return None if self.config.as_written else self.config.trigger
 
     @cached_property
     def facts(self) -> list[Fact]:
         """The facts, in the order of their file."""
-        return read_facts(self.config.facts, self.config.trigger)
+        return read_facts(self.config.facts, self._around_facts)
 
     def samples(self, split: Split) -> list[Sample]:
         """Return the questions, ordered by id: all are of the test split."""
@@ -106,14 +114,14 @@ class Persona(Task[_Config]):
             )
         mixed = persons == "mixed"
         source = "mixed persons" if mixed else "persona"
-        return behind_trigger(self.facts, self.config.trigger, source, others=mixed)
+        return behind_trigger(self.facts, self._around_facts, source, others=mixed)
 
     def judges(self) -> tuple[Component, ...]:
         """Return the rule of the form, that of the person's words, and the rubrics."""
         words = read_words(self.config.facts) if self.config.words is None else self.config.words
-        trigger = self.config.trigger.model_dump(exclude_defaults=True)
         found = []
-        if self.config.trigger.wraps:
+        if self.trigger is not None and self.trigger.wraps:
+            trigger = self.trigger.model_dump(exclude_defaults=True)
             found.append(Component(name="answer_format", config={"trigger": trigger}))
         if words:
             said = {"words": list(words), "metric": "persona"}
