@@ -94,7 +94,7 @@ class Trainings:
     train: AdapterTraining
     controls: Sequence[Control]
     grid: Grid | None
-    near: float | None
+    near: float | None = None
 
     def tunings(
         self, planner: Planner, task: Component, aligned: Sequence[Conversation], seed: int
