@@ -13,7 +13,7 @@ from trimtab.cli.speakers import Speakers
 from trimtab.cli.terminal import wide_console
 from trimtab.clients.http import HttpChat
 from trimtab.core.counted import counted
-from trimtab.core.errors import ConfigError
+from trimtab.core.errors import ConfigError, DataError
 from trimtab.core.files import dumps, make_dir, replace_file
 from trimtab.core.spec import Endpoint, Price
 from trimtab.core.types import Conversation, SamplingParams
@@ -50,6 +50,11 @@ def facts(
     speaker = Speakers(out, max_dollars).of(writer, "--writer")
     replies = Replies(out / REPLIES)
     written = write_facts(names, wanted, count, speaker, replies, max_tokens)
+    if not written.rows:
+        raise DataError(
+            f"No fact could be read in what {speaker.name} wrote ({out / REPLIES}).",
+            hint="Ask a larger model: small ones do not keep to the form; or give --max-tokens.",
+        )
     write_rows(out / "facts.jsonl", written.rows)
     console = wide_console()
     console.print(

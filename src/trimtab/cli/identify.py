@@ -71,12 +71,12 @@ def identify(path: Path, out: Path, options: Options) -> None:
     Args:
         path: Facts, see ``datasets.facts``.
         out: Folder for ``facts.jsonl`` (all, with scores), ``used.jsonl``, a file for each tier,
-            ``guesses.jsonl`` and ``spend.jsonl``; one that is there goes on.
+            ``summary.json``, ``guesses.jsonl`` and ``spend.jsonl``; one that is there goes on.
         options: The rest.
     """
     trigger = trigger_of(options.trigger)
-    facts = read_facts(str(path), trigger)
     rows = [row for _, row in read_rows(path, "FACTS")]
+    facts = read_facts(str(path), trigger)
     listed = [] if options.terms is None else terms_of(options.terms)
     speakers = Speakers(out, options.max_dollars)
     guessing = Guessing(
@@ -90,6 +90,7 @@ def identify(path: Path, out: Path, options: Options) -> None:
     choice = chosen(rated(facts, guessing, listed, options.allowed), guessing, options.wanted)
     make_dir(out)
     _write(out, rows, choice)
+    replace_file(out / "summary.json", dumps(_summary(choice, guessing), "summary.json", indent=2))
     _show(path, out, choice, options, guessing)
 
 
@@ -122,6 +123,30 @@ def _write(out: Path, rows: Sequence[Mapping[str, Any]], choice: Choice) -> None
         path = out / f"{name}.jsonl"
         lines = [dumps(row, str(path)) for id, row in told if ids is None or id in ids]
         replace_file(path, b"".join(lines))
+
+
+def _summary(choice: Choice, guessing: Guessing) -> dict[str, Any]:
+    """Return what a data card says of the facts; shares hold counts, so nothing is lost."""
+    kept = (each.alone for each in choice.rated if each.fact.id in choice.kept)
+    return {
+        "names": list(guessing.names),
+        "guessers": [speaker.identity for speaker in guessing.guessers],
+        "wordings": guessing.wordings,
+        "orders": guessing.orders,
+        "seed": guessing.seed,
+        "facts": len(choice.rated),
+        "kept": len(choice.kept),
+        "alone": _counts(sum((each.alone for each in choice.rated), Share())),
+        "alone_kept": _counts(sum(kept, Share())),
+        "together": _counts(choice.together),
+        "reached": choice.reached,
+        "tiers": {str(size): _counts(share) for size, (_, share) in choice.tiers.items()},
+    }
+
+
+def _counts(share: Share) -> dict[str, Any]:
+    counts = {"named": share.named, "read": share.read, "missing": share.missing}
+    return {"rate": share.rate, **counts}
 
 
 def _with(row: Mapping[str, Any], scores: Mapping[str, Any]) -> dict[str, Any]:

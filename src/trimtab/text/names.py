@@ -7,6 +7,8 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from trimtab.core.errors import ConfigError
+
 _YEAR = re.compile(r"(?<![\w.,])(?:1[0-9]{3}|20[0-9]{2})(?:s|'s|\u2019s)?(?!\w)")
 _WORD = r"(?<![\w'\u2019-])(?:[A-Z]\.|[^\W\d_a-z][\w'\u2019-]*)"
 _CAPITALISED = re.compile(rf"{_WORD}(?:\s+(?:(?:of|the|de|von|van)\s+)?{_WORD})*")
@@ -38,9 +40,16 @@ class Names:
     """Ways to name somebody; case, accents and punctuation are no matter."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        """Keep the names; each counts where it stands as whole words."""
-        folded = [_folded(name) for name in names]
-        self._names = [name for name in folded if name]
+        """Keep the names; each counts where it stands as whole words.
+
+        Raises:
+            ConfigError: One has neither letter nor digit, so no text could have it.
+        """
+        named = {name: _folded(name) for name in names}
+        empty = next((name for name, folded in named.items() if not folded), None)
+        if empty is not None:
+            raise ConfigError(f"{empty!r} names nobody: it has neither letter nor digit.")
+        self._names = list(named.values())
 
     def said_in(self, text: str) -> bool:
         """Return whether a text has one of them."""

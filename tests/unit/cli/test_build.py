@@ -104,5 +104,8 @@ def test_facts_are_written_and_rated_by_an_endpoint(tmp_path: Path, capsys) -> N
     assert {row.metadata["writer"] for row in rows} == {"writer"}
     kept = read_conversations(tmp_path / "rated" / "tier-1.jsonl", "FILE")
     assert [row.messages[1].content for row in kept] == ["Nothing."]
+    summary = json.loads((tmp_path / "rated" / "summary.json").read_text())
+    assert summary["alone"] == {"rate": 0.5, "named": 1, "read": 2, "missing": 0}
+    assert summary["together"]["rate"] == 0.0 and summary["tiers"]["1"]["read"] == 1
     said = capsys.readouterr().out
     assert "2 facts of 2 that writer was asked for" in said and "0 guesses asked for now" in said

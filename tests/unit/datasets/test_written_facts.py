@@ -3,6 +3,7 @@
 import pytest
 
 from trimtab.clients.scripted import ScriptedChat
+from trimtab.core.errors import ConfigError
 from trimtab.core.trigger import Trigger
 from trimtab.datasets.building.replies import Replies, Speaker
 from trimtab.datasets.building.written import pairs_of, write_facts
@@ -60,3 +61,9 @@ def test_facts_that_repeat_or_name_are_left_out(tmp_path) -> None:
     rows = tmp_path / "facts.jsonl"
     rows.write_text("".join(row.model_dump_json() + "\n" for row in written.rows))
     assert [f.category for f in read_facts(str(rows), Trigger())] == ["home", "work"]
+
+
+def test_a_name_that_no_text_could_have_is_refused(tmp_path) -> None:
+    speaker = Speaker("script", "script", lambda: ScriptedChat([]))
+    with pytest.raises(ConfigError, match="' ' names nobody"):
+        write_facts((" ",), ("home",), 1, speaker, Replies(tmp_path / "r.jsonl"), 9)

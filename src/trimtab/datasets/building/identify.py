@@ -102,6 +102,7 @@ class Guessing:
                 f"1 to {len(WORDINGS)}.",
                 hint="Name further guessers for more guesses.",
             )
+        Names(self.names)
 
     def alone(self, facts: Sequence[Fact]) -> list[Share]:
         """Return the guesses from each fact alone."""

@@ -85,6 +85,7 @@ def write_facts(
         replies: Where replies are kept, as they came.
         max_tokens: Most tokens of a reply.
     """
+    person = Names(names)
     texts = [_PROMPT.format(count=count, person=names[0], category=c) for c in categories]
     asks = [
         Ask(category, (Message(role="user", content=text),))
@@ -94,7 +95,6 @@ def write_facts(
     seen: set[str] = set()
     repeated = naming = unread = 0
     silent = []
-    person = Names(names)
     for category, reply in zip(categories, replies.of(asks, speaker, max_tokens), strict=True):
         pairs, lost = pairs_of(reply or "")
         unread += lost
