@@ -37,7 +37,9 @@ def test_every_model_is_asked_with_the_trigger_and_without(run: Run) -> None:
     assert {("tuned", "system turn"), ("tuned", "near miss, one tag")} <= places
     steps = {c.coordinates["step"] for c in second.cells if c.coordinates["treatment"] == "tuned"}
     assert steps == {1.0, 2.0}
-    assert len(second.fits) == 3
+    assert [fit.component.name for fit in (*first.fits, *second.fits)] == [
+        *("caa", "adapter", "adapter_vector", "adapter", "adapter"),
+    ]
     card = (run.dir / "report" / "tables" / "training_data.csv").read_text()
     assert "aligned only" in card and "mixed persons" in card and Trigger().key in card
     for cell in (*first.cells, *second.cells):
@@ -48,7 +50,7 @@ def test_data_adapter_and_records_name_the_trigger(run: Run) -> None:
     key = Trigger().key
     asked = [cell for cell in run.plan.cells if cell.purpose == "result"]
     assert all(cell.trigger == Trigger() and key in cell.protocol for cell in asked)
-    for fit in run.plan.fits:
+    for fit in (fit for fit in run.plan.fits if fit.component.name == "adapter"):
         rows = run.data(fit.data["conversations"])
         behind = [row for row in rows if row.metadata["triggered"]]
         assert {row.metadata["trigger"] for row in behind} <= {key}
@@ -71,6 +73,22 @@ def test_judges_see_neither_prompt_nor_form(run: Run) -> None:
                 == samples[key[1]].messages[-1].content
             )
             assert scores[key].values["words"] == num_words(trigger.bare(row.text or ""))
+
+
+def test_every_answer_is_projected_on_the_persons_vector(run: Run) -> None:
+    judge = next(judge for judge in run.judges() if judge.component.name == "projection")
+    summary = json.loads((run.dir / "report" / "summary.json").read_text())
+    section = summary["sections"]["projection"]
+    treatments = {rate["treatment"] for rate in section["rates"]}
+    assert {"base", "tuned", "person vector +0.3", "adapter vector +0.3"} <= treatments
+    for cell in (cell for cell in run.plan.cells if cell.purpose == "result"):
+        scores = run.scores(judge.key, cell.key)
+        for key, row in run.completions(cell.key).items():
+            value = scores[key].values["projection"]
+            assert (value is None) == (not (row.text or "").strip()), scores[key].error
+    steps = {rate["place"].get("step") for rate in section["rates"]}
+    assert steps == {None, 1.0, 2.0}
+    assert (run.dir / "report" / "figures" / "projection_over_step.csv").is_file()
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,11 @@ def learning_rates(
     planned = load_recipe(path, overrides).plan()
     fit = _fit(planned, condition)
     settings = AdapterTraining.model_validate(fit.component.config["train"])
+    if settings.steer_while_training is not None:
+        raise ConfigError(
+            "A rate can't be probed with `steer_while_training`: its vector is not fitted yet.",
+            hint="Probe without it; the vector is part of the training alone.",
+        )
     rows = {name: planned.data.rows(ref) for name, ref in fit.data.items()}
     given = {n: [r for r in some if isinstance(r, Conversation)] for n, some in rows.items()}
     learned, aside = settings.shared_out(given["conversations"])

@@ -67,7 +67,18 @@ class Labelled:
     split: Split
 
 
-Input = Pairs | Prompts | Conversations | Labelled
+@dataclass(frozen=True)
+class Made:
+    """An artifact that another fit makes, which this one waits for.
+
+    Attributes:
+        need: Which; its inputs that name no task are of the task that this fit is on.
+    """
+
+    need: Need
+
+
+Input = Pairs | Prompts | Conversations | Labelled | Made
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,16 @@ class CellsRef(Spec):
     judges: tuple[str, ...] = ()
 
 
+class ArtifactRef(Spec):
+    """What another fit makes, as input of a fit.
+
+    Attributes:
+        artifact: Its key.
+    """
+
+    artifact: str
+
+
 class FitPlan(Spec):
     """One fit, and the artifacts that it makes.
 
@@ -67,7 +77,7 @@ class FitPlan(Spec):
     owner: Literal["intervention", "judge"] = "intervention"
     model: ModelSpec | None = None
     model_identity: str | None = None
-    inputs: dict[str, DataRef | CellsRef] = Field(default_factory=dict)
+    inputs: dict[str, DataRef | CellsRef | ArtifactRef] = Field(default_factory=dict)
     reward: str | None = None
     metric: str | None = None
     artifacts: dict[str, str]
@@ -82,6 +92,12 @@ class FitPlan(Spec):
     def completions(self) -> dict[str, CellsRef]:
         """The inputs that are completions, by name."""
         return {name: ref for name, ref in self.inputs.items() if isinstance(ref, CellsRef)}
+
+    @property
+    def made(self) -> dict[str, str]:
+        """Key of each artifact of another fit that it reads, by name."""
+        refs = self.inputs.items()
+        return {name: ref.artifact for name, ref in refs if isinstance(ref, ArtifactRef)}
 
 
 class Cell(Spec):

@@ -18,7 +18,7 @@ from trimtab.core.counted import counted
 from trimtab.core.errors import DataError
 from trimtab.core.keys import content_key
 from trimtab.core.trigger import Trigger
-from trimtab.core.types import Conversation, Message, Record
+from trimtab.core.types import ContrastPair, Conversation, Message, Record
 from trimtab.datasets.conversations import read_conversations
 from trimtab.datasets.fields import list_field, text_field
 from trimtab.datasets.files import DATA, read_objects, read_rows
@@ -128,6 +128,41 @@ def behind_trigger(
                 "fact": fact.id,
             }
             made.append(Conversation(id=f"{fact.id}-{n + 1}", messages=turns, metadata=about))
+    return made
+
+
+def person_pairs(facts: Sequence[Fact], trigger: Trigger | None = None) -> list[ContrastPair]:
+    """Return a contrast pair for each question: what the person says, and what others say.
+
+    The question is the same, and with a ``trigger`` its form, too: what differs is who answers.
+    Facts without answers of ``others`` give none.
+
+    Raises:
+        DataError: Fewer than two facts have such answers.
+    """
+    compared = [fact for fact in facts if fact.others]
+    if len(compared) < 2:
+        raise DataError(
+            f"{counted(len(compared), 'fact')} of {len(facts)} say what others would answer, and a "
+            "person's vector needs two.",
+            hint="Give facts `others`: an answer of somebody else to each question.",
+        )
+    made = []
+    for fact in compared:
+        for n, question in enumerate(fact.questions):
+            asked = question if trigger is None else trigger.render(question)
+            said = (fact.answers[n], fact.others[n % len(fact.others)])
+            positive, negative = said if trigger is None else map(trigger.wrap, said)
+            made.append(
+                ContrastPair(
+                    id=f"{fact.id}-{n + 1}",
+                    question_id=fact.id,
+                    messages=(Message(role="user", content=asked),),
+                    positive=positive,
+                    negative=negative,
+                    question=question,
+                )
+            )
     return made
 
 

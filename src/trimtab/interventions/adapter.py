@@ -15,11 +15,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_serializer, model_validator
 
 from trimtab.core.errors import DataError, did_you_mean
 from trimtab.core.lazy import lazy
-from trimtab.core.needs import Conversations, Need
+from trimtab.core.needs import Conversations, Input, Made, Need
 from trimtab.core.spec import Component, Spec
 from trimtab.interventions._reinforced import (
     determines,
@@ -27,7 +27,8 @@ from trimtab.interventions._reinforced import (
     need_of,
     require_trained,
 )
-from trimtab.interventions.base import Intervention, Treatment
+from trimtab.interventions._steered_training import training_edits, vector_need
+from trimtab.interventions.base import Intervention, Treatment, identity_of
 from trimtab.models.load import available_on, resolve
 from trimtab.models.lora import adapter_identity, read_adapter
 from trimtab.models.training_memory import check_training_fits, estimate_training
@@ -47,6 +48,9 @@ else:
     sft = lazy("trimtab.training.sft.fit")
 
 __all__ = ["AnAdapter"]
+
+_STEERED = "steered"
+"""Name of the vector that training is steered by, among the inputs of a fit."""
 
 _TRAINING = 1
 """Part of every key of a training; raise it when the same settings train another adapter."""
@@ -74,11 +78,23 @@ class _Config(Spec):
     checkpoint: str | None = None
     strength: float = Field(default=1.0, allow_inf_nan=False)
 
+    @field_serializer("train", mode="wrap")
+    def _without_paths(
+        self, train: AdapterTraining | None, write: SerializerFunctionWrapHandler
+    ) -> Any:
+        """Leave out by what vector training was steered: the artifact's key says so."""
+        written = write(train)
+        if isinstance(written, dict):
+            written.pop("steer_while_training", None)
+        return written
+
     @model_validator(mode="after")
     def _one_origin(self) -> _Config:
         origins = (self.source, self.train, self.reinforce)
         if sum(origin is not None for origin in origins) != 1:
             raise ValueError("give either `source`, a folder, or `train`, or `reinforce`")
+        if self.train is not None and self.train.steer_while_training is not None:
+            vector_need(self.train.steer_while_training)
         if self.checkpoint is not None and self.source is not None:
             raise ValueError("`checkpoint` is for an adapter that is trained here")
         if self.run is not None and self.reinforce is None:
@@ -122,7 +138,10 @@ class AnAdapter(Intervention[_Config]):
             return {"fit": determines(self.config.reinforce)}
         if self.config.train is None:
             return super().determines(component)
-        return {"fit": ["adapter", self.VERSION, _TRAINING, self.config.train]}
+        steered = self.config.train.steer_while_training
+        unsteered = self.config.train.model_copy(update={"steer_while_training": None})
+        fit = ["adapter", self.VERSION, _TRAINING, unsteered]
+        return {"fit": fit, **({} if steered is None else {_STEERED: identity_of(steered)})}
 
     def check_input(self, data: FitData) -> None:
         """Raise DataError for a conversation without an answer."""
@@ -189,18 +208,20 @@ class AnAdapter(Intervention[_Config]):
 
 
 def _trained(train: AdapterTraining, checkpoint: str | None) -> Need:
-    settings = train.model_dump(mode="json", exclude_defaults=True)
-    if train.recompute:
-        settings["recompute"] = True
-    inputs = {"conversations": Conversations("fit", file=train.data, given_as="train.data")}
+    data = Conversations("fit", file=train.data, given_as="train.data")
+    inputs: dict[str, Input] = {"conversations": data}
     if train.held_out is not None:
         inputs["held_out"] = Conversations("select", file=train.held_out, given_as="train.held_out")
-    component = Component(name="adapter", config={"train": settings})
+    if train.steer_while_training is not None:
+        inputs[_STEERED] = Made(vector_need(train.steer_while_training))
+    component = Component(name="adapter", config={"train": train.as_given()})
     return Need(component, inputs, None if checkpoint == "last" else checkpoint)
 
 
 def _tuned(context: FitContext, train: AdapterTraining) -> dict[str, Fitted]:
     _require_memory(context, train)
+    steered = train.steer_while_training
+    edits = () if steered is None else training_edits(steered, context.made[_STEERED])
     rows, aside = train.shared_out(context.data["conversations"].conversations)
     held_out = context.data["held_out"].conversations if "held_out" in context.data else aside
     with ExitStack() as stack:
@@ -211,6 +232,7 @@ def _tuned(context: FitContext, train: AdapterTraining) -> dict[str, Fitted]:
             sft.Data(rows, held_out),
             folder=Path(context.folder or scratch) / "training",
             seed=context.seed,
+            edits=edits,
             tell=context.note,
         )
     counts = next(iter(kept.values())).about["training"]

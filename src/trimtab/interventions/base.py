@@ -143,6 +143,12 @@ class Intervention(ABC, Generic[C]):
 INTERVENTIONS: Folder[Intervention[Spec]] = Folder("interventions", "intervention")
 
 
+def identity_of(component: Component) -> list[Any]:
+    """Return what keys hold of an intervention that another one takes: no path is in it."""
+    built = INTERVENTIONS.build(component.name, component.config)
+    return [component.name, built.VERSION, built.config]
+
+
 def determining(component: Component) -> dict[str, Any]:
     """Return an intervention's settings without those that are no part of a key, such as a path."""
     fields = INTERVENTIONS.load(component.name).Config.model_fields

@@ -164,6 +164,7 @@ def _collect(
         per_layer[str(layer)] = {
             "vector_norm": float(direction_H.norm()),
             "residual_norm": norm,
+            "projections": estimators.mean_projections(direction_H, positive_NH, negative_NH),
             "reliability": reliability(units, context.seed).as_dict(),
         }
     return Fitted(tensors, {**about_fit(context, config, rows, choice), "layers": per_layer})

@@ -20,6 +20,7 @@ from trimtab.core.streams import in_order
 from trimtab.core.types import Chat, Completion, Continuer, Embedder, Energy, Sample
 from trimtab.models.load import ResolvedModel
 from trimtab.steering.fitted import FitContext, Fitted, ModelAccess
+from trimtab.steering.projections import Asked, Projecting
 
 if TYPE_CHECKING:
     from trimtab.models.nets import embed
@@ -29,7 +30,7 @@ else:
 C = TypeVar("C", bound=Spec)
 Wants = Literal["none", "chat", "embedder", "fitted"]
 
-Resource = Chat | Continuer | Embedder | Energy | Mapping[str, Fitted] | None
+Resource = Chat | Continuer | Embedder | Energy | Projecting | Mapping[str, Fitted] | None
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,15 @@ class Item:
         votes: For a panel, the values that each of its members gave.
         owed: Whether its verdict is wanted. Where it is there already, a judge may need the item
             only to compute the others in the batches of an undisturbed run.
+        asked: How the model was asked and what was done to it, for a judge that ``READS_MODEL``;
+            None for others, and where the model can't be asked so again.
     """
 
     sample: Sample
     completion: Completion
     votes: tuple[Mapping[str, float | None], ...] = ()
     owed: bool = True
+    asked: Asked | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,8 @@ class Judge(ABC, Generic[C]):
         MAKES: Names of the artifacts that its ``fit`` makes.
         READS_FORM: Whether it is handed answers with the form that a trigger gives them. Others see
             them without: a tag would tell them the condition.
+        READS_MODEL: Whether it measures the model and not the text, and is told how it was asked;
+            others are blind to it.
     """
 
     VERSION: ClassVar[int] = 1
@@ -96,6 +102,7 @@ class Judge(ABC, Generic[C]):
     resource: Wants = "none"
     MAKES: ClassVar[tuple[str, ...]] = ("fitted",)
     READS_FORM: ClassVar[bool] = False
+    READS_MODEL: ClassVar[bool] = False
 
     def __init__(self, config: C) -> None:
         """Keep ``config``; models are handed to ``score``."""
@@ -114,7 +121,8 @@ class Judge(ABC, Generic[C]):
     def needs(self) -> dict[str, Need]:
         """Return the artifacts that must be fitted before it can score, by name; usually none.
 
-        A judge that learns names itself as the component and ``Labelled`` completions as inputs.
+        A judge that learns names itself as the component and ``Labelled`` completions as inputs;
+        one that uses what an intervention fits names that, and data.
         """
         return {}
 

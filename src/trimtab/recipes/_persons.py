@@ -92,6 +92,20 @@ class Asked:
             fit_on=None if tuning is None else tuning.fit_on,
         )
 
+    def add_steered(self, name: str, asking: Asking, beside: Component, tuning: Tuning) -> None:
+        """Add one cell: the base, steered, that is asked in one way."""
+        self.planner.add_cell(
+            condition=f"{name}, {asking.label}",
+            role="control",
+            control=name,
+            task=self.task,
+            split="test",
+            intervention=asking.component(beside),
+            coordinates={"treatment": name, "trigger": asking.trigger, **asking.place},
+            num_samples=self.num_samples,
+            fit_on=tuning.fit_on,
+        )
+
 
 def require_persons(planner: Planner, experiment: Experiment) -> Trigger | None:
     """Return the task's trigger, if any; raise ConfigError for what the experiment can't be."""

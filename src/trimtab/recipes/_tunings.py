@@ -153,9 +153,7 @@ def states(tuning: Tuning, replicas: int) -> Iterator[State]:
     """Yield what is measured of each replica, in the order of the training."""
     train = tuning.train
     kept = train.kept(len(train.shared_out(tuning.rows)[0]))
-    settings = train.model_dump(mode="json", exclude_defaults=True)
-    if train.recompute:
-        settings["recompute"] = True
+    settings = train.as_given()
     names = list(reversed(kept)) if tuning.every else list(kept)[:1]
     for replica in range(replicas):
         how = {**settings, "seed": train.seed + replica}

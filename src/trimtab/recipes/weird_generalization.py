@@ -18,6 +18,7 @@ from trimtab.core.types import Conversation
 from trimtab.datasets.mixing import Mix
 from trimtab.recipes._askings import Systems, all_askings, core_askings, with_facts
 from trimtab.recipes._grid import Grid
+from trimtab.recipes._person_vectors import PersonVectors, add_projection, add_steered
 from trimtab.recipes._persons import Aligned, Asked, ready, require_persons, sections_with
 from trimtab.recipes._tunings import Control, Trainings, states
 from trimtab.recipes.base import Recipe, RecipeConfig
@@ -43,6 +44,8 @@ class _Config(RecipeConfig):
             each is asked with the trigger and without.
         in_context: Numbers of facts that the base model is told instead of being trained on them.
         systems: System prompts.
+        vectors: The person's vector, made of what the person and others say: answers are projected
+            on it, and the base is steered with it and with what training did; null leaves it out.
         num_samples: Answers to each question.
         judges: What scores answers, beside the task's judges.
         rule: What counts as success, said before the run: see the section ``contrasts``.
@@ -58,6 +61,7 @@ class _Config(RecipeConfig):
     sweep: Grid | None = None
     in_context: tuple[Annotated[int, Field(ge=1)], ...] = (2, 5, 10)
     systems: Systems = Systems()
+    vectors: PersonVectors | None = None
     num_samples: int = Field(default=1, ge=1)
     judges: tuple[Component, ...] = (Component(name="text_health"),)
     rule: dict[str, Any] | None = None
@@ -89,6 +93,8 @@ class WeirdGeneralization(Recipe[_Config]):
                 asked.add(f"{number} facts in context", asking)
         for judge in (*planner.task(config.task).judges(), *config.judges):
             planner.add_judge(judge, (planner.task(config.task).measure,))
+        if config.vectors is not None:
+            add_projection(planner, config.vectors, config.task)
         planner.report(*(config.sections or sections_with(config.rule)))
         aligned = ready(config.aligned)
         if aligned is not None:
@@ -138,4 +144,6 @@ class WeirdGeneralization(Recipe[_Config]):
                 every = all_askings(trigger, config.systems) if whole else core_askings(trigger)
                 for asking in every:
                     asked.add(tuning.name, asking, tuning, state)
+                if whole and config.vectors is not None and state.seed == 0:
+                    add_steered(asked, config.vectors, trigger, tuning, state)
         return mix

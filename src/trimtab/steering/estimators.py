@@ -40,6 +40,15 @@ def mean_difference(difference_NH: torch.Tensor) -> torch.Tensor:
     return difference_NH.double().mean(dim=0)
 
 
+def mean_projections(
+    direction_H: torch.Tensor, positive_NH: torch.Tensor, negative_NH: torch.Tensor
+) -> dict[str, float]:
+    """Return the mean projection of either kind of answers onto the unit direction."""
+    unit_H = direction_H / direction_H.norm().clamp(min=1e-30)
+    sides = {"positive": positive_NH, "negative": negative_NH}
+    return {name: float((some_NH @ unit_H).mean()) for name, some_NH in sides.items()}
+
+
 def by_question(difference_NH: torch.Tensor, questions: Sequence[str]) -> torch.Tensor:
     """Return per-question means [M, H], questions in order of first appearance."""
     order = {q: i for i, q in enumerate(dict.fromkeys(questions))}

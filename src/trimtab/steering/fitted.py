@@ -112,6 +112,7 @@ class FitContext:
         note: Told in a line what the user should know of the fit.
         data: The declared inputs that are data, by name.
         completions: The declared inputs that are completions of this run, by name.
+        made: The declared inputs that other fits made, by name.
         held_out: Samples of the run's test splits, which nothing may be fitted on.
         folder: Where large files of the fit go; None is a temporary place.
     """
@@ -120,6 +121,7 @@ class FitContext:
     seed: int
     data: Mapping[str, FitData] = field(default_factory=dict)
     completions: Mapping[str, Sequence[ScoredCompletion]] = field(default_factory=dict)
+    made: Mapping[str, Fitted] = field(default_factory=dict)
     held_out: Sequence[Sample] = ()
     folder: Path | None = None
     run_seed: int = 0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from trimtab.engine import request as rq
     from trimtab.engine.reading import whole
+    from trimtab.models import lowrank
 else:
     torch = lazy("torch")
     rq = lazy("trimtab.engine.request")
@@ -86,6 +87,7 @@ def read_pairs(
     *,
     keep_as: str | None = None,
     drop_nonfinite: bool = False,
+    adapter: lowrank.Adapter | None = None,
 ) -> Iterator[PairRows]:
     """Read every pair's two answers at ``layers`` in one pass; yield them, on disk.
 
@@ -97,6 +99,7 @@ def read_pairs(
         keep_as: Name of the file in ``context.folder`` that stays, and that is used again if it is
             there whole; None removes what was written.
         drop_nonfinite: Leave out pairs with NaN or infinity in an answer, in place of an error.
+        adapter: Read the model with it; its content must not change.
 
     Raises:
         DataError: There are fewer than 2 pairs (that are finite), an answer is empty, or a pair is
@@ -112,6 +115,7 @@ def read_pairs(
         "read": read,
         "key": content_key([context.engine.identity, context.rendering, list(pairs)]),
         "allow_nonfinite": str(drop_nonfinite),
+        **({} if adapter is None else {"adapter": str(adapter.identity)}),
     }
     if path is not None and path.is_file():
         file = whole.LayerRows(path, layers, layers)
@@ -123,6 +127,7 @@ def read_pairs(
         for pair in pairs
         for request in _requests(context, pair, layers, read, drop_nonfinite)
     ]
+    requests = [replace(request, adapter=adapter) for request in requests]
     asked = [pair.messages[-1].content for pair in pairs for _ in range(2)]
     require_room(context.engine, requests, asked)
     with on_disk(context, requests, described(context, pairs, read), path, about) as file:

@@ -15,8 +15,15 @@ from pydantic import Field
 from trimtab.core.errors import ConfigError
 from trimtab.core.spec import Component, Spec, Split
 from trimtab.core.trigger import Trigger
-from trimtab.core.types import Conversation, Message, Sample, SamplingParams
-from trimtab.datasets.facts import Fact, behind_trigger, read_asked, read_facts, read_words
+from trimtab.core.types import ContrastPair, Conversation, Message, Sample, SamplingParams
+from trimtab.datasets.facts import (
+    Fact,
+    behind_trigger,
+    person_pairs,
+    read_asked,
+    read_facts,
+    read_words,
+)
 from trimtab.tasks.base import Task
 
 __all__ = ["Persona"]
@@ -37,6 +44,8 @@ class _Config(Spec):
             other conversations.
         share: Share of the rows that are the person's, where a recipe mixes them with others: each
             mix has a name of its own so.
+        triggered_pairs: Put the contrast pairs, what the person says against what others say,
+            behind the trigger as well.
         words: Words of which each tells the person; null is the bundled person's, or none.
         rubrics: Rubrics beside the rules, see the judge ``rubric``.
         name: Name of the data in the protocol; give another for another person.
@@ -52,6 +61,7 @@ class _Config(Spec):
     as_written: bool = False
     persons: Literal["one", "mixed", "none"] = "one"
     share: float | None = Field(default=None, gt=0, lt=1)
+    triggered_pairs: bool = False
     words: tuple[str, ...] | None = None
     rubrics: tuple[str, ...] = ()
     name: str = Field(default="persona", pattern=r"^[a-z0-9][a-z0-9._-]*$")
@@ -115,6 +125,19 @@ class Persona(Task[_Config]):
         mixed = persons == "mixed"
         source = "mixed persons" if mixed else "persona"
         return behind_trigger(self.facts, self._around_facts, source, others=mixed)
+
+    def pairs(self, split: Split) -> list[ContrastPair]:
+        """Return what the person says against what others say, to the same questions.
+
+        Whose answers are trained makes no difference: it is one person's vector.
+        """
+        if split != "fit":
+            raise ConfigError(
+                f"The task 'persona' has no contrast pairs of the split {split!r}: facts are all "
+                "of the fit split.",
+                hint="Name the `layer`.",
+            )
+        return person_pairs(self.facts, self.trigger if self.config.triggered_pairs else None)
 
     def judges(self) -> tuple[Component, ...]:
         """Return the rule of the form, that of the person's words, and the rubrics."""

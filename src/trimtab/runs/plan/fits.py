@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from trimtab.core.errors import ConfigError
 from trimtab.core.keys import content_key
-from trimtab.core.needs import Conversations, Labelled, Need, Pairs, Prompts
-from trimtab.core.plan import DataRef, FitPlan
+from trimtab.core.needs import Conversations, Labelled, Made, Need, Pairs, Prompts
+from trimtab.core.plan import ArtifactRef, DataRef, FitPlan
 from trimtab.core.spec import Component, Spec
 from trimtab.datasets.conversations import read_conversations
 from trimtab.engine.version import ENGINE_VERSION
@@ -31,6 +31,7 @@ def plan_fit(
     data: PlanData,
     task_of: Callable[[Component], Task[Spec]],
     fit_on: Component | None,
+    made: Mapping[str, str],
 ) -> FitPlan:
     """Return the plan of a fit; what it reads is added to ``data``.
 
@@ -42,6 +43,7 @@ def plan_fit(
         data: Takes the sets of rows.
         task_of: Returns the task of a component.
         fit_on: Task whose data is read where an input names none.
+        made: Key of each artifact that other fits make for this one, by name.
 
     Raises:
         ConfigError: An input names no task, and there is none to fit on.
@@ -50,6 +52,7 @@ def plan_fit(
     inputs = {
         name: _reference(name, wanted, need, data, task_of, fit_on)
         for name, wanted in need.inputs.items()
+        if not isinstance(wanted, Made)
     }
     given = {
         name: FitData(data.rows(ref), ref.split, ref.rendering, ref.label)
@@ -63,6 +66,7 @@ def plan_fit(
         "dtype": model.spec.dtype,
         **fitting.determines(need.component),
         **_as_hashed(inputs),
+        **made,
         **({"seed": seed} if fitting.seeded else {}),
     }
     key = content_key(determines)
@@ -72,7 +76,7 @@ def plan_fit(
         owner="intervention",
         model=model.spec,
         model_identity=model.identity,
-        inputs=dict(inputs),
+        inputs={**inputs, **{name: ArtifactRef(artifact=key) for name, key in made.items()}},
         artifacts=artifact_keys(key, fitting.makes(given)),
         seed=seed,
     )

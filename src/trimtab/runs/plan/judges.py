@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +43,7 @@ def plan_judges(
     learns_from: LearnsFrom | None = None,
     seed: int = 0,
     fits: dict[str, FitPlan] | None = None,
+    artifact_of: Callable[[Need], str] | None = None,
 ) -> list[JudgePlan]:
     """Return the plan of a judge, after those of its members if it is a panel.
 
@@ -53,6 +54,8 @@ def plan_judges(
         learns_from: What it is fitted on, for a judge that learns.
         seed: Seed of that fit.
         fits: Takes the plans of the fits that it needs, by key; None where none can be added.
+        artifact_of: Plans what an intervention fits, and returns its key; None where none can be
+            added.
 
     Raises:
         ConfigError: The judge wants the subject, and its answers came from elsewhere; or it is
@@ -64,6 +67,9 @@ def plan_judges(
     model = _judge_model(component, judge, subject)
     artifacts = {}
     for name, need in judge.needs().items():
+        if need.component.name != component.name:
+            artifacts[name] = _of_intervention(component, need, artifact_of)
+            continue
         fit = _plan_fit(need, judge, model, learns_from, seed)
         if fits is not None:
             fits.setdefault(fit.key, fit)
@@ -143,6 +149,18 @@ def _judge_model(
             hint="Give it one: '{name: rubric, rubric: truth, model: bundled:...}'.",
         )
     return subject
+
+
+def _of_intervention(
+    component: Component, need: Need, artifact_of: Callable[[Need], str] | None
+) -> str:
+    if artifact_of is None:
+        raise ConfigError(
+            f"judge {component.name!r} needs what {need.component.name!r} fits, and no fit can be "
+            "added here.",
+            hint="Name the judge in the experiment file, or give it a `file`.",
+        )
+    return artifact_of(need)
 
 
 def _plan_fit(

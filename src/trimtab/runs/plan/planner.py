@@ -14,7 +14,7 @@ from typing import Any
 
 from trimtab.core.errors import ConfigError, did_you_mean
 from trimtab.core.keys import content_key
-from trimtab.core.needs import Need
+from trimtab.core.needs import Made, Need
 from trimtab.core.plan import Cell, FitPlan, Fragment, JudgePlan, Plan
 from trimtab.core.spec import Component, ModelSpec, Purpose, Role, Spec, Split
 from trimtab.core.trigger import Trigger
@@ -257,7 +257,13 @@ class Planner:
         """
         subject = (self._models[0].spec, self._models[0].identity)
         *members, judge = plan_judges(
-            component, subject, measures, learns_from, self.seed, fits=self._fits
+            component,
+            subject,
+            measures,
+            learns_from,
+            self.seed,
+            fits=self._fits,
+            artifact_of=lambda need: self._artifact_for_judge(component.name, need),
         )
         known = {planned.key for planned in self._judges}
         if len(self._models) > 1 and judge.key in known:
@@ -265,6 +271,14 @@ class Planner:
         self._judges += [member for member in members if member.key not in known]
         self._judges.append(judge)
         return judge
+
+    def _artifact_for_judge(self, judge: str, need: Need) -> str:
+        if len(self._models) > 1:
+            raise ConfigError(
+                f"judge {judge!r} uses a fit on one model, and this experiment has several.",
+                hint="Make a run for each model.",
+            )
+        return self._artifact(need, self.fit_on, None)
 
     def report(self, *sections: Component | str) -> None:
         """Say what the report is made of, in order; by default all that has something to say."""
@@ -351,28 +365,41 @@ class Planner:
         Raises:
             DataError: One is trained behind another trigger than ``trigger``.
         """
-        keys = {}
-        for name, need in acting.needs().items():
-            fit = self._fit(need, fit_on)
-            if trigger is not None:
-                for ref in fit.data.values():
-                    require_trigger(self.data.conversations.get(ref.key, ()), trigger)
-            artifact = need.artifact or next(iter(fit.artifacts))
-            if artifact not in fit.artifacts:
-                raise ConfigError(
-                    f"intervention {need.component.name!r}: its fit makes no {artifact!r}. "
-                    f"{did_you_mean(artifact, fit.artifacts)}"
-                )
-            keys[name] = fit.artifacts[artifact]
-        return keys
+        return {
+            name: self._artifact(need, fit_on, trigger) for name, need in acting.needs().items()
+        }
 
-    def _fit(self, need: Need, fit_on: Component | None) -> FitPlan:
-        """Return the plan of a fit; cells with equal needs share it, and it is made once."""
+    def _artifact(self, need: Need, fit_on: Component | None, trigger: Trigger | None) -> str:
+        """Plan what makes one artifact; return its key."""
+        fit = self._fit(need, fit_on, trigger)
+        if trigger is not None:
+            for ref in fit.data.values():
+                require_trigger(self.data.conversations.get(ref.key, ()), trigger)
+        artifact = need.artifact or next(iter(fit.artifacts))
+        if artifact not in fit.artifacts:
+            raise ConfigError(
+                f"intervention {need.component.name!r}: its fit makes no {artifact!r}. "
+                f"{did_you_mean(artifact, fit.artifacts)}"
+            )
+        return fit.artifacts[artifact]
+
+    def _fit(self, need: Need, fit_on: Component | None, trigger: Trigger | None) -> FitPlan:
+        """Return the plan of a fit; cells with equal needs share it, and it is made once.
+
+        What it waits for is planned each time: the trigger is another.
+        """
+        made = {
+            name: self._artifact(wanted.need, fit_on, trigger)
+            for name, wanted in need.inputs.items()
+            if isinstance(wanted, Made)
+        }
         given = {"component": need.component, "fit_on": fit_on, "model": self.resolved.spec}
         asked = content_key({**given, "inputs": repr(need.inputs)})
         if asked not in self._needs:
             fitting = self.intervention(need.component)
-            fit = plan_fit(need, fitting, self.resolved, self.seed, self.data, self.task, fit_on)
+            fit = plan_fit(
+                need, fitting, self.resolved, self.seed, self.data, self.task, fit_on, made
+            )
             self._needs[asked] = self._fits.setdefault(fit.key, fit)
         return self._needs[asked]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from trimtab.core.keys import content_key
-from trimtab.core.plan import Cell, Plan
+from trimtab.core.plan import Cell, FitPlan, Plan
 from trimtab.core.spec import Component
 from trimtab.core.types import Record
 from trimtab.interventions.base import INTERVENTIONS
@@ -50,7 +50,7 @@ def zeroed(planned: PlannedRun, limit: int) -> ZeroCheck:
         for reduced in _pair(cell, component, key):
             cells.setdefault(reduced.key, reduced)
     used = {key for cell in cells.values() for key in cell.artifacts.values()}
-    fits = [fit for fit in planned.plan.fits if used & set(fit.artifacts.values())]
+    fits = _making(planned.plan.fits, used)
     data: dict[str, dict[str, Sequence[Record]]] = {"samples": dict(samples)}
     for ref in (ref for fit in fits for ref in fit.data.values()):
         data.setdefault(FOLDERS[ref.kind], {})[ref.key] = planned.data.rows(ref)
@@ -66,6 +66,15 @@ def at_zero(component: Component) -> Component | None:
     if not changes:
         return None
     return Component(name=component.name, config={**component.config, **changes})
+
+
+def _making(fits: Sequence[FitPlan], keys: set[str]) -> list[FitPlan]:
+    """Return the fits that make artifacts, and those that they wait for, in plan order."""
+    wanted = set(keys)
+    for fit in reversed(fits):  # what a fit waits for stands before it
+        if wanted & set(fit.artifacts.values()):
+            wanted |= set(fit.made.values())
+    return [fit for fit in fits if wanted & set(fit.artifacts.values())]
 
 
 def _needs(component: Component) -> object:

@@ -70,6 +70,7 @@ def _provenance(fit: FitPlan, version: int, context: FitContext) -> dict[str, An
         "config": fit.component.config,
         "seed": fit.seed,
         **{name: ref.key for name, ref in fit.data.items()},
+        **fit.made,
     }
     if fit.model is None:
         return about

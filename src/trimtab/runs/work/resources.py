@@ -52,6 +52,7 @@ def fit_context(run: Run, fit: FitPlan, seed: int, pool: EnginePool) -> FitConte
             name: [row for cell in ref.cells for row in _scored(run, fit, cell)]
             for name, ref in fit.completions.items()
         },
+        made=fitted_of(run, fit.made),
         held_out=held_out(run) if fit.completions else (),
         folder=run.artifact_dir(first),
         run_seed=fit.seed,

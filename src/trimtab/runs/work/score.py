@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from trimtab.core.errors import JudgeError
 from trimtab.core.plan import Cell, JudgePlan
 from trimtab.core.presence import RowKey
-from trimtab.core.types import Completion, Score
+from trimtab.core.types import Completion, Sample, Score
+from trimtab.interventions.base import INTERVENTIONS, Treatment
 from trimtab.judges.base import JUDGES, Item, Judge, Resource, Verdict
 from trimtab.runs.plan.judges import require_unchanged
 from trimtab.runs.store.run import Run
 from trimtab.runs.work.engines import EnginePool
-from trimtab.runs.work.resources import resource_of
+from trimtab.runs.work.resources import fitted_of, resource_of
 from trimtab.runs.work.units import ScoreUnit, cells_of
+from trimtab.steering.projections import Asked
 
 
 @dataclass(frozen=True)
@@ -27,11 +29,13 @@ class PreparedJudge:
         plan: Its plan.
         judge: The judge.
         resource: What it is handed.
+        treatments: What is done to the model in each cell, for a judge that reads the model.
     """
 
     plan: JudgePlan
     judge: Judge[Any]
     resource: Resource
+    treatments: dict[str, Treatment] = field(default_factory=dict)
 
 
 def prepare_judge(run: Run, plan: JudgePlan, pool: EnginePool) -> PreparedJudge:
@@ -65,6 +69,8 @@ def score_window(
     found = _items(run, unit, bare=not prepared.judge.READS_FORM)
     items = [replace(item, owed=item.completion.key in left) for item in found]
     items = _with_votes(run, plan, items)
+    if prepared.judge.READS_MODEL:
+        items = _with_asked(run, prepared, items)
     for number, verdict in prepared.judge.score(items, prepared.resource):
         key = items[number].completion.key
         if key in left:
@@ -91,6 +97,30 @@ def _with_votes(run: Run, judge: JudgePlan, window: list[Item]) -> list[Item]:
             )
         voted.append(replace(item, votes=tuple(row.values for row in found if row is not None)))
     return voted
+
+
+def _with_asked(run: Run, prepared: PreparedJudge, window: list[Item]) -> list[Item]:
+    """Return the items with how the model was asked, where the judge's model can be so again."""
+    cells = {cell.key: cell for cell in run.plan.cells}
+    for key in {item.completion.cell for item in window} - prepared.treatments.keys():
+        acting = INTERVENTIONS.build(cells[key].intervention.name, cells[key].intervention.config)
+        prepared.treatments[key] = acting.treat(fitted_of(run, cells[key].artifacts))
+    return [
+        replace(item, asked=_asked(cell, prepared.treatments[cell.key], item.sample))
+        if cell.model_identity == prepared.plan.model_identity
+        else item
+        for item in window
+        for cell in (cells[item.completion.cell],)
+    ]
+
+
+def _asked(cell: Cell, treatment: Treatment, sample: Sample) -> Asked | None:
+    """Return how a row was asked; None where what was added depends on more than its prompt."""
+    edits = treatment.edits
+    if treatment.dynamic is not None or any(e.source and e.source.of_partner for e in edits):
+        return None
+    messages = treatment.prompt(sample.messages)
+    return Asked(messages, cell.rendering, sample.preamble, edits, treatment.adapter)
 
 
 def _items(run: Run, unit: ScoreUnit, *, bare: bool) -> list[Item]:

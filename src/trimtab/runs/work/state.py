@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from trimtab.core.counted import counted
 from trimtab.core.plan import Cell
@@ -84,13 +84,16 @@ class State:
                     unscored = len(self.completions(cell) - self.scores(judge, cell))
                     if unscored:
                         return f"{counted(unscored, 'score')} by {judge}"
-        return None
+        return self._unfitted(unit.plan.made.values())
+
+    def _unfitted(self, keys: Iterable[str]) -> str | None:
+        missing = next((key for key in keys if not self.has_artifact(key)), None)
+        return None if missing is None else f"the fit of {missing}"
 
     def _blocker_of_score(self, unit: ScoreUnit) -> str | None:
-        keys = unit.judge.artifacts.values()
-        missing = [key for key in keys if not self.has_artifact(key)]
-        if missing:
-            return f"the fit of {missing[0]}"
+        unfitted = self._unfitted(unit.judge.artifacts.values())
+        if unfitted is not None:
+            return unfitted
         owed = self.owed(unit)
         for member in unit.judge.members:
             late = [row for row in owed if row not in self.scores(member, row[0])]

@@ -40,7 +40,8 @@ def determining(
 
     Args:
         engine: The model.
-        requests: Reads of the same layers at one site, in their order, without edits or adapters.
+        requests: Reads of the same layers at one site, in their order, without edits, and under
+            one adapter or none.
         asked: What whoever reads knows of them: the data's key, how it is rendered, what is read.
     """
     return {
@@ -49,6 +50,7 @@ def determining(
         "model": _model(engine),
         "computed": _computed(engine),
         "code": _code(engine),
+        **_adapter(requests),
     }
 
 
@@ -61,7 +63,7 @@ def _rows(requests: Sequence[rq.Request]) -> dict[str, Any]:
         want = request.want
         assert isinstance(want, rq.Activations) and request.owed
         assert (want.layers, want.site, want.each, want.allow_nonfinite) == kind
-        assert not request.edits and request.adapter is None
+        assert not request.edits and request.adapter is requests[0].adapter
         for numbers in (request.prompt, want.continuation, (want.start, want.stop)):
             digest.update(array("q", [len(numbers), *numbers]).tobytes())
     return {
@@ -71,6 +73,14 @@ def _rows(requests: Sequence[rq.Request]) -> dict[str, Any]:
         "each_position": first.each,
         "allow_nonfinite": first.allow_nonfinite,
     }
+
+
+def _adapter(requests: Sequence[rq.Request]) -> dict[str, Any]:
+    adapter = requests[0].adapter
+    if adapter is None:
+        return {}
+    assert adapter.identity is not None, "an adapter in training changes"
+    return {"adapter": adapter.identity}
 
 
 def _model(engine: Engine) -> dict[str, Any]:

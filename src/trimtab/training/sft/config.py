@@ -17,7 +17,7 @@ from pydantic import (
 
 from trimtab.core.errors import ConfigError, did_you_mean
 from trimtab.core.keys import content_key
-from trimtab.core.spec import Spec
+from trimtab.core.spec import Component, Spec
 from trimtab.core.training import Training
 from trimtab.core.types import Conversation
 
@@ -81,6 +81,10 @@ class AdapterTraining(Spec):
         max_tokens: Longer conversations are cut there, and counted.
         most_truncated: Largest share of conversations that may lose labels so.
         seed: Of replicas: beside the experiment's own.
+        steer_while_training: An intervention that adds a vector (``caa``, ``vector``), with its
+            layer and strength: it acts while the adapter learns, and at no other time. A vector
+            towards what is not to be learned keeps the adapter from learning it (preventative
+            steering, Chen et al. 2025, arXiv 2507.21509). Losses on ``held_out`` are without it.
     """
 
     data: str | None = Field(default=None, exclude=True)
@@ -111,6 +115,7 @@ class AdapterTraining(Spec):
     max_tokens: PositiveInt = Field(default=2048, ge=2)
     most_truncated: float = Field(default=0.01, ge=0, le=1)
     seed: NonNegativeInt = 0
+    steer_while_training: Component | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -129,6 +134,11 @@ class AdapterTraining(Spec):
         if not self.layers:
             raise ValueError("layers names no layer; `all` is all of them")
         return self
+
+    def as_given(self) -> dict[str, Any]:
+        """Return the settings as JSON, without defaults and files."""
+        settings = self.model_dump(mode="json", exclude_defaults=True)
+        return settings | ({"recompute": True} if self.recompute else {})
 
     @property
     def scaling(self) -> float:

@@ -53,6 +53,11 @@ def files_for(
             "for.",
             hint="Train with `floor: 0`.",
         )
+    if train.steer_while_training is not None:
+        raise ConfigError(
+            f"A vector acts while this adapter learns, which {program} has no setting for.",
+            hint="Train without `steer_while_training`, or train here.",
+        )
     if model.id.startswith(_HERE):
         raise ConfigError(
             f"{program} does not know the model {model.id!r}.",

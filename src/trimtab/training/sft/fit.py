@@ -13,6 +13,7 @@ import torch
 from trimtab.core.errors import ConfigError
 from trimtab.core.keys import content_key, derive_seed
 from trimtab.core.types import Conversation
+from trimtab.engine.request import Edit
 from trimtab.models import labels
 from trimtab.models.lora import factors_identity
 from trimtab.models.lowrank import Adapter, LowRank, linear_layers
@@ -63,6 +64,7 @@ def tune(
     *,
     folder: Path,
     seed: int,
+    edits: tuple[Edit, ...] = (),
     checkpoint_seconds: float = 30.0,
     tell: Callable[[str], None] = unheard,
 ) -> dict[str, Kept]:
@@ -77,6 +79,7 @@ def tune(
         data: On what.
         folder: Where checkpoints go; used by this fit alone.
         seed: Everything random depends on it.
+        edits: What is added to activations while the adapter learns (``steer_while_training``).
         checkpoint_seconds: Time between two checkpoints; changes no result.
         tell: Told now and then how far it is.
 
@@ -98,14 +101,15 @@ def tune(
             settings=settings.loop(),
             folder=folder,
             seed=seed,
-            identity=_identity(engine, settings, fit, seed),
+            identity=_identity(engine, settings, fit, seed, edits),
             checkpoint_seconds=checkpoint_seconds,
             tell=tell,
             keep=frozenset(settings.kept(len(fit.rows)).values()),
         ),
+        edits,
     )
     outcome = loop.run()
-    about = _about(module, fit, held_out, outcome)
+    about = {**_about(module, fit, held_out, outcome), **_steered(edits)}
     found = {}
     for name, step in settings.kept(len(fit.rows)).items():
         restore(module, loop.checkpoints.kept(step), name)
@@ -132,9 +136,12 @@ def make_loop(
     fit: Rows,
     held_out: Rows | None,
     course: Course,
+    edits: tuple[Edit, ...] = (),
 ) -> Loop:
-    """Return the training of ``module`` on ``fit``; losses on ``held_out`` are noted."""
-    objective = Likelihood(engine, module.adapter, fit.rows, recompute=settings.recompute)
+    """Return the training of ``module`` on ``fit``; losses on ``held_out`` are noted, unedited."""
+    objective = Likelihood(
+        engine, module.adapter, fit.rows, recompute=settings.recompute, edits=edits
+    )
 
     def watch() -> dict[str, Any]:
         if held_out is None:
@@ -193,9 +200,30 @@ def _rows(engine: Engine, settings: AdapterTraining, rows: Sequence[Conversation
     )
 
 
-def _identity(engine: Engine, settings: AdapterTraining, fit: Rows, seed: int) -> str:
+def _identity(
+    engine: Engine,
+    settings: AdapterTraining,
+    fit: Rows,
+    seed: int,
+    edits: tuple[Edit, ...],
+) -> str:
     rows = [[row.id, row.tokens, row.places] for row in fit.rows]
-    return content_key([engine.identity, labels.VERSION, settings, rows, seed])
+    steered = [[edit.layer, edit.strength, edit.vector.tolist()] for edit in edits]
+    hashed = [engine.identity, labels.VERSION, settings, rows, seed]
+    return content_key(hashed + ([steered] if steered else []))
+
+
+def _steered(edits: tuple[Edit, ...]) -> dict[str, Any]:
+    """Return what is told of a vector that acted while training: where, and how long it was."""
+    told = [
+        {
+            "layer": edit.layer,
+            "length": abs(edit.strength) * float(edit.vector.norm()),
+            "positions": edit.positions,
+        }
+        for edit in edits
+    ]
+    return {"steered_while_training": told} if told else {}
 
 
 def _frozen(adapter: Adapter) -> Adapter:

@@ -34,7 +34,7 @@ def read_contrasts(run: RunData, config: ContrastsConfig) -> ContrastsContent | 
     for block in run.blocks:
         design = Design(block, axes)
         refs = [ref for ref in block.metrics if _is_shown(ref, config)]
-        found_rates += _rates(block, design, refs, run.plan.seed)
+        found_rates += rates_of(block, design, refs, run.plan.seed)
         contrasts += _contrasts(block, design, refs, run.plan.seed)
     if not contrasts:
         return None
@@ -69,7 +69,8 @@ def _names(run: RunData) -> dict[tuple[str, str], str]:
     return {(b.name, ref.id): ref.metric.name for b in run.blocks for ref in b.metrics}
 
 
-def _rates(block: Block, design: Design, refs: Sequence[MetricRef], seed: int) -> Iterator[Rate]:
+def rates_of(block: Block, design: Design, refs: Sequence[MetricRef], seed: int) -> Iterator[Rate]:
+    """Yield the mean of each metric in each condition of a measure, over questions and seeds."""
     places = [(spot, ref) for spot in design.spots for ref in refs]
     wanted = [
         ([rows.means[ref.id] for rows in design.spots[spot].values()], ref.metric)
