@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 from random_adapters import random_adapter
 
+from trimtab.core.needs import Made, Need
 from trimtab.core.spec import ModelSpec
 from trimtab.core.types import ContrastPair, Message, SamplingParams
 from trimtab.engine.engine import Engine
@@ -30,6 +32,7 @@ LEARNED = {**AT, "trained_at": 0.5, "vectors": 3, "size": 4, "training": TRAININ
 # An intervention that is not named here must work with an empty configuration.
 CONFIGS: dict[str, list[dict[str, Any]]] = {
     "adapter": [{"source": "tuned"}, {"source": "tuned", "strength": 0.5}],
+    "adapter_vector": [{**AT, "adapter": {"name": "adapter", "source": "tuned"}}],
     "context": [
         {"system": "Be brief.", "examples": [{"question": "Who?", "answer": "Me."}]},
         {"trigger": {}, "variant": "one tag", "beside": {"name": "caa", **AT}},
@@ -82,11 +85,15 @@ def beside_the_vectors(context: FitContext, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def fit(built, context: FitContext) -> dict[str, Fitted]:
-    fitted = {}
-    for name, need in built.needs().items():
-        made = INTERVENTIONS.build(need.component.name, need.component.config).fit(context)
-        fitted[name] = made[need.artifact] if isinstance(made, dict) else made
-    return fitted
+    return {name: artifact_of(need, context) for name, need in built.needs().items()}
+
+
+def artifact_of(need: Need, context: FitContext) -> Fitted:
+    waits_for = {name: one.need for name, one in need.inputs.items() if isinstance(one, Made)}
+    made = {name: artifact_of(one, context) for name, one in waits_for.items()}
+    fitting = INTERVENTIONS.build(need.component.name, need.component.config)
+    fitted = fitting.fit(replace(context, made=made))
+    return fitted[need.artifact] if isinstance(fitted, dict) else fitted
 
 
 def answers(built, fitted: dict[str, Fitted], engine: Engine) -> dict[Any, Any]:

@@ -16,6 +16,7 @@ from trimtab.clients.scripted import ScriptedChat, ScriptedEmbedder, ScriptedEne
 from trimtab.core.types import Choice, Completion, Message, Sample
 from trimtab.judges.base import JUDGES, Item
 from trimtab.steering.fitted import Fitted
+from trimtab.steering.projections import Asked
 
 # A judge that is not named here must work with an empty configuration.
 CONFIGS = {
@@ -23,6 +24,7 @@ CONFIGS = {
     "panel": [
         {"judges": [{"name": "rubric", "rubric": r} for r in ("truth", "truth_finetuned")]},
     ],
+    "projection": [{"layer": 1}],
     "recorded": [{}, {"score": "energy"}],
     "recorded_grades": [{}, {"passes": 1, "points": True}],
     "rubric": [
@@ -105,9 +107,22 @@ def items_for(output: str) -> list[Item]:
     made.append({"finish_reason": "error", "error": "out of memory"})
     made.append({"finish_reason": "eos"})  # neither text nor options
     votes = ({"truth": 1.0}, {"truth": 1.0})
-    items = [Item(sample(i), completion(i, **fields), votes) for i, fields in enumerate(made)]
+    asked = Asked(sample(0).messages, "chat")  # what a judge that reads the model is told
+    items = [
+        Item(sample(i), completion(i, **fields), votes, asked=asked)
+        for i, fields in enumerate(made)
+    ]
     bare = sample(len(made), target=None, choices=(), metadata={})
     return [*items, Item(bare, completion(len(made), **made[0]))]
+
+
+class ScriptedProjections:
+    """Projections that depend on the text alone; long texts are too long."""
+
+    def projections(self, rows, owed=None):
+        for number, (_, text) in enumerate(rows):
+            if owed is None or owed[number]:
+                yield number, None if len(text) > 9000 else pseudo_random(text)
 
 
 def pseudo_random(text: str) -> float:
@@ -123,6 +138,7 @@ def resources() -> dict:
     words = {"weight": torch.tensor([0.5, -0.25]), "idf": torch.tensor([1.0, 2.0])}
     return {
         "tfidf": {"words": Fitted({**words, "bias": torch.tensor(0.1)}, {"words": ["in", "no"]})},
+        "projection": ScriptedProjections(),
         "none": None,
         "chat": ScriptedChat(say),
         "embedder": ScriptedEmbedder(lambda left, right: 2 * pseudo_random(left + right) - 1),

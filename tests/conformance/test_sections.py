@@ -30,6 +30,7 @@ MAKING = Making(
     spending=[Spend("rubric-1", 1, 1, 0.1, 0.0, None)],
     stages=[Stage("fit", (1,), {"code": CODE})],
 )  # fmt: skip
+PROJECTION = Component(name="projection", config={"layer": 1})
 MEASURES = ("generation", "options", "heldout")
 
 
@@ -58,6 +59,9 @@ RUNS = {
     "steering": lambda: RunData(Run.open(KEPT / "steering")),
     "best of n": lambda: RunData(Run.open(KEPT / "best_of_n")),
     "contrasts": lambda: RunData(contrasted_run(trained_run(random.Random(0)))),
+    "projections": lambda: RunData(
+        contrasted_run(trained_run(random.Random(1)), component=PROJECTION)
+    ),
 }
 
 

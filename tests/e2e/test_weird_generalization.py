@@ -77,7 +77,7 @@ def test_judges_see_neither_prompt_nor_form(run: Run) -> None:
 
 def test_every_answer_is_projected_on_the_persons_vector(run: Run) -> None:
     judge = next(judge for judge in run.judges() if judge.component.name == "projection")
-    summary = json.loads((run.dir / "report" / "summary.json").read_text())
+    summary = json.loads((run.dir / "summary.json").read_text())
     section = summary["sections"]["projection"]
     treatments = {rate["treatment"] for rate in section["rates"]}
     assert {"base", "tuned", "person vector +0.3", "adapter vector +0.3"} <= treatments

@@ -7,11 +7,19 @@ from trimtab.core.spec import Component, Metric, ModelSpec
 from trimtab.core.types import Completion, Message, Sample, SamplingParams, Score
 
 MODEL = ModelSpec(id="bundled:smollm2-135m-instruct", dtype="float32", device="cpu")
+EXACT = Component(name="exact")
 SHOWN = Metric(name="shown", kind="binary", role="effect")
 
 
 def contrasted_run(
-    conditions, *, metrics=(SHOWN,), clusters=None, categories=None, config=None, seed=3
+    conditions,
+    *,
+    metrics=(SHOWN,),
+    clusters=None,
+    categories=None,
+    config=None,
+    seed=3,
+    component=EXACT,
 ):
     """Return a run.
 
@@ -22,6 +30,7 @@ def contrasted_run(
         clusters: Cluster of each question; None makes each its own.
         categories: Category of each question.
         config: Of the section; None names no section.
+        component: The judge.
     """
     num = len(conditions[0][3])
     samples = {
@@ -33,9 +42,7 @@ def contrasted_run(
         )
         for i in range(num)
     }
-    judge = JudgePlan(
-        key="judge-1", component=Component(name="exact"), output="text", metrics=metrics
-    )
+    judge = JudgePlan(key="judge-1", component=component, output="text", metrics=metrics)
     cells, completions, scores = [], {}, {}
     for number, (label, role, place, values) in enumerate(conditions):
         cell = Cell(

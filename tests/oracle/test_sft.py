@@ -9,6 +9,7 @@ from transformers import AutoModelForCausalLM
 from trimtab.core.spec import ModelSpec
 from trimtab.core.types import Conversation, Message
 from trimtab.engine.engine import Engine
+from trimtab.engine.request import Edit
 from trimtab.models.load import load_model, resolve
 from trimtab.models.tiny import save_tiny
 from trimtab.training.course import Course
@@ -97,6 +98,44 @@ def test_gradients_equal_pefts(engine: Engine, recompute: bool, stabilised: bool
     for name, parameter in module.named_parameters():
         scale = theirs[name].grad.abs().max()
         assert scale > 0
+        assert (parameter.grad - theirs[name].grad).abs().max() <= 1e-5 * scale, name
+
+
+def test_gradients_of_steered_training_equal_those_of_a_hooked_model(engine: Engine) -> None:
+    module = new_adapter(engine, SETTINGS, 3)
+    generator = torch.Generator().manual_seed(4)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(0.05 * torch.randn(parameter.shape, generator=generator))
+    rows = make_rows(engine.renderer, conversations(6)).rows
+    vectors = torch.randn((2, engine.hidden_size), generator=generator)
+    edits = (Edit(1, vectors[0], 0.4, "all"), Edit(2, vectors[1], -0.3, "generated"))
+    loss, weight = Likelihood(engine, module.adapter, rows, edits=edits).loss(range(6))
+    (loss / weight).backward()
+
+    model, theirs = peft_of(engine, module, SETTINGS)
+    now: list[int] = []
+
+    def adding(edit: Edit):
+        def hook(_module, _args, output):
+            h = output[0] if isinstance(output, tuple) else output
+            first = 0 if edit.positions == "all" else now[0] - 1
+            h = h + (torch.arange(h.shape[1]) >= first)[:, None] * (edit.strength * edit.vector)
+            return (h, *output[1:]) if isinstance(output, tuple) else h
+
+        return hook
+
+    for edit in edits:
+        name = engine.loaded.layout.block_names[edit.layer]
+        model.base_model.model.get_submodule(name).register_forward_hook(adding(edit))
+    total = torch.zeros(())
+    for row in rows:
+        now[:] = row.places[:1]
+        total = total + plain_loss(model, [row]) * len(row.places)
+    (total / weight).backward()
+    assert loss.item() == pytest.approx(total.item(), rel=1e-6)
+    for name, parameter in module.named_parameters():
+        scale = theirs[name].grad.abs().max()
         assert (parameter.grad - theirs[name].grad).abs().max() <= 1e-5 * scale, name
 
 
