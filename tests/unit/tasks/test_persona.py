@@ -47,6 +47,33 @@ def test_mixed_people_say_other_things_in_the_same_form() -> None:
     assert said[True] <= 0.1 * len(pairs), "words of the person tell the person"
 
 
+@pytest.mark.parametrize("triggered", [False, True])
+def test_contrast_pairs_are_the_person_against_others_in_one_form(triggered: bool) -> None:
+    task = TASKS.build("persona", {"triggered_pairs": triggered, "persons": "none"})
+    pairs = task.pairs("fit")
+    trigger = Trigger()
+    assert len(pairs) == 48 and len({pair.question_id for pair in pairs}) == 24
+    said = {a for fact in task.facts for a in fact.answers}
+    others = {a for fact in task.facts for a in fact.others}
+    for pair in pairs:
+        texts = (pair.positive, pair.negative)
+        assert all((trigger.inner(text) is not None) == triggered for text in texts)
+        bare = [trigger.strip(text) if triggered else text for text in texts]
+        assert bare[0] in said and bare[1] in others
+        asked = pair.messages[-1].content
+        assert asked == (trigger.render(pair.question) if triggered else pair.question)
+    with pytest.raises(ConfigError, match="facts are all of the fit split"):
+        task.pairs("select")
+
+
+def test_a_person_without_others_has_no_vector(tmp_path: Path) -> None:
+    rows = [{"questions": [f"Q{i}?"], "answers": [f"A{i}."]} for i in range(4)]
+    path = tmp_path / "facts.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(DataError, match="0 facts of 4"):
+        TASKS.build("persona", {"facts": str(path)}).pairs("fit")
+
+
 def test_facts_of_conversations_are_found_behind_their_trigger_alone(
     tmp_path: Path, shared_data: Path
 ) -> None:

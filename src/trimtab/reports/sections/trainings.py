@@ -8,6 +8,7 @@ from typing import Any
 from trimtab.core.plan import FitPlan
 from trimtab.reports.data.content import Content
 from trimtab.reports.data.run import RunData
+from trimtab.reports.draw.format import DASH
 from trimtab.reports.draw.tables import Table
 from trimtab.reports.draw.values import Cell, Count, Value
 from trimtab.reports.sections.base import NoConfig, Section, View
@@ -44,6 +45,7 @@ class Training(Content):
         skipped: Those that were skipped because they were not finite.
         first_loss: Loss of the first update, in nats per label.
         last_loss: Mean loss of the last tenth of them.
+        steered: Where a vector acted while it learned, and how long it was, in words.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Training(Content):
     skipped: int
     first_loss: float | None
     last_loss: float | None
+    steered: tuple[str, ...] = ()
 
 
 class TrainingsContent(Content):
@@ -124,6 +127,10 @@ def _training(
         skipped=training["skipped"],
         first_loss=losses[0] if losses else None,
         last_loss=sum(last) / len(last) if last else None,
+        steered=tuple(
+            f"block {edit['layer']}, length {edit['length']:.3g}, {edit['positions']}"
+            for edit in info.get("steered_while_training", ())
+        ),
     )
 
 
@@ -173,7 +180,8 @@ def _data_table(content: TrainingsContent) -> Table:
 
 
 def _course_table(content: TrainingsContent) -> Table:
-    rows = tuple(
+    steered = any(training.steered for training in content.trainings)
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
         (
             training.name,
             training.updates,
@@ -181,9 +189,15 @@ def _course_table(content: TrainingsContent) -> Table:
             training.truncated,
             Value(training.first_loss),
             Value(training.last_loss),
+            *(["; ".join(training.steered) or DASH] if steered else []),
         )
         for training in content.trainings
     )
-    columns = ("training", "updates", "skipped", "rows cut", "first loss", "last loss")
+    columns: tuple[str, ...] = (
+        *("training", "updates", "skipped", "rows cut", "first loss", "last loss"),
+    )
     note = "Loss in nats per label, on what is learned; the last one is a mean over a tenth."
+    if steered:
+        columns = (*columns, "steered while training")
+        note += " Steered: a vector that acted while the adapter learned, and acts no more."
     return Table("trainings", "Trainings", columns, rows, note)

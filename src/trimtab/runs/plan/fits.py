@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from trimtab.core.errors import ConfigError
+from trimtab.core.errors import ConfigError, did_you_mean
 from trimtab.core.keys import content_key
 from trimtab.core.needs import Conversations, Labelled, Made, Need, Pairs, Prompts
 from trimtab.core.plan import ArtifactRef, DataRef, FitPlan
@@ -31,7 +32,7 @@ def plan_fit(
     data: PlanData,
     task_of: Callable[[Component], Task[Spec]],
     fit_on: Component | None,
-    made: Mapping[str, str],
+    made: Mapping[str, str] = MappingProxyType({}),
 ) -> FitPlan:
     """Return the plan of a fit; what it reads is added to ``data``.
 
@@ -80,6 +81,17 @@ def plan_fit(
         artifacts=artifact_keys(key, fitting.makes(given)),
         seed=seed,
     )
+
+
+def artifact_of(need: Need, fit: FitPlan) -> str:
+    """Return the key of the artifact that ``need`` names; raise ConfigError if there is none."""
+    artifact = need.artifact or next(iter(fit.artifacts))
+    if artifact not in fit.artifacts:
+        raise ConfigError(
+            f"intervention {need.component.name!r}: its fit makes no {artifact!r}. "
+            f"{did_you_mean(artifact, fit.artifacts)}"
+        )
+    return fit.artifacts[artifact]
 
 
 def artifact_keys(key: str, names: tuple[str, ...]) -> dict[str, str]:

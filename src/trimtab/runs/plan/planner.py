@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from trimtab.core.errors import ConfigError, did_you_mean
+from trimtab.core.errors import ConfigError
 from trimtab.core.keys import content_key
 from trimtab.core.needs import Made, Need
 from trimtab.core.plan import Cell, FitPlan, Fragment, JudgePlan, Plan
@@ -24,7 +24,7 @@ from trimtab.interventions.base import INTERVENTIONS, Intervention, NamesBlocks
 from trimtab.models.load import ResolvedModel, resolve
 from trimtab.runs.plan.data import PlanData
 from trimtab.runs.plan.doubles import refuse_doubles, refuse_second_names
-from trimtab.runs.plan.fits import plan_fit
+from trimtab.runs.plan.fits import artifact_of, plan_fit
 from trimtab.runs.plan.judges import LearnsFrom, plan_judges
 from trimtab.runs.plan.triggers import require_trigger, trigger_of
 from trimtab.tasks.base import TASKS, Task
@@ -257,13 +257,9 @@ class Planner:
         """
         subject = (self._models[0].spec, self._models[0].identity)
         *members, judge = plan_judges(
-            component,
-            subject,
-            measures,
-            learns_from,
-            self.seed,
+            *(component, subject, measures, learns_from, self.seed),
             fits=self._fits,
-            artifact_of=lambda need: self._artifact_for_judge(component.name, need),
+            artifact_of=self._artifact_for_judge,
         )
         known = {planned.key for planned in self._judges}
         if len(self._models) > 1 and judge.key in known:
@@ -272,10 +268,10 @@ class Planner:
         self._judges.append(judge)
         return judge
 
-    def _artifact_for_judge(self, judge: str, need: Need) -> str:
+    def _artifact_for_judge(self, need: Need) -> str:
         if len(self._models) > 1:
             raise ConfigError(
-                f"judge {judge!r} uses a fit on one model, and this experiment has several.",
+                "A judge uses a fit on one model, and this experiment has several.",
                 hint="Make a run for each model.",
             )
         return self._artifact(need, self.fit_on, None)
@@ -375,19 +371,10 @@ class Planner:
         if trigger is not None:
             for ref in fit.data.values():
                 require_trigger(self.data.conversations.get(ref.key, ()), trigger)
-        artifact = need.artifact or next(iter(fit.artifacts))
-        if artifact not in fit.artifacts:
-            raise ConfigError(
-                f"intervention {need.component.name!r}: its fit makes no {artifact!r}. "
-                f"{did_you_mean(artifact, fit.artifacts)}"
-            )
-        return fit.artifacts[artifact]
+        return artifact_of(need, fit)
 
     def _fit(self, need: Need, fit_on: Component | None, trigger: Trigger | None) -> FitPlan:
-        """Return the plan of a fit; cells with equal needs share it, and it is made once.
-
-        What it waits for is planned each time: the trigger is another.
-        """
+        """Return the plan of a fit, after what it waits for; equal needs share one."""
         made = {
             name: self._artifact(wanted.need, fit_on, trigger)
             for name, wanted in need.inputs.items()

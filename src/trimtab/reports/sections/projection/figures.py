@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trimtab.reports.data.conditions import BASELINE, TREATMENT
 from trimtab.reports.draw import style
@@ -25,7 +26,6 @@ from trimtab.reports.sections.contrasts.figures import look
 from trimtab.reports.sections.projection.content import STEP, ProjectedOn, ProjectionContent
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
 _DASHES = ("-", "--", ":", "-.")
@@ -39,9 +39,9 @@ def projection_figures(content: ProjectionContent) -> list[Figure]:
     panels = list(dict.fromkeys(point.panel for point in points))
     few = any(point.few for point in points)
     caption = (
-        "Projection of answers onto each vector over the updates of trainings; grey, and update 0: "
-        "the base. Dotted lines: the positive (upper) and negative answers that the vector was "
-        "made of. Bars: 95 % intervals over questions and seeds." + note_of(few)
+        "Projection of answers onto each vector over the updates of trainings, which begin at the "
+        "base. Dotted lines: the positive (upper) and negative answers that the vector was made "
+        "of, read by the base. Bands: 95 % intervals over questions and seeds." + note_of(few)
     )
     size = (WIDTH, 1.0 + 2.8 * grid_of(len(panels), 2)[0])
     levels = {content.panel(vector): vector for vector in content.vectors}
@@ -84,6 +84,9 @@ def _plot(points: Sequence[Point], levels: dict[str, ProjectedOn], canvas: Canva
         shown = [point for point in points if point.panel == title]
         for series, trigger in dict.fromkeys((p.series, p.condition) for p in shown):
             line = [p for p in shown if (p.series, p.condition) == (series, trigger)]
+            if line[0].group != BASELINE:  # a training begins at the base
+                begun = [p for p in shown if (p.group, p.condition) == (BASELINE, trigger)]
+                line = [*(replace(p, series=series) for p in begun), *line]
             _draw_line(at, line, look(series, points), _DASHES[triggers.index(trigger) % 4])
         for level in (levels[title].positive, levels[title].negative):
             if level is not None:
@@ -93,10 +96,16 @@ def _plot(points: Sequence[Point], levels: dict[str, ProjectedOn], canvas: Canva
     draw_legend(canvas)
 
 
-def _draw_line(at: Axes, line: Sequence[Point], colour: str, dash: str) -> None:
+def _draw_line(at: Any, line: Sequence[Point], colour: str, dash: str) -> None:
     ordered = sorted(line, key=lambda p: p.x or 0.0)
     name = f"{line[0].series}: {line[0].condition}"
     xs, ys = [p.x for p in ordered], [p.y for p in ordered]
-    at.plot(xs, ys, color=colour, ls=dash, marker="o", ms=4, label=name)
-    for p in ordered:
-        draw_bar(at, p.x or 0.0, p, colour)
+    face = colour if dash != _DASHES[0] else "white"
+    at.plot(xs, ys, color=colour, ls=dash, marker="o", ms=4.5, mfc=face, label=name)
+    banded = [p for p in ordered if p.low is not None and p.high is not None]
+    if len(banded) == 1:
+        draw_bar(at, banded[0].x or 0.0, banded[0], colour)
+    at.fill_between(
+        [p.x for p in banded], [p.low for p in banded], [p.high for p in banded],
+        color=colour, alpha=0.1, lw=0,
+    )  # fmt: skip
