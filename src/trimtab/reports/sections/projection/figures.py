@@ -22,6 +22,7 @@ from trimtab.reports.draw.figures import (
     note_of,
     point_rows,
 )
+from trimtab.reports.sections.contrasts.content import told
 from trimtab.reports.sections.contrasts.figures import look
 from trimtab.reports.sections.projection.content import STEP, ProjectedOn, ProjectionContent
 
@@ -52,7 +53,12 @@ def projection_figures(content: ProjectionContent) -> list[Figure]:
 
 def _points(content: ProjectionContent, vector: ProjectedOn) -> Iterator[Point]:
     """Yield what is drawn: trainings that are asked as their earlier states are, and the base."""
-    rates = [rate for rate in content.on(vector) if rate.place.keys() <= {STEP}]
+    rates = [
+        rate
+        for rate in content.on(vector)
+        if not any(isinstance(value, str) for value in rate.place.values())
+        and (STEP in rate.place or not rate.place)
+    ]
     every = {rate.trigger for rate in rates if STEP in rate.place and not rate.final}
     for rate in rates:
         if every and rate.trigger not in every:
@@ -65,7 +71,7 @@ def _points(content: ProjectionContent, vector: ProjectedOn) -> Iterator[Point]:
                 panel=content.panel(vector),
                 condition=rate.trigger,
                 group=BASELINE if base else TREATMENT,
-                series=rate.treatment,
+                series=told(rate.treatment, rate.place, STEP),
                 strength=None,
                 x=float(step) if isinstance(step, int | float) else 0.0,
                 y=rate.mean,

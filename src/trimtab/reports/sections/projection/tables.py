@@ -20,7 +20,8 @@ def projection_table(content: ProjectionContent) -> Table:
         "and seeds with 95 % intervals. Of the pairs: 0 is where the base, asked without a "
         "system prompt, has the negative answers of the vector's contrast pairs, 1 the positive "
         "ones. The text, and not only the model, moves a projection: an answer in the trained "
-        "form is another text. Read: answers that have a projection, of those planned."
+        "form is another text; where a vector is added at or below that block, what was added "
+        "is in the projection, too. Read: answers that have a projection, of those planned."
     )
     return Table("projection", "Projections", columns, rows, note)
 
