@@ -46,7 +46,7 @@ def add_projection(planner: Planner, vectors: PersonVectors, task: Component) ->
 
 
 def add_steered(
-    asked: Asked, vectors: PersonVectors, trigger: Trigger, tuning: Tuning, state: State
+    asked: Asked, vectors: PersonVectors, trigger: Trigger | None, tuning: Tuning, state: State
 ) -> None:
     """Add the base, steered with the person's vector and with the adapter of ``state``."""
     adapter = state.component.model_dump()
