@@ -119,13 +119,17 @@ def distill(
         ),
     ],
     model: Annotated[str, typer.Option(help="The model's name there.", show_default=False)],
+    price: Annotated[
+        str,
+        typer.Option(
+            help="`free`, or dollars per million tokens read and written: 0.15,0.6.",
+            show_default=False,
+        ),
+    ],
     out: Annotated[Path, typer.Option("--out", help="JSON lines for `aligned.file`.")],
     api_key_env: Annotated[
         str | None, typer.Option(help="Environment variable that holds the key.")
     ] = None,
-    price: Annotated[
-        str, typer.Option(help="Dollars per million tokens read and written: 0.15,0.6.")
-    ] = "free",
     max_dollars: Dollars = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Most prompts.")] = None,
     samples: Annotated[int, typer.Option(min=1, help="Answers to each prompt.")] = 1,
