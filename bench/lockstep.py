@@ -16,14 +16,14 @@ from pathlib import Path
 import torch
 from machine import header
 
-from trimtab.core.spec import ModelSpec
+from trimtab.core.spec import Component, ModelSpec
 from trimtab.engine.engine import Engine
 from trimtab.models.load import load_model, resolve
+from trimtab.runs.rewards import scores_by
 from trimtab.tasks.base import TASKS
 from trimtab.training.reinforce.cohort import Cohort, Progress
 from trimtab.training.reinforce.config import ReinforceTraining
 from trimtab.training.reinforce.learner import RunSetting
-from trimtab.training.reinforce.scores import SCORES
 
 CONDITIONS = ("control", "selfgrade", "honest")
 
@@ -74,7 +74,7 @@ def runs_of(args: argparse.Namespace) -> list[RunSetting]:
             ),
             samples,
             task.rendering,
-            SCORES["number"],
+            scores_by(Component(name="number")),
             "number",
             0,
         )

@@ -90,8 +90,10 @@ class Need:
             components and inputs share one fit.
         inputs: What the fit reads, by the names under which it finds it.
         artifact: Which of the fit's artifacts; None is the first.
+        reward: The judge by whose rule the fit learns, if any.
     """
 
     component: Component
     inputs: Mapping[str, Input] = field(default_factory=dict)
     artifact: str | None = None
+    reward: Component | None = None

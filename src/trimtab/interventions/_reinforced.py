@@ -27,7 +27,8 @@ else:
 def need_of(training: CohortTraining, artifact: str) -> Need:
     """Return the fit of a cohort, and which of its artifacts is meant."""
     component = Component(name="adapter", config={"reinforce": training.given()})
-    return Need(component, {"samples": Prompts("fit"), "held_out": Prompts("select")}, artifact)
+    inputs = {"samples": Prompts("fit"), "held_out": Prompts("select")}
+    return Need(component, inputs, artifact, training.score)
 
 
 def determines(training: CohortTraining) -> list[Any]:
@@ -43,7 +44,7 @@ def fit_cohort(context: FitContext, training: CohortTraining) -> dict[str, Fitte
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="training-"))
         folder = Path(context.folder or scratch) / "training"
         states = reinforce.train_cohort(
-            *(context.engine, training, items),
+            *(context.engine, training, items, context.scores_by(training.score)),
             folder=folder,
             seed=context.seed,
             progress=Telling(context.note),

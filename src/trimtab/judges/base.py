@@ -94,6 +94,8 @@ class Judge(ABC, Generic[C]):
             them without: a tag would tell them the condition.
         READS_MODEL: Whether it measures the model and not the text, and is told how it was asked;
             others are blind to it.
+        FIRST_REWARD: The version with which it first gave rewards; keys of what it rewarded hold
+            later ones alone.
     """
 
     VERSION: ClassVar[int] = 1
@@ -103,6 +105,7 @@ class Judge(ABC, Generic[C]):
     MAKES: ClassVar[tuple[str, ...]] = ("fitted",)
     READS_FORM: ClassVar[bool] = False
     READS_MODEL: ClassVar[bool] = False
+    FIRST_REWARD: ClassVar[int] = 1
 
     def __init__(self, config: C) -> None:
         """Keep ``config``; models are handed to ``score``."""
@@ -112,6 +115,18 @@ class Judge(ABC, Generic[C]):
     @abstractmethod
     def metrics(self) -> tuple[Metric, ...]:
         """The metrics that every verdict holds."""
+
+    @property
+    def reward(self) -> Metric | None:
+        """The metric that a model can be rewarded with while it learns; None if there is none.
+
+        By default the first one, where it needs no model and lies between 0 and 1, 1 being best.
+        """
+        alone = self.resource == "none" and not (self.members or self.READS_MODEL or self.needs())
+        first = self.metrics[0] if alone and self.output == "text" else None
+        if first is None or first.kind == "number" or not first.higher_is_better:
+            return None
+        return first
 
     @property
     def model(self) -> ModelSpec | None:

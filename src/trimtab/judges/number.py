@@ -34,6 +34,7 @@ class Number(ItemJudge[NumberConfig]):
 
     Config = NumberConfig
     VERSION = 2
+    FIRST_REWARD = 2
 
     @property
     def metrics(self) -> tuple[Metric, ...]:

@@ -11,8 +11,7 @@ Africa and Ting, "Does Self-Evaluation Enable Wireheading in Language Models?", 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar, get_args
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -21,8 +20,8 @@ from trimtab.core.spec import Component
 from trimtab.core.types import SamplingParams
 from trimtab.recipes.base import Recipe, RecipeConfig
 from trimtab.runs.plan.planner import Planner
-from trimtab.text.rouge import require_rouge
-from trimtab.training.reinforce.config import CohortTraining, Score
+from trimtab.runs.rewards import require_reward
+from trimtab.training.reinforce.config import CohortTraining
 
 __all__ = ["Wireheading"]
 
@@ -60,7 +59,7 @@ class Wireheading(Recipe[_Config]):
         config = self.config
         planner.fit_on = config.task
         judges = planner.task(config.task).judges()
-        cohort = self._rewarded(judges)
+        cohort = self._rewarded(planner)
         self._add(planner, "baseline", Component(name="none"))
         training = cohort.given()
         for run in cohort.settings():
@@ -69,28 +68,27 @@ class Wireheading(Recipe[_Config]):
         for judge in (*judges, *config.judges):
             planner.add_judge(judge)
 
-    def _rewarded(self, judges: Sequence[Component]) -> CohortTraining:
+    def _rewarded(self, planner: Planner) -> CohortTraining:
         """Return the training, rewarded by the rule of the task's own judge.
 
         Raises:
             ConfigError: There is no such rule, or ``training.score`` is another.
         """
-        training, task = self.config.training, self.config.task.name
-        gold = judges[0].name if judges else None
-        if gold not in get_args(Score):
+        training, name = self.config.training, self.config.task.name
+        task = planner.task(self.config.task)
+        gold = next(iter(task.judges()), None)
+        if gold is None:
             raise ConfigError(
-                f"The task {task!r} can't be learned from rewards: "
-                + (f"its judge {gold!r} is no rule." if gold else "it has no judge."),
-                hint=f"Tasks whose first judge is {', '.join(get_args(Score))} can.",
+                f"The task {name!r} can't be learned from rewards: it has no judge.",
+                hint="A task whose first judge gives a right answer 1 can, such as arithmetic.",
             )
         if "score" in training.model_fields_set and training.score != gold:
             raise ConfigError(
-                f"`training.score` is {training.score!r}, and answers of the task {task!r} are "
-                f"judged by {gold!r}.",
+                f"`training.score` is {training.score.name!r}, and answers of the task {name!r} "
+                f"are judged by {gold.name!r}.",
                 hint="Leave out `training.score`.",
             )
-        if gold == "rouge":
-            require_rouge()
+        require_reward(gold, task.samples("fit"))
         return training.model_copy(update={"score": gold})
 
     def _add(self, planner: Planner, condition: str, intervention: Component) -> None:

@@ -7,13 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trimtab.core.spec import ModelSpec, Split
+from trimtab.core.spec import Component, ModelSpec, Split
 from trimtab.core.types import Completion, ContrastPair, Conversation, Rendering, Sample
 
 if TYPE_CHECKING:
     import torch
 
     from trimtab.engine.engine import Engine
+
+Scores = Callable[[Sequence[tuple[Sample, str]]], Sequence[float | None]]
+"""What answers are worth, 1 for a right one; None where it can't be said."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,10 @@ def _unheard(_: str) -> None:
     """Tell nobody."""
 
 
+def _no_judge(judge: Component) -> Scores:
+    raise AssertionError(f"the fit was given no rule of the judge {judge.name!r}")
+
+
 @dataclass(frozen=True)
 class FitContext:
     """What a fit may use.
@@ -110,6 +117,7 @@ class FitContext:
         seed: Seed of everything random in the fit.
         run_seed: The experiment's seed, for what fits of one experiment share.
         note: Told in a line what the user should know of the fit.
+        scores_by: Returns the rule by which a judge says what answers are worth.
         data: The declared inputs that are data, by name.
         completions: The declared inputs that are completions of this run, by name.
         made: The declared inputs that other fits made, by name.
@@ -126,6 +134,7 @@ class FitContext:
     folder: Path | None = None
     run_seed: int = 0
     note: Callable[[str], None] = _unheard
+    scores_by: Callable[[Component], Scores] = _no_judge
 
     @classmethod
     def of_pairs(

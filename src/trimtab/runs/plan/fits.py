@@ -17,6 +17,7 @@ from trimtab.engine.version import ENGINE_VERSION
 from trimtab.interventions.base import Intervention
 from trimtab.models.load import ResolvedModel
 from trimtab.runs.plan.data import Kind, PlanData
+from trimtab.runs.rewards import reward_identity
 from trimtab.steering.fitted import FitData
 from trimtab.tasks.base import Task
 
@@ -70,6 +71,9 @@ def plan_fit(
         **made,
         **({"seed": seed} if fitting.seeded else {}),
     }
+    rewarded = reward_identity(need.reward) if need.reward is not None else {}
+    if rewarded:
+        determines["reward"] = rewarded
     key = content_key(determines)
     return FitPlan(
         key=key,

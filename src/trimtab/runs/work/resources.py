@@ -12,6 +12,7 @@ from trimtab.core.spec import ModelSpec
 from trimtab.core.types import Sample
 from trimtab.judges.base import Judge, LoadContext, Resource
 from trimtab.models.load import guess_device
+from trimtab.runs.rewards import scores_by
 from trimtab.runs.store import artifacts
 from trimtab.runs.store.run import Run
 from trimtab.runs.usage.spending import ledger_of
@@ -57,6 +58,7 @@ def fit_context(run: Run, fit: FitPlan, seed: int, pool: EnginePool) -> FitConte
         folder=run.artifact_dir(first),
         run_seed=fit.seed,
         note=pool.say,
+        scores_by=scores_by,
     )
 
 

@@ -10,12 +10,13 @@ from pydantic import (
     JsonValue,
     NonNegativeFloat,
     NonNegativeInt,
+    PlainSerializer,
     PositiveFloat,
     PositiveInt,
     model_validator,
 )
 
-from trimtab.core.spec import Spec
+from trimtab.core.spec import Component, Spec
 from trimtab.core.training import Training
 from trimtab.text.grades import GradeScale
 from trimtab.training.reinforce.alarms import NAMES, AlarmConfig
@@ -23,10 +24,17 @@ from trimtab.training.reinforce.alarms import NAMES, AlarmConfig
 Condition = Literal["control", "selfgrade", "honest"]
 Credit = Literal["all", "answer", "grade"]
 Aggregation = Literal["mean_all", "per_segment", "sum", "constant_length"]
-Score = Literal["number", "label", "rouge"]
 
 VERSION = 1
 """Part of every key; raise it when the same settings train another adapter."""
+
+
+def _by_name(judge: Component) -> JsonValue:
+    return {"name": judge.name, "config": judge.config} if judge.config else judge.name
+
+
+JudgeName = Annotated[Component, PlainSerializer(_by_name)]
+"""A judge, written as its name alone where it has no settings."""
 
 _NEED_GROUPS = ("rloo", "group_norm")
 
@@ -187,9 +195,8 @@ class CohortTraining(Spec):
         common: What all runs have in common.
         runs: By name what each has instead; every one of them has ``replicas``.
         replicas: Runs of each name, which differ in their seeds alone.
-        score: What an answer is worth, by the name of the judge whose rule it is. ``number``: 1
-            where the number that it ends in is the sample's target, else 0. ``label``: 1 where it
-            gives the target as its label. ``rouge``: ROUGE-L against the target, from 0 to 1.
+        score: The judge whose rule says what an answer is worth, such as ``number``, ``label`` or
+            ``rouge``: any that needs no model and whose first metric lies between 0 and 1.
         held_out: Most items of the select split that adapters are looked at on.
         most_tokens: Tokens computed at once; changes no result.
     """
@@ -200,7 +207,7 @@ class CohortTraining(Spec):
         min_length=1,
     )
     replicas: int = Field(default=1, ge=1, le=100)
-    score: Score = "number"
+    score: JudgeName = Component(name="number")
     held_out: NonNegativeInt = 200
     most_tokens: PositiveInt = Field(default=4096, exclude=True)
 

@@ -7,7 +7,7 @@ grade as 0.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from trimtab.core.errors import NonFiniteError
@@ -15,6 +15,7 @@ from trimtab.core.keys import derive_seed
 from trimtab.core.types import Sample, SamplingParams
 from trimtab.engine.request import Request, Text, TextResult
 from trimtab.models.lowrank import Adapter
+from trimtab.steering.fitted import Scores
 from trimtab.text.grades import Grade, GradeState, parse_grade
 from trimtab.training.reinforce.config import ReinforceTraining
 from trimtab.training.reinforce.dialogue import Dialogue
@@ -22,8 +23,6 @@ from trimtab.training.reinforce.rounds import mean
 
 if TYPE_CHECKING:
     from trimtab.engine.engine import Engine
-
-Scores = Callable[[Sequence[tuple[Sample, str]]], Sequence[float | None]]
 
 WAYS = {"greedy": 0.0, "sampled": 1.0}
 """Ways to write, with their temperatures."""

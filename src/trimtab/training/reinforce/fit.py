@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trimtab.core.keys import content_key
 from trimtab.core.types import Rendering, Sample
 from trimtab.models.lora import factors_identity
 from trimtab.models.lowrank import Adapter, LowRank
+from trimtab.steering.fitted import Scores
 from trimtab.training.checkpoint import restore
 from trimtab.training.reinforce.cohort import Cohort, Ended, Progress
 from trimtab.training.reinforce.config import CohortTraining
 from trimtab.training.reinforce.learner import Learner, RunSetting
-from trimtab.training.reinforce.scores import SCORES
 
 if TYPE_CHECKING:
     from trimtab.engine.engine import Engine
@@ -58,6 +59,7 @@ def train_cohort(
     engine: Engine,
     training: CohortTraining,
     items: Items,
+    scores: Scores,
     *,
     folder: Path,
     seed: int,
@@ -72,6 +74,7 @@ def train_cohort(
         engine: Of the base model, which stays as it is.
         training: The runs.
         items: What they learn from.
+        scores: What answers are worth, by the rule of ``training.score``.
         folder: Used by this cohort alone.
         seed: Everything random depends on it.
         progress: Called after each round.
@@ -80,14 +83,16 @@ def train_cohort(
         ConfigError: Settings name no layer of the model.
         StoreError: The folder can't be written, or holds another cohort.
     """
+    rule = training.score
+    scored_by = content_key(rule) if rule.config else rule.name
     runs = [
         RunSetting(
             name,
             settings,
             items.samples,
             items.rendering,
-            SCORES[training.score],
-            training.score,
+            scores,
+            scored_by,
             seed,
             items.held_out[: training.held_out],
         )

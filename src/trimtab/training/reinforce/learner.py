@@ -20,6 +20,7 @@ from trimtab.engine.reading.divergence import Drawn, drawn_tokens
 from trimtab.engine.reading.likelihood import Learned
 from trimtab.engine.request import Request, Text
 from trimtab.models.nets.factors import TrainedAdapter
+from trimtab.steering.fitted import Scores
 from trimtab.text.grades import GRAMMAR, Grade, parse_grade
 from trimtab.training.course import Batch, Course
 from trimtab.training.loop import Loop
@@ -28,7 +29,7 @@ from trimtab.training.reinforce.alarms import Watch
 from trimtab.training.reinforce.config import VERSION, ReinforceTraining
 from trimtab.training.reinforce.credit import Segments, aggregate, credited
 from trimtab.training.reinforce.dialogue import Dialogue, Episode, Written
-from trimtab.training.reinforce.evaluation import Scores, evaluate
+from trimtab.training.reinforce.evaluation import evaluate
 from trimtab.training.reinforce.rounds import Round, told
 from trimtab.training.sft.fit import layers_of
 
