@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING
 
 from trimtab.cli.phases import open_to_read
 from trimtab.cli.terminal import say, wide_console
+from trimtab.core.counted import counted
 from trimtab.core.errors import ConfigError, StoreError, did_you_mean
 from trimtab.core.files import make_dir
 from trimtab.core.lazy import lazy
 from trimtab.core.plan import DataRef, FitPlan
 from trimtab.core.types import Conversation
+from trimtab.datasets.rewards import CONDITIONS, Result, results_text
+from trimtab.reports.data.cohorts import TrainedRun, trained_runs
+from trimtab.reports.data.run import RunData
 from trimtab.runs.store.run import Run
 from trimtab.search.sampling import require_optuna
 from trimtab.training.sft.config import AdapterTraining
@@ -70,6 +74,49 @@ def training(run_dir: Path, condition: str, program: str, out: Path, *, trusted:
     for name, text in made.items():
         (out / name).write_text(text, encoding="utf-8")
     say(f"Wrote {', '.join(made)} to {out}: {len(rows)} conversations for {fit.model.id}")
+
+
+def rewards(run_dir: Path, out: Path, *, trusted: bool) -> None:
+    """Write the rounds of trainings by rewards in the form of ``all_results.json``.
+
+    Args:
+        run_dir: The run, its trainings done.
+        out: File to make.
+        trusted: Whether the user trusts the run.
+
+    Raises:
+        ConfigError: The run has no training by rewards that the form can hold.
+        StoreError: ``out`` is there already.
+    """
+    if out.exists():
+        raise StoreError(f"{out} is there already.", hint="Name a file that is not there yet.")
+    trained = trained_runs(RunData(open_to_read(run_dir, trusted=trusted)).source)
+    known = [run for run in trained if run.condition in CONDITIONS]
+    if not known:
+        raise ConfigError(
+            f"{run_dir} holds no training by rewards of the conditions {', '.join(CONDITIONS)}.",
+            hint="Fit it first: trimtab resume RUN.",
+        )
+    results = [_result_of(run) for run in known]
+    make_dir(out.parent)
+    out.write_text(results_text(results), encoding="utf-8")
+    say(f"Wrote {counted(len(results), 'run')} to {out}")
+    others = sorted({run.condition for run in trained} - set(CONDITIONS))
+    if others:
+        say(f"note: the form has no place for the conditions {', '.join(others)}: left out")
+    lost = sum(len(run.curves["step"]) for run in known if run.failed is None) - sum(
+        len(result.rounds) for result in results
+    )
+    if lost:
+        say(f"note: {counted(lost, 'round')} without a reward or an actual one left out")
+
+
+def _result_of(run: TrainedRun) -> Result:
+    """Return a run in the source's terms; one that was given up has no rounds there."""
+    curves = [run.curves[name] for name in ("reward", "true", "grade_all")]
+    rounds = () if run.failed is not None else tuple(zip(*curves, strict=True))
+    whole = tuple((r, t, g) for r, t, g in rounds if r is not None and t is not None)
+    return Result(run.seed, run.model, run.task, run.condition, whole, 1)
 
 
 def _training_of(run: Run, condition: str) -> FitPlan:

@@ -48,3 +48,15 @@ def training(
     from trimtab.cli import export as files
 
     files.training(run_dir, condition, program, out, trusted=trust)
+
+
+@export.command()
+def rewards(
+    run_dir: Annotated[Path, typer.Argument(help="Run directory.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", help="File to make, e.g. all_results.json.")],
+    trust: Trust = False,
+) -> None:
+    """Write trainings by rewards as all_results.json: reward, accuracy and grade of each round."""
+    from trimtab.cli import export as files
+
+    files.rewards(run_dir, out, trusted=trust)

@@ -3,14 +3,16 @@
 The form of the code of Africa and Ting (arXiv 2511.23092): ``{"seed_42": {model: {task: {condition:
 [result]}}}}``, a result with the lists ``rewards``, ``accuracies`` and ``grades``, a number per
 round. A checkpoint, ``checkpoint_seed42_<model>.json``, is the part of one seed and model. A grade
-that could not be read stands there as 0, and the control, which is asked for none, has zeros only.
+that could not be read stands there as 0, and the control, which is asked for none, has zeros only;
+with ``graded`` in a result, as it is written here, its grades are grades.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,6 +72,24 @@ def read_results(path: Path) -> list[Result]:
     return results
 
 
+def results_text(results: Sequence[Result]) -> str:
+    """Return the text of ``all_results.json``; a run without rounds is an empty list.
+
+    A grade of None is written as 0, as the form has it; where all are, the result is no ``graded``.
+    """
+    found: dict[str, dict[str, dict[str, dict[str, list[dict[str, Any]]]]]] = {}
+    for result in results:
+        tasks = found.setdefault(f"seed_{result.seed}", {}).setdefault(result.model, {})
+        listed = tasks.setdefault(result.task, {}).setdefault(result.condition, [])
+        if result.rounds:
+            rewards, accuracies, grades = zip(*result.rounds, strict=True)
+            graded = any(grade is not None for grade in grades)
+            lists = (rewards, accuracies, [0.0 if grade is None else grade for grade in grades])
+            named = dict(zip(_LISTS, map(list, lists), strict=True))
+            listed.append({**named, "seed": result.seed, "graded": graded})
+    return json.dumps(found, indent=1, ensure_ascii=False) + "\n"
+
+
 def _objects(value: Any, where: str) -> Iterator[tuple[str, Any]]:
     if not isinstance(value, Mapping):
         raise DataError(
@@ -109,7 +129,7 @@ def _rounds(
     sizes = [len(column) for column in columns]
     if len(set(sizes)) > 1 or not sizes[0]:
         raise DataError(f"{where}: {', '.join(_LISTS)} have {sizes} numbers: one for each round.")
-    graded = condition != UNGRADED
+    graded = condition != UNGRADED or result.get("graded") is True
     rounds = tuple(
         (reward, true, grade if graded else None)
         for reward, true, grade in zip(*columns, strict=True)

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from trimtab.cli.data import report_rewards
-from trimtab.core.errors import DataError
+from trimtab.cli.export import rewards
+from trimtab.core.errors import DataError, StoreError
 from trimtab.reports.data.run import RunData
 from trimtab.reports.sections.base import SECTIONS
 from trimtab.runs.store.run import Run
@@ -82,3 +83,20 @@ def test_a_checkpoint_is_one_seed_and_model(tmp_path):
 def test_another_form_is_one_line(tmp_path, changed, said):
     with pytest.raises(DataError, match=said):
         report_rewards(written(tmp_path, **changed), tmp_path / "run")
+
+
+def test_an_export_imported_again_is_the_same(tmp_path):
+    graded = [result(0.4, 0.75, 0.4) | {"graded": True}]
+    report_rewards(written(tmp_path, control=graded), tmp_path / "run")
+    rewards(tmp_path / "run", tmp_path / "again.json", trusted=False)
+    report_rewards(tmp_path / "again.json", tmp_path / "second")
+    first, second = (
+        SECTIONS.build("wireheading", {}).read(RunData(Run.open(tmp_path / name)))
+        for name in ("run", "second")
+    )
+    assert first == second
+    found = {outcome.condition: outcome for outcome in second.outcomes}
+    assert found["control"].inflation_all.mean == pytest.approx(0.35), "it was asked for grades"
+    assert (found["honest"].seeds, found["honest"].failed) == (3, 1)
+    with pytest.raises(StoreError, match="is there already"):
+        rewards(tmp_path / "run", tmp_path / "again.json", trusted=False)
