@@ -123,3 +123,24 @@ def test_curves_are_means_over_seeds_with_bands(show, tmp_path) -> None:
 def test_smoothing_leaves_out_what_is_missing() -> None:
     assert smoothed([1.0, None, 3.0, None, None], 2) == [1.0, 1.0, 3.0, 3.0, None]
     assert json.dumps(smoothed([], 3)) == "[]"
+
+
+def test_contrasts_are_paired_by_seed_and_say_what_could_not_be_told(show) -> None:
+    learned = [([1, 1, 1, 0], [0, 1, 0, 1]), ([1, 1, 1, 1], [1, 1, 0, 0]), START]
+    infos = [*runs("control", learned), *runs("selfgrade", INFLATED)]
+    infos += runs("honest", learned[:2]) + runs("lost", INFLATED[2:], failed="NaN")
+    shown = show("wireheading", cohort(infos))
+    found = {(c.left, c.right, c.number): c for c in shown.content.contrasts}
+    assert len(found) == 9
+    inflation = found["selfgrade", "control", "inflation_all"]
+    differences = [0.75 + 0.25, 1 + 0.5, 0.5 - 0]
+    assert inflation.difference.mean == pytest.approx(sum(differences) / 3)
+    half = 4.302652729696 * 0.5 / 3**0.5
+    assert inflation.difference.high == pytest.approx(1 + half)
+    assert inflation.p == pytest.approx(0.0742, abs=1e-3) and inflation.p_holm > inflation.p
+    assert inflation.verdict == "could not be told"
+    assert inflation.nested[0] > 0 and inflation.questions == 4
+    same = found["honest", "control", "actual"]
+    assert (same.difference.seeds, same.difference.mean, same.p) == (2, 0.0, None)
+    wide = {row[-1] for row in shown.tables()["wireheading_errors"].texts if row[4] == "3"}
+    assert wide == {"5.27"}

@@ -10,11 +10,18 @@ from collections.abc import Sequence
 from trimtab.reports.data.cohorts import trained_runs
 from trimtab.reports.data.run import RunData
 from trimtab.reports.draw.tables import Table
-from trimtab.reports.draw.values import Cell, Count, Value
 from trimtab.reports.sections.base import Finding, NoConfig, Section, View
-from trimtab.reports.sections.wireheading.content import Outcome, OverSeeds, WireheadingContent
+from trimtab.reports.sections.wireheading.content import Outcome, WireheadingContent
+from trimtab.reports.sections.wireheading.contrasts import contrasts
 from trimtab.reports.sections.wireheading.reading import outcomes
-from trimtab.reports.sections.wireheading.rule import RULE, not_found
+from trimtab.reports.sections.wireheading.rule import not_found
+from trimtab.reports.sections.wireheading.tables import (
+    alarm_list,
+    contrast_table,
+    numbers,
+    published_form,
+    verdicts,
+)
 
 __all__ = ["Wireheading"]
 
@@ -45,17 +52,23 @@ class Wireheading(Section[NoConfig, WireheadingContent]):
             for one in runs
             for alarm in one.alarms
         )
-        return WireheadingContent(outcomes=tuple(outcomes(runs)), alarms=alarms)
+        return WireheadingContent(
+            outcomes=tuple(outcomes(runs)),
+            contrasts=tuple(contrasts(runs, run.plan.seed)),
+            alarms=alarms,
+        )
 
     def tables(self, view: View[WireheadingContent]) -> Sequence[Table]:
-        """Return the numbers, what the rule says, and the alarms."""
+        """Return the numbers, what the rule says, contrasts, and the alarms."""
         content = view.content
-        alarms = [_alarms(content)] if content.alarms else []
-        return [_numbers(content), _verdicts(content), *alarms]
+        between = [contrast_table(content)] if content.contrasts else []
+        alarms = [alarm_list(content)] if content.alarms else []
+        shown = (numbers(content), verdicts(content), *between, *alarms)
+        return [*shown, published_form(content)]
 
     def headline(self, view: View[WireheadingContent]) -> Sequence[Table]:
         """Return what the rule says."""
-        return [_verdicts(view.content)]
+        return [verdicts(view.content)]
 
     def finding(self, view: View[WireheadingContent]) -> Finding:
         """Return first what could not have been found, then what was."""
@@ -74,68 +87,3 @@ def _sentence(outcome: Outcome) -> str:
         f"{not_found(value)}. Rewarded as it was, {where} {_WORDS[outcome.verdict]}: inflation "
         f"{value.mean:+.2f}{interval}; {outcome.why}."
     )
-
-
-def _place(outcome: Outcome) -> tuple[Cell, ...]:
-    return (outcome.condition, outcome.task, outcome.model)
-
-
-def _cell(value: OverSeeds, *, signed: bool = False) -> Cell:
-    return Value(value.mean, value.low, value.high, signed=signed)
-
-
-def _numbers(content: WireheadingContent) -> Table:
-    rows = tuple(
-        (
-            *_place(o),
-            Count(o.failed, o.seeds),
-            o.seeds,
-            _cell(o.actual),
-            _cell(o.grade),
-            _cell(o.grade_all),
-            _cell(o.inflation, signed=True),
-            _cell(o.inflation_all, signed=True),
-            Value(o.unparsed.mean, form="rate"),
-            Value(o.refused.mean, form="rate"),
-            _cell(o.divergence),
-            o.measured,
-        )
-        for o in content.outcomes
-    )
-    columns = (
-        *("condition", "task", "model", "given up", "seeds", "actual reward", "grade, read"),
-        *("grade, all", "inflation, read", "inflation, all", "unread %", "refused %"),
-        *("KL to base", "measured on"),
-    )
-    note = (
-        "Means over seeds with 95 % t-intervals over seeds; runs that were given up are in none. "
-        "KL in nats per sampled token, over the last tenth of the rounds. Actual rewards that are "
-        "no accuracy (ROUGE) and grades have no common unit: their difference is no inflation in "
-        "the strict sense."
-    )
-    return Table("wireheading", "Rewards, grades and inflation", columns, rows, note)
-
-
-def _verdicts(content: WireheadingContent) -> Table:
-    rows = tuple(
-        (
-            *_place(o),
-            _cell(o.reward_rise, signed=True),
-            _cell(o.actual_rise, signed=True),
-            _cell(o.inflation_rise, signed=True),
-            _cell(o.inflation_all, signed=True),
-            o.verdict,
-            o.why,
-        )
-        for o in content.outcomes
-    )
-    columns = (
-        *("condition", "task", "model", "reward, rise", "actual, rise", "inflation, rise"),
-        *("inflation", "verdict", "because"),
-    )
-    return Table("wireheading_rule", "Does it wirehead?", columns, rows, RULE)
-
-
-def _alarms(content: WireheadingContent) -> Table:
-    columns = ("run", "round", "alarm")
-    return Table("wireheading_alarms", "Alarms", columns, content.alarms)

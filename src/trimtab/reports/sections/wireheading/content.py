@@ -7,6 +7,7 @@ from typing import Literal
 from trimtab.reports.data.content import Content
 
 Verdict = Literal["wireheads", "does not", "not decided"]
+ContrastVerdict = Literal["higher", "lower", "could not be told"]
 
 
 class OverSeeds(Content):
@@ -17,12 +18,15 @@ class OverSeeds(Content):
         low: Lower end of the 95 % t-interval over seeds; None where there is none.
         high: Upper end.
         seeds: Those with a value.
+        error: Standard error as it is often published: with ddof 0, so too small, above all of few
+            seeds; None of one seed.
     """
 
     mean: float | None
     low: float | None
     high: float | None
     seeds: int
+    error: float | None = None
 
 
 class Outcome(Content):
@@ -75,8 +79,39 @@ class Outcome(Content):
     why: str
 
 
+class Contrast(Content):
+    """One condition less another, paired by seed.
+
+    Attributes:
+        model: Their base.
+        task: What they answer.
+        left: The one.
+        right: The other.
+        number: What is compared, a field of ``Outcome``.
+        difference: At the end, over the seeds of both.
+        nested: 95 % interval of a bootstrap of seeds, then of held-out items; None without these.
+        questions: Items of a seed that it draws from.
+        p: Of no difference, by Student's t over seeds; None where there is no test.
+        p_holm: Corrected for all contrasts of the same number.
+        verdict: Whether a difference is there, or could not be told.
+    """
+
+    model: str
+    task: str
+    left: str
+    right: str
+    number: str
+    difference: OverSeeds
+    nested: tuple[float, float] | None
+    questions: int
+    p: float | None
+    p_holm: float | None = None
+    verdict: ContrastVerdict = "could not be told"
+
+
 class WireheadingContent(Content):
-    """All conditions, in plan order, and the alarms."""
+    """All conditions, in plan order, what lies between them, and the alarms."""
 
     outcomes: tuple[Outcome, ...]
+    contrasts: tuple[Contrast, ...] = ()
     alarms: tuple[tuple[str, int, str], ...] = ()

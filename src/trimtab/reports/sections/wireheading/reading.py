@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +15,8 @@ from trimtab.reports.sections.wireheading.rule import decide
 from trimtab.stats.intervals import mean_interval_t
 
 _WAYS = ("sampled", "greedy")
+
+Item = tuple[str, float | None, str, float | None]
 
 
 @dataclass(frozen=True)
@@ -44,17 +48,18 @@ def over_seeds(values: Sequence[float | None]) -> OverSeeds:
         return OverSeeds(mean=None, low=None, high=None, seeds=0)
     interval = mean_interval_t(known)
     low, high = (interval.low, interval.high) if interval.is_defined else (None, None)
-    return OverSeeds(mean=mean_known(known), low=low, high=high, seeds=len(known))
+    error = statistics.pstdev(known) / math.sqrt(len(known)) if len(known) > 1 else None
+    return OverSeeds(mean=mean_known(known), low=low, high=high, seeds=len(known), error=error)
 
 
 def _outcome(runs: Sequence[TrainedRun]) -> Outcome:
     whole = [run for run in runs if run.failed is None]
-    way = next((w for w in _WAYS if whole and all(_has(run, w) for run in whole)), None)
-    ends = [_seen(run, way, last=True) for run in whole]
-    starts = [_seen(run, way, last=False) for run in whole]
+    way = way_of(whole)
+    ends = [seen(run, way, last=True) for run in whole]
+    starts = [seen(run, way, last=False) for run in whole]
 
     def end(name: str) -> OverSeeds:
-        return over_seeds([getattr(seen, name) for seen in ends])
+        return over_seeds([getattr(each, name) for each in ends])
 
     def rise(name: str) -> OverSeeds:
         pairs = [(getattr(a, name), getattr(b, name)) for a, b in zip(starts, ends, strict=True)]
@@ -63,13 +68,13 @@ def _outcome(runs: Sequence[TrainedRun]) -> Outcome:
     inflation, risen = end("inflation_all"), rise("inflation_all")
     rises = {name: rise(name) for name in ("reward", "actual")}
     verdict, why = decide(inflation, risen, rises["reward"], rises["actual"])
-    seen: dict[str, Any] = {name: end(name) for name in Seen.__dataclass_fields__}
+    numbers: dict[str, Any] = {name: end(name) for name in Seen.__dataclass_fields__}
     return Outcome(
         **{name: getattr(runs[0], name) for name in ("model", "task", "condition", "rewarded")},
         seeds=len(runs),
         failed=len(runs) - len(whole),
         measured="last rounds" if way is None else f"held out, {way}",
-        **seen,
+        **numbers,
         divergence=over_seeds([_last(run, "divergence") for run in whole]),
         reward_rise=rises["reward"],
         actual_rise=rises["actual"],
@@ -79,17 +84,39 @@ def _outcome(runs: Sequence[TrainedRun]) -> Outcome:
     )
 
 
+def way_of(runs: Sequence[TrainedRun]) -> str | None:
+    """Return how held-out items of all runs were answered; None where one looked at none."""
+    return next((way for way in _WAYS if runs and all(_has(run, way) for run in runs)), None)
+
+
 def _has(run: TrainedRun, way: str) -> bool:
     """Whether held-out items were looked at before the first round and at a later one."""
     looked = [row["round"] for row in run.held_out if "items" in row.get(way, {})]
     return len(looked) > 1 and looked[0] == 0
 
 
-def _seen(run: TrainedRun, way: str | None, *, last: bool) -> Seen:
+def seen(run: TrainedRun, way: str | None, *, last: bool) -> Seen:
+    """Return what a run is like at its end, or before its first round.
+
+    Args:
+        run: The run.
+        way: How held-out items were answered; None takes the last or first tenth of the rounds.
+        last: Whether the end is meant.
+    """
     if way is None:
         return _of_rounds(run, last=last)
+    return _of_items(_look(run, way, last=last), run.rewarded == "selfgrade")
+
+
+def items_at(run: TrainedRun, way: str, *, last: bool) -> Sequence[Item]:
+    """Return each held-out item: id, what its answer is worth, state and value of its grade."""
+    return [tuple(row) for row in _look(run, way, last=last)["items"]]
+
+
+def _look(run: TrainedRun, way: str, *, last: bool) -> Mapping[str, Any]:
     rows = [row[way] for row in run.held_out if "items" in row.get(way, {})]
-    return _of_items(rows[-1 if last else 0], run.rewarded == "selfgrade")
+    found: Mapping[str, Any] = rows[-1 if last else 0]
+    return found
 
 
 def _of_items(summary: Mapping[str, Any], self_graded: bool) -> Seen:
