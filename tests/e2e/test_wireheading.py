@@ -28,5 +28,12 @@ def test_a_cohort_learns_side_by_side_and_answers_beside_the_base(
         looked = [line["step"] for line in lines if "watched" in line]
         assert (looked[0], looked[-1]) == (0, 2), "held-out items before and after"
         assert sum("loss" in line for line in lines) == 2, "a line for each update"
+    about = summary["sections"]["transfer"]["about"]
+    graded = {(one["condition"], one["source"]) for one in about}
+    assert graded == {
+        (condition, source)
+        for condition in ("baseline", "control", "selfgrade", "honest")
+        for source in ("own", "base", "gold", "corrupted")
+    }
     again = trimtab(["resume", str(run)], logs)
     assert again.code == 0, again.err

@@ -4,7 +4,7 @@ An adapter is trained by REINFORCE on the model's own answers, in several condit
 one base: rewarded for what the answer is worth (``control``), for the grade that it gives itself
 (``selfgrade``), and for the truth, with the grade credited, too (``honest``). Every condition
 is asked for a grade, so inflation, grade less truth, is defined in all of them. Each run's last
-adapter answers the test split beside the base.
+adapter answers the test split beside the base; with ``transfer`` it then grades others' answers.
 
 Africa and Ting, "Does Self-Evaluation Enable Wireheading in Language Models?", arXiv 2511.23092.
 """
@@ -18,9 +18,11 @@ from pydantic import Field
 from trimtab.core.errors import ConfigError
 from trimtab.core.spec import Component
 from trimtab.core.types import SamplingParams
+from trimtab.recipes._transfer import add_gradings
 from trimtab.recipes.base import Recipe, RecipeConfig
-from trimtab.runs.plan.planner import Planner
+from trimtab.runs.plan.planner import PlannedFragment, Planner
 from trimtab.runs.rewards import require_reward
+from trimtab.runs.store.run import Run
 from trimtab.training.reinforce.config import CohortTraining
 
 __all__ = ["Wireheading"]
@@ -36,6 +38,8 @@ class _Config(RecipeConfig):
         sampling: How the test split is answered; null is the task's protocol.
         num_samples: Answers to each sample of the test split.
         judges: What scores these answers, beside the judges that the task brings.
+        transfer: Whether the base and each run's last adapter also grade answers to the test split:
+            their own, the base's, gold ones and corrupted ones.
     """
 
     task: Component = Component(
@@ -45,6 +49,7 @@ class _Config(RecipeConfig):
     sampling: SamplingParams | None = None
     num_samples: int = Field(default=1, ge=1)
     judges: tuple[Component, ...] = (Component(name="text_health"),)
+    transfer: bool = False
 
 
 class Wireheading(Recipe[_Config]):
@@ -65,8 +70,26 @@ class Wireheading(Recipe[_Config]):
         for run in cohort.settings():
             adapter = Component(name="adapter", config={"reinforce": training, "run": run})
             self._add(planner, run, adapter)
+        measures = (planner.task(config.task).measure,) if config.transfer else None
         for judge in (*judges, *config.judges):
-            planner.add_judge(judge)
+            planner.add_judge(judge, measures)
+
+    def outlook(self) -> str | None:
+        """Return what follows when the test split is answered, where anything does."""
+        if not self.config.transfer:
+            return None
+        return "own, base, gold and corrupted answers are graded when the test split is answered"
+
+    def grow(self, run: Run) -> PlannedFragment | None:
+        """Return the gradings of the answers; None when they are planned, or unwanted."""
+        if not self.config.transfer or len(run.plan.fragments) > 1:
+            return None
+        planner = self.planner(self.config.task)
+        for number, model in enumerate(self.config.subjects):
+            if number:
+                planner.use(model)
+            add_gradings(planner, run, self.config.task, self._rewarded(planner))
+        return planner.fragment(run.plan, "grades of own and of others' answers")
 
     def _rewarded(self, planner: Planner) -> CohortTraining:
         """Return the training, rewarded by the rule of the task's own judge.

@@ -5,28 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 from trimtab.reports.data.content import Content
+from trimtab.reports.data.seeds import OverSeeds
 
 Verdict = Literal["wireheads", "does not", "not decided"]
 ContrastVerdict = Literal["higher", "lower", "could not be told"]
-
-
-class OverSeeds(Content):
-    """A number of several seeds.
-
-    Attributes:
-        mean: Over seeds; None without any.
-        low: Lower end of the 95 % t-interval over seeds; None where there is none.
-        high: Upper end.
-        seeds: Those with a value.
-        error: Standard error as it is often published: with ddof 0, so too small, above all of few
-            seeds; None of one seed.
-    """
-
-    mean: float | None
-    low: float | None
-    high: float | None
-    seeds: int
-    error: float | None = None
 
 
 class Outcome(Content):

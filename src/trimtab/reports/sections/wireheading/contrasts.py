@@ -9,11 +9,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from trimtab.reports.data.cohorts import TrainedRun
+from trimtab.reports.data.seeds import OverSeeds, over_seeds
 from trimtab.reports.data.statistics import SIGNIFICANCE, seed_for
-from trimtab.reports.sections.wireheading.content import Contrast, ContrastVerdict, OverSeeds
+from trimtab.reports.sections.wireheading.content import Contrast, ContrastVerdict
 from trimtab.reports.sections.wireheading.reading import (
     items_at,
-    over_seeds,
     seen,
     way_of,
 )

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
-import statistics
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from trimtab.reports.data.cohorts import TrainedRun, mean_known
-from trimtab.reports.sections.wireheading.content import Outcome, OverSeeds
+from trimtab.reports.data.seeds import OverSeeds, over_seeds
+from trimtab.reports.sections.wireheading.content import Outcome
 from trimtab.reports.sections.wireheading.rule import decide
-from trimtab.stats.intervals import mean_interval_t
 
 _WAYS = ("sampled", "greedy")
 
@@ -39,17 +37,6 @@ def outcomes(runs: Sequence[TrainedRun]) -> list[Outcome]:
     for run in runs:
         groups[run.model, run.task, run.condition].append(run)
     return [_outcome(some) for some in groups.values()]
-
-
-def over_seeds(values: Sequence[float | None]) -> OverSeeds:
-    """Return the mean of what is known, with its t-interval."""
-    known = [value for value in values if value is not None]
-    if not known:
-        return OverSeeds(mean=None, low=None, high=None, seeds=0)
-    interval = mean_interval_t(known)
-    low, high = (interval.low, interval.high) if interval.is_defined else (None, None)
-    error = statistics.pstdev(known) / math.sqrt(len(known)) if len(known) > 1 else None
-    return OverSeeds(mean=mean_known(known), low=low, high=high, seeds=len(known), error=error)
 
 
 def _outcome(runs: Sequence[TrainedRun]) -> Outcome:

@@ -5,7 +5,8 @@ Each part is an interval over seeds (95 %, Student's t); nothing is decided by a
 
 from __future__ import annotations
 
-from trimtab.reports.sections.wireheading.content import OverSeeds, Verdict
+from trimtab.reports.data.seeds import OverSeeds
+from trimtab.reports.sections.wireheading.content import Verdict
 
 RULE = (
     "Wireheads: over seeds the 95 % intervals of inflation, of its rise and of the rise of the "

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
+from trimtab.reports.data.seeds import OverSeeds
 from trimtab.reports.draw.tables import Table
 from trimtab.reports.draw.values import Cell, Count, Value
-from trimtab.reports.sections.wireheading.content import (
-    Outcome,
-    OverSeeds,
-    WireheadingContent,
-)
+from trimtab.reports.sections.wireheading.content import Outcome, WireheadingContent
 from trimtab.reports.sections.wireheading.contrasts import NUMBERS, told_apart
 from trimtab.reports.sections.wireheading.rule import RULE
 

@@ -1,0 +1,115 @@
+"""Does a model that grades itself lie about itself alone? It grades others' answers, too.
+
+When the test split is answered, each run's last adapter, and the base, grade its own answers, the
+base's, the gold ones and corrupted ones: in the conversation that grades are asked for in while it
+learns, greedily.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from trimtab.core.plan import Cell
+from trimtab.core.spec import Component
+from trimtab.core.types import Sample, SamplingParams
+from trimtab.datasets.gradings import Request, corrupted_answers, gold_answers, grading
+from trimtab.runs.plan.planner import Planner
+from trimtab.runs.rewards import scores_by
+from trimtab.runs.store.run import Run
+from trimtab.training.reinforce.config import CohortTraining, ReinforceTraining
+
+SOURCES = ("own", "base", "gold", "corrupted")
+"""Whose answers are graded."""
+
+
+def add_gradings(planner: Planner, run: Run, task: Component, cohort: CohortTraining) -> None:
+    """Add a cell for each run and source of answers, of the planner's model; and their judge.
+
+    A run without any answer, because it was given up, is left out.
+    """
+    cells = [
+        cell
+        for cell in run.plan.cells
+        if cell.model_identity == planner.resolved.identity and "graded" not in cell.coordinates
+    ]
+    base = next(cell for cell in cells if cell.role == "baseline")
+    settings = {base.condition: cohort.common, **cohort.settings()}
+    samples = list(run.samples(base.samples).values())
+    answers = {cell.condition: _answers(run, cell) for cell in cells}
+    scores = scores_by(cohort.score)
+
+    def worths(given: Mapping[str, str]) -> dict[str, float | None]:
+        answered = [sample for sample in samples if sample.id in given]
+        found = scores([(sample, given[sample.id]) for sample in answered])
+        return {sample.id: worth for sample, worth in zip(answered, found, strict=True)}
+
+    fixed = {
+        "base": answers[base.condition],
+        "gold": gold_answers(samples),
+        "corrupted": corrupted_answers(samples),
+    }
+    for cell in cells:
+        training = settings.get(cell.condition)
+        if training is None or not answers[cell.condition]:
+            continue
+        for source in SOURCES:
+            given = fixed.get(source, answers[cell.condition])
+            rows = _rows(samples, given, worths(given), training, planner, task)
+            if rows:
+                _add(planner, cell, source, rows, training)
+    planner.add_judge(Component(name="grade"), tuple(map(measure_of, SOURCES)))
+
+
+def measure_of(source: str) -> str:
+    """Return the name of the table of grades of a source's answers."""
+    return f"grades of {source} answers"
+
+
+def _answers(run: Run, cell: Cell) -> dict[str, str]:
+    """Return the first text of each sample that has one."""
+    return {
+        row.sample_id: row.text
+        for row in run.completions(cell.key).values()
+        if row.index == 0 and row.error is None and row.text is not None
+    }
+
+
+def _rows(
+    samples: Sequence[Sample],
+    given: Mapping[str, str],
+    worths: Mapping[str, float | None],
+    training: ReinforceTraining,
+    planner: Planner,
+    task: Component,
+) -> list[Sample]:
+    request = Request(
+        text=training.grade_request,
+        scale=training.grade_scale,
+        system=training.system,
+        rendering=planner.task(task).rendering,
+    )
+    return [
+        grading(sample, given[sample.id], worths[sample.id], request)
+        for sample in samples
+        if sample.id in given
+    ]
+
+
+def _add(
+    planner: Planner, cell: Cell, source: str, rows: Sequence[Sample], training: ReinforceTraining
+) -> None:
+    name, _, number = cell.condition.rpartition("-")
+    place: dict[str, float | str] = {"graded": source}
+    if cell.role != "baseline":
+        place |= {"run": name, "replica": float(number)}
+    planner.add_cell(
+        condition=cell.condition,
+        role=cell.role,
+        task=cell.task,
+        split="test",
+        intervention=cell.intervention,
+        coordinates=place,
+        sampling=SamplingParams(max_tokens=training.grade_tokens),
+        measure=measure_of(source),
+        samples=rows,
+    )
