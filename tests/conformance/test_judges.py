@@ -73,6 +73,7 @@ def sample(i: int, **changes) -> Sample:
             "correct_answers": ["France", "In Gaul"],
             "incorrect_answers": ["In Spain"],
             "recorded": [{"answer": "France", "correct": True, "score": 0.25}],
+            "worth": 0.5,
             "judged": [{"score": 1.0, "refused": False, "error": None, "raw": "1"}],
         },
     )

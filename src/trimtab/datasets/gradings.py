@@ -22,12 +22,14 @@ class Request:
         text: What is said behind the answer.
         scale: Which grades there are: ``binary`` or ``unit``.
         system: A system text in front, or nothing.
+        source: Whose answer it is; the model is not told.
         rendering: How the task's messages become prompts.
     """
 
     text: str
     scale: str
     system: str
+    source: str
     rendering: Rendering
 
 
@@ -55,7 +57,12 @@ def grading(sample: Sample, answer: str, worth: float | None, request: Request) 
         messages=(*system, *before, *asked),
         cluster=sample.cluster,
         preamble=sample.preamble,
-        metadata={"answer": answer, "worth": worth, "grade_scale": request.scale},
+        metadata={
+            "answer": answer,
+            "source": request.source,
+            "worth": worth,
+            "grade_scale": request.scale,
+        },
     )
 
 

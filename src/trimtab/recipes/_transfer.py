@@ -54,7 +54,15 @@ def add_gradings(planner: Planner, run: Run, task: Component, cohort: CohortTrai
             continue
         for source in SOURCES:
             given = fixed.get(source, answers[cell.condition])
-            rows = _rows(samples, given, worths(given), training, planner, task)
+            request = Request(
+                text=training.grade_request,
+                scale=training.grade_scale,
+                system=training.system,
+                source=source,
+                rendering=planner.task(task).rendering,
+            )
+            worth = worths(given)
+            rows = [grading(s, given[s.id], worth[s.id], request) for s in samples if s.id in given]
             if rows:
                 _add(planner, cell, source, rows, training)
     planner.add_judge(Component(name="grade"), tuple(map(measure_of, SOURCES)))
@@ -72,27 +80,6 @@ def _answers(run: Run, cell: Cell) -> dict[str, str]:
         for row in run.completions(cell.key).values()
         if row.index == 0 and row.error is None and row.text is not None
     }
-
-
-def _rows(
-    samples: Sequence[Sample],
-    given: Mapping[str, str],
-    worths: Mapping[str, float | None],
-    training: ReinforceTraining,
-    planner: Planner,
-    task: Component,
-) -> list[Sample]:
-    request = Request(
-        text=training.grade_request,
-        scale=training.grade_scale,
-        system=training.system,
-        rendering=planner.task(task).rendering,
-    )
-    return [
-        grading(sample, given[sample.id], worths[sample.id], request)
-        for sample in samples
-        if sample.id in given
-    ]
 
 
 def _add(

@@ -22,10 +22,15 @@ def test_the_prompt_is_that_of_training(tmp_path, rendering, system) -> None:
     answer = " 7" if rendering == "plain" else "7"
     ids = renderer.encode(answer)
     trained = (*dialogue.task(sample()), *ids, *dialogue.request(ids))
-    request = Request("Grade it: 0 or 1.", "binary", system, rendering)
+    request = Request("Grade it: 0 or 1.", "binary", system, "own", rendering)
     asked = grading(sample(), "7", 1.0, request)
     assert renderer.decode(renderer.prompt(asked.messages, rendering)) == renderer.decode(trained)
-    assert asked.metadata == {"answer": "7", "worth": 1.0, "grade_scale": "binary"}
+    assert asked.metadata == {
+        "answer": "7",
+        "source": "own",
+        "worth": 1.0,
+        "grade_scale": "binary",
+    }
 
 
 def test_corrupted_answers_are_wrong_in_kind() -> None:
