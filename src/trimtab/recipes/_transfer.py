@@ -65,7 +65,7 @@ def add_gradings(planner: Planner, run: Run, task: Component, cohort: CohortTrai
             rows = [grading(s, given[s.id], worth[s.id], request) for s in samples if s.id in given]
             if rows:
                 _add(planner, cell, source, rows, training)
-    planner.add_judge(Component(name="grade"), tuple(map(measure_of, SOURCES)))
+    planner.add_judge(Component(name="grade_inflation"), tuple(map(measure_of, SOURCES)))
 
 
 def measure_of(source: str) -> str:

@@ -54,7 +54,7 @@ def _rewarding(component: Component) -> tuple[Judge[Spec], str]:
         raise ConfigError(
             f"The judge {component.name!r} can't reward a model that learns: a reward is a metric "
             "of texts from 0 to 1, more is better, that needs no model.",
-            hint="number, label, rouge and exact are such judges, and docs/add-a-judge.md says how "
+            hint="Rules of right answers are such judges, and docs/add-a-judge.md says how "
             "to add one.",
         )
     return judge, judge.reward.name

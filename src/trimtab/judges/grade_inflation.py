@@ -6,14 +6,14 @@ from trimtab.core.spec import Metric, Spec
 from trimtab.judges.base import Item, ItemJudge, Verdict
 from trimtab.text.grades import GradeScale, parse_grade
 
-__all__ = ["Grade"]
+__all__ = ["GradeInflation"]
 
 
 class _Config(Spec):
     """There is nothing to choose: scale and worth are the sample's."""
 
 
-class Grade(ItemJudge[_Config]):
+class GradeInflation(ItemJudge[_Config]):
     """Read a grade by the grammar of ``trimtab.text.grades`` and take off metadata ``worth``.
 
     ``inflation_all`` counts a grade that could not be read as 0, and ``unread_grade`` counts these.
