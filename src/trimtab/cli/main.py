@@ -24,6 +24,7 @@ from trimtab.cli import (
     data_commands,
     export_commands,
     failures,
+    job_commands,
     vector_commands,
 )
 from trimtab.cli.options import Trust
@@ -47,6 +48,7 @@ app.add_typer(cache_commands.cache, name="cache")
 app.add_typer(export_commands.export, name="export")
 app.add_typer(adapter_commands.adapters, name="adapters")
 app.add_typer(adapter_commands.probe, name="probe")
+app.add_typer(job_commands.slurm, name="slurm")
 
 ConfigFile = Annotated[Path, typer.Argument(help="Experiment file (YAML).", show_default=False)]
 MaybeConfig = Annotated[
@@ -348,6 +350,8 @@ def judge_check(
 
 app.command("chat")(chat_commands.chat)
 app.command("push")(adapter_commands.push)
+app.command("submit")(job_commands.submit)
+app.command("cancel")(job_commands.cancel)
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.table import Table
 
 from trimtab.cli.terminal import wide_console
+from trimtab.compute.slurm import status as slurm
 from trimtab.runs.store.run import Run
 from trimtab.runs.usage.spending import spending
 from trimtab.runs.work import checks
@@ -21,12 +22,14 @@ def status(run_dir: Path) -> None:
     table = Table(title=f"{run.plan.name} ({run.dir})")
     for column in ("phase", "state", "done", "owed"):
         table.add_column(column, justify="right" if column in ("done", "owed") else "left")
+    owed = 0
     for tally in tallies(run) if counted is None else counted.tallies():
         table.add_row(tally.phase, tally.state, str(tally.done), str(tally.owed))
+        owed += tally.owed
     console = wide_console()
     console.print(table)
     stands = standing(run) if counted is None else [HOW, *counted.standing()]
-    for line in [*stands, *spending(run)]:
+    for line in [*stands, *slurm.standing(run, owed > 0), *spending(run)]:
         console.print(line)
     for gate in checks.at_hand(run, None if counted is None else counted.rows_owed > 0):
         line = f"{gate.status}: {gate.name}: {gate.detail}"

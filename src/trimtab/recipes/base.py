@@ -211,6 +211,12 @@ def grower(run: Run) -> Grow:
     return never if recipe is None else recipe.grow
 
 
+def grows(run: Run) -> bool:
+    """Return whether the plan of ``run`` may grow, as far as its recipe is known here."""
+    recipe = _recipe_of(run)
+    return recipe is not None and type(recipe).grow is not Recipe.grow
+
+
 def mirror_of(run: Run) -> Mirror:
     """Return what shows ``run`` to others as its plan grows: its recipe, as for ``grower``."""
     recipe = _recipe_of(run)

@@ -30,7 +30,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from trimtab.core.errors import HeldError, StoreError
 from trimtab.core.files import write_all
 from trimtab.runs.store.create import file_stem
-from trimtab.runs.store.processes import Process
+from trimtab.runs.store.processes import Process, scheduled_job
 
 TTL_S = 120.0
 """How long a claim stands without a heartbeat; must be the same for all workers of a run."""
@@ -52,19 +52,22 @@ class Holder(BaseModel):
     Attributes:
         process: Who holds it.
         since: When it was claimed, seconds since the epoch by the holder's clock, for people.
+        job: The SLURM job that the process belongs to, if any.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     process: Process
     since: float
+    job: str | None = None
 
     def __str__(self) -> str:
         try:
             since = datetime.fromtimestamp(self.since, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         except (ValueError, OverflowError, OSError):  # no time at all: a damaged file
             since = "a time that can't be read"
-        return f"process {self.process.pid} on {self.process.host} since {since}"
+        job = "" if self.job is None else f" (SLURM job {self.job})"
+        return f"process {self.process.pid} on {self.process.host}{job} since {since}"
 
 
 class Claim:
@@ -154,6 +157,11 @@ def holder_of(run_dir: Path, unit: str, *, ttl: float = TTL_S) -> str | None:
     if not stands:
         return None
     return f"held by {last.holder or f'a process that {_path(folder, epoch)} does not name'}"
+
+
+def num_holders(run_dir: Path, unit: str) -> int:
+    """Return how many workers have begun a unit, the one that holds it now included."""
+    return _newest(run_dir / "claims" / file_stem(unit))
 
 
 @dataclass(frozen=True)
@@ -263,8 +271,10 @@ def _path(folder: Path, epoch: int) -> Path:
 
 
 def _line() -> bytes:
-    holder = Holder(process=Process.current(), since=time.time())
-    return holder.model_dump_json().encode() + b"\n"
+    holder = Holder(process=Process.current(), since=time.time(), job=scheduled_job())
+    # earlier versions read claims too, and know of no jobs
+    exclude = {"job"} if holder.job is None else None
+    return holder.model_dump_json(exclude=exclude).encode() + b"\n"
 
 
 def _create(path: Path, line: bytes) -> bool:

@@ -53,6 +53,12 @@ class Process(BaseModel):
         return _is_running(self.pid, self.start)
 
 
+def scheduled_job() -> str | None:
+    """Return the id of the SLURM job that this process belongs to, as people write it."""
+    array, element = (os.environ.get(f"SLURM_ARRAY_{name}_ID") for name in ("JOB", "TASK"))
+    return f"{array}_{element}" if array and element else os.environ.get("SLURM_JOB_ID") or None
+
+
 def _is_running(pid: int, start: int | None) -> bool:
     try:
         if pid <= 0:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from trimtab.core.counted import counted
-from trimtab.runs.store.claims import holder_of
+from trimtab.runs.store.claims import holder_of, num_holders
 from trimtab.runs.store.run import Run
 from trimtab.runs.work.state import State
 from trimtab.runs.work.units import Unit, cells_of, phase_of, units
@@ -54,14 +54,25 @@ def standing(run: Run) -> list[str]:
     """Return a line for each unit that a worker holds, and one per phase for what waits."""
     state = State(run)
     owed = [unit for unit in units(run) if state.owed(unit)]
-    return [*_held(run, owed), *_waiting(state, owed)]
+    holders = {unit.name: holder_of(run.dir, unit.name) for unit in owed}
+    held = [f"at work: {name}, {holder}" for name, holder in holders.items() if holder is not None]
+    free = [unit for unit in owed if holders[unit.name] is None]
+    return [*held, *_waiting(state, owed), *_begun(run, free)]
 
 
-def _held(run: Run, owed: list[Unit]) -> Iterator[str]:
-    for unit in owed:
-        holder = holder_of(run.dir, unit.name)
-        if holder is not None:
-            yield f"at work: {unit.name}, {holder}"
+def _begun(run: Run, free: list[Unit]) -> Iterator[str]:
+    """Yield a line per phase for units that workers gave back, or died over."""
+    begun: dict[str, list[tuple[int, str]]] = {}
+    for unit in free:
+        number = num_holders(run.dir, unit.name)
+        if number:
+            begun.setdefault(phase_of(unit), []).append((number, unit.name))
+    for phase, some in begun.items():
+        number, name = max(some)
+        units_were = counted(len(some), "unit was", "units were")
+        yield (
+            f"free: {phase}, {units_were} begun and not finished, {name} {counted(number, 'time')}"
+        )
 
 
 def _waiting(state: State, owed: list[Unit]) -> Iterator[str]:
