@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from trimtab.compute.slurm.profile import Profile
-from trimtab.compute.slurm.resources import Resources, of_models
+from trimtab.compute.slurm.resources import Resources
 from trimtab.core.spec import ModelSpec
 from trimtab.runs.store.run import Run
 from trimtab.runs.work.state import State, rows_of
@@ -114,7 +114,7 @@ def _group(
     return Group(
         tuple(kinds),
         min(most, profile.limits.workers or most),
-        of_models(models.values(), profile.models, profile.limits),
+        profile.of_models(models.values()),
         models,
         len(owed),
     )

@@ -8,10 +8,9 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from trimtab.compute.slurm.resources import Limits, Resources
+from trimtab.compute.slurm.resources import Requests
 from trimtab.core.config import read_yaml, validate
 from trimtab.core.home import home
-from trimtab.core.spec import Spec
 
 _Word = Annotated[str, Field(pattern=r"^[^\s\"'\\]+$")]
 _Line = Annotated[str, Field(pattern=r"^[^\n\r]*$")]
@@ -19,7 +18,7 @@ _Line = Annotated[str, Field(pattern=r"^[^\n\r]*$")]
 _DEFAULT_WORKERS = 4
 
 
-class Profile(Spec):
+class Profile(Requests):
     """One file.
 
     Attributes:
@@ -33,8 +32,6 @@ class Profile(Spec):
         lines: Further options of sbatch, e.g. ``--mail-type=END``.
         setup: Shell commands before trimtab is called, e.g. ``module load cuda``.
         command: How trimtab is called, word by word; the Python of this process if none is given.
-        models: What workers ask for, by a part of the model's id, in the place of the presets.
-        limits: What no worker may ask for more than.
     """
 
     partition: _Word | None = None
@@ -46,8 +43,6 @@ class Profile(Spec):
     lines: tuple[_Line, ...] = ()
     setup: tuple[_Line, ...] = ()
     command: tuple[_Line, ...] = (sys.executable, "-m", "trimtab")
-    models: dict[str, Resources] = Field(default_factory=dict)
-    limits: Limits = Limits()
 
     @field_validator("lines")
     @classmethod
@@ -56,11 +51,6 @@ class Profile(Spec):
             if not line.startswith("-"):
                 raise ValueError(f"{line!r} is no option of sbatch: it must begin with a dash")
         return lines
-
-    @field_validator("models")
-    @classmethod
-    def _lower(cls, models: dict[str, Resources]) -> dict[str, Resources]:
-        return {name.lower(): request for name, request in models.items()}
 
 
 def default_file() -> Path:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from trimtab.core.config import read_yaml, validate
 from trimtab.core.errors import ConfigError
@@ -73,53 +73,69 @@ def _presets() -> dict[str, Preset]:
     }
 
 
-def is_known(model: ModelSpec, given: Mapping[str, Resources]) -> bool:
-    """Return whether an entry means ``model``; otherwise a guess is asked for."""
-    return _given(model, given) is not None or _preset(model) is not None
+class Requests(Spec):
+    """What workers ask for, and what they may not.
 
-
-def of_models(
-    models: Iterable[ModelSpec], given: Mapping[str, Resources], limits: Limits
-) -> Resources:
-    """Return what a worker needs that loads any of ``models``, one at a time.
-
-    Args:
-        models: The models; of none at all, what a worker without a model needs.
-        given: Requests by parts of ids, in lower case; they hold over the presets.
-        limits: What may be asked for.
-
-    Raises:
-        ConfigError: A model needs more GPUs or memory than may be asked for.
+    Attributes:
+        models: What workers ask for, by a part of the model's id, in the place of the presets.
+        without_model: The same for workers that load no model, and for checks and report.
+        limits: What no worker may ask for more than.
     """
-    requests = {model.id: _of_model(model, given) for model in models}
-    for name, request in requests.items():
-        for what, most in (("gpus", limits.gpus), ("memory_gib", limits.memory_gib)):
-            if most is not None and getattr(request, what) > most:
-                raise ConfigError(
-                    f"{name} needs {what} = {getattr(request, what)}, and the profile's limit is "
-                    f"{most}.",
-                    hint="Raise `limits`, or say under `models` what this model needs.",
-                )
-    every = list(requests.values()) or [_of_preset(_presets()[_NONE])]
-    return Resources(
-        gpus=max(request.gpus for request in every),
-        cpus=_at_most(max(request.cpus for request in every), limits.cpus),
-        memory_gib=_at_most(max(request.memory_gib for request in every), limits.memory_gib),
-        minutes=_at_most(max(request.minutes for request in every), limits.minutes),
-    )
+
+    models: dict[str, Resources] = Field(default_factory=dict)
+    without_model: Resources | None = None
+    limits: Limits = Limits()
+
+    @field_validator("models")
+    @classmethod
+    def _lower(cls, models: dict[str, Resources]) -> dict[str, Resources]:
+        return {name.lower(): request for name, request in models.items()}
+
+    def is_known(self, model: ModelSpec) -> bool:
+        """Return whether an entry means ``model``; otherwise a guess is asked for."""
+        return self._given(model) is not None or _preset(model) is not None
+
+    def of_models(self, models: Iterable[ModelSpec]) -> Resources:
+        """Return what a worker needs that loads any of ``models``, one at a time; or none.
+
+        Raises:
+            ConfigError: A model needs more GPUs or memory than may be asked for.
+        """
+        limits = self.limits
+        requests = {model.id: self._of_model(model) for model in models}
+        for name, request in requests.items():
+            for what, most in (("gpus", limits.gpus), ("memory_gib", limits.memory_gib)):
+                if most is not None and getattr(request, what) > most:
+                    raise ConfigError(
+                        f"{name} needs {what} = {getattr(request, what)}, and the profile's limit "
+                        f"is {most}.",
+                        hint="Raise `limits`, or say under `models` what this model needs.",
+                    )
+        alone = self.without_model or _of_preset(_presets()[_NONE])
+        every = list(requests.values()) or [alone]
+        return Resources(
+            gpus=max(request.gpus for request in every),
+            cpus=_at_most(max(request.cpus for request in every), limits.cpus),
+            memory_gib=_at_most(max(request.memory_gib for request in every), limits.memory_gib),
+            minutes=_at_most(max(request.minutes for request in every), limits.minutes),
+        )
+
+    def _of_model(self, model: ModelSpec) -> Resources:
+        preset = _preset(model) or _presets()[_OTHER]
+        request = self._given(model) or _of_preset(preset)
+        if not uses_gpu(model):  # the plan says where a model runs, and is not to be changed
+            return request.model_copy(update={"gpus": 0})
+        most = request.gpus if model.device_map is not None else 1
+        return request.model_copy(update={"gpus": min(request.gpus, most)})
+
+    def _given(self, model: ModelSpec) -> Resources | None:
+        name = model.id.lower()
+        return next((each for part, each in self.models.items() if part in name), None)
 
 
-def _of_model(model: ModelSpec, given: Mapping[str, Resources]) -> Resources:
-    request = _given(model, given)
-    if request is None:
-        request = _of_preset(_preset(model) or _presets()[_OTHER])
-    if model.device != "cuda":  # the plan says where a model runs, and is not to be changed
-        return request.model_copy(update={"gpus": 0})
-    return request if model.device_map is not None else request.model_copy(update={"gpus": 1})
-
-
-def _given(model: ModelSpec, given: Mapping[str, Resources]) -> Resources | None:
-    return next((each for part, each in given.items() if part in model.id.lower()), None)
+def uses_gpu(model: ModelSpec) -> bool:
+    """Return whether the plan lets a model run on a GPU."""
+    return model.device not in ("cpu", "mps")
 
 
 def _preset(model: ModelSpec) -> Preset | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from trimtab.compute.slurm.groups import FINISH, Group
 from trimtab.compute.slurm.profile import Profile
-from trimtab.compute.slurm.resources import Resources, of_models
+from trimtab.compute.slurm.resources import Resources
 from trimtab.core.counted import counted
 from trimtab.core.errors import ConfigError
 from trimtab.runs.work.units import KINDS
@@ -68,8 +68,7 @@ def stage_script(
 def finish_script(run_dir: Path, folder: Path, job_name: str, profile: Profile) -> Script:
     """Return the script of the last job: checks and report, and what is still owed."""
     options = [f"--output={_quoted_path(folder / f'{FINISH}-%j.log')}", "--requeue"]
-    resources = of_models((), profile.models, profile.limits)
-    head = _head(job_name, resources, options, profile)
+    head = _head(job_name, profile.of_models(()), options, profile)
     body = ['exec srun "${trimtab[@]}" slurm finish "$run"']
     about = "checks and report, when the other jobs have ended"
     return Script(FINISH, 0, _text(about, head, run_dir, profile, body))

@@ -9,7 +9,7 @@ from pathlib import Path
 from trimtab.compute.slurm import client, submissions
 from trimtab.compute.slurm.groups import FINISH, Group, groups
 from trimtab.compute.slurm.profile import Profile
-from trimtab.compute.slurm.resources import is_known
+from trimtab.compute.slurm.resources import uses_gpu
 from trimtab.compute.slurm.scripts import Script, check_path, finish_script, stage_script
 from trimtab.compute.slurm.submissions import Submission, SubmittedJob, job_names
 from trimtab.core.errors import ConfigError, HeldError, StoreError
@@ -122,9 +122,9 @@ def _refuse_twice(run: Run) -> None:
 def _notes(stages: list[Group], profile: Profile) -> Iterator[str]:
     models = {model.id: model for group in stages for model in group.models.values()}
     for name, model in models.items():
-        if not is_known(model, profile.models):
+        if not profile.is_known(model):
             yield f"nothing is known of what {name} needs: `models` of the profile can say it"
-        if model.device != "cuda":
+        if not uses_gpu(model):
             yield (
                 f"the plan runs {name} on {model.device}, so no GPU is asked for; it was planned "
                 "where none was seen: `-o model.device=cuda` plans for one"
