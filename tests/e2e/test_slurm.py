@@ -134,6 +134,8 @@ def test_a_preempted_worker_is_started_again_only_while_it_comes_further(
     wait_until(lambda: "PENDING" in _squeue(job.id), 60, _logs(idle_run.dir))
     lines = standing(idle_run, owes=True)
     assert any(f"job {element}" in line and "it was requeued" in line for line in lines), lines
+    hold = ["scontrol", "update", f"jobid={job.id}", "StartTime=now"]
+    wait_until(lambda: subprocess.run(hold, capture_output=True).returncode == 0, 30)
     wait_until(lambda: starts() == 2, 90, _logs(idle_run.dir))
     begun, ended, again = progress.marks(idle_run.dir, element)
     assert (begun.restart, ended.code, again.restart) == (0, 75, 1)

@@ -118,7 +118,7 @@ def _settings(root: Path, port: int) -> list[str]:
         "SlurmdUser=root",
         "AuthType=auth/munge",
         # how long a credential lives is also how long a requeued job is held
-        f"AuthInfo=socket={root}/munge.sock,cred_expire=3",
+        f"AuthInfo=socket={root}/munge.sock,cred_expire=5",
         f"SlurmctldPort={port}",
         f"SlurmctldPidFile={root}/slurmctld.pid",
         f"SlurmdPidFile={root}/slurmd-%n.pid",
