@@ -57,11 +57,12 @@ def begin(run_dir: RunDir) -> None:
 def end(
     run_dir: RunDir,
     code: Annotated[int, typer.Argument(help="Exit code of the worker.", show_default=False)],
+    kinds: Annotated[str, typer.Option(help="What the worker was to do.")] = "fit,generate,score",
 ) -> None:
     """Note how far the run is when a worker has ended; ask for another start if work is left."""
     from trimtab.cli import job_steps
 
-    job_steps.end(run_dir, code)
+    job_steps.end(run_dir, code, kinds.split(","))
 
 
 @slurm.command("finish")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import typer
 
 from trimtab.cli.terminal import complain, say
 from trimtab.compute.slurm import client, progress
+from trimtab.compute.slurm.groups import owed_units
 from trimtab.core.counted import counted
 from trimtab.core.errors import ConfigError
 from trimtab.runs.store.processes import scheduled_job
@@ -32,7 +34,7 @@ def begin(run_dir: Path) -> None:
     )
 
 
-def end(run_dir: Path, code: int) -> None:
+def end(run_dir: Path, code: int, kinds: Sequence[str]) -> None:
     """Note how far a run is at the end of a worker, and have this job begin anew if that helps."""
     run = Run.open(run_dir)
     mark = progress.look(run, "end", code)
@@ -41,8 +43,8 @@ def end(run_dir: Path, code: int) -> None:
         f"the worker of job {_job()} ended with exit code {code}: "
         f"{counted(mark.owed_units, 'unit')} are owed, {mark.owed_rows} rows"
     )
-    if code == LEFT and mark.owed_units == 0:
-        raise typer.Exit(0)  # others have done what was left
+    if code == LEFT and not any(unit.kind in kinds for unit in owed_units(run)):
+        raise typer.Exit(0)  # what is left is for other stages
     if code == LEFT:
         _begin_anew(run)
     raise typer.Exit(code)

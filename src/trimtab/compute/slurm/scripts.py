@@ -58,7 +58,7 @@ def stage_script(
         "# (exit code 75), `slurm end` asks for another start, if the last one came any further.",
         '"${trimtab[@]}" slurm begin "$run" || exit',
         f'srun "${{trimtab[@]}}" work "$run" {shlex.join(which)}'.rstrip(),
-        'exec "${trimtab[@]}" slurm end "$run" $?',
+        f'exec "${{trimtab[@]}}" slurm end "$run" $? {shlex.join(which)}'.rstrip(),
     ]
     about = f"{counted(group.num_units, 'unit')} of {', '.join(group.kinds)}"
     head = _head(job_name, group.resources, options, profile)

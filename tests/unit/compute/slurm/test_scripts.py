@@ -25,7 +25,7 @@ def test_a_shell_reads_the_paths_that_were_meant(small_run: Run, tmp_path: Path)
     assert run.stdout.splitlines() == [
         " ".join([*words, "slurm", "begin", str(hostile)]),
         " ".join([*words, "work", str(hostile), "--kinds", "generate"]),
-        " ".join([*words, "slurm", "end", str(hostile), "0"]),
+        " ".join([*words, "slurm", "end", str(hostile), "0", "--kinds", "generate"]),
     ]
     (output,) = [line for line in first.text.splitlines() if "--output" in line]
     assert shlex.split(output.removeprefix("#SBATCH --output="))[0].count("50%%") == 1
