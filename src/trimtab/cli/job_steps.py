@@ -37,14 +37,14 @@ def begin(run_dir: Path) -> None:
 def end(run_dir: Path, code: int, kinds: Sequence[str]) -> None:
     """Note how far a run is at the end of a worker, and have this job begin anew if that helps."""
     run = Run.open(run_dir)
+    if code == LEFT and not any(unit.kind in kinds for unit in owed_units(run)):
+        code = 0  # what is left is for other stages
     mark = progress.look(run, "end", code)
     progress.note(run.dir, _job(), mark)
     say(
         f"the worker of job {_job()} ended with exit code {code}: "
         f"{counted(mark.owed_units, 'unit')} are owed, {mark.owed_rows} rows"
     )
-    if code == LEFT and not any(unit.kind in kinds for unit in owed_units(run)):
-        raise typer.Exit(0)  # what is left is for other stages
     if code == LEFT:
         _begin_anew(run)
     raise typer.Exit(code)
