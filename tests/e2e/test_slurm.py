@@ -82,6 +82,7 @@ def idlers(tmp_path: Path) -> Path:
     return _profile(tmp_path, workers=1, partition="low", command=[str(command)])
 
 
+@pytest.mark.campaign
 def test_a_run_is_cancelled_submitted_again_and_ends_as_one_that_nobody_disturbed(
     slurm: None, config: Path, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
