@@ -1,6 +1,9 @@
 """Several workers on one run: the records of one, whatever is killed meanwhile."""
 
+import json
+import os
 import random
+import signal
 import time
 from pathlib import Path
 
@@ -8,11 +11,11 @@ import pytest
 from cli_process import Command, trimtab
 from run_records import num_records, records
 
+from trimtab.runs.store.claims import holder_of
+
 
 def _rows(run: Path) -> list[str]:
     """Return what each line of all segments is about: folder, sample and index."""
-    import json
-
     keys = []
     for path in [*run.glob("completions/*/*.jsonl"), *run.glob("scores/*/*/*.jsonl")]:
         for line in path.read_text().splitlines():
@@ -21,7 +24,9 @@ def _rows(run: Path) -> list[str]:
     return keys
 
 
-@pytest.mark.parametrize("num_workers", [pytest.param(2, marks=pytest.mark.campaign), 3])
+@pytest.mark.parametrize(
+    "num_workers", [pytest.param(n, marks=pytest.mark.campaign) for n in (2, 5)] + [3]
+)
 def test_workers_share_a_run_without_doing_anything_twice(
     num_workers: int, config: Path, finished: Path, tmp_path: Path
 ) -> None:
@@ -75,3 +80,51 @@ def test_a_busy_unit_is_waited_for_and_named(config: Path, finished: Path, tmp_p
     assert ended.code == 0, ended.err
     assert "failed" not in second.err
     assert records(run) == records(finished)
+
+
+def test_signals_end_a_worker_after_its_row_and_give_its_unit_back(
+    config: Path, finished: Path, tmp_path: Path
+) -> None:
+    run, logs = tmp_path / "signalled", tmp_path / "logs"
+    assert trimtab(["plan", str(config), "--out", str(run)], logs).code == 0
+    for number in (signal.SIGUSR2, signal.SIGTERM, signal.SIGINT):
+        before = num_records(run)
+        worker = Command(["work", str(run)], logs)
+        while num_records(run) < before + 12 and worker.process.exitcode is None:
+            time.sleep(0.005)
+        assert worker.process.pid is not None
+        # what SLURM sends at preemption, and once more: the first that means something counts
+        for sent in (signal.SIGCONT, number, signal.SIGCONT, signal.SIGTERM):
+            os.kill(worker.process.pid, sent)
+        ended = worker.wait()
+        assert ended.code == 75, ended.err
+        last = ended.err.splitlines()[-1]
+        assert last.startswith(f"stopped by {number.name}; nothing finished is lost. Left: ")
+        assert last.endswith(f"Go on with: trimtab work {run}") and "Traceback" not in ended.err
+        assert [c for c in os.listdir(run / "claims") if holder_of(run, c)] == []
+    done = trimtab(["work", str(run)], logs)
+    assert done.code == 0, done.err
+    assert records(run) == records(finished)
+
+
+def test_workers_of_other_kinds_and_with_limits_share_a_run(
+    config: Path, finished: Path, tmp_path: Path
+) -> None:
+    run, logs = tmp_path / "kinds", tmp_path / "logs"
+    assert trimtab(["plan", str(config), "--out", str(run)], logs).code == 0
+    short = trimtab(["work", str(run), "--kinds", "fit", "--max-units", "1"], logs)
+    assert short.code == 75, short.err
+    assert "stopped: 1 unit of at most 1 done. Left: " in short.err.splitlines()[-1]
+    workers = [
+        Command(["work", str(run), "--kinds", kinds], logs) for kinds in ("score", "fit,generate")
+    ]
+    for worker in workers:
+        ended = worker.wait()
+        assert ended.code == 0, ended.err
+    assert records(run) == records(finished)
+    assert (run / "summary.json").read_bytes() == (finished / "summary.json").read_bytes()
+    made = {
+        path.parent.name: [json.loads(line)["attempt"] for line in path.read_text().splitlines()]
+        for path in run.glob("scores/*/*/*.jsonl")
+    }
+    assert len({attempt for attempts in made.values() for attempt in attempts}) == 1

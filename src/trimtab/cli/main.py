@@ -1,9 +1,9 @@
 """``trimtab``: read arguments, call one function, turn errors into one line and an exit code.
 
 Exit codes: 0 success; 1 other; 2 wrong configuration or data; 3 model; 4 non-finite values; 5
-another process works on the run; 6 run directory; 7 a judge failed; 8 an honesty check failed; 130,
-143 and 129 stopped by SIGINT (Ctrl-C), SIGTERM and SIGHUP. What nobody foresaw is one line as well,
-see ``cli.failures``.
+another process works on the run; 6 run directory; 7 a judge failed; 8 an honesty check failed; 75
+a worker left work to others; 130, 143 and 129 stopped by SIGINT (Ctrl-C), SIGTERM and SIGHUP. What
+nobody foresaw is one line as well, see ``cli.failures``.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from trimtab.cli import (
     failures,
     job_commands,
     vector_commands,
+    work_commands,
 )
 from trimtab.cli.options import Trust
 from trimtab.core import secrets, stopping
@@ -119,15 +120,7 @@ def resume(run_dir: RunDir, trust: Trust = False) -> None:
     phases.run_all(phases.open_run(run_dir, trusted=trust))
 
 
-@app.command()
-def work(run_dir: RunDir, trust: Trust = False) -> None:
-    """Join the work on a run; any number of workers, on any machines that see the folder.
-
-    Each takes what no other holds. The last one writes the report.
-    """
-    from trimtab.cli import phases
-
-    phases.join(phases.open_run(run_dir, trusted=trust))
+app.command("work")(work_commands.work)
 
 
 @app.command()

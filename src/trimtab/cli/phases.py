@@ -29,7 +29,6 @@ from trimtab.reports.page.write import Written, write_pages
 from trimtab.runs.plan.judges import plan_judges
 from trimtab.runs.store import finished, manifest
 from trimtab.runs.store.attempts import Attempt, open_attempt, recorded_threads
-from trimtab.runs.store.claims import claim
 from trimtab.runs.store.log import log_to
 from trimtab.runs.store.run import Run
 from trimtab.runs.usage import meter
@@ -40,6 +39,7 @@ from trimtab.runs.usage.stages import differences, stages
 from trimtab.runs.work import checks
 from trimtab.runs.work.phases import Job, run_phases
 from trimtab.runs.work.selection import needed_judges
+from trimtab.runs.work.stay import Stay
 from trimtab.runs.work.units import KINDS, Kind
 
 _MOST_FAULTS = 20
@@ -75,7 +75,7 @@ def run_all(run: Run) -> None:
         before = len(meter.read(run.dir))
         say(f"run: {run.dir}")
         try:
-            _run(run, KINDS, again)
+            work_on(run, KINDS, again)
         except JudgeError as error:
             failed = error
         show_report(run, _speed(run, before))
@@ -85,27 +85,13 @@ def run_all(run: Run) -> None:
     checks.require(run)
 
 
-def join(run: Run) -> None:
-    """Work beside other workers until nothing is owed; whoever comes last writes the report."""
-    again = f"trimtab work {run.dir}"
-    with stopping.going_on_with(again):
-        _run(run, KINDS, again)
-        with claim(run.dir, "report") as mine:
-            if mine is None:
-                wide_console().print("Nothing is left to do; another worker writes the report.")
-                return
-            show_report(run)
-            finished.mark(run.dir)
-    checks.require(run)
-
-
 def run_some(run: Run, phase: Kind) -> None:
     """Run one phase; after a fit, print how far what was fitted can be trusted."""
     before = len(meter.read(run.dir))
     again = f"trimtab {phase} {run.dir}"
     with stopping.going_on_with(again):
         try:
-            _run(run, (phase,), again)
+            work_on(run, (phase,), again)
         finally:
             _print_speed(run, before)
         if phase == "fit":
@@ -233,12 +219,28 @@ def _print_speed(run: Run, before: int) -> None:
         wide_console().print(line, soft_wrap=True)
 
 
-def _run(run: Run, kinds: Sequence[Kind], again: str) -> None:
+def work_on(
+    run: Run,
+    kinds: Sequence[Kind],
+    again: str,
+    stay: Stay | None = None,
+    *,
+    other_code: bool = False,
+) -> str | None:
+    """Do what a run owes, under an attempt of its own; return why it ends before all is done.
+
+    Args:
+        run: The run.
+        kinds: The phases.
+        again: The command that goes on where this one is stopped.
+        stay: Limits of a worker that joins others; None works alone.
+        other_code: Its code is not that of the run, and that is wanted.
+    """
     progress = make_progress()
-    attempt, count = _start(run, progress)
+    attempt, count = _start(run, progress, other_code=other_code)
     with _logged(attempt, again):
         job = Job(run, attempt.number, progress, count)
-        run_phases([job], kinds, grower(run), mirror_of(run))
+        return run_phases([job], kinds, grower(run), mirror_of(run), stay)
 
 
 @contextmanager
@@ -255,11 +257,13 @@ def _logged(attempt: Attempt, again: str) -> Iterator[None]:
             raise
 
 
-def _start(run: Run, progress: Progress) -> tuple[Attempt, int]:
+def _start(run: Run, progress: Progress, *, other_code: bool = False) -> tuple[Attempt, int]:
     """Open an attempt, say what is to be said about it, and choose the threads of its models."""
     recorded = recorded_threads(run.dir)
     chosen = threads.choose(threads.take_readings(new=recorded is None), recorded)
-    attempt = open_attempt(run.dir, sys.argv, _inputs(run.plan), chosen.count)
+    attempt = open_attempt(
+        run.dir, sys.argv, _inputs(run.plan), chosen.count, other_code=other_code
+    )
     for warning in attempt.warnings:
         progress.note(f"warning: {warning}")
     for notice in filter(None, [chosen.notice, *notices(run)]):

@@ -1,7 +1,8 @@
 """What stops a program from outside: Ctrl-C, a scheduler's SIGTERM, a terminal that is closed.
 
 Each raises ``Stopped`` once, wherever the program is, so that files are closed and what goes on is
-said; the next one ends the process at once. Records need neither, as they survive SIGKILL.
+said; the next one ends the process at once. A worker that a scheduler stops latches them instead:
+the row in hand is finished first. Records need neither, as they survive SIGKILL.
 """
 
 from __future__ import annotations
@@ -14,6 +15,13 @@ from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Those that ask a program to end."""
+
+WARNINGS = (signal.SIGUSR2,)
+"""Those with which a scheduler announces the end: SLURM's preemption and time limit."""
+
+GRACE_S = 20.0
+"""How long a latched signal waits for ``again``; SLURM kills 30 s after SIGTERM where it is not set
+otherwise."""
 
 _NOTE = "Go on with: "
 _received: list[signal.Signals] = []
@@ -37,9 +45,34 @@ def catch() -> None:
             signal.signal(number, _raise)
 
 
+def latch(grace_s: float = GRACE_S) -> None:
+    """Have a signal, from now on, raise ``Stopped`` where ``again`` is next asked.
+
+    If that takes longer than ``grace_s`` seconds, it is raised wherever the program is. The first
+    signal counts, and those after it change nothing, as schedulers send several; but a second
+    SIGINT ends the process at once. SIGCONT has no effect but to wake a program that sleeps.
+    """
+
+    def note(number: int, _: FrameType | None) -> None:
+        if number == signal.SIGINT:
+            signal.signal(number, signal.SIG_DFL)
+        if not _received:
+            _received.append(signal.Signals(number))
+            signal.setitimer(signal.ITIMER_REAL, grace_s)
+
+    def overdue(_: int, __: FrameType | None) -> None:
+        again()
+
+    signal.signal(signal.SIGALRM, overdue)
+    for number in (*SIGNALS, *WARNINGS):
+        if number in WARNINGS or signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, note)
+
+
 def again() -> None:
-    """Raise ``Stopped`` if a signal has come: a library may have swallowed what it raised."""
+    """Raise ``Stopped`` if a signal has come: it was latched, or a library swallowed the error."""
     if _received:
+        signal.setitimer(signal.ITIMER_REAL, 0)  # what ends now is not to be hit once more
         raise Stopped(_received[0].name)
 
 

@@ -202,7 +202,8 @@ def _quiet_fork() -> Iterator[None]:
 def _serve(works: Mapping[str, Work], jobs: Connection, results: Connection) -> None:
     """Be a worker, and end with the process that wants the results, however it ends."""
     gc.freeze()  # a collection would write into every object, and so copy the pages it shares
-    for number in (signal.SIGINT, signal.SIGHUP):  # what a terminal sends to all of its processes
+    # what a terminal, and the last what a scheduler, sends to all processes: one of them decides
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     # OpenMP's threads belong to the thread that made them, and were not forked

@@ -12,7 +12,8 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
-from trimtab.core.errors import StoreError
+from trimtab import __version__
+from trimtab.core.errors import ConfigError, StoreError
 from trimtab.core.files import make_dir
 from trimtab.core.records import write_json
 from trimtab.core.secrets import redact
@@ -69,6 +70,8 @@ def open_attempt(
     command: Sequence[str],
     inputs: Mapping[str, str] | None = None,
     threads: int | None = None,
+    *,
+    other_code: bool = False,
 ) -> Attempt:
     """Start an attempt: take the next number and write down the state of everything.
 
@@ -79,6 +82,7 @@ def open_attempt(
         command: The command line; values that look like keys are left out of the manifest.
         inputs: Hashes of data, templates and the like, by name.
         threads: Threads that models compute with, if they were chosen.
+        other_code: The code is not that of the run, which stays as it was recorded.
 
     Raises:
         StoreError: The folder can't be made or written.
@@ -89,6 +93,8 @@ def open_attempt(
     state = manifest.collect(inputs, threads)
     started = datetime.now(UTC).isoformat(timespec="seconds")
     record = {"attempt": number, "started": started, "command": _redact(command), **state}
+    if other_code:
+        record["other_code"] = True
     write_json(folder / MANIFEST, record, sealed=True)
     last = _last_manifest(run_dir, earlier)
     warnings = manifest.changes(last, state) if last is not None else []
@@ -102,6 +108,28 @@ def recorded_threads(run_dir: Path) -> int | None:
         if isinstance(threads, int) and threads > 0:
             return threads
     return None
+
+
+def require_same_code(run_dir: Path) -> None:
+    """Raise ConfigError if this process runs other code than the run's last attempt did.
+
+    Attempts that were let to differ don't count. Workers that begin a run in the same moment don't
+    see one another.
+    """
+    for number in reversed(_numbers(run_dir)):
+        state = _manifest(run_dir, number)
+        if state is None or state.get("other_code"):
+            continue
+        ours, theirs = manifest.code(), state["code"]
+        if ours["source"] != theirs.get("source"):
+            raise ConfigError(
+                f"This worker's code is not that of the run: {__version__} "
+                f"(source {ours['source']}) here, {theirs.get('version')} (source "
+                f"{theirs.get('source')}) in attempt {number}.",
+                hint="Install the run's version here; or `--other-code`, if the difference can't "
+                "change a result; or `trimtab resume` with this code, which becomes the run's.",
+            )
+        return
 
 
 def manifests(run_dir: Path) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -18,6 +18,7 @@ from typing import Any
 from trimtab import __version__
 from trimtab.models.machine import cpu_name, usable_cores
 
+_PACKAGE = Path(__file__).parents[2]
 _PACKAGES = (
     "torch",
     "transformers",
@@ -61,12 +62,21 @@ def collect(inputs: Mapping[str, str] | None = None, threads: int | None = None)
         threads: Threads that models compute with, if they were chosen.
     """
     return {
-        "code": _code(Path(__file__).parents[2]),
+        "code": {**code(), **_git_state(_PACKAGE)},
         "packages": {"python": platform.python_version(), **_packages()},
         "machine": {**_machine(), "threads": threads},
         "environment": {k: os.environ[k] for k in _VARIABLES if k in os.environ},
         "inputs": dict(sorted((inputs or {}).items())),
     }
+
+
+def code() -> dict[str, str]:
+    """Return the version of this code, and a hash of its source."""
+    digest = hashlib.sha256()
+    for path in sorted(_PACKAGE.rglob("*.py")):
+        digest.update(f"{path.relative_to(_PACKAGE)}\0".encode())
+        digest.update(path.read_bytes())
+    return {"version": __version__, "source": digest.hexdigest()[:16]}
 
 
 def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
@@ -104,15 +114,6 @@ def _packages() -> dict[str, str | None]:
         except metadata.PackageNotFoundError:
             versions[name] = None
     return versions
-
-
-def _code(package: Path) -> dict[str, Any]:
-    digest = hashlib.sha256()
-    for path in sorted(package.rglob("*.py")):
-        digest.update(f"{path.relative_to(package)}\0".encode())
-        digest.update(path.read_bytes())
-    state = {"version": __version__, "source": digest.hexdigest()[:16]}
-    return {**state, **_git_state(package)}
 
 
 def _git_state(package: Path) -> dict[str, Any]:

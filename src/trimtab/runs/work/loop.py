@@ -19,6 +19,7 @@ from trimtab.runs.store.run import Run
 from trimtab.runs.work.engines import EnginePool
 from trimtab.runs.work.failures import Failures, owner_of
 from trimtab.runs.work.state import State
+from trimtab.runs.work.stay import Stay
 from trimtab.runs.work.units import KINDS, FitUnit, Kind, ScoreUnit, Unit, WindowUnit, units
 from trimtab.runs.work.worker import Worker
 
@@ -47,57 +48,108 @@ def work(
     kinds: Sequence[Kind] = KINDS,
     grow: Grow = never,
     mirror: Mirror = nowhere,
-) -> None:
+    stay: Stay | None = None,
+) -> str | None:
     """Do what several runs owe, sharing loaded models; return when nothing is left.
+
+    A worker that joins others waits for units of kinds that are not its own, as long as somebody
+    works on them; whichever finds that nothing at all is owed grows the plan.
 
     Args:
         workers: One per run.
         pool: Loaded models.
         kinds: Which units.
         grow: Asked for the next fragment when all units of a run are done; called only where
-            ``kinds`` are all of them.
+            ``kinds`` are all of them, or others are joined.
         mirror: Told of a run by the worker that asked ``grow``, afterwards.
+        stay: Limits of a worker that joins others; None works alone.
+
+    Returns:
+        Why a worker that joined others ends though units are owed; else None.
 
     Raises:
         NonFiniteError: Activations or logits are NaN or infinite; finished rows are kept.
         StoreError: What units need is not fitted, or the run directory can't be written.
         JudgeError: Judges failed, or wait for others that did; all others have scored.
+        Stopped: A signal came.
     """
     failures = Failures()
-    while True:
-        ready = [
-            (worker, unit, every)
-            for worker in workers
-            for every in [worker.units(kinds)]
-            for unit in _ready(worker.run, every, kinds)
-            if not failures.skip(worker.run.dir, unit)
-        ]
-        busy = [
-            (worker, unit)
-            for worker, unit, every in _by_loaded_model(ready, pool)
-            if not failures.skip(worker.run.dir, unit)
-            and not _attempt(worker, unit, every, pool, failures, workers)
-        ]
+    reason = None
+    while reason is None:
+        stopping.again()
+        ready = _all_ready(workers, kinds, failures, stay)
+        busy = _take(_by_loaded_model(ready, pool), pool, failures, workers, stay)
+        if stay is not None and stay.end is not None and any(map(_owes, workers)):
+            reason = stay.end
         # what others add between the two looks is done, too, and is not what nobody can do
-        if any(worker.run.refresh() for worker in workers):
+        elif any(worker.run.refresh() for worker in workers):
             continue
-        if ready:
+        elif ready:
             if len(busy) == len(ready):
                 _wait(busy)
-        elif _scores_alone(kinds) and any(_is_generated(w.run) for w in workers):
+            if stay is not None:
+                stay.sees_work()
+        elif stay is None and _scores_alone(kinds) and any(_is_generated(w.run) for w in workers):
             time.sleep(_POLL_S)
-        elif not (kinds == KINDS and [w for w in workers if _extend(w, grow, mirror, failures)]):
+        elif (stay is not None or kinds == KINDS) and [
+            worker for worker in workers if _extend(worker, grow, mirror, failures)
+        ]:
+            continue
+        elif stay is None or kinds == KINDS or not any(map(_owes, workers)):
             break
+        elif not stay.waits_for_others([worker.run for worker in workers]):
+            reason = "what is owed is not of its kinds, and nobody works on it"
+    _leave(workers, failures, kinds if reason is None else ())
+    return reason
+
+
+def _all_ready(
+    workers: Sequence[Worker], kinds: Sequence[Kind], failures: Failures, stay: Stay | None
+) -> list[tuple[Worker, Unit, Sequence[Unit]]]:
+    """Return what can be done now, with all units of its run."""
+    return [
+        (worker, unit, every)
+        for worker in workers
+        for every in [worker.units(kinds)]
+        for unit in _ready(worker.run, every, kinds, stay)
+        if not failures.skip(worker.run.dir, unit)
+    ]
+
+
+def _leave(workers: Sequence[Worker], failures: Failures, done: Sequence[Kind]) -> None:
+    """End the work; raise for what failed, and for what is left of the kinds that must be done."""
     for worker in workers:
         worker.leave()
     failures.require_none()
-    for worker in workers:
-        _require_done(worker, kinds)
+    for worker in workers if done else ():
+        _require_done(worker, done)
 
 
-def _ready(run: Run, every: Sequence[Unit], kinds: Sequence[Kind]) -> list[Unit]:
+def _take(
+    ready: Sequence[tuple[Worker, Unit, Sequence[Unit]]],
+    pool: EnginePool,
+    failures: Failures,
+    workers: Sequence[Worker],
+    stay: Stay | None,
+) -> list[tuple[Worker, Unit]]:
+    """Do the units that are free, up to the limits; return those that other workers hold."""
+    busy = []
+    for worker, unit, every in ready:
+        if stay is not None and stay.end is not None:
+            break
+        if not failures.skip(worker.run.dir, unit):
+            anything = _attempt(worker, unit, every, pool, failures, workers)
+            if anything is None:
+                busy.append((worker, unit))
+            elif anything and stay is not None:
+                stay.num_units += 1
+    return busy
+
+
+def _ready(run: Run, every: Sequence[Unit], kinds: Sequence[Kind], stay: Stay | None) -> list[Unit]:
     # where nothing generates, what is there now is all that a judge will get
-    state = State(run, partial=_scores_alone(kinds) and not _is_generated(run))
+    partial = stay is None and _scores_alone(kinds) and not _is_generated(run)
+    state = State(run, partial=partial)
     return [unit for unit in every if state.is_ready(unit)]
 
 
@@ -142,17 +194,18 @@ def _attempt(
     pool: EnginePool,
     failures: Failures,
     workers: Sequence[Worker],
-) -> bool:
-    """Do ``unit`` unless another worker holds it; return whether it was tried."""
+) -> bool | None:
+    """Do ``unit``; return whether it owed anything, None if another worker holds it."""
     stopping.again()
+    anything = True
     try:
         with claim(worker.run.dir, unit.name) as mine:
             if mine is None:
-                return False
+                return None
             for other in workers:  # what runs now is measured as this run's
                 if other is not worker:
                     other.rest()
-            worker.execute(unit, pool, mine, every)
+            anything = worker.execute(unit, pool, mine, every)
             left = State(worker.run, partial=True).owed(unit)
             assert not left, f"{unit.name} was done, and still owes {left[:3]}"
     except HeldError as error:
@@ -167,7 +220,7 @@ def _attempt(
         # a judge is extension code: whatever it raises is its failure, and stops no other judge
         _log.debug("judge %s failed", owner_of(unit), exc_info=True)
         worker.progress.note(failures.add(worker.run.dir, unit, error))
-    return True
+    return anything
 
 
 def _wait(busy: Sequence[tuple[Worker, Unit]]) -> None:

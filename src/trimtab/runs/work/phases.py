@@ -14,6 +14,7 @@ from trimtab.runs.work import checks
 from trimtab.runs.work.engines import EnginePool
 from trimtab.runs.work.loop import Grow, Mirror, never, nowhere, work
 from trimtab.runs.work.state import State
+from trimtab.runs.work.stay import Stay
 from trimtab.runs.work.units import KINDS, Kind, units
 from trimtab.runs.work.worker import Worker
 
@@ -42,10 +43,11 @@ def run_phases(
     kinds: Sequence[Kind] = KINDS,
     grow: Grow = never,
     mirror: Mirror = nowhere,
-) -> None:
+    stay: Stay | None = None,
+) -> str | None:
     """Do what ``jobs`` owe in the phases ``kinds``, sharing loaded models, with checks after each.
 
-    ``grow`` and ``mirror`` are those of ``loop.work``.
+    ``grow``, ``mirror``, ``stay`` and what is returned are those of ``loop.work``.
 
     Raises:
         NonFiniteError: Activations or logits are NaN or infinite; finished rows are kept.
@@ -54,7 +56,7 @@ def run_phases(
     """
     for job in jobs:
         checks.after_plan(job.run)
-        if "score" in kinds and "generate" not in kinds:
+        if stay is None and "score" in kinds and "generate" not in kinds:
             _tell_missing(job)
     with ExitStack() as opened:
         meters = [
@@ -74,7 +76,7 @@ def run_phases(
         ]
         try:
             pool = EnginePool(using=using, telling=jobs[0].progress.note)
-            work(workers, pool, kinds, grow, mirror)
+            return work(workers, pool, kinds, grow, mirror, stay)
         finally:
             for job in jobs:
                 record_checks(job.run, kinds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import TracebackType
 
+from trimtab.core import stopping
 from trimtab.core.errors import NonFiniteError
 from trimtab.core.plan import Cell
 from trimtab.core.presence import RowKey
@@ -69,8 +70,8 @@ class Worker:
             self._units = (known, mine)
         return self._units[1]
 
-    def execute(self, unit: Unit, pool: EnginePool, claim: Claim, units: Sequence[Unit]) -> None:
-        """Do what ``unit`` owes; each row is on the disk as it is done.
+    def execute(self, unit: Unit, pool: EnginePool, claim: Claim, units: Sequence[Unit]) -> bool:
+        """Do what ``unit`` owes, and return whether it owed anything; each row is on the disk then.
 
         Args:
             unit: A unit that is ready.
@@ -80,7 +81,7 @@ class Worker:
         """
         missing = State(self.run, partial=True).owed(unit)
         if not missing:
-            return
+            return False
         self._enter(unit, units)
         pool.threads = self.threads
         if unit.model_identity is not None:
@@ -93,6 +94,7 @@ class Worker:
             self._generate(unit, set(missing), pool, claim)
         else:
             self._score(unit, missing, pool, claim)
+        return True
 
     def waits_for(self, what: str) -> None:
         """Tell what is waited for, once."""
@@ -162,6 +164,7 @@ class Worker:
     def _write(self, row: Completion, claim: Claim) -> None:
         self._segments.write(stamped(row, self.attempt), claim.check)
         self.progress.advance(1, row.num_tokens or row.num_prompt_tokens)
+        stopping.again()
 
     def _score(
         self, unit: ScoreUnit, missing: Sequence[RowKey], pool: EnginePool, claim: Claim
@@ -173,6 +176,7 @@ class Worker:
             for row in score_window(self.run, self._judge, unit, missing, self.attempt):
                 self._segments.write(row, claim.check)
                 self.progress.advance(1, 0)
+                stopping.again()
         finally:
             self._segments.sync()
 

@@ -1,0 +1,41 @@
+"""The command of workers: several share a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trimtab.cli.options import Trust
+from trimtab.core import stopping
+
+
+def work(
+    run_dir: Annotated[Path, typer.Argument(help="Run directory.", show_default=False)],
+    kinds: Annotated[
+        str | None,
+        typer.Option(help="Take these units alone, such as fit,generate; all if none are given."),
+    ] = None,
+    deadline: Annotated[
+        str | None, typer.Option(help="Begin no unit after this time, such as 90m or 1h30m.")
+    ] = None,
+    max_units: Annotated[int | None, typer.Option(min=1, help="Do at most so many units.")] = None,
+    other_code: Annotated[
+        bool, typer.Option("--other-code", help="Work though this code is not that of the run.")
+    ] = False,
+    trust: Trust = False,
+) -> None:
+    """Join the work on a run; any number of workers, on any machines that see the folder.
+
+    Each takes what no other holds. The last one writes the report. Exit code 75: something is left,
+    because of a limit or a signal; nothing finished is lost.
+    """
+    stopping.latch()
+    from trimtab.cli import phases, work
+    from trimtab.runs.work.stay import Stay
+
+    chosen = work.parse_kinds(kinds)
+    stay = Stay(work.parse_duration(deadline), max_units)
+    run = phases.open_run(run_dir, trusted=trust)
+    raise typer.Exit(work.join(run, chosen, stay, other_code=other_code))
