@@ -32,7 +32,7 @@ def change(difference: float, p: float) -> Comparison:
         wins=0,
         losses=0,
         ties=0,
-        mde=None,
+        mde=0.12,
         num_clusters=40,
     )
 
@@ -105,11 +105,24 @@ def test_the_test_split_alone_says_whether_it_helps() -> None:
     null = sentence(content(change(0.2, 0.001), change(0.01, 0.7)))
     assert "Steering does not help: on 40 test problems correct changes by +1.0" in null
     assert "no difference that this test can tell from none" in null
-    assert "No configuration beats the baseline" not in null
+    assert "would miss a true difference below 12.0 more than one time in five" in null
+    few = change(0.01, 0.7).model_copy(update={"num_clusters": 3})
+    assert "no difference of any size could be" in sentence(content(change(0.2, 0.001), few))
+    assert "No configuration beats the baseline" not in null and "as good" not in null
     gain = sentence(content(change(0.2, 0.001), change(0.2, 0.001)))
     assert "Steering helps" in gain
     loss = sentence(content(change(0.2, 0.001), change(-0.2, 0.001)))
     assert "Steering hurts" in loss
+
+
+def test_a_tie_is_told_as_one() -> None:
+    found = content(change(0.05, 0.4), None)
+    (winner,) = found.confirmed
+    tied = winner.model_copy(update={"number": 3, "condition": "trial 3"})
+    worse = tied.model_copy(update={"number": 4, "confirm": mean(0.4)})
+    told_so = sentence(found.model_copy(update={"confirmed": (winner, tied, worse)}))
+    assert "with 1 other as good on confirm" in told_so
+    assert "as good on confirm" not in sentence(found)
 
 
 def test_a_gain_on_select_that_confirm_does_not_show_is_told_as_none() -> None:

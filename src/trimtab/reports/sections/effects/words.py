@@ -6,7 +6,7 @@ from trimtab.core.counted import counted
 from trimtab.reports.data.numbers import Comparison, MetricInfo, MetricNumbers
 from trimtab.reports.data.randoms import beyond_random
 from trimtab.reports.data.statistics import FEW_CLUSTERS, can_establish
-from trimtab.reports.draw.format import form_of, number, p_equals, scale, with_interval
+from trimtab.reports.draw.format import Form, form_of, number, p_equals, scale, with_interval
 
 
 def change(comparison: Comparison, metric: MetricInfo) -> str:
@@ -21,6 +21,11 @@ def change(comparison: Comparison, metric: MetricInfo) -> str:
 
 def power(comparison: Comparison, metric: MetricInfo, tests: int) -> str:
     """Return what the comparison could have found among so many tests."""
+    return power_of(comparison, form_of(metric), tests)
+
+
+def power_of(comparison: Comparison, form: Form, tests: int) -> str:
+    """Return the same of a metric of which only the form of its numbers is known."""
     if not can_establish(comparison, tests):
         return (
             f"; with {counted(comparison.num_clusters, 'cluster')} and {counted(tests, 'test')} "
@@ -28,7 +33,7 @@ def power(comparison: Comparison, metric: MetricInfo, tests: int) -> str:
         )
     if comparison.mde is None:
         return ""
-    smallest = number(comparison.mde * scale(form_of(metric)), percent=metric.is_rate)
+    smallest = number(comparison.mde * scale(form), percent=form == "rate")
     return f"; this run would miss a true difference below {smallest} more than one time in five"
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from trimtab.core.counted import counted
 from trimtab.reports.data.numbers import Comparison
 from trimtab.reports.data.statistics import significant
 from trimtab.reports.draw.format import p_equals, with_interval
+from trimtab.reports.sections.effects.words import power_of
 from trimtab.reports.sections.search.content import Confirmed, SearchContent
 from trimtab.reports.sections.search.tables import form, told
 
@@ -28,7 +30,8 @@ def sentence(content: SearchContent) -> str:
     claim = f"On the problems it was chosen on it had {_change(trial.change, content)}"
     beaten = _beaten(content)
     confirm = f"on problems that no trial saw {_change(winner.change, content)}"
-    subject = f"Trial {winner.number} ({told(trial)}) won among {sum(counts.values())} ({done})."
+    won = f"won among {sum(counts.values())}{_tied(winner, content)}"
+    subject = f"Trial {winner.number} ({told(trial)}) {won} ({done})."
     if winner.test_change is None:
         return f"{subject} {claim}; {confirm}.{beaten} The test split is not opened yet."
     if content.leak:
@@ -59,13 +62,21 @@ def _verdict(winner: Confirmed, content: SearchContent) -> str:
     known = significant(change)
     verb = "helps" if known and better else "hurts" if known else "does not help"
     place = f"on {change.n} test problems {content.objective} changes by"
-    tail = "" if known else ", which is no difference that this test can tell from none"
+    power = power_of(change, form(content), content.tests)
+    tail = "" if known else f", which is no difference that this test can tell from none{power}"
     p = change.p_holm if change.p_holm is not None else change.p
     said = f"Steering {verb}: {place} {_change(change, content)} ({p_equals(p)}){tail}."
     prompt = next((c for c in content.confirmed if c.number == 1), None)
     if prompt is not None and prompt.test_change is not None:
         said += f" The prompt alone changes it by {_change(prompt.test_change, content)}."
     return said
+
+
+def _tied(winner: Confirmed, content: SearchContent) -> str:
+    """Say how many others did as well where the winner was chosen: a tie is no victory."""
+    others = [c for c in content.confirmed if c.number > 1 and c.number != winner.number]
+    alike = sum(c.confirm.mean == winner.confirm.mean for c in others)
+    return f", with {counted(alike, 'other')} as good on confirm," if alike else ""
 
 
 def _beaten(content: SearchContent) -> str:
