@@ -348,6 +348,7 @@ def test_a_mistake_in_json_lines(
         ("vectors import questions.csv --out v", 2, ["questions.csv"]),
         ("vectors import gone.gguf --out v", 2, ["gone.gguf does not exist"]),
         ("vectors import narrow.safetensors --format gguff --out v", 2, ["'gguff'", "'gguf'"]),
+        ("vectors import narrow.safetensors --out old.jsonl", 2, ["old.jsonl is there already"]),
         ("vectors show gone", 2, ["gone does not exist"]),
         ("vectors export old --condition x --format gguf --out v", 2, ["'x'"]),
         ("list judgs", 2, ["'judgs'", "'judges'"]),

@@ -21,6 +21,7 @@ from trimtab.core.counted import counted
 from trimtab.core.errors import ConfigError
 from trimtab.core.plan import Cell
 from trimtab.core.types import Sample
+from trimtab.models.machine import usable_cores
 from trimtab.models.memory import USUAL_ROWS, USUAL_TOKENS, estimate_bytes
 from trimtab.recipes.base import Recipe, RecipeConfig, load_recipe, load_winner
 from trimtab.runs.plan.planner import PlannedRun
@@ -178,7 +179,7 @@ def _estimates(planned: PlannedRun) -> list[str]:
         f"score: {counted(len(plan.judges), 'judge')} ({', '.join(j.key for j in plan.judges)})",
     ]
     if spec.device == "cpu":
-        cores = os.cpu_count() or 1
+        cores = len(usable_cores())
         minutes = counted(round(flops / (cores * _FLOPS_PER_CORE) / 60), "minute")
         lines.append(f"time: very roughly {minutes} on {counted(cores, 'core')}, without judges")
     return lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,10 +46,11 @@ def export(
         trusted: Whether the user trusts the run.
 
     Raises:
-        ConfigError: There is no such format or condition.
+        ConfigError: There is no such format or condition, or ``out`` is there already.
         DataError: The source has no such vectors, or the format can't hold them.
     """
     found = formats.the_format(form)
+    _require_free(out)
     vectors = _source(source, condition, trusted)
     said: dict[str, Any] = {"num_layers": num_layers, "blocks": blocks}
     given = {key: value for key, value in said.items() if value is not None}
@@ -70,15 +72,25 @@ def bring_in(path: Path, form: str | None, out: Path, layer: int | None) -> None
         layer: 0-based block of a file with one vector that does not say.
 
     Raises:
-        ConfigError: There is no such format, or what is in the file may be of two.
+        ConfigError: There is no such format, what is in the file may be of two, or ``out`` is there
+            already.
         DataError: The file can't be read.
     """
+    _require_free(out)
     form = _told(path) if form is None else form
     vectors = formats.bring_in(path, form, layer)
     formats.export(vectors, "native", out)
     _say(f"{out}: {_blocks(vectors)} of {path}; {formats.FORMATS[form].index}")
     if vectors.about.get("embedding_row_left_out"):
         _say("note: row 0 is of the embedding, which no block puts out, and was left out")
+
+
+def _require_free(out: Path) -> None:
+    """Raise ConfigError where something is that a new file would replace."""
+    if os.path.lexists(out):
+        raise ConfigError(
+            f"{out} is there already, and is not replaced.", hint="Name another file with --out."
+        )
 
 
 def _told(path: Path) -> str:
