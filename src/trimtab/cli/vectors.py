@@ -50,8 +50,8 @@ def export(
         DataError: The source has no such vectors, or the format can't hold them.
     """
     found = formats.the_format(form)
-    _require_free(out)
     vectors = _source(source, condition, trusted)
+    _require_free(out)
     said: dict[str, Any] = {"num_layers": num_layers, "blocks": blocks}
     given = {key: value for key, value in said.items() if value is not None}
     vectors = replace(vectors, about={**vectors.about, **given})
@@ -76,9 +76,9 @@ def bring_in(path: Path, form: str | None, out: Path, layer: int | None) -> None
             already.
         DataError: The file can't be read.
     """
-    _require_free(out)
     form = _told(path) if form is None else form
     vectors = formats.bring_in(path, form, layer)
+    _require_free(out)
     formats.export(vectors, "native", out)
     _say(f"{out}: {_blocks(vectors)} of {path}; {formats.FORMATS[form].index}")
     if vectors.about.get("embedding_row_left_out"):
