@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from trimtab.core.errors import StoreError
+from trimtab.core.errors import ConfigError, StoreError
 from trimtab.core.records import read_json, write_json
-from trimtab.runs.store.attempts import open_attempt, recorded_threads
+from trimtab.runs.store import manifest as manifests
+from trimtab.runs.store.attempts import open_attempt, recorded_threads, require_same_code
 
 
 def test_attempts_are_numbered_and_warn_only_of_changes(
@@ -34,6 +35,23 @@ def test_attempts_are_numbered_and_warn_only_of_changes(
         "template aa -> bb",
     )
     assert third.log_file.parent == third.dir
+
+
+def test_a_worker_of_other_code_is_refused_until_that_code_is_the_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require_same_code(tmp_path)  # nobody has begun
+    open_attempt(tmp_path, ["trimtab", "run"], {})
+    require_same_code(tmp_path)
+    ours = manifests.code()
+    monkeypatch.setattr(manifests, "code", lambda: {**ours, "source": "another"})
+    with pytest.raises(ConfigError, match=f"source another.*{ours['source']}.*attempt 1"):
+        require_same_code(tmp_path)
+    open_attempt(tmp_path, ["trimtab", "work"], {}, other_code=True)
+    with pytest.raises(ConfigError, match="attempt 1"):  # who was let in is no measure for others
+        require_same_code(tmp_path)
+    open_attempt(tmp_path, ["trimtab", "resume"], {})
+    require_same_code(tmp_path)
 
 
 def test_an_attempt_killed_at_its_start_is_skipped(tmp_path: Path) -> None:
