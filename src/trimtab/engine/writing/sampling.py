@@ -22,7 +22,10 @@ from trimtab.engine.request import Text
 _BLOCK = 128
 _ROWS = 64
 _FEW = 256
-"""Likeliest words that are looked at before the whole vocabulary is sorted."""
+"""Likeliest words of all rows that are looked at before others are."""
+
+_DEPTHS = (6.0, 9.0, 12.0)
+"""How far below the likeliest word, in nats, words of a single row are looked at, step by step."""
 
 
 class Sampler:
@@ -151,7 +154,7 @@ def invert_cut(
 def invert_cut_among_few(
     scaled_BV: torch.Tensor, most_B1: torch.Tensor, top_p_B1: torch.Tensor, u_B1: torch.Tensor
 ) -> torch.Tensor:
-    """Do as ``invert_cut``, but sort the vocabulary only for rows that leave more than a few words.
+    """Do as ``invert_cut``, but look at a few words first, and at more where these don't suffice.
 
     Where words are equally likely the first in the vocabulary comes first, as there.
     """
@@ -168,10 +171,47 @@ def invert_cut_among_few(
     # words as likely as the last of the few may be missing
     last_B = top_BK.gather(1, (num_B - 1).clamp(min=0)[:, None])[:, 0]
     enough_B = (last_B > top_BK[:, -1]) & ((most_B1 <= few) | most_B1.isinf())[:, 0]
-    rest = ~enough_B
-    if bool(rest.any()):
-        chosen_B[rest] = invert_cut(scaled_BV[rest], most_B1[rest], top_p_B1[rest], u_B1[rest])
+    for i in (~enough_B).nonzero()[:, 0].tolist():
+        row = slice(i, i + 1)
+        if bool(most_B1[row].isinf()):
+            chosen_B[i] = _invert_deep(scaled_BV[i], total_B1[i], top_p_B1[row], u_B1[row])
+        else:
+            chosen_B[row] = invert_cut(scaled_BV[row], most_B1[row], top_p_B1[row], u_B1[row])
     return chosen_B
+
+
+def _invert_deep(
+    scaled_V: torch.Tensor, total_1: torch.Tensor, top_p_11: torch.Tensor, u_11: torch.Tensor
+) -> torch.Tensor:
+    """Pick from a row's likeliest words that make up ``top_p``, of which there are many.
+
+    Those at most some nats below the likeliest are sorted: words beyond can't stay once these make
+    up ``top_p``. ``total_1`` is the sum of all exponentials, the likeliest's taken as 1.
+    """
+    best = scaled_V.max()
+    for depth in (*_DEPTHS, math.inf):
+        # not "at least": where a number is not finite, no word is left out
+        token_K = (~(scaled_V < best - depth)).nonzero()[:, 0]
+        scaled_K = scaled_V[token_K]
+        p_K = (scaled_K.double() - best.double()).exp() / total_1
+        if depth == math.inf or bool(p_K.sum() > top_p_11):
+            break
+    order_K = _likeliest_first(scaled_K)
+    return _pick(p_K[None, order_K], token_K[None, order_K], top_p_11, u_11)[0][0]
+
+
+def _likeliest_first(scaled_K: torch.Tensor) -> torch.Tensor:
+    """Return the order of words from the likeliest to the least, equal ones as they stand.
+
+    Integers are sorted that hold a number's bits above and its place below: numpy does that with
+    vector instructions, six times as fast as a stable sort.
+    """
+    # adding zero makes a negative zero equal to zero
+    bits_K = (0.0 - scaled_K.float().cpu().numpy() + 0.0).view(np.int32).astype(np.int64)
+    bits_K ^= (bits_K >> 63) & 0x7FFFFFFF
+    packed_K = (bits_K << 32) | np.arange(len(bits_K))
+    packed_K.sort()
+    return torch.from_numpy(packed_K & 0xFFFFFFFF).to(scaled_K.device)
 
 
 def _pick(

@@ -63,6 +63,28 @@ def test_few_words_are_picked_from_as_from_all(top_p, top_k, step) -> None:
     assert torch.equal(invert_cut_among_few(logits, most, mass, u), expected)
 
 
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_a_row_that_is_not_finite_disturbs_no_other(wrong) -> None:
+    generator = torch.Generator().manual_seed(2)
+    logits = torch.randn(4, 3000, generator=generator)
+    most, mass = torch.full((4, 1), torch.inf, dtype=torch.float64), torch.full((4, 1), 0.99)
+    u = torch.rand(4, 1, generator=generator, dtype=torch.float64)
+    expected = invert_cut(logits, most, mass, u)
+    logits[1, 7] = wrong
+    picked = invert_cut_among_few(logits, most, mass, u)
+    assert torch.equal(picked[[0, 2, 3]], expected[[0, 2, 3]])
+
+
+def test_zeros_of_both_signs_are_equally_likely() -> None:
+    logits = torch.zeros(1, 1000)
+    logits[0, ::3] = -0.0
+    most, mass = torch.full((1, 1), torch.inf, dtype=torch.float64), torch.full((1, 1), 0.9)
+    for u in (0.1, 0.5, 0.99):
+        at = torch.tensor([[u]], dtype=torch.float64)
+        expected = invert_cut(logits, most, mass, at)
+        assert torch.equal(invert_cut_among_few(logits, most, mass, at), expected)
+
+
 def test_greedy_rows_and_sampled_rows_share_a_batch(head) -> None:
     hidden = torch.randn(3, 32, generator=torch.Generator().manual_seed(1))
     logprobs = head.logits(hidden).log_softmax(-1)
