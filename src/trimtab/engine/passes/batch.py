@@ -65,6 +65,7 @@ class DecodeBatch:
 
     def enter(self, rows: Sequence[int], requests: Sequence[Request]) -> None:
         """Give ``rows`` new requests and compute their prompts up to the last token."""
+        self._forget_views()
         for row, request in zip(rows, requests, strict=True):
             self._requests[row] = request
         entering = set(rows)
@@ -88,6 +89,7 @@ class DecodeBatch:
 
     def keep(self, rows: Sequence[int]) -> None:
         """Drop all rows but these."""
+        self._forget_views()
         self._requests = [self._requests[i] for i in rows]
         self._prompts.select(rows)
         self._own.select(rows)
@@ -120,10 +122,14 @@ class DecodeBatch:
             del self._pasts[layer]
         return hidden_BH
 
-    def _compile(self) -> None:
-        """Gather what changes only when rows enter or leave."""
+    def _forget_views(self) -> None:
+        """Let go of stored keys and values, which would stay beside those that replace them."""
         self._parts.clear()
         self._pasts.clear()
+
+    def _compile(self) -> None:
+        """Gather what changes only when rows enter or leave."""
+        self._forget_views()
         pairs = [_NO_EDIT if r is None else (r.edits, len(r.prompt)) for r in self._requests]
         self._edits = EditTable(pairs, self._loaded.layout.devices, self._loaded.dtype)
         self._row_B = np.arange(len(self._requests))
