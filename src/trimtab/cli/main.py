@@ -335,7 +335,7 @@ def judge_check(
     seed: Annotated[int, typer.Option(help="Seed of that choice and of the intervals.")] = 0,
     trust: Trust = False,
 ) -> None:
-    """Measure judges against human labels: sensitivity, specificity, kappa, length bias."""
+    """Measure judges against human labels or grades: mistakes, agreement, length bias."""
     from trimtab.cli import judge_check as checks
 
     checks.check(labels, run, tuple(judge or ()), model, out, metric, questions, limit, seed, trust)

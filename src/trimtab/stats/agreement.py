@@ -86,6 +86,79 @@ def kappa_interval(
     return Interval(float(low), float(high), level, method)
 
 
+def weighted_kappa(a: Sequence[float], b: Sequence[float]) -> float | None:
+    """Return Cohen's kappa of two raters' grades, weighted by their squared distance, in [-1, 1].
+
+    It equals Lin's concordance correlation. None where it is not defined: both raters give one and
+    the same grade throughout.
+
+    Raises:
+        ValueError: no items, unequal lengths, or an item without a grade (None).
+
+    Source: J. Cohen, Psychol. Bull. 70 (1968).
+    """
+    _check_pairs("weighted_kappa", a, b)
+    (kappa,) = _weighted_kappas(_moments(a, b).sum(0)[None])
+    return None if math.isnan(kappa) else float(kappa)
+
+
+def weighted_kappa_interval(
+    a: Sequence[float],
+    b: Sequence[float],
+    clusters: Clusters,
+    *,
+    seed: int,
+    num_resamples: int = 2000,
+    level: float = 0.95,
+) -> Interval:
+    """Return the percentile bootstrap interval of ``weighted_kappa``, drawing whole clusters.
+
+    Resamples in which it is not defined are left out, as in ``kappa_interval``.
+
+    Raises:
+        ValueError: no items, unequal lengths, an item without a grade or without a cluster.
+    """
+    _check_pairs("weighted_kappa_interval", a, b)
+    _, codes = np.unique(np.asarray(clusters), return_inverse=True)
+    if codes.size != len(a):
+        raise ValueError(f"weighted_kappa_interval: {len(a)} items, but {codes.size} clusters")
+    moments = np.zeros((int(codes.max()) + 1, 5))
+    np.add.at(moments, codes, _moments(a, b))
+    if len(moments) == 1:
+        return undefined_interval(level, "one cluster")
+    kappas = _weighted_kappas(
+        resampled_sums(moments, seed=seed, num_resamples=num_resamples),
+    )
+    defined = kappas[~np.isnan(kappas)]
+    if defined.size < 0.9 * num_resamples:
+        return undefined_interval(level, "raters give nearly everything one grade")
+    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
+    method = f"percentile bootstrap, {len(moments)} clusters, {num_resamples} resamples"
+    return Interval(float(low), float(high), level, method)
+
+
+def _moments(a: Sequence[float], b: Sequence[float]) -> npt.NDArray[np.float64]:
+    """Return per item: one, both grades, their squared distance, and the sum of their squares.
+
+    Grades are taken from their common mean, so that squares lose no digits.
+    """
+    grades_2N = np.asarray([a, b], dtype=np.float64)
+    a_N, b_N = grades_2N - grades_2N.mean()
+    return np.stack([np.ones_like(a_N), a_N, b_N, (a_N - b_N) ** 2, a_N**2 + b_N**2], axis=1)
+
+
+def _weighted_kappas(sums_RK: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the kappa of each line of summed moments [R]; NaN where it is not defined."""
+    n, a, b, apart, squares = sums_RK.T
+    # the mean squared distance of every grade of one rater to every grade of the other
+    by_chance = squares / n - 2 * (a / n) * (b / n)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        kappas: npt.NDArray[np.float64] = np.where(
+            by_chance > 1e-12, 1 - (apart / n) / by_chance, np.nan
+        )
+    return kappas
+
+
 def krippendorff_alpha(ratings: Sequence[Sequence[Hashable | None]]) -> float | None:
     """Return Krippendorff's alpha of any number of raters with nominal labels; None is no label.
 

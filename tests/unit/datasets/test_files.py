@@ -18,7 +18,7 @@ from trimtab.datasets.files import read_json, read_rows
 from trimtab.datasets.problems import read_pool
 from trimtab.datasets.sources import read_questions
 from trimtab.runs.imports.generations import read_generations
-from trimtab.runs.imports.judge_check import read_labels
+from trimtab.runs.imports.labels import read_labels
 
 
 def file(path: Path, text: str | bytes) -> Path:

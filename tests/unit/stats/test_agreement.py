@@ -7,7 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.inter_rater import cohens_kappa, to_table
 
-from trimtab.stats.agreement import agreement_rate, auc, cohen_kappa
+from trimtab.stats.agreement import (
+    agreement_rate,
+    auc,
+    cohen_kappa,
+    weighted_kappa,
+    weighted_kappa_interval,
+)
 
 
 @given(st.lists(st.tuples(st.integers(-3, 3), st.booleans()), min_size=1, max_size=12))
@@ -30,6 +36,35 @@ def test_kappa_agrees_with_statsmodels():
         table, _ = to_table(np.column_stack([a, b]))
         expected = cohens_kappa(table, return_results=False)
         assert cohen_kappa(a.tolist(), b.tolist()) == pytest.approx(expected)
+
+
+def test_weighted_kappa_agrees_with_statsmodels():
+    rng = np.random.default_rng(1)
+    a = rng.integers(1, 6, size=90)
+    b = np.clip(a + rng.integers(-1, 3, size=90), 1, 5)
+    table, _ = to_table(np.column_stack([a, b]), bins=np.arange(1, 7))
+    expected = cohens_kappa(table, wt="quadratic", return_results=False)
+    assert weighted_kappa(a.tolist(), b.tolist()) == pytest.approx(expected)
+    # far from zero no digit is lost
+    moved = weighted_kappa((a + 1e6).tolist(), (b + 1e6).tolist())
+    assert moved == pytest.approx(expected)
+    assert weighted_kappa([3.0, 3.0], [3.0, 3.0]) is None
+    assert weighted_kappa([1.0, 2.0], [2.0, 1.0]) == -1.0
+
+
+def test_weighted_kappas_interval_covers_and_draws_whole_clusters():
+    rng = np.random.default_rng(2)
+    hits = 0
+    for seed in range(60):
+        true = rng.normal(size=120)
+        a, b = true + rng.normal(size=120), true + rng.normal(size=120)
+        interval = weighted_kappa_interval(
+            a.tolist(), b.tolist(), list(range(120)), seed=seed, num_resamples=400
+        )
+        hits += interval.low <= 0.5 <= interval.high
+    assert 51 <= hits <= 60
+    same = weighted_kappa_interval([1.0, 2.0], [1.0, 3.0], ["q", "q"], seed=0)
+    assert not same.is_defined and "one cluster" in same.method
 
 
 def test_kappa_is_undefined_where_chance_explains_everything():

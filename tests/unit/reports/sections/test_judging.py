@@ -155,3 +155,29 @@ def test_every_table_is_written(two_judges, tmp_path) -> None:
     text = (tmp_path / "report" / "report.md").read_text()
     for title in ("Agreement of judges", "Judges against people", "By category, generation"):
         assert title in text
+
+
+def test_grades_that_were_checked_are_shown_and_correct_nothing(build, show) -> None:
+    run = build(unscored=0.0)
+    metric = next(
+        metric
+        for _, _, metric in show("judging", run).run.numbers.metrics()
+        if metric.kind == "number" and metric.judge
+    )
+    check = {
+        **{key: CHECK[key] for key in ("labels", "n", "judged", "labels_total", "kappa")},
+        "judge": metric.judge,
+        "metric": metric.name,
+        "error": {"value": 0.4, "interval": [0.2, 0.6]},
+        "distance": {"value": 0.9, "interval": [0.8, 1.0]},
+        "same": {"value": 0.5, "interval": [0.4, 0.6]},
+        "rank_correlation": 0.8,
+        "length": 0.1,
+        "verdict": "a usable judge",
+    }
+    run.judge_checks = [check]
+    judging = show("judging", run)
+    assert [found.metric for found in judging.content.grade_checks] == [metric.name]
+    assert not judging.content.checks and not judging.content.corrected
+    table = judging.tables()["grade_checks"].to_markdown()
+    assert "| 0.90 [0.80, 1.00] | 50.0 [40.0, 60.0] |" in table

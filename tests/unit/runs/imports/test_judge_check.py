@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from trimtab.core.errors import DataError
-from trimtab.runs.imports.judge_check import _Row, create_check, evaluate, measure, read_labels
+from trimtab.runs.imports.check_figures import CheckedRow, measure_grades, measure_verdicts
+from trimtab.runs.imports.judge_check import create_check, evaluate
+from trimtab.runs.imports.labels import read_labels
 
 
-def rows(se: float, sp: float, n: int = 600, unread: int = 0, seed: int = 0) -> list[_Row]:
+def rows(se: float, sp: float, n: int = 600, unread: int = 0, seed: int = 0) -> list[CheckedRow]:
     rng = random.Random(seed)
     made = []
     for i in range(n):
@@ -18,14 +20,16 @@ def rows(se: float, sp: float, n: int = 600, unread: int = 0, seed: int = 0) -> 
         verdict = float(rng.random() < (se if label else 1 - sp))
         missing = i < unread
         made.append(
-            _Row(label, None if missing else verdict, None, f"q{i // 3}", rng.randrange(1, 40))
+            CheckedRow(
+                label, None if missing else verdict, None, f"q{i // 3}", rng.randrange(1, 40)
+            )
         )
     return made
 
 
 def test_figures_equal_a_slow_count() -> None:
     made = rows(0.9, 0.7, unread=60)
-    found = measure(made, seed=0)
+    found = measure_verdicts(made, seed=0)
     judged = [r for r in made if r.verdict is not None]
     tp = sum(r.label == 1 and r.verdict == 1 for r in judged)
     tn = sum(r.label == 0 and r.verdict == 0 for r in judged)
@@ -52,13 +56,15 @@ def test_figures_equal_a_slow_count() -> None:
 )
 def test_a_bad_judge_is_called_one(se, sp, said) -> None:
     made = rows(se, sp)
-    found = measure(made, seed=0)
+    found = measure_verdicts(made, seed=0)
     assert not found["usable"] and "bad judge" in found["verdict"] and said in found["verdict"]
 
 
 def test_length_bias_is_seen_through_the_labels() -> None:
-    made = [_Row(r.label, float(r.words > 15), None, r.cluster, r.words) for r in rows(0.9, 0.9)]
-    assert measure(made, seed=0)["length"]["bias"] == 1.0
+    made = [
+        CheckedRow(r.label, float(r.words > 15), None, r.cluster, r.words) for r in rows(0.9, 0.9)
+    ]
+    assert measure_verdicts(made, seed=0)["length"]["bias"] == 1.0
 
 
 @pytest.mark.parametrize("form", ["published", "own"])
@@ -119,3 +125,49 @@ def test_gold_items_carry_what_a_rubric_shows_of_their_question(tmp_path) -> Non
     path.write_text(json.dumps({**rows[0], "fields": ["Ann"]}) + "\n")
     with pytest.raises(DataError, match="'fields' must be an object"):
         read_labels(path, "recall_pass", None, None, 0)
+
+
+def grades(off: float, noise: int, n: int = 200, seed: int = 0) -> list[CheckedRow]:
+    rng = random.Random(seed)
+    made = []
+    for i in range(n):
+        label = rng.randrange(1, 6)
+        grade = label + off + rng.randrange(-noise, noise + 1)
+        made.append(CheckedRow(label, grade, None, f"q{i // 2}", rng.randrange(1, 40)))
+    return made
+
+
+def test_grades_are_compared_in_their_own_unit() -> None:
+    made = [*grades(1, 1), CheckedRow(3, None, None, "q0", 3)]
+    found = measure_grades(made, seed=0)
+    judged = [row for row in made if row.verdict is not None]
+    error = [row.label - row.verdict for row in judged]
+    assert found["n"] == 201 and found["judged"] == 200
+    assert found["error"]["value"] == pytest.approx(sum(error) / 200)
+    assert found["distance"]["value"] == pytest.approx(sum(map(abs, error)) / 200)
+    assert found["same"]["value"] == sum(e == 0 for e in error) / 200
+    # off by one: the order is right, the grades are not
+    assert found["kappa"]["value"] < found["rank_correlation"] - 0.1
+    assert abs(found["length"]) < 0.2
+    longer = [CheckedRow(r.label, r.label + (r.words > 20), None, r.cluster, r.words) for r in made]
+    assert measure_grades(longer, seed=0)["length"] > 0.7
+
+
+def test_grades_without_meaning_are_called_so() -> None:
+    constant = [CheckedRow(r.label, 3.0, None, r.cluster, r.words) for r in grades(0, 0)]
+    found = measure_grades(constant, seed=0)
+    assert not found["usable"] and "nothing to do" in found["verdict"]
+    assert found["rank_correlation"] is None
+    assert measure_grades(grades(0, 0), seed=0)["kappa"]["value"] == 1.0
+
+
+def test_labels_are_verdicts_or_grades(tmp_path) -> None:
+    path = tmp_path / "labels.jsonl"
+    lines = [{"question": f"{i}?", "answer": "x", "label": i % 5 + 1} for i in range(10)]
+    path.write_text("\n".join(map(json.dumps, lines)))
+    found = read_labels(path, "stance", None, None, 0)
+    assert found.are_grades and found.labels[:3] == [1.0, 2.0, 3.0]
+    for odd in ("maybe", "nan", "inf", None):
+        path.write_text(json.dumps({**lines[0], "label": odd}) + "\n")
+        with pytest.raises(DataError, match="number of a grade"):
+            read_labels(path, "stance", None, None, 0)

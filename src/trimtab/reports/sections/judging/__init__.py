@@ -18,6 +18,11 @@ from trimtab.reports.sections.judging.checks import (
     corrections,
     used_checks,
 )
+from trimtab.reports.sections.judging.grade_checks import (
+    GradeCheck,
+    grade_check_table,
+    used_grade_checks,
+)
 
 __all__ = ["Judging"]
 
@@ -28,11 +33,13 @@ class JudgingContent(Content):
     Attributes:
         agreement: For each verdict that several judges give, how far they agree.
         checks: What each judge is worth against people.
+        grade_checks: The same of judges that give grades.
         corrected: Corrected rates of the checked judges, by measure, condition and metric.
     """
 
     agreement: tuple[Agreement, ...]
     checks: tuple[JudgeCheck, ...]
+    grade_checks: tuple[GradeCheck, ...]
     corrected: Corrections
 
 
@@ -50,6 +57,7 @@ class Judging(Section[NoConfig, JudgingContent]):
         return JudgingContent(
             agreement=tuple(agreements(run.blocks, run.plan.seed)),
             checks=tuple(checks),
+            grade_checks=used_grade_checks(run.numbers, run.source.judge_checks),
             corrected=corrections(run.numbers, checks),
         )
 
@@ -58,6 +66,7 @@ class Judging(Section[NoConfig, JudgingContent]):
         about = (
             agreement_table(view.content.agreement),
             check_table(view.content.checks),
+            grade_check_table(view.content.grade_checks),
             corrected_table(view.content.checks, view.content.corrected, view.run),
         )
         checked = {check.judge for check in view.content.checks}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from trimtab.reports.data.content import Content
@@ -118,19 +118,25 @@ Corrections = dict[str, dict[str, dict[str, Correction | None]]]
 
 
 def used_checks(numbers: Numbers, checks: Sequence[Mapping[str, Any]]) -> list[JudgeCheck]:
-    """Return the checks of judges that give a verdict in this run.
+    """Return the checks of judges that give a verdict in this run."""
+    found = best_checks(numbers, checks, ("binary",))
+    return [JudgeCheck.pick(check, measure=name, id=id) for name, id, check in found]
+
+
+def best_checks(
+    numbers: Numbers, checks: Sequence[Mapping[str, Any]], kinds: Sequence[str]
+) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Yield measure, id and check of each metric of these kinds whose judge was checked.
 
     Of several checks of one judge the one with most verdicts counts.
     """
     best: dict[tuple[str, str], Mapping[str, Any]] = {}
     for check in sorted(checks, key=lambda check: (-check["judged"], check["labels"])):
         best.setdefault((check["judge"], check["metric"]), check)
-    used = []
     for name, _, metric in numbers.metrics():
         known = best.get((metric.judge or "", metric.name))
-        if known is not None and metric.kind == "binary":
-            used.append(JudgeCheck.pick(known, measure=name, id=metric.id))
-    return used
+        if known is not None and metric.kind in kinds:
+            yield name, metric.id, known
 
 
 def corrections(numbers: Numbers, checks: Sequence[JudgeCheck]) -> Corrections:
@@ -178,9 +184,9 @@ def check_table(checks: Sequence[JudgeCheck]) -> Table:
     rows: tuple[tuple[Cell, ...], ...] = tuple(
         (
             *(check.judge, check.metric, f"{check.judged}/{check.n}", check.labels_total),
-            _cell(check.sensitivity, "rate"),
-            _cell(check.specificity, "rate"),
-            _cell(check.kappa, "number"),
+            rate_cell(check.sensitivity, "rate"),
+            rate_cell(check.specificity, "rate"),
+            rate_cell(check.kappa, "number"),
             Value(None if check.length is None else check.length.bias),
             check.verdict,
         )
@@ -197,7 +203,8 @@ def check_table(checks: Sequence[JudgeCheck]) -> Table:
     return Table("judge_checks", title, (*columns, "length", "verdict"), rows, note)
 
 
-def _cell(rate: Rate | None, form: Form) -> Cell:
+def rate_cell(rate: Rate | None, form: Form) -> Cell:
+    """Return a number of a check with its interval."""
     if rate is None:
         return DASH
     return measured(rate.value, rate.interval, form, clusters=rate.clusters)
