@@ -22,6 +22,7 @@ class Label(ItemJudge[_Config]):
     """
 
     Config = _Config
+    VERSION = 2
 
     @property
     def metrics(self) -> tuple[Metric, ...]:

@@ -26,14 +26,14 @@ class Number(ItemJudge[NumberConfig]):
     ``correct`` is by the chosen extractor; ``strict``, ``flexible`` and ``chat`` stand beside it,
     because accuracy without its rule says nothing, and so does the share without an answer. (Texts
     that were cut at the token limit are counted by every report.) A text without an answer is
-    wrong, also where it can be read in two ways (rule ``ambiguous``). The reason of a score is the
-    rule that fired and the answer, as ``str(Extracted)`` writes it. A sample without a target is
-    unscored. ``tolerance`` in a sample's metadata, a ``Tolerance`` that the protocol names, says
-    how far ``chat`` lets a number be off.
+    wrong, also where it can be read in two ways (rule ``ambiguous``) or is denied (``not 42``).
+    The reason of a score is the rule that fired and the answer, as ``str(Extracted)`` writes it. A
+    sample without a target is unscored. ``tolerance`` in a sample's metadata, a ``Tolerance`` that
+    the protocol names, says how far ``chat`` lets a number be off.
     """
 
     Config = NumberConfig
-    VERSION = 2
+    VERSION = 3
     FIRST_REWARD = 2
 
     @property

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from trimtab.text.decimals import MAX_DIGITS, decimal_mark
+from trimtab.text.denials import is_contrast, is_denied
 from trimtab.text.notation import OPAQUE, plain
 from trimtab.text.number_words import number_in_words, words_at
 from trimtab.text.numerals import Numeral
@@ -48,11 +49,13 @@ class Found:
 
 
 def boxed(text: str) -> Found | None:
-    r"""Return the number in the last ``\boxed{}`` that says one; None if none does."""
+    r"""Return the number in the last ``\boxed{}`` that says one and is not denied; else None."""
     boxes = list(_BOXED.finditer(text))[-_MAX_BOXES:]
-    opened = [(match.end(), _braced(text, match.end())) for match in boxes]
-    opened += [(match.end(), match[1]) for match in _BARE_BOX.finditer(text)]
-    for _, inside in sorted(opened, reverse=True)[:_MAX_BOXES]:
+    opened = [(match.end(), match.start(), _braced(text, match.end())) for match in boxes]
+    opened += [(match.start(1), match.start(), match[1]) for match in _BARE_BOX.finditer(text)]
+    for start, box, inside in sorted(opened, reverse=True)[:_MAX_BOXES]:
+        if is_denied(text, box, start + len(inside)):
+            continue
         found = _in_box(plain(inside))
         if found is not None and found.number and _is_list(found.number, inside):
             return Found("boxed", None)
@@ -84,7 +87,8 @@ def _in_box(content: str) -> Found | None:
     unclear = (
         more or _OPERATORS.search(re.sub(r"[A-Za-z]\^-?\d", "", rest)) or _VARIABLE.search(rest)
     )
-    if unclear or side[numeral.end :].startswith("!") or is_unclear(side, numeral):
+    denied = is_denied(side, numeral.start, numeral.end)
+    if unclear or denied or side[numeral.end :].startswith("!") or is_unclear(side, numeral):
         return Found("boxed", None)
     # 12 = x says 12, and 18 = 6x nothing
     if side is not sides[-1][0] and _OPERATORS.search(sides[-1][0]):
@@ -107,12 +111,16 @@ def announced(text: str) -> Found | None:
 def _behind(text: str, start: int, rule: str) -> Found | None:
     """Return the number that an announcement which ends at ``start`` is followed by."""
     in_words = words_at(text, start)
+    if in_words is not None and is_denied(text, start, start + len(in_words)):
+        return None
     if in_words is not None and not _more_numbers(text, start):
         value = number_in_words(in_words)
         return Found(rule, None if value is None else str(value))
     numeral = next(standing_numbers(text, start, _near(text, start)), None)
     gap = text[start : numeral.start] if numeral else ""
     if numeral is None or not _GAP.fullmatch(gap) or _NO_ANNOUNCEMENT.search(gap):
+        return None
+    if is_denied(text, numeral.start, numeral.end):
         return None
     if _CALCULATION.match(text, numeral.end):
         # "Check our answer: 70 + 40" announces a calculation, not an answer
@@ -150,16 +158,32 @@ def _result(text: str, start: int) -> Numeral | None:
 
 
 def last_number(text: str) -> Found | None:
-    """Return the last number of a plain text; None if it has none."""
+    """Return the last number of a plain text; None if it has none, or denies it.
+
+    ``57, not 56`` says 57; a number that is denied by itself is no reason to take one before it.
+    """
     stop = len(text)
     while stop > 0:
         # no number goes over the end of a line
         start = text.rfind("\n", 0, stop) + 1
         found = list(standing_numbers(text, start, stop))
         if found and not (len(found) == 1 and _is_enumerator(text, found[0], start)):
-            return Found("last_number", _last_value(text, found[-1]))
+            return _undenied(text, found)
         stop = start - 1
     return None
+
+
+def _undenied(text: str, numerals: list[Numeral]) -> Found | None:
+    """Return the last number of a line, or the one that it is held against; None if denied."""
+    last = numerals[-1]
+    if is_denied(text, last.start, last.end):
+        against = numerals[-2:-1]
+        if not against or not is_contrast(text, against[0].end, last.start):
+            return None
+        last = against[0]
+        if is_denied(text, last.start, last.end):
+            return None
+    return Found("last_number", _last_value(text, last))
 
 
 def _is_enumerator(text: str, numeral: Numeral, line: int) -> bool:

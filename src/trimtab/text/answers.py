@@ -5,8 +5,9 @@ first ``#### N``, and the last thing that looks like a number; both are compared
 reads what chat models write: the last ``\boxed{N}``, else the last number that ``####``,
 ``ANSWER:`` or ``the answer is`` announces, else the last number; it is compared as a number. What
 can be read in two ways (a range, a time, a list, ``5x``) is ``ambiguous``, which is no answer: it
-is never one of its parts. The same model scores 2.5 % by one rule and 22 % by another, so a figure
-without its rule says nothing.
+is never one of its parts. A number that the text denies (``not 42``, ``42 is wrong``) is none
+either. A point before three digits is a decimal mark, as in ``1.234``. The same model scores 2.5 %
+by one rule and 22 % by another, so a figure without its rule says nothing.
 """
 
 from __future__ import annotations

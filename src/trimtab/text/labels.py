@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from trimtab.core.types import Sample
+from trimtab.text.denials import is_word_denied
 
 _DENIAL = re.compile(r"\b(?:not|no|never|neither|nor|hardly|cannot)\b|n't\b")
 _DENIED = re.compile(rf"(?:{_DENIAL.pattern})[^\w.!?\n]+(?:[\w']+[^\w.!?\n]+){{0,3}}$")
@@ -27,8 +28,8 @@ def parse_label(text: str, labels: Sequence[str]) -> str | None:
     """Return the label that ``text`` gives; None where it gives none, or may mean two.
 
     A line that is a label and nothing else (``Sentiment: positive``) counts before prose. In prose
-    a label that is denied (``not positive``) or part of a longer word (``non-negative``) says
-    nothing certain, so there is no label.
+    a label that is denied (``not positive``, ``positive is wrong``) or part of a longer word
+    (``non-negative``) says nothing certain, so there is no label.
 
     Args:
         text: What was written.
@@ -48,7 +49,8 @@ def parse_label(text: str, labels: Sequence[str]) -> str | None:
     said = set()
     for label, pattern in named.items():
         for found in re.finditer(rf"(?<![\w-]){pattern}(?![\w-])", folded):
-            if _DENIED.search(folded[: found.start()]):
+            denied = _DENIED.search(folded[: found.start()])
+            if denied or is_word_denied(folded, *found.span()):
                 return None
             said.add(label)
     return next(iter(said)) if len(said) == 1 else None

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 from trimtab.text._plain_reply import plain_reply
+from trimtab.text.denials import is_word_denied
 from trimtab.text.health import is_empty, looks_refusal
 
-GRAMMAR = 2
+GRAMMAR = 3
 """Raised whenever a reply may be read otherwise than before; part of the keys of judges."""
 
 
@@ -47,7 +48,10 @@ _OWN_LABEL = (
     r"|result|truthful|correct|accurate|informative|true|honest|factual|supported|consistent"
     r"|acceptable)"
 )
-_YES = r"(yes)\b(?!\s*\?|-\w)"
+_YES = (
+    r"(yes)\b(?!\s*\?|-\w|\s+(?:(?:is|was|would\s+be|can|could)\s+(?:\w+ly\s+)?"
+    r"(?:not\b|wrong|incorrect|false)|isn't|wasn't|can't|cannot))"
+)
 # "no" is also a determiner ("No evidence ..."), so what follows it has to be a new clause.
 _NO = (
     rf"(no)\b(?!\.[ \t]*\d)(?:{_STOP}|(?=\s+(?:because|since|as|it|the|this|that|they|he|she|i"
@@ -86,6 +90,9 @@ _NUMBER_FIRST = re.compile(rf"\s*({_NUMBER})\s*(?:\n|\.(?:\s|$)|$)")
 _NUMBER_RANGE = re.compile(r"[\d.]*\d\s*(?:[-\u2013\u2014]|\bto\b|\bor\b|\band\b)\s*\d[\d.]*")
 # What makes a lone number something other than the verdict.
 _NO_LONE_NUMBER = re.compile(r"\d\s*(?:%|percent)|\d,\d|\d\s*(?:/|out\s+of)\s*\d|\brange\b")
+
+# "I would not give it a 7" names no grade.
+_DENIED_IN_PROSE = re.compile(r"(?:\b(?:not|never|hardly|cannot)\b|n't\b)\s+(?:[\w']+\s+){0,3}\Z")
 
 
 def parse_yes_no(text: str) -> Verdict:
@@ -153,7 +160,8 @@ def parse_number(text: str, low: float, high: float) -> float | None:
 
     In this order: a labelled number ("Score: 7"), a first line that is a number, the only number in
     the reply. "7/10" and "7 out of 10" are 7 where ``high`` is 10. Two different numbers, ranges
-    ("3-4"), percentages, decimal commas and numbers off the scale give None; nothing is clamped.
+    ("3-4"), percentages, decimal commas, numbers off the scale and denied ones ("not 7") give None;
+    nothing is clamped.
 
     Raises:
         ValueError: ``low`` is not below ``high``.
@@ -161,11 +169,16 @@ def parse_number(text: str, low: float, high: float) -> float | None:
     if not low < high:
         raise ValueError(f"parse_number: low={low} is not below high={high}")
     cleaned = _NUMBER_RANGE.sub(" range ", _without_scale(plain_reply(text), low, high))
-    found = set(_NUMBER_LABELLED.findall(cleaned))
-    if not found and (first := _NUMBER_FIRST.match(cleaned)):
-        found = {first[1]}
-    if not found and not _NO_LONE_NUMBER.search(cleaned):
-        found = set(re.findall(_NUMBER, cleaned))
+    said = list(_NUMBER_LABELLED.finditer(cleaned))
+    if not said and (first := _NUMBER_FIRST.match(cleaned)):
+        said = [first]
+    if not said and not _NO_LONE_NUMBER.search(cleaned):
+        said = list(re.finditer(f"({_NUMBER})", cleaned))
+        if any(_DENIED_IN_PROSE.search(cleaned[: match.start()]) for match in said):
+            return None
+    if any(is_word_denied(cleaned, *match.span(1)) for match in said):
+        return None
+    found = {match[1] for match in said}
     values = {float(number.replace("\u2212", "-")) for number in found}
     value = values.pop() if len(values) == 1 else None
     return value if value is not None and low <= value <= high else None

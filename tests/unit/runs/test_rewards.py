@@ -47,6 +47,7 @@ def test_keys_hold_the_judge_and_its_later_versions(monkeypatch) -> None:
     named = CohortTraining(score={"name": "number", "extractor": "strict"})
     assert named.given()["score"] == {"name": "number", "config": {"extractor": "strict"}}
     assert CohortTraining.model_validate(named.given()) == named
+    monkeypatch.setattr(Number, "VERSION", Number.FIRST_REWARD)
     assert reward_identity(Component(name="number")) == {}
     monkeypatch.setattr(Number, "VERSION", 3)
     assert reward_identity(Component(name="number")) == {"version": 3}

@@ -1,0 +1,105 @@
+"""Whether a text denies the number or word that it names: ``is not 42``, ``42 is wrong``.
+
+Only what stands directly at it counts, with nothing but fillers between: ``not more than 42``,
+``not only 42`` and ``I did not use 3`` deny something else.
+"""
+
+from __future__ import annotations
+
+import re
+
+_REACH = 120
+"""Characters before and behind that are looked at."""
+
+_NOT = (
+    r"(?:\b(?:not|never|neither|nor|cannot|isnt|wasnt|cant|no\s+longer|anything\s+but|far\s+from"
+    r"|other\s+than|different\s+from|rather\s+than|instead\s+of)\b|n['\u2019]t\b)"
+)
+_FILLER = (
+    r"(?:[\s*$\u00a3\u20ac\"'`\u201c\u2018\u00ab(\[{\\~_#]"
+    r"|\\?(?:be|been|being|an?|the|to|either|exactly|quite|really|actually|truly|definitely"
+    r"|certainly|equals?|going|number|value|grade|score|label|come|add|sum|amount|out|up|boxed"
+    r"|text)\b)*"
+)
+_THOUGHT = r"\b(?:think|thinks|believe|believes|true|the\s+case|say|saying|mean)\b"
+_SUBJECT = (
+    r"(?:it|this|that|there|[xyzn]|(?:(?:the|my|our|your|final|correct|right)\s+){0,3}"
+    r"(?:answer|result|solution|total|sum|number|value))"
+)
+_WRONG = r"(?:wrong|incorrect|false|mistaken|impossible)"
+_BEFORE = re.compile(
+    rf"(?:{_NOT}\s*[:=]?{_FILLER}"
+    # "I don't think that the answer is 42", "I doubt it's 42"
+    rf"|(?:{_NOT}\s+{_THOUGHT}|\bdoubt)\s+(?:that\s+)?{_SUBJECT}"
+    rf"(?:['\u2019]s|\s+(?:is|was|equals|would\s+be|could\s+be|can\s+be)|\s*[:=])?{_FILLER}"
+    rf"|(?:\b{_WRONG}|{_NOT}\s+(?:the|my|our))\s+(?:answer|result|solution|total|value|number)"
+    rf"(?:\s+(?:is|was|would\s+be)|\s*:)?{_FILLER})\Z",
+    re.IGNORECASE,
+)
+_STOP = (
+    r"(?=[\s*\"'\u201d\u2019)\]$]*(?:[.,;:!\n\u2014\u2013]|\s-"
+    r"|\b(?:because|since|as|but|so|either)\b|\Z))"
+)
+_ADVERB = r"(?:(?:\w{2,12}ly|also|just|quite|still|so)\s+)?"
+_NO_ANSWER = (
+    r"(?:(?:the|an?|my|our)\s+)?(?:(?:correct|right|true|final|actual)\s+){0,2}"
+    r"(?:answer|result|solution|number|value|total|grade|score|label|it|correct|right|true"
+    rf"|accurate|valid|possible)\b(?!-){_STOP}"
+)
+_DENYING = (
+    rf"\s*(?:(?:\b(?:is|was|are|seems|looks|(?:must|has\s+to|would)\s+be)|['\u2019]s)\s+{_ADVERB}"
+    rf"{_WRONG}\b(?!\s*\?)"
+    rf"|(?:\b(?:is|was|are|can|could|would|does)\s+{_ADVERB}(?:not|never)"
+    r"|\b(?:is|was|are|ca|could|would|does)n['\u2019]t|\bcannot|\bisnt)\s+"
+    rf"(?:(?:be|seem|look)\s+)?{_ADVERB}{_NO_ANSWER})"
+)
+_UNIT = (
+    r"[\s*$%\"'\u201d\u2019`)\]}]*(?:\b(?!(?:because|since|as|but|and|or|so|if|which|that|this|it"
+    r"|while|though|although|i|he|she|we|you|they|is|was|are)\b)[^\W\d_]{1,20}\b\s*){0,2}?"
+)
+_DIRECTLY_AFTER = re.compile(rf"{_UNIT}{_DENYING}", re.IGNORECASE)
+_AFTER = re.compile(
+    rf"{_UNIT}(?:,?\s*(?:but\s+)?\b(?:which|that|this|it)(?=['\u2019\s]))?{_DENYING}"
+    rf"|{_UNIT}\(\s*(?:{_WRONG}|not\s+(?:correct|right))\b"
+    r"|[\s*\"'$)\]]*\?\s*(?:no|nope|wrong|incorrect)\b"
+    r"|[\s*\"'$)\]]*[.,;!]\s*(?:no,?\s+|but\s+)?\b(?:that|this|it)(?=['\u2019\s])"
+    rf"{_DENYING}{_STOP}",
+    re.IGNORECASE,
+)
+_CONTRAST = re.compile(
+    r"[\s*%)\]$\"']*(?:(?!(?:is|was|are|it|be|equals|and|but)\b)[^\W\d_]+)?[\s*$]*[,;\u2014\u2013-]?"
+    r"\s*(?:and\b|but\b)?[\s*$]*"
+)
+
+
+def is_denied(text: str, start: int, end: int) -> bool:
+    """Return whether the number from ``start`` to ``end`` is denied before or behind it."""
+    return _denial_before(text, start) is not None or _matches(_AFTER, text, end)
+
+
+def is_word_denied(text: str, start: int, end: int) -> bool:
+    """Return whether a verdict, grade or label from ``start`` to ``end`` is itself denied.
+
+    ``Negative. That is wrong.`` and ``2 (incorrect)`` speak of what was judged, not of the verdict.
+    """
+    return _denial_before(text, start) is not None or _matches(_DIRECTLY_AFTER, text, end)
+
+
+def is_contrast(text: str, end: int, start: int) -> bool:
+    """Return whether a number that ends at ``end`` is held against a denied one at ``start``.
+
+    ``57, not 56`` and ``57 apples instead of 56`` say 57.
+    """
+    denial = _denial_before(text, start)
+    return denial is not None and _CONTRAST.fullmatch(text, end, max(end, denial)) is not None
+
+
+def _matches(pattern: re.Pattern[str], text: str, end: int) -> bool:
+    return pattern.match(text, end, min(len(text), end + _REACH)) is not None
+
+
+def _denial_before(text: str, start: int) -> int | None:
+    """Return where the denial begins that ends at ``start``; None where there is none."""
+    first = max(0, start - _REACH)
+    found = _BEFORE.search(text, first, start)
+    return found.start() if found else None

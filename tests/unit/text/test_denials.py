@@ -1,0 +1,100 @@
+"""A number, grade or verdict that a text denies is none; a denial of something else takes none."""
+
+import pytest
+
+from trimtab.text.answers import EXTRACTORS, chat
+from trimtab.text.verdicts import Verdict, parse_number, parse_yes_no
+
+DENIED = [
+    "The answer is not 42",
+    "The answer isn't 9",
+    "#### not 9",
+    "It isn\u2019t 56.",
+    "The answer is definitely not 56, I cannot solve this.",
+    "It can't be 7.",
+    "It is no longer 5",
+    "It was never 5",
+    "neither 4 nor 5",
+    "56 is not the answer",
+    "42 is wrong",
+    "9 isn't right",
+    "42 is clearly not the correct answer",
+    "42 can't be right",
+    "The answer is 42 is wrong.",
+    "The answer is 42. That is wrong.",
+    "He has 42 apples, which is not the right answer.",
+    "I don't think the answer is 42.",
+    "I doubt it's 42",
+    "The wrong answer is 42",
+    "Not the answer: 42",
+    "Is it 42? No.",
+    "42 (wrong)",
+    "The answer is nine is wrong",
+    "x is not equal to 9",
+    "The answer is not **9**",
+    "5 + 6 = 11. It isn't 56.",
+    "The answer is not 42, but 43 is not right either",
+    r"The answer is not \boxed{42}",
+    r"\boxed{42} is wrong",
+    r"\boxed{\text{not } 42}",
+]
+KEPT = [
+    ("not 42 but 43", "43"),
+    ("The answer is not 42 but 43.", "43"),
+    ("It isn't 56, it's 57", "57"),
+    ("It's 57, not 56.", "57"),
+    ("The answer is 57, not 56.", "57"),
+    ("57 apples instead of 56", "57"),
+    ("The answer is 42. The answer is not 43.", "42"),
+    ("Is it 42? No, it is 43.", "43"),
+    (r"$\boxed{42}$ is not correct. $\boxed{43}$", "43"),
+    ("I did not use 3. The answer is 42", "42"),
+    ("not only 42", "42"),
+    ("There are not more than 42 people. The answer is 42", "42"),
+    ("There are not more than 42 people", "42"),
+    ("The answer is 42, is it not?", "42"),
+    ("The answer is 42, isn't that right?", "42"),
+    ("That's not right: the answer is 42", "42"),
+    ("The answer is 42 because 41 is wrong", "42"),
+    ("42 is not wrong", "42"),
+    ("No, 42", "42"),
+    ("He did not eat 3", "3"),
+    ("5 is not enough, so the answer is 12", "12"),
+    ("He sold 12 that day, which is not bad", "12"),
+    ("I don't believe that it is more than 42", "42"),
+]
+
+
+@pytest.mark.parametrize("text", DENIED)
+def test_a_denied_number_is_no_answer(text: str) -> None:
+    assert chat(text).answer is None
+
+
+@pytest.mark.parametrize(("text", "number"), KEPT)
+def test_a_denial_of_something_else_takes_no_answer(text: str, number: str) -> None:
+    assert chat(text).answer == number
+
+
+def test_the_rules_of_lm_eval_know_no_denial() -> None:
+    assert EXTRACTORS["flexible"]("The answer is not 42").answer == "42"
+    assert EXTRACTORS["strict"]("#### 9 is wrong").answer == "9"
+
+
+@pytest.mark.parametrize(
+    ("text", "grade"),
+    [
+        ("The score is not 7", None),
+        ("I would not give it a 7", None),
+        ("Score: 7 is not the right score", None),
+        ("7 is wrong", None),
+        ("Score: 2. That is wrong.", 2.0),
+        ("2 because it is wrong", 2.0),
+    ],
+)
+def test_a_denied_grade_is_unparsed(text: str, grade: float | None) -> None:
+    assert parse_number(text, 0, 10) == grade
+
+
+def test_a_denied_yes_is_no_verdict() -> None:
+    assert parse_yes_no("Yes is wrong.") is Verdict.UNPARSED
+    assert parse_yes_no("No. That is wrong.") is Verdict.NO
