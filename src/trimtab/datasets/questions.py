@@ -54,6 +54,11 @@ class Question(Record):
         """The group over which splits are balanced."""
         return self.category
 
+    @property
+    def cluster(self) -> str | None:
+        """The category; None without one: such a question is a cluster of its own."""
+        return None if self.category == NO_CATEGORY else self.category
+
     def option_sets(self) -> dict[str, Options]:
         """Return the options of ``mc1``, ``mc2`` and, where there is one, ``binary``.
 

@@ -24,6 +24,7 @@ __all__ = ["HeldoutText"]
 
 BUNDLED = DATA / "heldout.jsonl"
 _KEYS = ("text", "id", "genre")
+NO_GENRE = "all"
 
 
 class _Config(Spec):
@@ -76,7 +77,9 @@ class HeldoutText(Task[_Config]):
         return "heldout/plain" if opening == 12 else f"heldout/plain/{opening}"
 
     def samples(self, split: Split) -> list[Sample]:
-        """Return the passages of ``split``, ordered by id, one option each; clusters are genres.
+        """Return the passages of ``split``, ordered by id, one option each.
+
+        Clusters are genres; a passage without one is a cluster of its own.
 
         Raises:
             ConfigError: The split is empty.
@@ -98,7 +101,7 @@ class HeldoutText(Task[_Config]):
             id=passage.id,
             messages=(Message(role="user", content=opening),),
             choices=(Choice(text=rest, correct=True, sets=("heldout",), reference=True),),
-            cluster=passage.genre,
+            cluster=None if passage.genre == NO_GENRE else passage.genre,
             metadata={"genre": passage.genre},
         )
 
@@ -142,6 +145,6 @@ def _passage(id: object, genre: object, text: str) -> Passage:
     stripped = text.strip()
     return Passage(
         id=str(id) if id else f"h-{content_key(stripped, 12)}",
-        genre=str(genre) if genre else "all",
+        genre=str(genre) if genre else NO_GENRE,
         text=stripped,
     )

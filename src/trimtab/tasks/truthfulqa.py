@@ -191,7 +191,7 @@ class TruthfulQA(Task[_Config]):
             id=item.id,
             messages=_ask(item.question),
             target=item.best_answer,
-            cluster=item.category,
+            cluster=item.cluster,
             preamble=primer(self._preset),
             metadata=metadata,
         )
@@ -202,7 +202,7 @@ class TruthfulQA(Task[_Config]):
             messages=_ask(item.question),
             target=item.best_answer,
             choices=_choices(item),
-            cluster=item.category,
+            cluster=item.cluster,
             preamble=primer(self._preset),
             metadata=_about(item),
         )

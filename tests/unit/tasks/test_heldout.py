@@ -51,6 +51,7 @@ def test_a_text_file_of_passages(tmp_path):
         ("one two three", " four\nfive six"),
         ("seven eight nine", " ten"),
     ]
+    assert {sample.cluster for sample in samples} == {None}, "without a genre each is its own"
 
 
 @pytest.mark.parametrize(

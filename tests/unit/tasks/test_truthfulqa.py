@@ -115,6 +115,23 @@ def test_labels_follow_their_texts_where_a_false_option_precedes_true_ones(publi
         assert [c.correct for c in choices if c.text == "Unknown."] == [False]
 
 
+@pytest.mark.parametrize("form", ["generation", "options"])
+def test_questions_without_a_category_are_clusters_of_their_own(write_jsonl, form):
+    rows = [
+        {
+            "question": f"Is {k} a number?",
+            "best_answer": "Yes",
+            "correct_answers": ["Yes"],
+            "incorrect_answers": ["No"],
+            **({"category": "sums"} if k < 2 else {}),
+        }
+        for k in range(6)
+    ]
+    samples = task(source=str(write_jsonl(*rows)), form=form, fractions=ALL_TEST).samples("test")
+    assert sorted(s.cluster or s.id for s in samples if s.cluster) == ["sums", "sums"]
+    assert len({s.cluster or s.id for s in samples}) == 5
+
+
 def test_the_order_of_options_in_the_file_does_not_matter(write_jsonl):
     row = {
         "question": "Is the moon cheese?",

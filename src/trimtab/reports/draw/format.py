@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from trimtab.reports.data.numbers import MetricInfo
+from trimtab.reports.data.numbers import Comparison, MetricInfo
 
 MINUS = "\N{MINUS SIGN}"
 DASH = "\N{EN DASH}"
@@ -19,6 +19,15 @@ Bounds = tuple[float | None, float | None]
 def form_of(metric: MetricInfo) -> Form:
     """Return how the values of a metric are written."""
     return "rate" if metric.is_rate else "number"
+
+
+def no_interval(comparison: Comparison) -> str:
+    """Return why a comparison has no interval."""
+    if comparison.num_clusters < 2:
+        return "no interval: " + (
+            "one question" if comparison.n < 2 else "one cluster of questions"
+        )
+    return "too little variation for an interval"
 
 
 def scale(form: Form) -> float:

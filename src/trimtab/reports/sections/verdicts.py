@@ -12,7 +12,7 @@ from trimtab.reports.data.numbers import Comparison, Ends, MetricNumbers
 from trimtab.reports.data.randoms import beyond_random
 from trimtab.reports.data.run import RunData
 from trimtab.reports.data.statistics import can_establish, significant
-from trimtab.reports.draw.format import form_of, label, p_equals
+from trimtab.reports.draw.format import form_of, label, no_interval, p_equals
 from trimtab.reports.draw.tables import Table
 from trimtab.reports.draw.values import Value, measured, probability
 from trimtab.reports.sections.base import NoConfig, Section, View
@@ -143,7 +143,7 @@ def _words(comparison: Comparison | None, tests: int) -> str:
         return f"{'higher' if comparison.difference > 0 else 'lower'} than baseline ({p})"
     if comparison.interval is None:
         same = comparison.wins == comparison.losses == 0
-        return "equal to baseline on every row" if same else "too little variation for an interval"
+        return "equal to baseline on every row" if same else no_interval(comparison)
     low, high = comparison.interval
     if low <= 0 <= high:
         return "no effect found (interval contains 0)"

@@ -10,6 +10,7 @@ from trimtab.reports.draw.format import (
     DASH,
     bounds,
     form_of,
+    no_interval,
     number,
     p_equals,
     scale,
@@ -46,7 +47,7 @@ def verdict(contrast: Contrast, tests: int, base: str) -> str:
     if significant(found):
         return f"{'larger' if found.difference > 0 else 'smaller'} gap than in {base} ({p})"
     if found.interval is None:
-        return "too little variation for an interval"
+        return no_interval(found)
     few = ""
     if not can_establish(found, tests):
         clusters = counted(found.num_clusters, "cluster is", "clusters are")

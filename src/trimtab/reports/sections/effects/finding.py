@@ -75,8 +75,7 @@ def _nothing(
             with_interval(end, None, form_of(metric), sign=True)
             for end in dict.fromkeys((changes[0], changes[-1]))
         )
-        alone = max(comparison.num_clusters for comparison in compared.values()) < 2
-        why = "a single question says nothing" if alone else "none differs in the right direction"
+        why = _why_none(list(compared.values()))
         most = next(iter(compared.values()))
         text = (
             f"{why} ({ends}{' points' * metric.is_rate}, n = {most.n}{power(most, metric, tests)})"
@@ -96,6 +95,14 @@ def _nothing(
         f"{against_randoms(numbers, metric, _has_length(run, leading[0])) * bool(randoms)}"
         f"{_prompt_alone(run, name, metric)}."
     )
+
+
+def _why_none(compared: Sequence[Comparison]) -> str:
+    if max(comparison.n for comparison in compared) < 2:
+        return "a single question says nothing"
+    if max(comparison.num_clusters for comparison in compared) < 2:
+        return "questions that form one cluster say nothing"
+    return "none differs in the right direction"
 
 
 def _has_length(run: RunData, label: str) -> bool:
