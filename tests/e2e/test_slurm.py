@@ -10,7 +10,7 @@ import pytest
 import slurm_cluster
 import yaml
 from cli_process import trimtab
-from run_records import num_records, records
+from run_records import fitted, num_records, records
 from slurm_cluster import wait_until
 from small_run import make_parts
 
@@ -23,6 +23,9 @@ from trimtab.core.types import Completion
 from trimtab.runs.store.run import Run
 
 SMALL = {"gpus": 0, "cpus": 1, "memory_gib": 2, "minutes": 30}
+LARGE = {"gpus": 0, "cpus": 1, "memory_gib": 4, "minutes": 30}
+CONFIGS = Path(__file__).parents[2] / "configs"
+RECIPES = sorted(path.parent.name for path in CONFIGS.glob("*/smoke.yaml"))
 _ABSENT = slurm_cluster.missing()
 pytestmark = [
     pytest.mark.skipif(_ABSENT is not None, reason=str(_ABSENT)),
@@ -42,8 +45,8 @@ exec "$PYTHON_OF_TESTS" -m trimtab "$@"
 @pytest.fixture(scope="module")
 def slurm() -> Iterator[None]:
     """Run a cluster for this file, which SLURM's commands find by the environment."""
-    with slurm_cluster.cluster() as conf, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SLURM_CONF", str(conf))
+    with slurm_cluster.cluster() as cluster, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLURM_CONF", str(cluster.conf))
         patch.setenv("PYTHON_OF_TESTS", sys.executable)
         yield
 
@@ -54,7 +57,7 @@ def _submit(run: Path, profile: Path, *, again: bool = False, dry_run: bool = Fa
 
 def _profile(folder: Path, **keys: object) -> Path:
     path = folder / "cluster.yaml"
-    sizes = {"models": {"t": SMALL}, "without_model": SMALL}
+    sizes: dict[str, object] = {"models": {"t": SMALL}, "without_model": SMALL}
     path.write_text(yaml.safe_dump({**sizes, "signal_seconds": 20, **keys}))
     return path
 
@@ -102,6 +105,27 @@ def test_a_run_is_cancelled_submitted_again_and_ends_as_one_that_nobody_disturbe
     assert (run / "summary.json").read_bytes() == (finished / "summary.json").read_bytes()
     _submit(run, profile)
     assert "Nothing is owed" in capsys.readouterr().out
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_the_smoke_preset_of_a_recipe_is_worked_on_to_its_report(
+    recipe: str, slurm: None, tmp_path: Path
+) -> None:
+    config = str(CONFIGS / recipe / "smoke.yaml")
+    alone, run, logs = tmp_path / "alone", tmp_path / "run", tmp_path / "logs"
+    done = trimtab(["run", config, "--out", str(alone)], logs)
+    assert done.code == 0, done.err
+    assert trimtab(["plan", config, "--out", str(run)], logs).code == 0
+    sizes = {"models": {"smollm2": LARGE}, "without_model": LARGE}
+    _submit(run, _profile(tmp_path, workers=2, **sizes))
+    opened = Run.open(run)
+    wait_until(lambda: not live_jobs(opened), 800, _logs(run))
+    assert records(run) == records(alone), _logs(run)
+    assert fitted(run) == fitted(alone)
+    assert (run / "summary.json").read_bytes() == (alone / "summary.json").read_bytes()
+    assert (run / "report" / "index.html").is_file()
+    assert "exit code 0" in _logs(run) and not any(standing(opened, owes=False))
 
 
 def test_a_preempted_worker_is_started_again_only_while_it_comes_further(

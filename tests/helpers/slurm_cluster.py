@@ -1,8 +1,12 @@
-"""A SLURM cluster of a test's own on loopback: two virtual nodes, fake GPUs, no accounting."""
+"""A SLURM cluster of a test's own on loopback: two virtual nodes, fake GPUs, no accounting.
+
+Each node has a host name of its own, so that a worker can't see whether one on another node lives.
+"""
 
 import os
 import secrets
 import shutil
+import signal
 import socket
 import stat
 import subprocess
@@ -10,10 +14,11 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 _PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "scancel")
-_NODES = ("n1", "n2")
+NODES = ("n1", "n2")
 
 
 def missing() -> str | None:
@@ -24,45 +29,117 @@ def missing() -> str | None:
     return None if os.geteuid() == 0 else "a SLURM of one's own is started by root alone"
 
 
-@contextmanager
-def cluster() -> Iterator[Path]:
-    """Run a cluster; yield its configuration, which clients find by ``SLURM_CONF``.
+@dataclass
+class Cluster:
+    """The daemons of a cluster.
 
-    Partition ``main``, the default, preempts jobs of ``low``, which get 5 seconds to end.
+    Attributes:
+        root: Where everything is.
+        daemons: The daemons, by name; those of the nodes have the nodes' names.
+    """
+
+    root: Path
+    daemons: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    @property
+    def conf(self) -> Path:
+        """Return the configuration, which clients find by ``SLURM_CONF``."""
+        return self.root / "slurm.conf"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return the variables of clients."""
+        return {**os.environ, "SLURM_CONF": str(self.conf)}
+
+    def start(self, name: str) -> None:
+        """Start a daemon: ``munged``, ``slurmctld`` or that of a node."""
+        command = self._command(name)
+        with (self.root / "log" / f"{name}.out").open("ab") as out:
+            self.daemons[name] = subprocess.Popen(
+                command, env=self.environment, stdout=out, stderr=out, cwd=self.root
+            )
+
+    def kill(self, name: str) -> None:
+        """SIGKILL a daemon; what it started lives on."""
+        self.daemons[name].kill()
+        self.daemons[name].wait()
+
+    def lose(self, node: str) -> None:
+        """SIGKILL the daemon of a node and everything that it runs, as if its power was cut."""
+        self.kill(node)
+        while processes := self._processes(node):
+            for process in processes:
+                try:
+                    os.kill(process, signal.SIGKILL)
+                except ProcessLookupError:
+                    continue
+            time.sleep(0.05)
+
+    def _processes(self, node: str) -> list[int]:
+        """Return the tasks on a node and those that watch over them."""
+        wanted = {f"SLURM_CONF={self.conf}".encode(), f"SLURMD_NODENAME={node}".encode()}
+        found = set()
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                if wanted <= set((folder / "environ").read_bytes().split(b"\0")):
+                    stat = (folder / "stat").read_text().rpartition(")")[2].split()
+                    if stat[0] == "Z":
+                        continue
+                    found.add(int(folder.name))
+                    if Path("/proc", stat[1], "comm").read_text().startswith("slurmstepd"):
+                        found.add(int(stat[1]))
+            except OSError:
+                continue
+        return sorted(found)
+
+    def _command(self, name: str) -> list[str]:
+        root = self.root
+        if name == "munged":
+            key = ["--key-file", str(root / "munge.key"), "--socket", str(root / "munge.sock")]
+            files = ["--pid-file", str(root / "munged.pid"), "--seed-file", str(root / "seed")]
+            options = ["--foreground", "--force", *key, *files, "--num-threads=2"]
+            return [str(_program(name)), *options]
+        if name == "slurmctld":
+            return [str(_program(name)), "-D"]
+        node = [str(_program("slurmd")), "-D", "-N", name]
+        named = ["unshare", "--uts", "sh", "-c", f'hostname {name} && exec "$@"', "sh"]
+        return [*named, *node] if _names_hosts() else node
+
+
+@contextmanager
+def cluster() -> Iterator[Cluster]:
+    """Run a cluster.
+
+    Partition ``main``, the default, preempts jobs of ``low``, which get 20 seconds to end.
     """
     with tempfile.TemporaryDirectory(prefix="trimtab-slurm-") as name:
-        root = Path(name)
-        conf = _configure(root)
-        environment = {**os.environ, "SLURM_CONF": str(conf)}
-        started: list[subprocess.Popen[bytes]] = []
-
-        def start(program: str, *arguments: str) -> None:
-            command = [str(_program(program)), *arguments]
-            with (root / "log" / f"{program}.out").open("ab") as out:
-                started.append(
-                    subprocess.Popen(command, env=environment, stdout=out, stderr=out, cwd=root)
-                )
-
+        one = Cluster(Path(name))
+        _configure(one.root)
         try:
-            key = ("--key-file", str(root / "munge.key"), "--socket", str(root / "munge.sock"))
-            files = ("--pid-file", str(root / "munged.pid"), "--seed-file", str(root / "seed"))
-            start("munged", "--foreground", "--force", *key, *files, "--num-threads=2")
-            _wait_for(lambda: (root / "munge.sock").exists(), root)
-            start("slurmctld", "-D", "-c")
-            for node in _NODES:
-                start("slurmd", "-D", "-N", node)
-            _wait_for(lambda: _states(environment) == {"idle"}, root)
-            yield conf
+            one.start("munged")
+            _wait_for(lambda: (one.root / "munge.sock").exists(), one.root)
+            for daemon in ("slurmctld", *NODES):
+                one.start(daemon)
+            _wait_for(lambda: states(one) == {"idle"}, one.root)
+            yield one
         finally:
-            _cancel_all(environment)
-            for process in reversed(started):
+            _cancel_all(one.environment)
+            for process in reversed(one.daemons.values()):
                 process.terminate()
-            for process in reversed(started):
+            for process in reversed(one.daemons.values()):
                 try:
                     process.wait(15)
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()
+
+
+def states(one: Cluster) -> set[str]:
+    """Return the states of the nodes; none if the controller does not answer."""
+    done = subprocess.run(
+        ["sinfo", "-h", "-N", "-o", "%T"], env=one.environment, capture_output=True, text=True
+    )
+    return set(done.stdout.split()) if done.returncode == 0 else set()
 
 
 def wait_until(condition, seconds: float = 60.0, what: str = "") -> None:
@@ -78,28 +155,27 @@ def _program(name: str) -> str | None:
     return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 
 
-def _configure(root: Path) -> Path:
-    for folder in ("log", "state", *(f"state/{node}" for node in _NODES)):
+def _configure(root: Path) -> None:
+    for folder in ("log", "state", *(f"state/{node}" for node in NODES)):
         (root / folder).mkdir()
     key = root / "munge.key"
     key.write_bytes(secrets.token_bytes(128))
     key.chmod(0o400)
-    control, *ports = _free_ports(1 + len(_NODES))
-    gpus = [_fake_gpus(root / "dev" / node) for node in _NODES]
+    control, *ports = _free_ports(1 + len(NODES))
+    gpus = [_fake_gpus(root / "dev" / node) for node in NODES]
     gres = "Gres=gpu:2" if all(gpus) else ""
     nodes = [
         f"NodeName={node} NodeHostname={_host()} NodeAddr=127.0.0.1 Port={port} CPUs=2 "
         f"RealMemory=8000 {gres} State=UNKNOWN"
-        for node, port in zip(_NODES, ports, strict=True)
+        for node, port in zip(NODES, ports, strict=True)
     ]
     conf = root / "slurm.conf"
     conf.write_text("\n".join([*_settings(root, control), *nodes, *_PARTITIONS, ""]))
     if gres:
         lines = [
-            f"NodeName={node} Name=gpu File={root}/dev/{node}/nvidia[0-1]\n" for node in _NODES
+            f"NodeName={node} Name=gpu File={root}/dev/{node}/nvidia[0-1]\n" for node in NODES
         ]
         (root / "gres.conf").write_text("".join(lines))
-    return conf
 
 
 _PARTITIONS = (
@@ -138,7 +214,9 @@ def _settings(root: Path, port: int) -> list[str]:
         "PreemptMode=REQUEUE",
         "JobRequeue=1",
         "SlurmctldParameters=preempt_send_user_signal",
-        "JobAcctGatherType=jobacct_gather/none",
+        "JobAcctGatherType=jobacct_gather/linux",  # kills what takes too much, without cgroups
+        "JobAcctGatherFrequency=task=1",
+        "JobAcctGatherParams=OverMemoryKill",
         "AccountingStorageType=accounting_storage/none",
         "JobCompType=jobcomp/none",
         "KillWait=5",
@@ -176,11 +254,10 @@ def _free_ports(number: int) -> list[int]:
     return ports
 
 
-def _states(environment: dict[str, str]) -> set[str]:
-    done = subprocess.run(
-        ["sinfo", "-h", "-N", "-o", "%T"], env=environment, capture_output=True, text=True
-    )
-    return set(done.stdout.split()) if done.returncode == 0 else set()
+def _names_hosts() -> bool:
+    """Return whether a process may have a host name of its own here."""
+    done = subprocess.run(["unshare", "--uts", "true"], capture_output=True, check=False)
+    return done.returncode == 0
 
 
 def _cancel_all(environment: dict[str, str]) -> None:
