@@ -1,4 +1,4 @@
-"""Kills, signals, endpoints, disks, links, damage, clocks: what a run survives, and what it says.
+"""Kills, signals, endpoints, disks, clocks, clusters: what a run survives, and what it says.
 
     python bench/campaign.py [--seed 0] [--count 20] [--only KIND ...] [--first 0]
         [--quick] [--keep FOLDER] [--recipe NAME]
@@ -8,8 +8,10 @@ them, and compares rows, artifacts and summary with those of an undisturbed run.
 or doubled; no command may hang, end in a traceback or with an undocumented exit code. Prints a
 table of kinds and ends with 1 if something did not hold. An instance is drawn from seed, kind and
 number alone: ``--only KIND --first N --count 1`` plays one again. Of recipes other than the first,
-kills, signals and workers are played: the other faults are made for the first one's files. Mounts
-need root, else what needs them is left out by name.
+kills, signals, workers and slurm are played: the other faults are made for the first one's files.
+Mounts need root, and slurm needs a SLURM besides; what can't be played is left out by name. An
+instance of slurm is a run that meets one to three faults: all that hit it are counted below the
+table.
 """
 
 import argparse
@@ -25,8 +27,8 @@ from pathlib import Path
 
 from faults.ground import EXPERIMENTS, STEERING, Ground, Outcome
 
-KINDS = ("kills", "signals", "workers", "endpoints", "disks", "links", "damage", "clocks")
-ANY_RECIPE = ("kills", "signals", "workers")
+KINDS = ("kills", "signals", "workers", "endpoints", "disks", "links", "damage", "clocks", "slurm")
+ANY_RECIPE = ("kills", "signals", "workers", "slurm")
 QUICK = 2
 
 
@@ -69,7 +71,7 @@ def table(found: dict[str, list[Outcome]]) -> str:
         said = "; ".join(f"{what} ({count})" for what, count in failed.items()) or "nothing"
         lines.append(f"| {kind} | {len(tried)} | {len(tried) - failed.total()} | {said} |")
     for kind, outcomes in found.items():
-        counts = Counter(each.what for each in outcomes)
+        counts = Counter(what for each in outcomes for what in each.what.split(" + "))
         lines.append(f"{kind}: " + ", ".join(f"{what} {n}" for what, n in sorted(counts.items())))
     return "\n".join(lines)
 

@@ -202,7 +202,12 @@ def limited(num_bytes: int) -> Callable[[], None]:
 
 def with_home(home: Path) -> Callable[[], None]:
     """Return what gives a process another TRIMTAB_HOME."""
-    return partial(_set_variable, "TRIMTAB_HOME", str(home))
+    return with_variable("TRIMTAB_HOME", str(home))
+
+
+def with_variable(name: str, value: str) -> Callable[[], None]:
+    """Return what sets a variable of a process's environment."""
+    return partial(_set_variable, name, value)
 
 
 def _set_variable(name: str, value: str) -> None:

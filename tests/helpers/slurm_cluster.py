@@ -172,9 +172,7 @@ def _configure(root: Path) -> None:
     conf = root / "slurm.conf"
     conf.write_text("\n".join([*_settings(root, control), *nodes, *_PARTITIONS, ""]))
     if gres:
-        lines = [
-            f"NodeName={node} Name=gpu File={root}/dev/{node}/nvidia[0-1]\n" for node in NODES
-        ]
+        lines = [f"NodeName={node} Name=gpu File={root}/dev/{node}/nvidia[0-1]\n" for node in NODES]
         (root / "gres.conf").write_text("".join(lines))
 
 

@@ -38,10 +38,30 @@ except KeyboardInterrupt as stop:
         print("still stopped")
 """
 
+_WORKER = """
+import os, signal, sys, time
+from trimtab.core import stopping
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+stopping.latch(float(sys.argv[1]))
+rows = 0
+try:
+    for name in sys.argv[2:]:
+        os.kill(os.getpid(), getattr(signal, name))
+        rows += 1
+    time.sleep(0.3)
+    print("slept")
+    stopping.again()
+    print("went on")
+except stopping.Stopped as stop:
+    print(rows, stop, stopping.received().name, signal.getitimer(signal.ITIMER_REAL)[0] == 0)
+"""
 
-def ends(*argv: str) -> tuple[int, str]:
+
+def ends(*argv: str, program: str = _PROGRAM) -> tuple[int, str]:
     done = subprocess.run(
-        [sys.executable, "-c", _PROGRAM, *argv], capture_output=True, text=True, check=False
+        [sys.executable, "-c", program, *argv], capture_output=True, text=True, check=False
     )
     assert done.stderr == ""
     return done.returncode, done.stdout
@@ -62,3 +82,18 @@ def test_how_to_go_on_is_found_behind_what_became_of_the_signal() -> None:
     error.__context__ = stop
     assert stopping.how_to_go_on(error) == "Go on with: trimtab score x"
     assert stopping.how_to_go_on(ValueError()) is None and stopping.received() is None
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGUSR2"])
+def test_a_latched_signal_waits_for_the_end_of_the_row_and_the_first_one_counts(name: str) -> None:
+    sent = ("SIGCONT", name, "SIGTERM", "SIGUSR2", "SIGCONT")
+    assert ends("60", *sent, program=_WORKER) == (0, f"slept\n5 {name} {name} True\n")
+
+
+def test_a_row_that_takes_longer_than_the_grace_is_abandoned() -> None:
+    assert ends("0.05", "SIGUSR2", program=_WORKER) == (0, "1 SIGUSR2 SIGUSR2 True\n")
+
+
+def test_a_second_interrupt_of_a_worker_ends_it_and_what_is_ignored_stays_so() -> None:
+    assert ends("60", "SIGINT", "SIGINT", program=_WORKER) == (-signal.SIGINT, "")
+    assert ends("60", "SIGHUP", "SIGCONT", program=_WORKER) == (0, "slept\nwent on\n")
