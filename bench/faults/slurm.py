@@ -1,6 +1,6 @@
 """A real SLURM of two nodes that loses workers, nodes, jobs, memory and time while a run goes on.
 
-An instance is one run that is submitted and meets one to three faults at random moments; what is
+An instance is one run that is submitted and meets two to five faults at random moments; what is
 owed when its jobs have ended is submitted again, as a user would.
 """
 
@@ -29,7 +29,7 @@ def play(ground: Ground, rng: random.Random, number: int, folder: Path) -> Outco
     if absent is not None:
         return Outcome(f"(skipped: {absent})")
     names = list(slurm_kinds.KINDS)
-    chosen = [names[number % len(names)], *rng.choices(names, k=rng.randrange(3))]
+    chosen = [names[number % len(names)], *rng.choices(names, k=rng.randrange(1, 5))]
     rng.shuffle(chosen)
     scene = Scene(ground, rng, folder / "run", _profile(folder), _cluster())
     done = scene.trimtab("plan", ground.config, "--out", scene.run)

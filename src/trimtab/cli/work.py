@@ -47,8 +47,12 @@ def parse_kinds(text: str | None) -> tuple[Kind, ...]:
     return tuple(kind for kind in KINDS if kind in named)
 
 
-def parse_duration(text: str | None) -> float | None:
+def parse_duration(text: str | None, option: str = "--deadline") -> float | None:
     """Return seconds of a duration such as ``90m`` or ``1h30m``; None is None.
+
+    Args:
+        text: The duration.
+        option: What it was given as, for the error.
 
     Raises:
         ConfigError: It is no duration, or takes no time.
@@ -61,7 +65,7 @@ def parse_duration(text: str | None) -> float | None:
     )
     if seconds <= 0:
         raise ConfigError(
-            f"--deadline: {text!r} is no time from now.",
+            f"{option}: {text!r} is no time from now.",
             hint="Write a number and d, h, m or s, such as 90m or 1h30m.",
         )
     return seconds

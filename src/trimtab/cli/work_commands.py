@@ -21,6 +21,10 @@ def work(
         str | None, typer.Option(help="Begin no unit after this time, such as 90m or 1h30m.")
     ] = None,
     max_units: Annotated[int | None, typer.Option(min=1, help="Do at most so many units.")] = None,
+    patience: Annotated[
+        str | None,
+        typer.Option(help="Wait so long for other kinds that nobody works on.  [default: 30s]"),
+    ] = None,
     other_code: Annotated[
         bool, typer.Option("--other-code", help="Work though this code is not that of the run.")
     ] = False,
@@ -33,9 +37,10 @@ def work(
     """
     stopping.latch()
     from trimtab.cli import phases, work
-    from trimtab.runs.work.stay import Stay
+    from trimtab.runs.work.stay import PATIENCE_S, Stay
 
     chosen = work.parse_kinds(kinds)
-    stay = Stay(work.parse_duration(deadline), max_units)
+    waits = work.parse_duration(patience, "--patience") or PATIENCE_S
+    stay = Stay(work.parse_duration(deadline), max_units, waits)
     run = phases.open_run(run_dir, trusted=trust)
     raise typer.Exit(work.join(run, chosen, stay, other_code=other_code))

@@ -19,6 +19,8 @@ def test_a_duration_is_read(text: str | None, seconds: float | None) -> None:
 def test_what_is_no_time_from_now_is_named(text: str) -> None:
     with pytest.raises(ConfigError, match="--deadline: ") as caught:
         parse_duration(text)
+    with pytest.raises(ConfigError, match="--patience: "):
+        parse_duration(text, "--patience")
     assert repr(text) in str(caught.value) and "1h30m" in str(caught.value)
 
 

@@ -13,6 +13,9 @@ from trimtab.core.counted import counted
 from trimtab.core.errors import ConfigError
 from trimtab.runs.work.units import KINDS
 
+_PATIENCE = ("--patience", "5s")
+"""Units of other kinds are for later jobs, which begin only when the workers of this one leave."""
+
 
 @dataclass(frozen=True)
 class Script:
@@ -57,7 +60,7 @@ def stage_script(
         "# What is owed is noted before and after. Where a signal or the end of the time left work",
         "# (exit code 75), `slurm end` asks for another start, if the last one came any further.",
         '"${trimtab[@]}" slurm begin "$run" || exit',
-        f'srun "${{trimtab[@]}}" work "$run" {shlex.join(which)}'.rstrip(),
+        f'srun "${{trimtab[@]}}" work "$run" {shlex.join([*which, *_PATIENCE])}',
         f'exec "${{trimtab[@]}}" slurm end "$run" $? {shlex.join(which)}'.rstrip(),
     ]
     about = f"{counted(group.num_units, 'unit')} of {', '.join(group.kinds)}"

@@ -14,8 +14,8 @@ from trimtab.runs.work.state import State
 from trimtab.runs.work.units import units
 
 PATIENCE_S = 30.0
-"""How long a worker waits for units of other kinds that nobody works on: between two units a worker
-holds none, and another may be about to start."""
+"""How long a worker waits for units of other kinds that nobody works on, unless it is told: between
+two units a worker holds none, and another may be about to start."""
 
 POLL_S = (0.5, 5.0)
 """How often a worker that waits looks again: at first, and in the end."""
@@ -28,16 +28,23 @@ class Stay:
         num_units: How many units it has done so far.
     """
 
-    def __init__(self, seconds: float | None = None, max_units: int | None = None) -> None:
+    def __init__(
+        self,
+        seconds: float | None = None,
+        max_units: int | None = None,
+        patience: float = PATIENCE_S,
+    ) -> None:
         """Begin to count.
 
         Args:
             seconds: From now until the deadline; None for none.
             max_units: Most units; None for any number.
+            patience: Seconds to wait for units of other kinds that nobody works on.
         """
         self.num_units = 0
         self._max_units = max_units
         self._seconds = seconds
+        self._patience = patience
         self._began = self._seen = time.monotonic()
         self._poll = POLL_S[0]
 
@@ -59,7 +66,7 @@ class Stay:
         """Wait a moment for units that others do; return False if nobody has done any for long."""
         if any(_is_worked_on(run) for run in runs):
             self._seen = time.monotonic()
-        if time.monotonic() - self._seen > PATIENCE_S:
+        if time.monotonic() - self._seen > self._patience:
             return False
         time.sleep(self._poll)
         self._poll = min(2 * self._poll, POLL_S[1])

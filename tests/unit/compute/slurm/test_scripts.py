@@ -24,7 +24,7 @@ def test_a_shell_reads_the_paths_that_were_meant(small_run: Run, tmp_path: Path)
     words = ["it's", "$HOME"]
     assert run.stdout.splitlines() == [
         " ".join([*words, "slurm", "begin", str(hostile)]),
-        " ".join([*words, "work", str(hostile), "--kinds", "generate"]),
+        " ".join([*words, "work", str(hostile), "--kinds", "generate", "--patience", "5s"]),
         " ".join([*words, "slurm", "end", str(hostile), "0", "--kinds", "generate"]),
     ]
     (output,) = [line for line in first.text.splitlines() if "--output" in line]

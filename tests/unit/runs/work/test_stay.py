@@ -111,3 +111,6 @@ def test_work_of_other_kinds_that_nobody_does_is_left(
     reason = _work(run, Stay(), ("score",))
     assert reason == "what is owed is not of its kinds, and nobody works on it"
     assert left(run) == "1 completion, 1 score", "whole windows are scored"
+    since = clock.now
+    assert _work(run, Stay(patience=5), ("score",)) == reason
+    assert 5 < clock.now - since < 12
