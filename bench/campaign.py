@@ -48,7 +48,7 @@ def play(ground: Ground, kind: str, seed: int, number: int, *, keep: bool = Fals
 
 
 def campaign(ground: Ground, args: argparse.Namespace) -> dict[str, list[Outcome]]:
-    """Play all that is asked for; tell each instance that does not hold at once."""
+    """Play all that is asked for; tell of each at once what did not hold."""
     found: dict[str, list[Outcome]] = {}
     for kind in args.only:
         since = time.monotonic()
@@ -56,8 +56,7 @@ def campaign(ground: Ground, args: argparse.Namespace) -> dict[str, list[Outcome
         for number in range(args.first, args.first + args.count):
             outcome = play(ground, kind, args.seed, number, keep=args.keep is not None)
             found[kind].append(outcome)
-            for problem in outcome.problems:
-                print(f"{kind} {number} ({outcome.what}): {problem}", flush=True)
+            print(f"{kind} {number}: {outcome.what}", *outcome.problems, sep="\n    ", flush=True)
         print(f"{kind}: {args.count} in {time.monotonic() - since:.0f} s", flush=True)
     return found
 
