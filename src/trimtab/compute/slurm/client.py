@@ -14,6 +14,7 @@ _ENDED = (
     "BOOT_FAIL", "CANCELLED", "COMPLETED", "COMPLETING", "DEADLINE", "FAILED", "NODE_FAIL",
     "OUT_OF_MEMORY", "PREEMPTED", "REVOKED", "TIMEOUT",
 )  # fmt: skip
+_ASKED = ("--job-name=", "--cpus-per-task=", "--mem=", "--time=", "--gres=")
 _QUEUE = "%i|%A|%j|%T|%r|%S|%N|%E|%U"
 
 
@@ -74,7 +75,7 @@ def test_only(script: str) -> str:
     """
     done = _call(["sbatch", "--test-only"], script)
     if done.returncode:
-        raise _refused(done)
+        raise _refused(done, script)
     return _said(done)
 
 
@@ -89,7 +90,7 @@ def submit(script: str, after: Sequence[str]) -> str:
     waits = [f"--dependency=afterany:{':'.join(after)}"] if after else []
     done = _call(["sbatch", "--parsable", "--kill-on-invalid-dep=yes", *waits], script)
     if done.returncode:
-        raise _refused(done)
+        raise _refused(done, script)
     return done.stdout.strip().partition(";")[0]
 
 
@@ -176,12 +177,13 @@ def _call(command: Sequence[str], text: str = "") -> subprocess.CompletedProcess
         ) from None
 
 
-def _refused(done: subprocess.CompletedProcess[str]) -> ConfigError | UnreachableError:
+def _refused(done: subprocess.CompletedProcess[str], script: str) -> ConfigError | UnreachableError:
     said = _said(done)
     if "contact slurm controller" in said.lower():
         return UnreachableError(f"sbatch failed: {said}.", hint="Try again later.")
+    asked = " ".join(word for word in script.split() if word.startswith(_ASKED))
     return ConfigError(
-        f"SLURM refuses the job: {said}.",
+        f"SLURM refuses the job: {said}. It asked for {asked or 'nothing'}.",
         hint="Correct the profile (partition, account, limits, models).",
     )
 

@@ -9,7 +9,7 @@ from trimtab.compute.slurm.profile import Profile
 from trimtab.compute.slurm.resources import Resources
 from trimtab.core.spec import ModelSpec
 from trimtab.runs.store.run import Run
-from trimtab.runs.work.state import State, rows_of
+from trimtab.runs.work.state import State, lacks_rows
 from trimtab.runs.work.units import KINDS, FitUnit, Kind, ScoreUnit, Unit, units
 
 FINISH = "finish"
@@ -81,12 +81,7 @@ def groups(run: Run, profile: Profile, *, grows: bool) -> list[Group]:
 def owed_units(run: Run) -> list[Unit]:
     """Return every unit of which something is missing, whether it can be done yet or not."""
     state = State(run)
-    found = []
-    for unit in units(run):
-        total, done = rows_of(state, [unit])
-        if done < total:
-            found.append(unit)
-    return found
+    return [unit for unit in units(run) if lacks_rows(state, unit)]
 
 
 def _same(one: Group, other: Group) -> bool:

@@ -30,6 +30,11 @@ _OPTION = re.compile(rf"(?i)-[\w-]*{_WORDS}")
 _NO_TEMPORARIES = ("completions", "scores", "claims")
 _log = logging.getLogger(__name__)
 
+_TAIL_BYTES = 65536
+_STOPPED = ": stopped\nTraceback"
+"""How a log tells the error that ended its attempt; below it the last line is the error itself."""
+_RAISED = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Exit|Interrupt)\b")
+
 
 class _Manifest(BaseModel, extra="allow"):
     """What is read of a manifest."""
@@ -142,6 +147,26 @@ def manifests(run_dir: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         state = _manifest(run_dir, number)
         if state is not None:
             yield number, state
+
+
+def last_failure(run_dir: Path) -> str | None:
+    """Return the error of the newest attempt that ended by one, with its log; None if none did.
+
+    An attempt that was killed, or whose worker was told to end, has none.
+    """
+    for number in reversed(_numbers(run_dir)):
+        path = _folder(run_dir, number) / "log.txt"
+        try:
+            with path.open("rb") as file:
+                file.seek(max(path.stat().st_size - _TAIL_BYTES, 0))
+                text = file.read().decode(errors="replace")
+        except OSError:
+            continue
+        lines = text.rpartition(_STOPPED)[2].splitlines() if _STOPPED in text else []
+        errors = [line for line in lines if _RAISED.match(line)]
+        if errors:
+            return f"attempt {number}: {errors[-1]} ({path})"
+    return None
 
 
 def _numbers(run_dir: Path) -> list[int]:

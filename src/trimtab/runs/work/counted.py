@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from trimtab.core.plan import Cell
 from trimtab.runs.store.claims import holder_of
 from trimtab.runs.store.run import Run
-from trimtab.runs.work.standing import Tally
+from trimtab.runs.work.standing import Tally, hindrances
 from trimtab.runs.work.units import cells_of
 
 LARGE_BYTES = 32_000_000
@@ -62,7 +62,7 @@ class Counted:
         """Return a line for each unit that a worker holds, and one for each phase that waits."""
         if not (self.rows_owed or self._artifacts):
             return list(self._held())
-        return [*self._held(), *self._waiting()]
+        return [*self._held(), *self._waiting(), *hindrances(self.run)]
 
     def _held(self) -> Iterator[str]:
         try:

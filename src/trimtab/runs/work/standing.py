@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from trimtab.core.counted import counted
+from trimtab.runs.store.attempts import last_failure
 from trimtab.runs.store.claims import holder_of, num_holders
 from trimtab.runs.store.run import Run
-from trimtab.runs.work.state import State
+from trimtab.runs.work.state import State, lacks_rows
 from trimtab.runs.work.units import Unit, cells_of, phase_of, units
+
+_LITTLE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -51,13 +55,34 @@ def tallies(run: Run) -> Iterator[Tally]:
 
 
 def standing(run: Run) -> list[str]:
-    """Return a line for each unit that a worker holds, and one per phase for what waits."""
+    """Return a line for each unit that a worker holds, and per phase for what waits, and why."""
     state = State(run)
-    owed = [unit for unit in units(run) if state.owed(unit)]
+    owed = [unit for unit in units(run) if lacks_rows(state, unit)]
     holders = {unit.name: holder_of(run.dir, unit.name) for unit in owed}
     held = [f"at work: {name}, {holder}" for name, holder in holders.items() if holder is not None]
     free = [unit for unit in owed if holders[unit.name] is None]
-    return [*held, *_waiting(state, owed), *_begun(run, free)]
+    waits = [*held, *_waiting(state, owed), *_ready(state, free), *_begun(run, free)]
+    return [*waits, *hindrances(run)] if owed else []
+
+
+def hindrances(run: Run) -> Iterator[str]:
+    """Yield what hinders every unit of a run, or lately hindered one: a full disk, an error."""
+    try:
+        disk = os.statvfs(run.dir)
+    except OSError:
+        return
+    if disk.f_bavail * disk.f_frsize < _LITTLE_BYTES or disk.f_files > 0 == disk.f_favail:
+        yield f"disk: where {run.dir} lies nothing, or next to nothing, can be written"
+    failure = last_failure(run.dir)
+    if failure is not None:
+        yield f"failed last: {failure}"
+
+
+def _ready(state: State, free: list[Unit]) -> Iterator[str]:
+    """Yield a line per phase for units that any worker could take."""
+    phases = [phase_of(unit) for unit in free if state.is_ready(unit)]
+    for phase in dict.fromkeys(phases):
+        yield f"ready: {phase}, {counted(phases.count(phase), 'unit')} that no worker has taken yet"
 
 
 def _begun(run: Run, free: list[Unit]) -> Iterator[str]:

@@ -111,6 +111,11 @@ def rows_of(state: State, units: Sequence[Unit]) -> tuple[int, int]:
     return total, total - sum(len(_missing(state, unit)) for unit in units)
 
 
+def lacks_rows(state: State, unit: Unit) -> bool:
+    """Return whether anything of a unit is missing, whether it can be done yet or not."""
+    return bool(_missing(state, unit))
+
+
 def _planned(unit: Unit) -> Sequence[object]:
     return list(unit.plan.artifacts) if isinstance(unit, FitUnit) else unit.rows
 
