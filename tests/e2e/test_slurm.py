@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import slurm_cluster
 import yaml
-from cli_process import trimtab
+from cli_process import Command, trimtab
 from run_records import fitted, num_records, records
 from slurm_cluster import wait_until
 from small_run import make_parts
@@ -26,6 +26,7 @@ SMALL = {"gpus": 0, "cpus": 1, "memory_gib": 2, "minutes": 30}
 LARGE = {"gpus": 0, "cpus": 1, "memory_gib": 4, "minutes": 30}
 CONFIGS = Path(__file__).parents[2] / "configs"
 RECIPES = sorted(path.parent.name for path in CONFIGS.glob("*/smoke.yaml"))
+_LONG = 1200
 _ABSENT = slurm_cluster.missing()
 pytestmark = [
     pytest.mark.skipif(_ABSENT is not None, reason=str(_ABSENT)),
@@ -108,19 +109,20 @@ def test_a_run_is_cancelled_submitted_again_and_ends_as_one_that_nobody_disturbe
 
 
 @pytest.mark.campaign
+@pytest.mark.timeout(3 * _LONG)
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_the_smoke_preset_of_a_recipe_is_worked_on_to_its_report(
     recipe: str, slurm: None, tmp_path: Path
 ) -> None:
     config = str(CONFIGS / recipe / "smoke.yaml")
     alone, run, logs = tmp_path / "alone", tmp_path / "run", tmp_path / "logs"
-    done = trimtab(["run", config, "--out", str(alone)], logs)
+    done = Command(["run", config, "--out", str(alone)], logs).wait(_LONG)
     assert done.code == 0, done.err
     assert trimtab(["plan", config, "--out", str(run)], logs).code == 0
     sizes = {"models": {"smollm2": LARGE}, "without_model": LARGE}
     _submit(run, _profile(tmp_path, workers=2, **sizes))
     opened = Run.open(run)
-    wait_until(lambda: not live_jobs(opened), 800, _logs(run))
+    wait_until(lambda: not live_jobs(opened), _LONG, _logs(run))
     assert records(run) == records(alone), _logs(run)
     assert fitted(run) == fitted(alone)
     assert (run / "summary.json").read_bytes() == (alone / "summary.json").read_bytes()
@@ -199,8 +201,9 @@ def test_a_cancelled_job_stays_so_and_others_go_on(
 
 def test_what_slurm_refuses_leaves_nothing(slurm: None, idle_run: Run, tmp_path: Path) -> None:
     profile = _profile(tmp_path, partition="none-such")
-    with pytest.raises(ConfigError, match="invalid partition specified: none-such"):
+    with pytest.raises(ConfigError, match="invalid partition specified: none-such") as caught:
         _submit(idle_run.dir, profile)
+    assert ".generate --cpus-per-task=1 --mem=2G" in str(caught.value)
     assert live_jobs(idle_run) == [] and submissions.folders(idle_run.dir) == []
 
 

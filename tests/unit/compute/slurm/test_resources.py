@@ -22,6 +22,11 @@ def test_each_gemma_size_has_a_request_of_its_own(size: str) -> None:
     assert request.memory_gib > 1.5 * weights
 
 
+def test_a_model_that_embeds_answers_asks_for_little() -> None:
+    model = _model("bundled:all-minilm-l6-v2", "cpu")
+    assert Profile().is_known(model) and Profile().of_models([model]).memory_gib <= 8
+
+
 def test_gpus_follow_where_the_plan_runs_a_model() -> None:
     large = "google/gemma-3-27b-it"
     requests = [
