@@ -119,7 +119,7 @@ def test_the_smoke_preset_of_a_recipe_is_worked_on_to_its_report(
     done = Command(["run", config, "--out", str(alone)], logs).wait(_LONG)
     assert done.code == 0, done.err
     assert trimtab(["plan", config, "--out", str(run)], logs).code == 0
-    sizes = {"models": {"smollm2": LARGE}, "without_model": LARGE}
+    sizes = {"models": {"smollm2": LARGE, "minilm": LARGE}, "without_model": LARGE}
     _submit(run, _profile(tmp_path, workers=2, **sizes))
     opened = Run.open(run)
     wait_until(lambda: not live_jobs(opened), _LONG, _logs(run))
