@@ -10,7 +10,7 @@ table of kinds and ends with 1 if something did not hold. An instance is drawn f
 number alone: ``--only KIND --first N --count 1`` plays one again. Of recipes other than the first,
 kills, signals, workers and slurm are played: the other faults are made for the first one's files.
 Mounts need root, and slurm needs a SLURM besides; what can't be played is left out by name. An
-instance of slurm is a run that meets two to five faults: all that hit it are counted below the
+instance of slurm is a run that meets four to seven faults: all that hit it are counted below the
 table.
 """
 

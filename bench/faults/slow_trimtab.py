@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-ROW_S = 0.15
+ROW_S = 0.3
 TTL_S = 10.0
 HOG = "hog"
 HOG_BYTES = 4 << 30

@@ -1,7 +1,7 @@
 """A real SLURM of two nodes that loses workers, nodes, jobs, memory and time while a run goes on.
 
-An instance is one run that is submitted and meets two to five faults at random moments; what is
-owed when its jobs have ended is submitted again, as a user would.
+An instance is one run that is submitted and meets four to seven faults at random moments; what
+is owed when its jobs have ended is submitted again, as a user would.
 """
 
 import atexit
@@ -29,7 +29,7 @@ def play(ground: Ground, rng: random.Random, number: int, folder: Path) -> Outco
     if absent is not None:
         return Outcome(f"(skipped: {absent})")
     names = list(slurm_kinds.KINDS)
-    chosen = [names[number % len(names)], *rng.choices(names, k=rng.randrange(1, 5))]
+    chosen = [names[number % len(names)], *rng.choices(names, k=rng.randrange(3, 7))]
     rng.shuffle(chosen)
     scene = Scene(ground, rng, folder / "run", _profile(folder), _cluster())
     done = scene.trimtab("plan", ground.config, "--out", scene.run)
@@ -39,6 +39,7 @@ def play(ground: Ground, rng: random.Random, number: int, folder: Path) -> Outco
     last = num_records(ground.whole) - len(list(ground.whole.glob("plan/0*.json")))
     for name, at in zip(chosen, sorted(rng.randint(first, last) for _ in chosen), strict=True):
         scene.wait(lambda at=at: num_records(scene.run) >= at or not scene.jobs(), _MOST_SECONDS)
+        problems = problems or _gone_on(scene)
         if not problems and slurm_kinds.KINDS[name](scene):
             hit.append(name)
         problems += wrong(scene.trimtab("status", scene.run), (0,))
@@ -53,12 +54,18 @@ def _ended(scene: Scene) -> list[str]:
             return [f"jobs are there still: {scene.jobs()}"]
         if (scene.run / "finished.json").is_file():
             break
-        problems = wrong(scene.submit(), (0,))
-        if problems:
+        if problems := _gone_on(scene):
             return problems
     logs = [path.read_text(errors="replace") for path in scene.run.glob("slurm/0*/*.log")]
     found = ["a job's log holds a traceback" for log in logs if "Traceback" in log]
     return found + scene.ground.differences(scene.run) + doubled(scene.run)
+
+
+def _gone_on(scene: Scene) -> list[str]:
+    """Submit again where nothing waits or runs though something is owed."""
+    if scene.jobs() or (scene.run / "finished.json").is_file():
+        return []
+    return wrong(scene.submit(), (0,))
 
 
 @cache
