@@ -19,7 +19,7 @@ from faults import slurm_kinds
 from faults.ground import Ground, Outcome, doubled, wrong
 from faults.slurm_kinds import Scene
 
-_MOST_SECONDS = 300.0
+_MOST_SECONDS = 600.0
 _MOST_SUBMISSIONS = 5
 
 
