@@ -12,13 +12,11 @@ import typer
 from trimtab.cli.terminal import complain, say
 from trimtab.compute.slurm import client, progress
 from trimtab.compute.slurm.groups import owed_units
+from trimtab.core import stopping
 from trimtab.core.counted import counted
 from trimtab.core.errors import ConfigError
 from trimtab.runs.store.processes import scheduled_job
 from trimtab.runs.store.run import Run
-
-LEFT = 75
-"""Exit code of a worker that ends though work is left."""
 
 _SECONDS_UNTIL_THE_END = 60.0
 
@@ -37,7 +35,7 @@ def begin(run_dir: Path) -> None:
 def end(run_dir: Path, code: int, kinds: Sequence[str]) -> None:
     """Note how far a run is at the end of a worker, and have this job begin anew if that helps."""
     run = Run.open(run_dir)
-    if code == LEFT and not any(unit.kind in kinds for unit in owed_units(run)):
+    if code == stopping.LEFT and not any(unit.kind in kinds for unit in owed_units(run)):
         code = 0  # what is left is for other stages
     mark = progress.look(run, "end", code)
     progress.note(run.dir, _job(), mark)
@@ -45,7 +43,7 @@ def end(run_dir: Path, code: int, kinds: Sequence[str]) -> None:
         f"the worker of job {_job()} ended with exit code {code}: "
         f"{counted(mark.owed_units, 'unit')} are owed, {mark.owed_rows} rows"
     )
-    if code == LEFT:
+    if code == stopping.LEFT:
         _begin_anew(run)
     raise typer.Exit(code)
 

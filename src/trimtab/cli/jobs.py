@@ -8,11 +8,11 @@ from pathlib import Path
 import typer
 
 from trimtab.cli import phases
-from trimtab.cli.job_steps import LEFT
 from trimtab.cli.terminal import complain, say
 from trimtab.compute.slurm import client, profile, progress
 from trimtab.compute.slurm import submit as submitting
 from trimtab.compute.slurm.profile import Profile
+from trimtab.core import stopping
 from trimtab.core.counted import counted
 from trimtab.core.errors import ConfigError, HeldError, TrimtabError, did_you_mean
 from trimtab.recipes.base import grower, grows
@@ -106,5 +106,5 @@ def finish(run_dir: Path) -> None:
             f"{counted(owed, 'unit')} of {run.dir} are owed still: see `trimtab status {run.dir}`; "
             f"`trimtab submit {run.dir} --on slurm` goes on."
         )
-        raise typer.Exit(LEFT)
+        raise typer.Exit(stopping.LEFT)
     checks.require(run)

@@ -1,9 +1,9 @@
 """``trimtab``: read arguments, call one function, turn errors into one line and an exit code.
 
 Exit codes: 0 success; 1 other; 2 wrong configuration or data; 3 model; 4 non-finite values; 5
-another process works on the run; 6 run directory; 7 a judge failed; 8 an honesty check failed; 75
-a worker left work to others; 130, 143 and 129 stopped by SIGINT (Ctrl-C), SIGTERM and SIGHUP. What
-nobody foresaw is one line as well, see ``cli.failures``.
+another process works on the run; 6 run directory; 7 a judge failed; 8 an honesty check failed; 9
+memory is short; 75 a worker left work to others; 130, 143 and 129 stopped by SIGINT (Ctrl-C),
+SIGTERM and SIGHUP. What nobody foresaw is one line as well, see ``cli.failures``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -30,6 +30,10 @@ from trimtab.cli import (
 )
 from trimtab.cli.options import Trust
 from trimtab.core import secrets, stopping
+
+if TYPE_CHECKING:
+    from trimtab.cli.pool_size import Wanted
+    from trimtab.runs.store.run import Run
 
 app = typer.Typer(
     name="trimtab",
@@ -65,6 +69,10 @@ Winner = Annotated[
 ]
 Model = Annotated[
     str | None, typer.Option("--model", help="Another model than the file's: an id or a folder.")
+]
+Workers = Annotated[
+    str | None,
+    typer.Option(help="Processes of this machine that share the work: a number, or auto."),
 ]
 RunDir = Annotated[Path, typer.Argument(help="Run directory.", show_default=False)]
 Override = Annotated[
@@ -103,21 +111,34 @@ def run(
         Path | None,
         typer.Option(help="Run whose rows are taken over where cells are equal but for their N."),
     ] = None,
+    workers: Workers = None,
 ) -> None:
     """Plan, fit, generate, score and report."""
-    from trimtab.cli import phases, planning
+    from trimtab.cli import planning, pool_size
 
     set_to = tuple(override or ())
+    wanted = None if workers is None else pool_size.Wanted.parse(workers)
     created = planning.create(config, set_to, out, reuse, winner=winner, model=model)
-    phases.run_all(created)
+    _run_all(created, wanted)
 
 
 @app.command()
-def resume(run_dir: RunDir, trust: Trust = False) -> None:
+def resume(run_dir: RunDir, workers: Workers = None, trust: Trust = False) -> None:
     """Continue a run where it stopped; the run knows its options."""
-    from trimtab.cli import phases
+    from trimtab.cli import phases, pool_size
 
-    phases.run_all(phases.open_run(run_dir, trusted=trust))
+    wanted = None if workers is None else pool_size.Wanted.parse(workers)
+    _run_all(phases.open_run(run_dir, trusted=trust), wanted)
+
+
+def _run_all(run: Run, wanted: Wanted | None) -> None:
+    """Run everything here, or by a pool of workers."""
+    from trimtab.cli import phases, pool
+
+    if wanted is None:
+        phases.run_all(run)
+    else:
+        pool.run_all(run, wanted)
 
 
 app.command("work")(work_commands.work)

@@ -226,6 +226,7 @@ def work_on(
     stay: Stay | None = None,
     *,
     other_code: bool = False,
+    progress: Progress | None = None,
 ) -> str | None:
     """Do what a run owes, under an attempt of its own; return why it ends before all is done.
 
@@ -235,8 +236,9 @@ def work_on(
         again: The command that goes on where this one is stopped.
         stay: Limits of a worker that joins others; None works alone.
         other_code: Its code is not that of the run, and that is wanted.
+        progress: Told what happens; a bar, or lines, if none is given.
     """
-    progress = make_progress()
+    progress = progress or make_progress()
     attempt, count = _start(run, progress, other_code=other_code)
     with _logged(attempt, again):
         job = Job(run, attempt.number, progress, count)

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as RichProgress
 
 from trimtab.cli.terminal import PlainConsole, complain
-from trimtab.runs.usage.progress import Progress
+from trimtab.runs.usage.progress import Progress, Silent
 
 _SECONDS_BETWEEN_LINES = 15.0
 
@@ -85,6 +85,14 @@ class Lines:
         return f"{self._phase}: {self._done} of {self._total} rows, {seconds:.0f} s{rate}"
 
     def _say(self, line: str) -> None:
+        complain(line)
+
+
+class Notes(Silent):
+    """Remarks alone: another process draws how far everything is."""
+
+    def note(self, line: str) -> None:
+        """Print a line."""
         complain(line)
 
 

@@ -9,6 +9,7 @@ import re
 from datetime import timedelta
 
 from trimtab.cli.phases import show_report, work_on
+from trimtab.cli.progress import Notes
 from trimtab.cli.terminal import complain, say
 from trimtab.core import stopping
 from trimtab.core.errors import ConfigError, did_you_mean
@@ -19,9 +20,6 @@ from trimtab.runs.store.run import Run
 from trimtab.runs.work import checks
 from trimtab.runs.work.stay import Stay, left
 from trimtab.runs.work.units import KINDS, Kind
-
-LEFT = 75
-"""Exit code of a worker that leaves work to others."""
 
 _UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?[dhms])+")
@@ -105,6 +103,23 @@ def join(run: Run, kinds: tuple[Kind, ...], stay: Stay, *, other_code: bool = Fa
     return 0
 
 
+def join_pool(run: Run, kinds: tuple[Kind, ...], stay: Stay) -> int:
+    """Work as one of a pool: whoever started it shows the progress, and writes the report.
+
+    Returns:
+        The exit code: 0 if all is done, else 75.
+    """
+    try:
+        reason = work_on(run, kinds, f"trimtab resume {run.dir}", stay, progress=Notes())
+    except Exception:
+        if stopping.received() is None:
+            raise
+        return stopping.LEFT
+    except KeyboardInterrupt:
+        return stopping.LEFT
+    return 0 if reason is None else stopping.LEFT
+
+
 def _finish(run: Run) -> None:
     with claim(run.dir, "report") as mine:
         if mine is None:
@@ -124,4 +139,4 @@ def _stopped(run: Run, again: str) -> int:
 
 def _told(run: Run, what: str, again: str) -> int:
     complain(f"{what}. Left: {left(run)}. Go on with: {again}")
-    return LEFT
+    return stopping.LEFT

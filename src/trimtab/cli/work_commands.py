@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from trimtab.cli.options import Trust
-from trimtab.core import stopping
+from trimtab.core import lifelines, stopping
 
 
 def work(
@@ -29,6 +29,7 @@ def work(
         bool, typer.Option("--other-code", help="Work though this code is not that of the run.")
     ] = False,
     trust: Trust = False,
+    lifeline: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Join the work on a run; any number of workers, on any machines that see the folder.
 
@@ -36,6 +37,8 @@ def work(
     because of a limit or a signal; nothing finished is lost.
     """
     stopping.latch()
+    if lifeline is not None:
+        lifelines.hold(lifeline)
     from trimtab.cli import phases, work
     from trimtab.runs.work.stay import PATIENCE_S, Stay
 
@@ -43,4 +46,6 @@ def work(
     waits = work.parse_duration(patience, "--patience") or PATIENCE_S
     stay = Stay(work.parse_duration(deadline), max_units, waits)
     run = phases.open_run(run_dir, trusted=trust)
+    if lifeline is not None:
+        raise typer.Exit(work.join_pool(run, chosen, stay))
     raise typer.Exit(work.join(run, chosen, stay, other_code=other_code))

@@ -8,7 +8,8 @@
     ├── HeldError           5  another process works on the same part of the run
     ├── StoreError          6  the run directory can't be read or written
     ├── JudgeError          7  a judge could not run; its scores stay owed
-    └── CheckError           8  the run finished but an honesty check failed
+    ├── CheckError           8  the run finished but an honesty check failed
+    └── MemoryShortError     9  a model, a training or a row does not fit into memory
 
 Every message names the value, where it came from and what to do. Bugs of trimtab itself are plain
 assertions and keep their traceback.
@@ -50,6 +51,12 @@ class ModelError(TrimtabError):
     """A model can't be found, read, recognised or rendered."""
 
     exit_code = 3
+
+
+class MemoryShortError(ModelError):
+    """A model, a training or a single row does not fit into the memory that is free."""
+
+    exit_code = 9
 
 
 class NonFiniteError(TrimtabError):

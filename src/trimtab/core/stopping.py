@@ -23,6 +23,9 @@ GRACE_S = 20.0
 """How long a latched signal waits for ``again``; SLURM kills 30 s after SIGTERM where it is not set
 otherwise."""
 
+LEFT = 75
+"""Exit code of a worker that leaves work to others, as ``sysexits.h`` has it."""
+
 _NOTE = "Go on with: "
 _received: list[signal.Signals] = []
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import resource
+import subprocess
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from pathlib import Path
 _PROC = Path("/proc")
 _CGROUPS = Path("/sys/fs/cgroup")
 _CPUS = Path("/sys/devices/system/cpu")
+_MOST_SECONDS = 30.0
 _IDLE, _IOWAIT, _STEAL = 3, 4, 7
 
 
@@ -128,6 +130,24 @@ def _limit(folder: Path) -> float | None:
     if len(fields) < 2 or not fields[0].isdigit() or not fields[1].isdigit():
         return None  # "max" and -1 are no limit
     return int(fields[0]) / int(fields[1])
+
+
+def gpus() -> tuple[str, ...]:
+    """Return what names the GPUs of NVIDIA that this process may use; no library is loaded."""
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is not None:
+        return tuple(name.strip() for name in chosen.split(",") if name.strip() not in ("", "-1"))
+    try:
+        done = subprocess.run(
+            ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"],
+            capture_output=True,
+            text=True,
+            timeout=_MOST_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ()
+    return tuple(line.strip() for line in done.stdout.splitlines() if line.strip().isdigit())
 
 
 def peak_memory(proc: Path = _PROC) -> int | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trimtab.core.errors import ModelError
+from trimtab.core.errors import MemoryShortError, ModelError
 from trimtab.core.spec import ModelSpec
 
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
@@ -126,7 +126,7 @@ def available_ram() -> int | None:
 def check_fits(
     card: ModelCard, spec: ModelSpec, available: int | None, on: str | None = None
 ) -> None:
-    """Raise ModelError if the weights and the smallest batch can't fit into ``available`` bytes.
+    """Raise MemoryShortError if weights and the smallest batch don't fit into ``available`` bytes.
 
     Args:
         card: The model's numbers.
@@ -137,7 +137,7 @@ def check_fits(
     need = estimate_bytes(card, spec.dtype, 1, 512, spec.quantization).total
     if available is not None and need > available:
         kind = spec.dtype if spec.quantization is None else f"{spec.dtype}, {spec.quantization}"
-        raise ModelError(
+        raise MemoryShortError(
             f"{spec.id!r} needs about {need / 2**30:.1f} GiB in {kind}, and {on or spec.device} "
             f"has {available / 2**30:.1f} GiB free.",
             hint="Use a smaller model, `dtype: bfloat16`, `quantization: 4bit`, a `device_map` "

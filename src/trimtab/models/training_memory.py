@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trimtab.core.errors import ModelError
+from trimtab.core.errors import MemoryShortError
 from trimtab.core.spec import ModelSpec
 from trimtab.models.memory import ModelCard, estimate_bytes
 
@@ -70,7 +70,7 @@ def estimate_training(
 def check_training_fits(
     estimate: TrainingEstimate, spec: ModelSpec, available: int | None, *, loaded: bool = False
 ) -> None:
-    """Raise ModelError if a training can't fit into ``available`` bytes.
+    """Raise MemoryShortError if a training can't fit into ``available`` bytes.
 
     Args:
         estimate: Of the training.
@@ -80,7 +80,7 @@ def check_training_fits(
     """
     need = estimate.total - (estimate.weights if loaded else 0)
     if available is not None and need > available:
-        raise ModelError(
+        raise MemoryShortError(
             f"Training an adapter of {spec.id!r} needs about {need / 2**30:.1f} GiB (weights "
             f"{estimate.weights / 2**30:.1f}, adapter {estimate.adapter / 2**30:.2f}, activations "
             f"{estimate.activations / 2**30:.1f}), and {spec.device} has {available / 2**30:.1f} "

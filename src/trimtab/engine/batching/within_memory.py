@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import torch
 
-from trimtab.core.errors import ModelError
+from trimtab.core.errors import MemoryShortError
 from trimtab.engine.batching.scheduler import Ladder, Limits
 from trimtab.engine.request import Options, Request, Result, Text
 from trimtab.models.load import LoadedModel
@@ -32,7 +32,7 @@ def within_memory(
     What was yielded is not done again, and no request that is owed is lost.
 
     Raises:
-        ModelError: A single row does not fit.
+        MemoryShortError: A single row does not fit.
     """
     left = list(requests)
     done = {request.key for request in requests if not request.owed}
@@ -47,7 +47,7 @@ def within_memory(
             if not is_out_of_memory(error):
                 raise
             if not ladder.lower(kind, length):
-                raise ModelError(
+                raise MemoryShortError(
                     f"A single row of {length} tokens does not fit into the memory of "
                     f"{loaded.device}: {str(error).splitlines()[0][:200]}",
                     hint="Use shorter prompts, a smaller model, or `dtype: bfloat16`.",

@@ -1,0 +1,1 @@
+"""Workers of a run as processes of this machine: started, watched, and ended with their parent."""
