@@ -57,6 +57,7 @@ def run_all(run: Run, wanted: Wanted) -> None:
         pool = Pool(_command(run), shared.slots, need.now, shared.free, board.note, board.look)
         try:
             outcome = pool.run()
+            board.look(now=True)
         finally:
             board.close()
         if outcome.left:
@@ -86,10 +87,10 @@ class _Board:
         self._done = 0
         self._next = 0.0
 
-    def look(self) -> None:
+    def look(self, *, now: bool = False) -> None:
         """Count what is there, unless that was done a moment ago."""
         began = time.monotonic()
-        if began < self._next:
+        if began < self._next and not now:
             return
         self._run.refresh()
         some = list(Counted(self._run).tallies() if is_large(self._run) else tallies(self._run))
@@ -110,7 +111,7 @@ class _Board:
         self._progress.note(line) if self._total is not None else complain(line)
 
     def close(self) -> None:
-        """Leave the bar as it stands, after a last look."""
+        """Leave the bar as it stands."""
         if self._total is not None:
             self._progress.finish()
             self._total = None
