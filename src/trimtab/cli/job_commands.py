@@ -12,11 +12,12 @@ from trimtab.cli.options import Trust
 RunDir = Annotated[Path, typer.Argument(help="Run directory.", show_default=False)]
 
 slurm = typer.Typer(help="What job scripts of SLURM call.", no_args_is_help=True)
+ssh = typer.Typer(help="What hosts are asked over ssh.", no_args_is_help=True)
 
 
 def submit(
     run_dir: RunDir,
-    on: Annotated[str, typer.Option("--on", help="Where workers are started: slurm.")],
+    on: Annotated[str, typer.Option("--on", help="Where workers are started: slurm or ssh.")],
     profile: Annotated[
         Path | None,
         typer.Option(help="What the cluster wants (YAML); else slurm.yaml in TRIMTAB_HOME."),
@@ -30,11 +31,20 @@ def submit(
     again: Annotated[
         bool, typer.Option("--again", help="Submit beside jobs of the run that wait or run.")
     ] = False,
+    hosts: Annotated[
+        Path | None, typer.Option(help="With ssh: the file that names the hosts (YAML).")
+    ] = None,
+    other_code: Annotated[
+        bool, typer.Option("--other-code", help="With ssh: hosts may have other code than this.")
+    ] = False,
     trust: Trust = False,
 ) -> None:
-    """Give what a run owes to a cluster: workers stage by stage, then checks and report."""
-    from trimtab.cli import jobs
+    """Give what a run owes to a cluster, or to hosts that ssh reaches; then checks and report."""
+    from trimtab.cli import jobs, ssh_jobs
 
+    if on == "ssh":
+        ssh_jobs.submit(run_dir, hosts, other_code=other_code, trusted=trust)
+        return
     jobs.submit(run_dir, on, profile, workers, dry_run=dry_run, again=again, trusted=trust)
 
 
@@ -71,3 +81,61 @@ def finish(run_dir: RunDir) -> None:
     from trimtab.cli import jobs
 
     jobs.finish(run_dir)
+
+
+@ssh.command("look")
+def look(run_dir: RunDir) -> None:
+    """Print how the workers of a copy stand (JSON)."""
+    from trimtab.cli import ssh_steps
+
+    ssh_steps.show_standing(run_dir)
+
+
+@ssh.command("sums")
+def sums(
+    run_dir: RunDir,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="Of everything, and not of results alone.")
+    ] = False,
+) -> None:
+    """Print size and SHA-256 of the files of a copy (JSON)."""
+    from trimtab.cli import ssh_steps
+
+    ssh_steps.show_sums(run_dir, whole=whole)
+
+
+@ssh.command("start")
+def start(
+    run_dir: RunDir,
+    share: Annotated[str, typer.Option(help="Which of the units, such as 0/2.")] = "0/1",
+    workers: Annotated[str, typer.Option(help="How many workers: a number, or auto.")] = "auto",
+    kinds: Annotated[str, typer.Option(help="Which kinds of units.")] = "fit,generate,score",
+    attempts_from: Annotated[int, typer.Option(help="Attempts count from here.")] = 0,
+    source: Annotated[str | None, typer.Option(help="Hash of the code.")] = None,
+) -> None:
+    """Start workers at a copy that outlive the connection, unless some are there."""
+    from trimtab.cli import ssh_steps
+
+    options = ["--share", share, "--workers", workers, "--kinds", kinds]
+    ssh_steps.start(run_dir, options, attempts_from, source)
+
+
+@ssh.command("serve")
+def serve(
+    run_dir: RunDir,
+    share: Annotated[str, typer.Option(help="Which of the units, such as 0/2.")] = "0/1",
+    workers: Annotated[str, typer.Option(help="How many workers: a number, or auto.")] = "auto",
+    kinds: Annotated[str, typer.Option(help="Which kinds of units.")] = "fit,generate,score",
+) -> None:
+    """Be what `start` starts: run workers at a copy until their share is done."""
+    from trimtab.cli import ssh_steps
+
+    ssh_steps.serve(run_dir, workers, share, kinds)
+
+
+@ssh.command("stop")
+def stop(run_dir: RunDir) -> None:
+    """Ask the workers of a copy to end; to be called on its host."""
+    from trimtab.cli import ssh_steps
+
+    ssh_steps.stop(run_dir)

@@ -54,6 +54,7 @@ app.add_typer(export_commands.export, name="export")
 app.add_typer(adapter_commands.adapters, name="adapters")
 app.add_typer(adapter_commands.probe, name="probe")
 app.add_typer(job_commands.slurm, name="slurm")
+app.add_typer(job_commands.ssh, name="ssh")
 
 ConfigFile = Annotated[Path, typer.Argument(help="Experiment file (YAML).", show_default=False)]
 MaybeConfig = Annotated[

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable, Sequence
 
 import typer
 
@@ -12,7 +13,7 @@ from trimtab.cli.phases import show_report
 from trimtab.cli.pool_size import Wanted, share
 from trimtab.cli.progress import make_progress
 from trimtab.cli.terminal import complain, say
-from trimtab.compute.local.pool import Pool
+from trimtab.compute.local.pool import Outcome, Pool
 from trimtab.core import stopping
 from trimtab.core.counted import counted
 from trimtab.core.errors import JudgeError
@@ -48,31 +49,55 @@ def run_all(run: Run, wanted: Wanted) -> None:
     again = f"trimtab resume {run.dir} --workers {wanted}"
     with stopping.going_on_with(again):
         say(f"run: {run.dir}")
-        need = Need(run)
-        shared = share(run, wanted, need.bytes)
-        for line in shared.why:
-            say(line)
         before, began = len(meter.read(run.dir)), time.monotonic()
-        board = _Board(run, len(shared.slots))
-        pool = Pool(_command(run), shared.slots, need.now, shared.free, board.note, board.look)
-        try:
-            outcome = pool.run()
-            board.look(now=True)
-        finally:
-            board.close()
+        outcome, number = work_together(run, wanted)
         if outcome.left:
             complain(f"stopped: workers were told to end. Left: {left(run)}. Go on with: {again}")
             raise typer.Exit(stopping.LEFT)
         record_checks(run, KINDS)
-        show_report(run, [_speed(run, before, len(shared.slots), time.monotonic() - began)])
+        show_report(run, [_speed(run, before, number, time.monotonic() - began)])
         if outcome.failed_judges is not None:
             raise JudgeError(outcome.failed_judges)
         finished.mark(run.dir)
     checks.require(run)
 
 
-def _command(run: Run) -> list[str]:
-    return [sys.executable, "-m", "trimtab", "work", os.fspath(run.dir)]
+def work_together(
+    run: Run,
+    wanted: Wanted,
+    options: Sequence[str] = (),
+    beat: Callable[[], None] = lambda: None,
+) -> tuple[Outcome, int]:
+    """Have several workers do what a run owes, and nothing more; return how many they were.
+
+    Args:
+        run: The run.
+        wanted: How many.
+        options: Further options of each worker.
+        beat: Called several times a second.
+
+    Raises:
+        WorkerError: A worker failed.
+        MemoryShortError: A worker ran out of memory, and again when it was tried alone.
+    """
+    need = Need(run)
+    shared = share(run, wanted, need.bytes)
+    for line in shared.why:
+        say(line)
+    board = _Board(run, len(shared.slots))
+
+    def watch() -> None:
+        board.look()
+        beat()
+
+    command = [sys.executable, "-m", "trimtab", "work", os.fspath(run.dir), *options]
+    pool = Pool(command, shared.slots, need.now, shared.free, board.note, watch)
+    try:
+        outcome = pool.run()
+        board.look(now=True)
+    finally:
+        board.close()
+    return outcome, len(shared.slots)
 
 
 class _Board:

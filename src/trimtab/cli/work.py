@@ -23,6 +23,7 @@ from trimtab.runs.work.units import KINDS, Kind
 
 _UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?[dhms])+")
+_SHARE = re.compile(r"([0-9]{1,4})/([0-9]{1,4})")
 _PART = re.compile(r"(\d+(?:\.\d+)?)([dhms])")
 
 
@@ -67,6 +68,18 @@ def parse_duration(text: str | None, option: str = "--deadline") -> float | None
             hint="Write a number and d, h, m or s, such as 90m or 1h30m.",
         )
     return seconds
+
+
+def parse_share(text: str | None) -> tuple[int, int]:
+    """Return which of how many shares of the units ``1/3`` means, from 0 on; None is all.
+
+    Raises:
+        ConfigError: It is no share.
+    """
+    found = _SHARE.fullmatch(text or "0/1")
+    if found is None or not int(found[1]) < int(found[2]):
+        raise ConfigError(f"--share: {text!r} is no share.", hint="Write 0/2 and 1/2, for example.")
+    return int(found[1]), int(found[2])
 
 
 def join(run: Run, kinds: tuple[Kind, ...], stay: Stay, *, other_code: bool = False) -> int:

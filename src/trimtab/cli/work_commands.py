@@ -29,6 +29,7 @@ def work(
         bool, typer.Option("--other-code", help="Work though this code is not that of the run.")
     ] = False,
     trust: Trust = False,
+    share: Annotated[str | None, typer.Option(hidden=True)] = None,
     lifeline: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Join the work on a run; any number of workers, on any machines that see the folder.
@@ -44,7 +45,7 @@ def work(
 
     chosen = work.parse_kinds(kinds)
     waits = work.parse_duration(patience, "--patience") or PATIENCE_S
-    stay = Stay(work.parse_duration(deadline), max_units, waits)
+    stay = Stay(work.parse_duration(deadline), max_units, waits, work.parse_share(share))
     run = phases.open_run(run_dir, trusted=trust)
     if lifeline is not None:
         raise typer.Exit(work.join_pool(run, chosen, stay))

@@ -95,7 +95,11 @@ def work(
             worker for worker in workers if _extend(worker, grow, mirror, failures)
         ]:
             continue
-        elif stay is None or kinds == KINDS or not any(map(_owes, workers)):
+        elif stay is None or not any(map(_owes, workers)):
+            break
+        elif not stay.takes_all:
+            reason = "what is owed is not of its share, or waits for what is not"
+        elif kinds == KINDS:
             break
         elif not stay.waits_for_others([worker.run for worker in workers]):
             reason = "what is owed is not of its kinds, and nobody works on it"
@@ -112,7 +116,7 @@ def _all_ready(
         for worker in workers
         for every in [worker.units(kinds)]
         for unit in _ready(worker.run, every, kinds, stay)
-        if not failures.skip(worker.run.dir, unit)
+        if not failures.skip(worker.run.dir, unit) and (stay is None or stay.takes(unit))
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import zlib
 from collections.abc import Sequence
 
 from trimtab.core.counted import counted
@@ -11,7 +12,7 @@ from trimtab.runs.store.claims import holder_of
 from trimtab.runs.store.run import Run
 from trimtab.runs.work.standing import tallies
 from trimtab.runs.work.state import State
-from trimtab.runs.work.units import units
+from trimtab.runs.work.units import FitUnit, Unit, units
 
 PATIENCE_S = 30.0
 """How long a worker waits for units of other kinds that nobody works on, unless it is told: between
@@ -33,6 +34,7 @@ class Stay:
         seconds: float | None = None,
         max_units: int | None = None,
         patience: float = PATIENCE_S,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
         """Begin to count.
 
@@ -40,7 +42,10 @@ class Stay:
             seconds: From now until the deadline; None for none.
             max_units: Most units; None for any number.
             patience: Seconds to wait for units of other kinds that nobody works on.
+            share: Which of how many shares of the units are its own, from 0 on: the others are for
+                workers that do not see this folder.
         """
+        self._share = share
         self.num_units = 0
         self._max_units = max_units
         self._seconds = seconds
@@ -56,6 +61,17 @@ class Stay:
         if self._seconds is not None and time.monotonic() >= self._began + self._seconds:
             return f"the deadline after {self._seconds:.0f} s is reached"
         return None
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether every unit is its own."""
+        return self._share[1] == 1
+
+    def takes(self, unit: Unit) -> bool:
+        """Return whether a unit is its own; which are depends on the plan alone."""
+        index, number = self._share
+        which = zlib.crc32(unit.name.encode()) if isinstance(unit, FitUnit) else unit.number
+        return which % number == index
 
     def sees_work(self) -> None:
         """Note that there is something to do, or somebody who does it."""

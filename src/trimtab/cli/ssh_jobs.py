@@ -1,0 +1,79 @@
+"""``submit --on ssh``: hosts work on copies of a run, and the report is written here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from trimtab.cli import phases
+from trimtab.cli.terminal import complain, say
+from trimtab.compute.slurm.groups import owed_units
+from trimtab.compute.ssh import rounds
+from trimtab.compute.ssh.hosts import read_hosts
+from trimtab.core import stopping
+from trimtab.core.counted import counted
+from trimtab.core.errors import ConfigError, HeldError
+from trimtab.judges.base import JUDGES
+from trimtab.recipes.base import grower
+from trimtab.runs.store import manifest
+from trimtab.runs.store.claims import claim
+from trimtab.runs.store.run import Run
+from trimtab.runs.work.state import State, rows_of
+from trimtab.runs.work.units import Kind
+
+
+def submit(run_dir: Path, hosts_file: Path | None, *, other_code: bool, trusted: bool) -> None:
+    """Have hosts do what a run owes; then checks and report here.
+
+    Raises:
+        ConfigError: No file of hosts is given, or one of them has no trimtab or other code.
+        HeldError: Another process does so for this run.
+        StoreError: No host can be reached, or they come no further.
+    """
+    if hosts_file is None:
+        raise ConfigError("--on ssh needs --hosts FILE.", hint="docs/many-machines.md shows one.")
+    hosts = read_hosts(hosts_file)
+    run = phases.open_run(run_dir, trusted=trusted)
+    kinds = _kinds(run)
+    code = [] if other_code else ["--source", str(manifest.code()["source"])]
+    options = ["--kinds", ",".join(kinds), *code]
+
+    def owed() -> int:
+        run.refresh()
+        state = State(run)
+        units = [unit for unit in owed_units(run) if unit.kind in kinds]
+        total, done = rows_of(state, units)
+        return total - done
+
+    again = f"trimtab submit {run.dir} --on ssh --hosts {hosts_file}"
+    with claim(run.dir, "submit") as mine, stopping.going_on_with(f"{again} (hosts work on)"):
+        if mine is None:
+            raise HeldError(f"Another process submits {run.dir} now.", hint="See `trimtab status`.")
+        say(f"run: {run.dir}, {counted(len(hosts.hosts), 'host')}")
+        task = rounds.Work(run.dir, hosts, options, owed, complain)
+        rounds.work(task)
+        while "score" in kinds and _grows(run):
+            rounds.work(task)
+    phases.run_all(Run.open(run.dir))
+
+
+def _grows(run: Run) -> bool:
+    """Add the next fragment to the plan, if there is one: hosts see their own shares alone."""
+    with claim(run.dir, "grow") as mine:
+        planned = None if mine is None else grower(run)(run)
+        if planned is not None:
+            run.extend(planned.fragment, planned.data.folders())
+            complain(f"The plan grows: {planned.fragment.reason}")
+    return planned is not None
+
+
+def _kinds(run: Run) -> tuple[Kind, ...]:
+    """Return what hosts do: no scores where a judge is paid, since the cap on that is kept here."""
+    paid = [
+        judge.component.name
+        for judge in run.judges()
+        if JUDGES.build(judge.component.name, judge.component.config).endpoint is not None
+    ]
+    if paid:
+        say(f"note: scores are made here, where what {paid[0]} is paid is counted")
+        return ("fit", "generate")
+    return ("fit", "generate", "score")
