@@ -53,7 +53,7 @@ def test_an_error_of_ours_is_its_line(ends) -> None:
 
 @pytest.mark.parametrize(
     "error",
-    [ValueError("odd\nnews"), KeyError("x"), RecursionError(), MemoryError(), OSError(5000, "odd")],
+    [ValueError("odd\nnews"), KeyError("x"), RecursionError(), OSError(5000, "odd")],
 )
 def test_what_nobody_foresaw_is_a_line_and_a_file_with_the_traceback(ends, tmp_path, error) -> None:
     code, said = ends(error)

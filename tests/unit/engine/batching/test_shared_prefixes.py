@@ -1,5 +1,7 @@
 """Groups: every prompt in one of them, and no prefix that a member does not begin with."""
 
+from itertools import combinations, pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,3 +38,28 @@ def test_a_prompt_that_shares_little_does_not_cost_the_others_their_stem() -> No
     far = (*START, *range(20), *range(300, 340))
     found = {group.members: group.prefix for group in prefix_groups([*near, far], 3)}
     assert found == {(0, 1, 2): 103, (3,): 3}
+
+
+def test_a_short_common_start_of_all_does_not_hide_the_long_one_of_some() -> None:
+    opening = (*START, *range(20))
+    plain = [(*opening, 500 + n) for n in range(4)]
+    told = [(*opening, *range(600, 900), 1000 + n) for n in range(5)]
+    found = {group.members: group.prefix for group in prefix_groups([*plain, *told], 3)}
+    assert found == {(4, 5, 6, 7, 8): 323, (0, 1, 2, 3): 23}
+
+
+@given(prompts)
+def test_no_other_division_into_neighbours_saves_more(prompts) -> None:
+    def saved(members: list[tuple[int, ...]]) -> int:
+        limit = min(len(prompt) for prompt in members) - 1
+        common = next((n for n in range(limit) if len({p[n] for p in members}) > 1), limit) - 3
+        return (len(members) - 1) * common - 16 if common >= 16 and len(members) > 1 else 0
+
+    some = sorted(set(prompts))[:8]
+    found = prefix_groups(some, 3)
+    most = max(
+        sum(saved(some[a:b]) for a, b in pairwise((0, *cuts, len(some))))
+        for size in range(len(some))
+        for cuts in combinations(range(1, len(some)), size)
+    )
+    assert sum(saved([some[i] for i in group.members]) for group in found) == most
