@@ -35,18 +35,18 @@ def test_batches_keep_to_the_limit_and_count_what_is_shared_once(most: int) -> N
         # each distinct start of a prompt is a token that must be computed, and each request's last
         starts = {row.prompt[:n] for row in batch for n in range(21, len(row.prompt) + 1)}
         assert len(starts) + len(batch) <= most or len(batch) == 1
-    assert len(cut) == {1: 9, 60: 6, 100: 3, 10_000: 1}[most]
+    assert len(cut) == {1: 9, 60: 5, 100: 3, 10_000: 1}[most]
 
 
 def test_options_of_one_prompt_share_all_of_it_and_others_what_they_begin_with() -> None:
     prompts = tree(0)
     rows = [Request(i, prompt, Options(((11,), (12,)))) for i, prompt in enumerate(prompts)]
     found = shared_prefixes(rows, 20)
-    assert [found[prompt] for prompt in prompts] == [20, 20, 50, 50, 50, 50, 50, 20, 20]
+    assert [found[prompt] for prompt in prompts] == [20, 20, 50, 50, 74, 74, 74, 20, 20]
     assert list(found)[:2] == [prompts[6], prompts[5]], "the longest group first"
     rows.append(Request(9, prompts[3], Options(((11, 12), (12,)))))
     found = shared_prefixes(rows, 20)
-    assert [found[prompt] for prompt in prompts] == [20, 20, 50, 58, 50, 50, 50, 20, 20]
+    assert [found[prompt] for prompt in prompts] == [20, 20, 20, 58, 74, 74, 74, 20, 20]
 
 
 def test_many_questions_behind_one_preamble_keep_to_the_limit_when_another_breaks_it() -> None:
