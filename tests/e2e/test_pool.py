@@ -93,3 +93,47 @@ def test_a_signal_stops_all_workers_and_says_how_to_go_on(
     assert not any(map(_lives, _workers(run)))
     claimed = [path.name for path in (run / "claims").glob("[!.]*")]
     assert [unit for unit in claimed if holder_of(run, unit)] == []
+
+
+_BROKEN_JUDGE = '''
+from trimtab.core.spec import Metric, Spec
+from trimtab.judges.base import Judge
+
+__all__ = ["Broken"]
+
+
+class _Config(Spec):
+    pass
+
+
+class Broken(Judge[_Config]):
+    """Scores nothing."""
+
+    Config = _Config
+    metrics = (Metric(name="mood", kind="binary", role="effect"),)
+
+    def score(self, items, resource):
+        raise ValueError("no mood")
+        yield
+'''
+
+
+@pytest.mark.campaign
+def test_a_judge_that_fails_stops_no_other_and_the_report_is_written(
+    config: Path, finished: Path, tmp_path: Path
+) -> None:
+    run, logs, extension = tmp_path / "run", tmp_path / "logs", tmp_path / "mine"
+    (extension / "judges").mkdir(parents=True)
+    (extension / "judges" / "broken.py").write_text(_BROKEN_JUDGE)
+    options = ["-o", "judges=[text_health, broken]", "-o", f"extensions=['{extension}']"]
+    argv = ["run", str(config), "--out", str(run), "--workers", "2", *options]
+    ended = _pool(argv, logs).wait()
+    assert ended.code == 7, ended.err
+    assert ended.err.splitlines()[-1].startswith("error: ") and "no mood" in ended.err
+    assert (run / "report" / "index.html").is_file() and not (run / "finished.json").exists()
+    expected = records(finished)
+    found = records(run)
+    assert all(rows == expected[name] for name, rows in found.items() if name in expected)
+    assert sum(name.startswith("completions") for name in found) == len(
+        list(finished.glob("completions/*"))
+    )
