@@ -64,10 +64,9 @@ class Need:
 def _bytes_of(spec: ModelSpec) -> int:
     """Return what a model needs of main memory; on a GPU its weights pass through there."""
     try:
-        card, dtype = resolve(spec).card, spec.dtype
+        resolved = resolve(spec)
     except ModelError:  # a worker that loads it tells why
         return 0
-    if dtype == "auto":
-        dtype = "float32" if spec.device == "cpu" else "bfloat16"
-    size = estimate_bytes(card, dtype, USUAL_ROWS, USUAL_TOKENS, spec.quantization)
+    spec = resolved.spec
+    size = estimate_bytes(resolved.card, spec.dtype, USUAL_ROWS, USUAL_TOKENS, spec.quantization)
     return size.total if spec.device == "cpu" else size.weights
