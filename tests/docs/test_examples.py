@@ -235,7 +235,7 @@ def test_every_file_of_a_run_is_described(finished_run: Path, repo: Path) -> Non
     assert [name for name in found if not any(p.fullmatch(name) for p in patterns)] == []
     made = [n for n, p in zip(told, patterns, strict=True) if not any(map(p.fullmatch, found))]
     # this run has no bank, no network that steers, no judge that came later, costs money or learns,
-    # no check of one, no search, no training examples, began without rows, ran on no cluster or host
+    # no check of one, no search, no training examples, began without rows, ran on no other machine
     others = (
         "artifacts/<key>/activations.safetensors",
         "artifacts/<key>/training/",

@@ -91,16 +91,12 @@ def work(
                 stay.sees_work()
         elif stay is None and _scores_alone(kinds) and any(_is_generated(w.run) for w in workers):
             time.sleep(_POLL_S)
-        elif (stay is not None or kinds == KINDS) and [
-            worker for worker in workers if _extend(worker, grow, mirror, failures)
-        ]:
+        elif (stay is not None or kinds == KINDS) and _extend_any(workers, grow, mirror, failures):
             continue
-        elif stay is None or not any(map(_owes, workers)):
+        elif stay is None or not any(map(_owes, workers)) or (stay.takes_all and kinds == KINDS):
             break
         elif not stay.takes_all:
             reason = "what is owed is not of its share, or waits for what is not"
-        elif kinds == KINDS:
-            break
         elif not stay.waits_for_others([worker.run for worker in workers]):
             reason = "what is owed is not of its kinds, and nobody works on it"
     _leave(workers, failures, kinds if reason is None else ())
@@ -233,6 +229,11 @@ def _wait(busy: Sequence[tuple[Worker, Unit]]) -> None:
     if holder is not None:
         worker.waits_for(f"{unit.name} is {holder}")
     time.sleep(_POLL_S)
+
+
+def _extend_any(workers: Sequence[Worker], grow: Grow, mirror: Mirror, failures: Failures) -> bool:
+    """Extend each plan that can be; return whether there is more to do."""
+    return bool([worker for worker in workers if _extend(worker, grow, mirror, failures)])
 
 
 def _extend(worker: Worker, grow: Grow, mirror: Mirror, failures: Failures) -> bool:
