@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from trimtab.compute.slurm.groups import owed_units
 from trimtab.core.counted import counted
 from trimtab.core.errors import ConfigError
-from trimtab.models.machine import gpus
+from trimtab.models.machine import gpus, memory_quota
 from trimtab.models.memory import available_ram
 from trimtab.models.threads import take_readings
 from trimtab.runs.store.attempts import recorded_threads
@@ -95,7 +95,8 @@ def share(run: Run, wanted: Wanted, need: int) -> Share:
     models = planned_models(run)
     on_gpu = [spec for spec in models.values() if spec.device not in ("cpu", "mps")]
     readings = take_readings(new=False)
-    free = available_ram()
+    known = [free for free in (available_ram(), memory_quota()) if free is not None]
+    free = min(known, default=None)
     machine = Machine(
         cores=readings.allowed,
         asked=readings.asked,

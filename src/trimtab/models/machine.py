@@ -132,6 +132,35 @@ def _limit(folder: Path) -> float | None:
     return int(fields[0]) / int(fields[1])
 
 
+def memory_quota(proc: Path = _PROC, cgroups: Path = _CGROUPS) -> int | None:
+    """Return the bytes of memory that control groups leave to this process; None without a limit.
+
+    What files take of it that nobody has read lately is left: the kernel lets go of that first.
+    """
+    found = []
+    for line in _lines(proc / "self" / "cgroup"):
+        _, controllers, path = line.split(":", 2)
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        folder = cgroups / controllers
+        for name in ("", *Path(path).parts[1:]):
+            folder = folder / name
+            found.append(_memory_left(folder))
+    return min((left for left in found if left is not None), default=None)
+
+
+def _memory_left(folder: Path) -> int | None:
+    for limit, used, word in (
+        ("memory.max", "memory.current", "inactive_file"),
+        ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    ):
+        numbers = [*_lines(folder / limit), *_lines(folder / used)]
+        if len(numbers) == 2 and numbers[0].isdigit() and numbers[1].isdigit():
+            stat = dict(line.split(" ", 1) for line in _lines(folder / "memory.stat"))
+            return max(0, int(numbers[0]) - int(numbers[1]) + int(stat.get(word, 0)))
+    return None  # "max" is no limit
+
+
 def gpus() -> tuple[str, ...]:
     """Return what names the GPUs of NVIDIA that this process may use; no library is loaded."""
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")

@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from trimtab.models import machine
-from trimtab.models.machine import Clock, count_physical, cpu_quota, other_load, read_clock
+from trimtab.models.machine import (
+    Clock,
+    count_physical,
+    cpu_quota,
+    gpus,
+    memory_quota,
+    other_load,
+    read_clock,
+)
 
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -80,6 +88,59 @@ def test_quota_of_both_versions_of_control_groups(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"{text}\n")
     assert cpu_quota(tmp_path / "proc", tmp_path / "cgroups") == expected
+
+
+@pytest.mark.parametrize(
+    ("group", "files", "left"),
+    [
+        ("0::/job", {"job/memory.max": "900", "job/memory.current": "300"}, 600),
+        (
+            "0::/job/step",
+            {
+                "job/memory.max": "900",
+                "job/memory.current": "800",
+                "job/memory.stat": "anon 700\ninactive_file 50",
+                "job/step/memory.max": "max",
+                "job/step/memory.current": "10",
+            },
+            150,
+        ),
+        (
+            "4:memory:/job\n0::/",
+            {
+                "memory/job/memory.limit_in_bytes": "500",
+                "memory/job/memory.usage_in_bytes": "600",
+                "memory/job/memory.stat": "total_inactive_file 20",
+            },
+            0,
+        ),
+        ("3:cpu:/job", {"cpu/job/memory.max": "900"}, None),
+        ("0::/job", {"job/memory.max": "900"}, None),
+    ],
+)
+def test_memory_that_control_groups_leave(
+    group: str, files: dict[str, str], left: int | None, tmp_path: Path
+) -> None:
+    (tmp_path / "proc" / "self").mkdir(parents=True)
+    (tmp_path / "proc" / "self" / "cgroup").write_text(f"{group}\n")
+    for name, text in files.items():
+        path = tmp_path / "cgroups" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{text}\n")
+    assert memory_quota(tmp_path / "proc", tmp_path / "cgroups") == left
+
+
+def test_gpus_are_those_that_may_be_seen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, GPU-5f,")
+    assert gpus() == ("3", "GPU-5f")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    assert gpus() == ()
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert gpus() == ()
+    (tmp_path / "nvidia-smi").write_text("#!/bin/sh\necho 0; echo 1; echo Unable to see one")
+    (tmp_path / "nvidia-smi").chmod(0o755)
+    assert gpus() == ("0", "1")
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
