@@ -6,7 +6,9 @@ Each side is planned first, which is not timed, then resumed with ``--workers 1`
 ``--workers N`` in turns; the figure is the median of the ratios of turns. The start of workers
 (imports, weights) is part of what is timed. Time without the report, which one process writes in
 any case, is shown too. The records of all runs are compared. Pin this to as many cores as there are
-workers, and look at the load of others that stands beside each turn.
+workers, and look at the load of others that stands beside each turn: where all cores are busy, the
+ratio says how the system shares them out. The processor seconds then say more: what the second
+worker does again (imports, weights) is their rise, and no ratio falls below it over the workers.
 """
 
 from __future__ import annotations
@@ -31,10 +33,18 @@ from trimtab.models.machine import other_load, read_clock, usable_cores
 
 @dataclass(frozen=True)
 class Turn:
-    """One run: seconds in all, seconds of the workers alone, and the load of others in cores."""
+    """One run.
+
+    Attributes:
+        seconds: In all.
+        working: Until the last worker had ended.
+        processor: Processor seconds of all its processes.
+        load: Cores that other processes kept busy.
+    """
 
     seconds: float
     working: float
+    processor: float
     load: float
 
 
@@ -62,7 +72,7 @@ def main() -> None:
             for n, t in turns.items():
                 print(
                     f"turn {turn}, {n}: {t.seconds:.1f} s, workers {t.working:.1f} s, "
-                    f"load of others {t.load:.2f} cores",
+                    f"processor {t.processor:.0f} s, load of others {t.load:.2f} cores",
                     flush=True,
                 )
     print(f"ratio {statistics.median(ratios):.2f} in all ({', '.join(f'{r:.2f}' for r in ratios)})")
@@ -82,10 +92,11 @@ def _turn(config: Path, overrides: list[str], run: Path, workers: int) -> Turn:
     resume = [*trimtab, "resume", str(run), "--workers", str(workers)]
     done = subprocess.run(resume, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode in (0, 8), done.stderr  # a failed check is told, and no failed run
-    seconds, load = time.monotonic() - began, other_load(before, read_clock(cores))
+    seconds, after = time.monotonic() - began, read_clock(cores)
     said = re.search(r"workers?, ([\d.,]+) s in all", done.stdout)
     assert said is not None, done.stdout
-    return Turn(seconds, float(said[1].replace(",", "")), load or 0.0)
+    load = other_load(before, after) or 0.0
+    return Turn(seconds, float(said[1].replace(",", "")), after.own - before.own, load)
 
 
 if __name__ == "__main__":
