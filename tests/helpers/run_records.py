@@ -27,6 +27,7 @@ def num_records(run: Path) -> int:
 
 
 def fitted(run: Path) -> dict[str, bytes]:
-    """Return the bytes of all files of a run's artifacts, checkpoints included."""
-    made = [path for path in run.glob("artifacts/**/*") if path.is_file()]
+    """Return the bytes of all files of artifacts, checkpoints too, but not how long they took."""
+    files = [path for path in run.glob("artifacts/**/*") if path.is_file()]
+    made = [path for path in files if path.name != "timings.jsonl"]
     return {str(path.relative_to(run)): path.read_bytes() for path in sorted(made)}
