@@ -27,7 +27,9 @@ from trimtab.models.load import guess_device
 from trimtab.models.memory import USUAL_ROWS, USUAL_TOKENS, ModelCard, estimate_bytes
 from trimtab.recipes.base import RECIPES
 from trimtab.reports.sections.base import SECTIONS
-from trimtab.runs.store.verify import examine
+from trimtab.runs.store.run import Run
+from trimtab.runs.store.verify import examine, nested_runs
+from trimtab.runs.work.missing import missing
 from trimtab.tasks.base import TASKS
 
 REGISTRIES: dict[str, Folder[Any]] = {
@@ -40,8 +42,10 @@ REGISTRIES: dict[str, Folder[Any]] = {
 
 
 def verify(run_dir: Path) -> None:
-    """Print what of a run differs from what was written; raise StoreError if anything does."""
+    """Print what of a run differs from what was written or is gone; raise StoreError if any is."""
     found = examine(run_dir)
+    lost, later = _missing(run_dir, found.differs)
+    found.differs += lost
     console = wide_console()
     for line in found.differs:
         console.print(f"differs: {line}", soft_wrap=True)
@@ -49,14 +53,34 @@ def verify(run_dir: Path) -> None:
         console.print(f"can't be checked: {line}", soft_wrap=True)
     checked = f"{counted(found.files, 'file')} and {counted(found.rows, 'row')}"
     console.print(f"checked: {checked} of {run_dir}")
+    if later:
+        said = ", ".join(counted(number, what) for what, number in later.items())
+        console.print(f"not yet: {said} of the plan; see `trimtab status {run_dir}`")
     if found.differs:
         things = counted(len(found.differs), "thing")
         are = "is" if len(found.differs) == 1 else "are"
         raise StoreError(
-            f"{things} in {run_dir} {are} not what was written there.",
-            hint="Restore them from a copy; artifacts may be deleted and fitted again, and damaged "
-            "rows count as missing.",
+            f"{things} in {run_dir} {are} not what was written there, or gone.",
+            hint="Restore them from a copy; artifacts may be deleted and fitted again, and rows "
+            "that are damaged or gone are computed again by `trimtab resume`.",
         )
+
+
+def _missing(run_dir: Path, told: list[str]) -> tuple[list[str], dict[str, int]]:
+    """Return what of a run is gone, a line each, and counts of what is not there yet."""
+    gone, later = list[str](), dict[str, int]()
+    for path in (run_dir, *nested_runs(run_dir)):
+        try:
+            found = missing(Run.open(path))
+        except StoreError as error:
+            # what is so damaged that nothing can be counted is told with what differs
+            gone += [error.message] * (error.message not in told)
+            continue
+        place = "" if path == run_dir else f"{path.relative_to(run_dir)}/"
+        gone += [place + line for line in found.gone]
+        for what, number in found.not_yet.items():
+            later[what] = later.get(what, 0) + number
+    return gone, later
 
 
 def list_members(what: str) -> None:

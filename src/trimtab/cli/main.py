@@ -226,7 +226,11 @@ def status(run_dir: RunDir) -> None:
 
 @app.command()
 def verify(run_dir: RunDir) -> None:
-    """Check that everything in a run is what was written there, and name what differs."""
+    """Check that everything in a run is what was written there, and name what differs or is gone.
+
+    Of what is not there, it names what must have been: all of a finished run; of an unfinished one
+    what scores, answers or later parts of the plan follow from. The rest counts as not yet made.
+    """
     from trimtab.cli import inspect
 
     inspect.verify(run_dir)

@@ -63,7 +63,7 @@ def show(config: Path, overrides: tuple[str, ...], limit: int) -> None:
     for comparison in found:
         for line in _lines(comparison, pool):
             say(line)
-    failed = [c.zero.condition for c in found if c.check.status == "fail"]
+    failed = [c.zero.condition for c in found if c.missing or c.check.status == "fail"]
     if failed:
         raise CheckError(
             f"Strength 0 is not the baseline in {len(failed)} of {len(found)} comparisons, the "

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from trimtab.core.errors import ConfigError, did_you_mean
+from trimtab.core.files import read_whole
 from trimtab.core.yaml_file import MAX_BYTES, parse_yaml
 
 M = TypeVar("M", bound=BaseModel)
@@ -25,11 +26,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
         size = path.stat().st_size
         if size > MAX_BYTES:
             raise ConfigError(f"{shown} has {size:,} bytes; the most are {MAX_BYTES:,}.")
-        text = path.read_text(encoding="utf-8")
+        text = read_whole(path).decode("utf-8")
     except FileNotFoundError:
         raise ConfigError(f"The configuration {shown!r} does not exist.") from None
     except (OSError, ValueError) as error:
-        raise ConfigError(f"The configuration {shown!r} can't be read: {error}.") from None
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"The configuration {shown!r} can't be read: {reason}.") from None
     data = parse_yaml(text, shown)
     if not isinstance(data, dict):
         raise ConfigError(f"{shown} must hold a mapping of keys to values.")

@@ -9,6 +9,7 @@ import math
 import os
 import stat
 from collections.abc import Iterable, Iterator
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -184,6 +185,40 @@ def count_lines(path: Path) -> int:
     """Return how many whole lines a regular file holds; raise StoreError if it can't be read."""
     with _opened(path) as file:
         return sum(part.count(b"\n") for part in iter(lambda: file.read(_PART), b""))
+
+
+def open_regular(path: Path) -> BufferedReader:
+    """Open a regular file to read; a pipe, device or socket is refused and never waited for.
+
+    Raises:
+        OSError: It can't be opened, or is no regular file.
+    """
+    kind = _KINDS.get(stat.S_IFMT(os.stat(path).st_mode))
+    if kind is not None:
+        raise OSError(errno.EINVAL, f"it is {kind}, not a file", str(path))
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        is_folder = Path(path).is_dir()
+        code, what = (
+            (errno.EISDIR, "Is a directory") if is_folder else (errno.EINVAL, "it is no file")
+        )
+        raise OSError(code, what, str(path))
+    return open(fd, "rb")
+
+
+_KINDS = {
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def read_whole(path: Path) -> bytes:
+    """Return what a file that somebody named holds; errors as ``open_regular``."""
+    with open_regular(path) as file:
+        return file.read()
 
 
 @contextlib.contextmanager

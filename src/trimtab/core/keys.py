@@ -16,6 +16,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from trimtab.core.files import open_regular
+
 
 def canonical(value: Any) -> Any:
     """Reduce ``value`` to JSON types in one canonical form; raise TypeError for anything else."""
@@ -47,5 +49,5 @@ def derive_seed(*parts: Any) -> int:
 
 def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file's bytes as hex digits, reading it in blocks."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -17,6 +17,7 @@ from typing import Any
 from trimtab.core.characters import lone_surrogate
 from trimtab.core.counted import counted
 from trimtab.core.errors import DataError
+from trimtab.core.files import read_whole
 from trimtab.datasets.fields import Cells
 
 DATA = Path(__file__).parent / "data"
@@ -40,7 +41,7 @@ def read_text(path: Path, given_as: str = SOURCE) -> str:
     """
     shown = f"The data file {str(path.absolute())!r} (given as `{given_as}`)"
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = _with_plain_ends(read_whole(path).decode("utf-8-sig"))
     except FileNotFoundError:
         raise DataError(
             f"The data file {str(path.absolute())!r} does not exist (given as `{given_as}`).",
@@ -53,10 +54,15 @@ def read_text(path: Path, given_as: str = SOURCE) -> str:
             f"{shown} line {line}: not UTF-8 ({error.reason}).", hint="Save it as UTF-8."
         ) from None
     except (OSError, ValueError) as error:
-        raise DataError(f"{shown} can't be read: {error}.") from None
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{shown} can't be read: {reason}.") from None
     if not text.strip():
         raise DataError(f"{shown} is empty.")
     return text
+
+
+def _with_plain_ends(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def read_rows(path: Path, given_as: str = SOURCE, accepted: Sequence[str] = ()) -> Rows:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from trimtab.core.errors import ModelError
+from trimtab.core.files import read_whole
 from trimtab.core.keys import content_key
 from trimtab.models.cache import cached_sha256
 from trimtab.models.memory import ModelCard, card_from_config
@@ -20,7 +21,7 @@ _PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt")
 def read_json(path: Path) -> dict[str, Any]:
     """Return the object in a JSON file; raise ModelError if it holds none."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(read_whole(path).decode("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path} can't be read: {error}.", hint="Fetch it again.") from error
     if not isinstance(value, dict):

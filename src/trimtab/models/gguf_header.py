@@ -18,6 +18,7 @@ from typing import BinaryIO, NamedTuple
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
 
 from trimtab.core.errors import ModelError
+from trimtab.core.files import open_regular
 from trimtab.models.memory import ModelCard
 
 CONVERTER = 1
@@ -123,7 +124,7 @@ def read_header(path: Path) -> Header:
         ModelError: The file is not GGUF, is damaged, or is cut short.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return _Reader(file, path).header()
     except (_Malformed, struct.error, UnicodeDecodeError, OSError, ValueError) as error:
         raise ModelError(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from trimtab.core.errors import ModelError
+from trimtab.core.files import open_regular
 
 _MAX_HEADER = 100_000_000
 """Bytes; the library reads no longer ones either."""
@@ -59,7 +60,7 @@ def count_parameters(path: Path) -> int:
 
 def _count(path: Path) -> int:
     size = path.stat().st_size
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         (length,) = struct.unpack("<Q", file.read(8))
         if length > min(size, _MAX_HEADER):
             raise ValueError(f"a header of {length} bytes in a file of {size}")

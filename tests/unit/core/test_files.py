@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -11,9 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from trimtab.core.errors import NonFiniteError, StoreError
+from trimtab.core.config import read_yaml
+from trimtab.core.errors import NonFiniteError, StoreError, TrimtabError
 from trimtab.core.files import create_whole, remove_half_written, replace_file
+from trimtab.core.keys import file_sha256
 from trimtab.core.records import create_json, read_json
+from trimtab.datasets.files import read_rows, read_text
+from trimtab.models.files import read_json as read_model_json
 
 ENV = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
 
@@ -114,3 +119,22 @@ def test_new_json_is_written_as_all_json_is(tmp_path: Path) -> None:
     assert create_json(path, {"b": 0.1, "a": "é"})
     assert path.read_text(encoding="utf-8") == '{\n "a": "é",\n "b": 0.1\n}\n'
     assert not create_json(path, {"b": 0.2}) and json.loads(path.read_bytes())["b"] == 0.1
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket", "device"])
+def test_what_is_no_file_is_refused_in_one_line_and_never_waited_for(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # the names of sockets are short
+    path = Path(kind)
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as bound:
+            bound.bind(str(path))
+    else:
+        path.symlink_to("/dev/zero")
+    for read in (read_text, read_rows, read_yaml, read_model_json, file_sha256):
+        with pytest.raises((OSError, TrimtabError), match=f"it is a (named )?{kind}") as error:
+            read(path)
+        assert "\n" not in str(error.value)

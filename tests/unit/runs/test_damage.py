@@ -19,12 +19,14 @@ from trimtab.core.spec import Component, Metric
 from trimtab.core.types import Completion, Score
 from trimtab.runs.store import artifacts
 from trimtab.runs.store.attempts import open_attempt
+from trimtab.runs.store.finished import mark
 from trimtab.runs.store.run import STRENGTHS, Run
 from trimtab.runs.store.verify import examine
 from trimtab.runs.usage import meter
 from trimtab.runs.usage.stages import stages
 from trimtab.runs.work import checks
 from trimtab.runs.work.counted import Counted
+from trimtab.runs.work.missing import missing
 from trimtab.runs.work.standing import standing, tallies
 from trimtab.steering.fitted import Fitted
 
@@ -224,6 +226,53 @@ def test_a_whole_run_is_verified_and_each_edit_is_named(whole: Path, tmp_path: P
         assert len(told) == 1 and name in told[0]
         with pytest.raises(StoreError, match=r"not what was written"):
             _read_all(dir)
+
+
+def _told(dir: Path) -> list[str]:
+    return [*examine(dir).differs, *missing(Run.open(dir)).gone]
+
+
+def test_what_is_gone_of_a_finished_run_is_named(whole: Path, tmp_path: Path) -> None:
+    (whole / "finished.json").unlink(missing_ok=True)
+    finished = Path(shutil.copytree(whole, tmp_path / "finished"))
+    mark(finished)
+    assert _told(finished) == []
+    segment = next((finished / "completions/cell-1").glob("*.jsonl")).name
+    losses = {
+        "artifacts/fit-1": lambda path: shutil.rmtree(path),
+        f"completions/cell-1/{segment}": lambda path: path.unlink(),
+        f"completions/cell-1/{segment} ": lambda path: _cut(path, 1),
+        "scores/exact-1/cell-2": lambda path: shutil.rmtree(path),
+        "strengths.json": lambda path: path.unlink(),
+    }
+    for number, (name, lose) in enumerate(losses.items()):
+        dir = Path(shutil.copytree(finished, tmp_path / str(number)))
+        lose(dir / name.strip())
+        (line,) = _told(dir)
+        assert "gone" in line and line.startswith(name.rpartition("/a0")[0]), name
+
+
+def _cut(path: Path, lines: int) -> None:
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-lines]))
+
+
+def test_an_unfinished_run_tells_what_is_gone_from_what_is_not_yet(
+    whole: Path, tmp_path: Path
+) -> None:
+    dir = Path(shutil.copytree(whole, tmp_path / "begun"))
+    (dir / "finished.json").unlink(missing_ok=True)
+    (dir / "checks.json").unlink()
+    (scores,) = (dir / "scores/exact-1/cell-1").glob("*.jsonl")
+    (rows,) = (dir / "completions/cell-1").glob("*.jsonl")
+    shutil.rmtree(dir / "artifacts/fit-1")
+    _cut(scores, 2)
+    _cut(rows, 2)
+    found = missing(Run.open(dir))
+    assert (found.gone, found.not_yet) == ([], {"artifact": 1, "completion": 2})
+    _cut(rows, 1)
+    found = missing(Run.open(dir))
+    assert len(found.gone) == 1 and "1 row is gone" in found.gone[0]
+    assert found.not_yet == {"artifact": 1, "completion": 2}
 
 
 def _read_all(dir: Path) -> None:

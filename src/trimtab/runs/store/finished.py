@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from trimtab import __version__
 from trimtab.core.errors import StoreError
@@ -25,7 +27,38 @@ def mark(run_dir: Path) -> None:
     Raises:
         StoreError: The note can't be written.
     """
-    write_json(run_dir / FINISHED, {"trimtab": __version__, "state": _state(run_dir)})
+    note = {
+        "trimtab": __version__,
+        "state": _state(run_dir),
+        "fragments": len(list((run_dir / "plan").glob("[0-9]*.json"))),
+        "judges": _added_judges(run_dir),
+    }
+    write_json(run_dir / FINISHED, note)
+
+
+@dataclass(frozen=True)
+class Noted:
+    """What had nothing owed when a run was last marked.
+
+    Attributes:
+        fragments: How many fragments its plan had; None in a note of an earlier version.
+        judges: Keys of the judges that were added after planning.
+    """
+
+    fragments: int | None
+    judges: tuple[str, ...]
+
+
+def noted(run_dir: Path) -> Noted | None:
+    """Return what ``mark`` noted, whatever has changed since; None if it was never called."""
+    note = _note(run_dir)
+    if note is None:
+        return None
+    fragments, judges = note.get("fragments"), note.get("judges")
+    return Noted(
+        fragments if isinstance(fragments, int) else None,
+        tuple(map(str, judges)) if isinstance(judges, list) else (),
+    )
 
 
 def is_finished(run_dir: Path) -> bool:
@@ -33,11 +66,27 @@ def is_finished(run_dir: Path) -> bool:
 
     A change that keeps a file's size and time is not seen; ``trimtab verify`` looks at contents.
     """
+    note = _note(run_dir)
+    return note is not None and (note.get("trimtab"), note.get("state")) == (
+        __version__,
+        _state(run_dir),
+    )
+
+
+def _note(run_dir: Path) -> dict[str, Any] | None:
     try:
-        noted = json.loads(read_bytes(run_dir / FINISHED))
+        note = json.loads(read_bytes(run_dir / FINISHED))
     except (StoreError, ValueError, RecursionError):
-        return False
-    return bool(noted == {"trimtab": __version__, "state": _state(run_dir)})
+        return None
+    return note if isinstance(note, dict) else None
+
+
+def _added_judges(run_dir: Path) -> list[str]:
+    try:
+        judges = json.loads(read_bytes(run_dir / "judges.json"))
+        return [judge["key"] for judge in judges]
+    except (StoreError, ValueError, RecursionError, TypeError, KeyError):
+        return []
 
 
 def _state(run_dir: Path) -> str:

@@ -16,6 +16,7 @@ from trimtab.core.records import list_segments, read_rows, read_segments
 from trimtab.core.seals import SUMS, check_file, check_name, is_sealed, known_sums
 from trimtab.core.types import Completion, ContrastPair, Conversation, Record, Sample, Score
 from trimtab.runs.store.create import is_run
+from trimtab.runs.store.finished import noted
 from trimtab.runs.store.reading import fits_key
 
 _DATA: dict[str, type[Record]] = {
@@ -52,7 +53,11 @@ class Findings:
 
 
 def examine(run: Path) -> Findings:
-    """Look at everything in a run; raise StoreError if ``run`` is none."""
+    """Look at everything that is in a run; raise StoreError if ``run`` is none.
+
+    Of what is not there, files whose checksums are noted are told; rows and artifacts that the plan
+    promises are ``work.missing``'s.
+    """
     if not (run / "plan").is_dir() and not is_run(run):
         raise StoreError(f"{run} is not a run: it has no plan.", hint="Give a run directory.")
     found = Findings()
@@ -69,18 +74,18 @@ def examine(run: Path) -> Findings:
         _check_segments(run, folder, Completion, found)
     for folder in sorted((run / "scores").glob("*/*/")):
         _check_segments(run, folder, Score, found)
-    for path in _nested(run):
+    for path in nested_runs(run):
         found.add(examine(path), f"{_within(run, path)}/")
     return found
 
 
-def _nested(run: Path) -> list[Path]:
+def nested_runs(run: Path) -> list[Path]:
     """Return the runs within a run: checks of its judges."""
     return [path for path in sorted((run / "judge_checks").glob("*/")) if is_run(path)]
 
 
 def _sealed_folders(run: Path) -> Iterator[Path]:
-    nested = set(_nested(run))
+    nested = set(nested_runs(run))
     for place, folders, files in os.walk(run):
         folders[:] = sorted(name for name in folders if Path(place, name) not in nested)
         if SUMS in files:
@@ -111,9 +116,14 @@ def _note_fault(found: Findings, check: Callable[[], object]) -> None:
 
 
 def _must_be_there(run: Path, path: Path) -> bool:
-    """Return whether a file that was noted must exist: a kill may have come before it was made."""
+    """Return whether a file that was noted must exist: a kill may have come before it was made.
+
+    None did in a run that was finished.
+    """
     if path.parent.parent == run / "artifacts":
         return (path.parent / "artifact.json").is_file()
+    if path.parent in (run, run / "plan", run / "report") and noted(run) is not None:
+        return True
     return path.parent.name in _DATA or _within(run, path) in _MADE
 
 

@@ -32,6 +32,11 @@ def read(run: Run) -> list[Check]:
     return [check for phase in _PHASES for check in phases.get(phase, [])]
 
 
+def phases_ended(run: Run) -> list[str]:
+    """Return the phases that had ended when their checks were recorded."""
+    return list(_recorded(run))
+
+
 def at_hand(run: Run, rows_owed: bool | None = None) -> list[Check]:
     """Return the recorded checks; those of artifacts, and of rows if any is owed, looked at again.
 
