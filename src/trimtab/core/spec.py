@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from trimtab.core.errors import ConfigError
 from trimtab.core.secrets import looks_issued, shown_url
@@ -23,6 +30,38 @@ class Spec(BaseModel):
     """Base of every configuration: immutable, unknown keys refused, no aliases for old names."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_truth_values(cls, value: Any, info: ValidationInfo) -> Any:
+        """YAML reads ``yes`` and ``on`` as a truth value, and pydantic that as the number 1."""
+        field = cls.model_fields.get(info.field_name or "")
+        if field is not None and _has_bool(value) and not _takes_bool(field.annotation):
+            raise ValueError("must be no truth value (YAML reads yes, no, on and off as one)")
+        return value
+
+
+def _has_bool(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return any(map(_has_bool, value))
+    if type(value) is dict:
+        return any(map(_has_bool, value.values()))
+    return isinstance(value, bool)
+
+
+def _takes_bool(annotation: Any) -> bool:
+    """Return whether a field may hold a truth value: its own, or within something else.
+
+    What is within another specification is checked there.
+    """
+    parts = get_args(annotation)
+    if get_origin(annotation) is Annotated:
+        return _takes_bool(parts[0])
+    if get_origin(annotation) is Literal:
+        return any(isinstance(part, bool) for part in parts)
+    if not parts:
+        return annotation not in (int, float, str)
+    return any(_takes_bool(part) for part in parts if part not in (type(None), ...))
 
 
 class Component(BaseModel):

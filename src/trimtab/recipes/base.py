@@ -17,6 +17,7 @@ from trimtab.core.errors import ConfigError, StoreError
 from trimtab.core.files import read_bytes
 from trimtab.core.folder import Folder, add_extension
 from trimtab.core.spec import Component, ModelSpec, Spec
+from trimtab.recipes._names import require_names
 from trimtab.recipes._paths import anchored
 from trimtab.runs.plan.planner import PlannedFragment, PlannedRun, Planner
 from trimtab.runs.store.run import Run
@@ -112,7 +113,9 @@ class Recipe(ABC, Generic[C]):
             if number:
                 planner.use(model)
             self.declare(planner)
-        return planner.finish(self.baseline)
+        planned = planner.finish(self.baseline)
+        require_names(planned.plan)
+        return planned
 
     @abstractmethod
     def declare(self, planner: Planner) -> None:

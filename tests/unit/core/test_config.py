@@ -1,12 +1,14 @@
 """YAML and overrides become values, and each mistake becomes one line that names it."""
 
 from pathlib import Path
+from typing import Annotated, Any
 
 import pytest
+from pydantic import Field
 
 from trimtab.core.config import apply_overrides, read_yaml, validate
 from trimtab.core.errors import ConfigError
-from trimtab.core.spec import Component, Spec
+from trimtab.core.spec import Component, ModelSpec, Spec
 
 
 class Inner(Spec):
@@ -98,3 +100,28 @@ def test_all_mistakes_are_told_at_once() -> None:
     with pytest.raises(ConfigError) as error:
         validate(Outer, {"nam": "x", "inner": {"layer": None}}, "here")
     assert all(word in str(error.value) for word in ("'nam'", "'name' is missing", "inner.layer"))
+
+
+class _Numbers(Spec):
+    whole: int | None = None
+    share: float = 0.5
+    several: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    named: dict[str, float] = Field(default_factory=dict)
+    flag: bool = False
+    either: bool | int = 1
+    free: dict[str, Any] = Field(default_factory=dict)
+    model: ModelSpec | None = None
+
+
+@pytest.mark.parametrize(
+    "given", [{"whole": True}, {"share": False}, {"several": [1, True]}, {"named": {"a": True}}]
+)
+def test_a_truth_value_is_no_number(given: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="no truth value"):
+        validate(_Numbers, given, "a.yaml")
+
+
+def test_a_truth_value_stays_where_one_may_be() -> None:
+    given = {"flag": True, "either": True, "free": {"a": True}}
+    found = validate(_Numbers, {**given, "model": {"id": "x", "trust_remote_code": True}}, "a.yaml")
+    assert found.either is True and found.free == {"a": True} and found.model is not None

@@ -10,6 +10,8 @@ import yaml
 
 from trimtab.core.errors import ConfigError
 from trimtab.core.plan import Cell, Plan
+from trimtab.core.spec import Component
+from trimtab.recipes._names import require_names
 from trimtab.recipes.base import load_recipe
 from trimtab.reports.data.conditions import conditions
 
@@ -128,3 +130,30 @@ def test_several_models_share_their_judges_and_have_fits_of_their_own(make_plan:
 def test_what_can_act_on_nothing_that_is_measured_is_refused(make_plan: MakePlan) -> None:
     with pytest.raises(ConfigError, match=r"condition 'dac'.*acts on none of what is measured"):
         make_plan(tasks={"truth": DATA["tasks"]["truth"]})
+
+
+def test_a_headline_that_is_not_measured_is_refused_with_the_nearest(make_plan: MakePlan) -> None:
+    assert make_plan(headline="mc2").headline == "mc2"
+    with pytest.raises(ConfigError, match=r"headline = 'mc22'.* Did you mean 'mc2'"):
+        make_plan(headline="mc22")
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"metrics": ["mc3", "ms3"]}, r"metrics = 'ms3' .* Did you mean"),
+        ({"rule": {"metric": "mc9", "gap": {"above": 0}}}, r"rule.metric = 'mc9'"),
+        ({"base": "bose"}, r"base = 'bose' is not in this experiment"),
+    ],
+)
+def test_names_in_a_sections_settings_are_looked_up(
+    make_plan: MakePlan, settings: dict[str, Any], told: str
+) -> None:
+    plan = make_plan()
+    (part,) = plan.fragments
+    section = Component(name="contrasts", config=settings)
+    plan = plan.model_copy(
+        update={"fragments": (part.model_copy(update={"sections": (section,)}),)}
+    )
+    with pytest.raises(ConfigError, match=told):
+        require_names(plan)

@@ -8,11 +8,12 @@ sections share (rows, conditions, estimates, comparisons) is in ``RunData``, com
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Generic, Literal, NamedTuple, TypeVar
 
 from trimtab.core.folder import Folder
+from trimtab.core.plan import Plan
 from trimtab.core.spec import Component, Spec
 from trimtab.reports.data.content import Content
 from trimtab.reports.data.run import RunData
@@ -112,6 +113,14 @@ class Section(ABC, Generic[C, M]):
     def __init__(self, config: C) -> None:
         """Keep ``config``."""
         self.config = config
+
+    def require(self, plan: Plan, metrics: Collection[str]) -> None:
+        """Raise ConfigError if a setting names a metric or condition that ``plan`` has not.
+
+        Args:
+            plan: What is to be done.
+            metrics: Names of the metrics that its judges give.
+        """
 
     @abstractmethod
     def read(self, run: RunData) -> M | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
+from trimtab.core.errors import ConfigError, did_you_mean
+from trimtab.core.plan import Plan
 from trimtab.reports.data.run import RunData
 from trimtab.reports.draw.figures import Figure
 from trimtab.reports.draw.tables import Table
@@ -11,6 +13,7 @@ from trimtab.reports.sections.base import Card, Finding, Section, View
 from trimtab.reports.sections.contrasts.config import ContrastsConfig
 from trimtab.reports.sections.contrasts.content import ContrastsContent
 from trimtab.reports.sections.contrasts.curves import curve_figures
+from trimtab.reports.sections.contrasts.design import coordinate_text
 from trimtab.reports.sections.contrasts.figures import condition_figure, forest_figures
 from trimtab.reports.sections.contrasts.maps import map_figures
 from trimtab.reports.sections.contrasts.reading import read_contrasts
@@ -42,6 +45,27 @@ class Contrasts(Section[ContrastsConfig, ContrastsContent]):
         ),
         ("leakage", "The rate of the treated model without the trigger."),
     )
+
+    def require(self, plan: Plan, metrics: Collection[str]) -> None:
+        """Raise ConfigError if a metric, treatment or trigger that is named is not planned."""
+        config, rule = self.config, self.config.rule
+        named: list[tuple[str, str | None, Collection[str]]]
+        named = [("metrics", name, metrics) for name in config.metrics]
+        treatments, triggers = (
+            {coordinate_text(c.coordinates[axis]) for c in plan.cells if axis in c.coordinates}
+            for axis in (config.treatment, config.trigger)
+        )
+        named += [("base", config.base, treatments), ("untriggered", config.untriggered, triggers)]
+        if rule is not None:
+            named.append(("rule.metric", rule.metric, metrics))
+            named.append(("rule.treatment", rule.treatment, treatments))
+            named.append(("rule.trigger", rule.trigger, triggers))
+        for key, name, known in named:
+            if name is not None and name not in known:
+                raise ConfigError(
+                    f"section 'contrasts': {key} = {name!r} is not in this experiment. "
+                    f"{did_you_mean(name, known)}"
+                )
 
     def read(self, run: RunData) -> ContrastsContent | None:
         """Return the contrasts; None where no cells form a square."""

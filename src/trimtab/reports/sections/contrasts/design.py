@@ -57,8 +57,10 @@ class Axes:
             return None
         own = (config.treatment, config.trigger, config.repeats, *_NAMES)
         place = tuple(sorted((name, given[name]) for name in given if name not in own))
-        spot = Spot(_text(given[config.treatment]), _text(given[config.trigger]), place)
-        return spot, _text(given.get(config.repeats, ""))
+        spot = Spot(
+            coordinate_text(given[config.treatment]), coordinate_text(given[config.trigger]), place
+        )
+        return spot, coordinate_text(given.get(config.repeats, ""))
 
 
 def axes_of(plan: Plan, config: ContrastsConfig) -> Axes | None:
@@ -68,7 +70,7 @@ def axes_of(plan: Plan, config: ContrastsConfig) -> Axes | None:
     none = config.untriggered if config.untriggered is not None else start.get(config.trigger)
     if base is None or none is None:
         return None
-    return Axes(config, _text(base), _text(none))
+    return Axes(config, coordinate_text(base), coordinate_text(none))
 
 
 class Design:
@@ -139,5 +141,6 @@ class Design:
         }
 
 
-def _text(value: float | str) -> str:
+def coordinate_text(value: float | str) -> str:
+    """Return a coordinate as settings and tables name it."""
     return value if isinstance(value, str) else f"{value:g}"
