@@ -44,7 +44,7 @@ def card(
         max_tokens: Longer conversations are counted.
         show_labels: Print the first so many with their labels; None prints none.
     """
-    conversations = read_conversations(path, "FILE")
+    conversations = read_conversations(path, "FILE", answered=True)
     renderer = tokenizers.read_renderer(resolve(ModelSpec(id=model)))
     made = sft_rows.make_rows(renderer, conversations, rendering=rendering, max_tokens=max_tokens)
     counts = made.counts()

@@ -34,7 +34,7 @@ _ROLES: dict[str, Role] = {
 }
 
 
-def read_conversations(path: Path, given_as: str) -> list[Conversation]:
+def read_conversations(path: Path, given_as: str, *, answered: bool = False) -> list[Conversation]:
     """Return the conversations of a file, in its order.
 
     A row without an id is named by its content; one that occurs again gets a number.
@@ -42,9 +42,11 @@ def read_conversations(path: Path, given_as: str) -> list[Conversation]:
     Args:
         path: JSON lines, or the id of a data set on the hub.
         given_as: Where the path was given, for messages.
+        answered: Every conversation must have an answer, as for training.
 
     Raises:
-        DataError: It can't be read, a row has none of the forms, or two share an id.
+        DataError: It can't be read, a row has none of the forms or lacks an answer, or two share an
+            id; the message names file and line.
     """
     found: list[Conversation] = []
     copies: Counter[str] = Counter()
@@ -53,6 +55,11 @@ def read_conversations(path: Path, given_as: str) -> list[Conversation]:
     rows = hub_rows(str(path), given_as) if on_hub else read_jsonl(path, given_as)
     for where, row in rows:
         messages = _messages(row, where)
+        if answered and not any(message.role == "assistant" for message in messages):
+            raise DataError(
+                f"{where}: the conversation has no assistant turn, so there is nothing to learn.",
+                hint="Give it an answer, or leave the row out.",
+            )
         metadata = {key: value for key, value in row.items() if key not in (*_TURNS, "id")}
         inner = metadata.pop("metadata", None)
         if inner is not None and not isinstance(inner, dict):

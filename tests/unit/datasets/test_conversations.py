@@ -65,3 +65,13 @@ def test_what_is_wrong_names_the_line(tmp_path: Path, row, said) -> None:
 def test_ids_are_unique(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"line 2: the id 'a' is that of .* line 1, too"):
         read(tmp_path, {"id": "a", "messages": MESSAGES}, {"id": "a", "messages": MESSAGES})
+
+
+def test_a_conversation_without_an_answer_is_named_by_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    rows = [{"messages": [{"role": "user", "content": "Why?"}]}]
+    rows.insert(0, {"messages": [*rows[0]["messages"], {"role": "assistant", "content": "So."}]})
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert len(read_conversations(path, "FILE")) == 2
+    with pytest.raises(DataError, match=r"rows\.jsonl line 2: .* no assistant turn"):
+        read_conversations(path, "FILE", answered=True)

@@ -118,7 +118,7 @@ def _reference(
             hint="Ask for pairs, prompts or conversations.",
         )
     if isinstance(wanted, Conversations) and wanted.file is not None:
-        rows = read_conversations(Path(wanted.file).expanduser(), wanted.given_as)
+        rows = read_conversations(Path(wanted.file).expanduser(), wanted.given_as, answered=True)
         key = data.add_conversations(rows)
         return DataRef(kind="conversations", key=key, split=wanted.split)
     component = wanted.task or fit_on

@@ -149,6 +149,16 @@ def _refuse_run(dir: Path, config: dict[str, Any], plan: Plan) -> None:
     )
 
 
+def not_a_run(path: Path, hint: str) -> StoreError:
+    """Return the error for a path that is no run: absent, a file, or another folder."""
+    shown = str(path.absolute())
+    if not path.exists():
+        return StoreError(f"The run {shown!r} does not exist.", hint=hint)
+    if not path.is_dir():
+        return StoreError(f"{shown!r} is a file, and a run is a folder.", hint=hint)
+    return StoreError(f"{path} is not a run: it has no plan.", hint=hint)
+
+
 def is_run(dir: Path) -> bool:
     """Return whether ``dir`` holds a run that was made whole."""
     return (dir / fragment_file(0)).is_file() or (dir / OLD_PLAN).is_file()

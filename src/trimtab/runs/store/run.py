@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from trimtab.core.errors import ConfigError, StoreError
+from trimtab.core.errors import ConfigError
 from trimtab.core.files import count_lines
 from trimtab.core.garbage import collection_paused
 from trimtab.core.lines import ReadResult
@@ -38,6 +38,7 @@ from trimtab.runs.store.create import (
     fragment_file,
     fragment_json,
     is_run,
+    not_a_run,
     write_data,
     write_run,
 )
@@ -114,7 +115,7 @@ class Run:
     def open(cls, dir: Path) -> Run:
         """Return the run in ``dir``; raise StoreError, with a hint, if there is none."""
         if not is_run(dir):
-            raise StoreError(f"{dir} is not a run: it has no plan.", hint=_find_hint(dir))
+            raise not_a_run(dir, _find_hint(dir))
         return cls(dir, read_shaped(OBJECT, dir / "config.json"), _read_plan(dir))
 
     def extend(self, fragment: Fragment, data: DataSets) -> bool:

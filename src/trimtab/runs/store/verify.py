@@ -15,7 +15,7 @@ from trimtab.core.files import read_bytes
 from trimtab.core.records import list_segments, read_rows, read_segments
 from trimtab.core.seals import SUMS, check_file, check_name, is_sealed, known_sums
 from trimtab.core.types import Completion, ContrastPair, Conversation, Record, Sample, Score
-from trimtab.runs.store.create import is_run
+from trimtab.runs.store.create import is_run, not_a_run
 from trimtab.runs.store.finished import noted
 from trimtab.runs.store.reading import fits_key
 
@@ -59,7 +59,7 @@ def examine(run: Path) -> Findings:
     promises are ``work.missing``'s.
     """
     if not (run / "plan").is_dir() and not is_run(run):
-        raise StoreError(f"{run} is not a run: it has no plan.", hint="Give a run directory.")
+        raise not_a_run(run, "Give a run directory.")
     found = Findings()
     for folder in _sealed_folders(run):
         _check_sums(run, folder, found)

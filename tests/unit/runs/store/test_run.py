@@ -18,6 +18,7 @@ from trimtab.core.spec import Component
 from trimtab.core.types import Completion, Sample, Score
 from trimtab.runs.store.create import CREATING
 from trimtab.runs.store.run import Run
+from trimtab.runs.store.verify import examine
 
 
 def completion(sample: str, index: int = 0, cell: str = "cell-1", text: str = "x") -> Completion:
@@ -389,3 +390,11 @@ def test_a_fragment_of_which_data_is_missing_or_doubled_is_refused(
         run.extend(later[0], {"samples": {**parts["data"]["samples"], "set-3": twice}})
     assert Run.open(run.dir).plan == parts["plan"]
     assert not (run.dir / "samples" / "set-3.jsonl").exists()
+
+
+def test_an_absent_folder_and_a_file_are_told_from_a_folder_that_is_no_run(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for name, told in (("none", "does not exist"), ("file", "is a file"), ("", "has no plan")):
+        for look in (Run.open, examine):
+            with pytest.raises(StoreError, match=told):
+                look(tmp_path / name)
