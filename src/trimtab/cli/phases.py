@@ -162,6 +162,9 @@ def score_all(runs: Sequence[Run], only: Sequence[frozenset[str]] | None = None)
     finally:
         for run, records in zip(runs, before, strict=True):
             _print_speed(run, records)
+    for run in runs:
+        old = "its report is older than these scores: " * (run.dir / "summary.json").is_file()
+        say(f"next: {old}trimtab report {run.dir}")
 
 
 def show_report(run: Run, speed: Sequence[str] = ()) -> None:
