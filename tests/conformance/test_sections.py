@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from functools import cache
 from pathlib import Path
 
@@ -30,6 +31,13 @@ MAKING = Making(
     spending=[Spend("rubric-1", 1, 1, 0.1, 0.0, None)],
     stages=[Stage("fit", (1,), {"code": CODE})],
 )  # fmt: skip
+NOTHING_FOUND = re.compile(
+    r"No effect|No treatment (improved|is known)|No side effect|not differ|Not shown|does not|null"
+)
+COULD_HAVE_FOUND = re.compile(
+    r"no difference of any size could|would miss a true difference|too few answers differ to say"
+    r"|could have been told|farther than"
+)
 PROJECTION = Component(name="projection", config={"layer": 1})
 MEASURES = ("generation", "options", "heldout")
 
@@ -120,6 +128,8 @@ def test_what_is_shown_is_complete(section, run):
         assert card.name and card.detail
     finding = section.finding(view)
     assert finding is None or (finding.text[0].isupper() and finding.text.endswith("."))
+    if finding is not None and NOTHING_FOUND.search(finding.text):
+        assert COULD_HAVE_FOUND.search(finding.text), finding.text
     assert section.part in PARTS
     assert all(term and meaning.endswith(".") for term, meaning in section.terms)
 

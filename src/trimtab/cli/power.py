@@ -8,12 +8,14 @@ from itertools import groupby
 from trimtab.core.counted import counted
 from trimtab.core.plan import Plan
 from trimtab.reports.data.expected import Expected, expected
+from trimtab.reports.page.report import chosen_sections
+from trimtab.reports.sections.base import SECTIONS
 from trimtab.runs.plan.planner import PlannedRun
 
 
 def power_lines(planned: PlannedRun) -> list[str]:
     """Return what each measure can find, those that can find the same together."""
-    found = expected(planned.plan, planned.data.samples)
+    found = expected(planned.plan, planned.data.samples, _families(planned.plan))
     lines = []
     fitted = _fitted(planned)
     for (_, split), group in groupby(sorted(found, key=_size), key=lambda x: (_size(x), x.split)):
@@ -25,8 +27,16 @@ def power_lines(planned: PlannedRun) -> list[str]:
     return lines
 
 
-def _size(item: Expected) -> tuple[int, int]:
-    return item.questions, item.clusters
+def _families(plan: Plan) -> dict[str, int]:
+    """Return the differences that sections of the report will test, by measure."""
+    found: dict[str, int] = {}
+    for component in chosen_sections(plan):
+        found |= SECTIONS.build(component.name, component.config).families(plan)
+    return found
+
+
+def _size(item: Expected) -> tuple[int, int, int]:
+    return item.questions, item.clusters, item.tests
 
 
 def _drawn(item: Expected) -> int:
@@ -60,13 +70,18 @@ def _effects(items: Sequence[Expected], fitted: str) -> str:
         f"{counted(one.clusters, 'cluster')}, Holm over {counted(one.tests, 'test')}: "
     )
     take = "" if one.needed is None else "; take {} in {} clusters".format(*one.needed)
-    if one.rate is None or one.deviations is None:
+    if one.rate is None:
         few = counted(one.allowed, "test") if one.allowed else "none"
         return f"{text}no effect can be established{take}, or fewer tests (these allow {few})"
+    number = ""
+    if one.deviations is not None:
+        number = (
+            f", or a number that moves by {one.deviations:.2f} standard deviations of a question's "
+            f"change or more{', where random vectors do nothing' * bool(one.directions)}"
+        )
     return (
         f"{text}found 4 times in 5 is a rate that moves by {100 * one.rate:.0f} points or more "
-        f"(where no answer changes the other way), or a number that moves by {one.deviations:.2f} "
-        f"standard deviations of a question's change or more, where random vectors do nothing{take}"
+        f"(where no answer changes the other way){number}{take}"
     )
 
 

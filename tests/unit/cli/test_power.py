@@ -8,6 +8,16 @@ from trimtab.cli.power import power_lines
 from trimtab.recipes.base import load_recipe
 
 
+def test_best_of_n_says_what_its_selectors_can_find(repo: Path) -> None:
+    smoke, laptop = (
+        power_lines(load_recipe(repo / "configs" / "gsm8k_best_of_n" / name).plan())
+        for name in ("smoke.yaml", "laptop.yaml")
+    )
+    assert "6 test questions, 6 clusters" in smoke[0]
+    assert "no effect can be established" in smoke[0]
+    assert "found 4 times in 5 is a rate" in laptop[0] and "standard deviations" not in laptop[0]
+
+
 @pytest.mark.parametrize("name", ["truthfulqa_steering/demo.yaml", "steer/laptop.yaml"])
 def test_presets_on_bundled_data_can_establish_something(repo: Path, name: str) -> None:
     lines = power_lines(load_recipe(repo / "configs" / name).plan())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from trimtab.core.plan import Cell, Plan
@@ -20,6 +21,9 @@ ENOUGH = 0.35
 """Share of answers: a measure that can only find that more of them changed is called too small."""
 
 
+_NONE: Mapping[str, int] = MappingProxyType({})
+
+
 @dataclass(frozen=True)
 class Expected:
     """What one measure will be able to find.
@@ -33,7 +37,7 @@ class Expected:
         rate: Share of answers that must change one way to be found in four runs of five; None
             where no share is enough.
         deviations: The same of a number: mean change in standard deviations of a question's change;
-            with random vectors that do nothing.
+            with random vectors that do nothing. None where no number, or none of any size, is.
         needed: Questions and clusters, as large as these, with which a third of the answers would
             do; None where these do.
         allowed: Most tests with which an effect of some size can be established by these clusters.
@@ -65,12 +69,16 @@ class _Unfitted:
         return None
 
 
-def expected(plan: Plan, samples: Mapping[str, Sequence[Sample]]) -> list[Expected]:
+def expected(
+    plan: Plan, samples: Mapping[str, Sequence[Sample]], families: Mapping[str, int] = _NONE
+) -> list[Expected]:
     """Return what each measure with treatments and effect metrics can find, in plan order.
 
     Args:
         plan: The plan.
         samples: Sample sets by key.
+        families: Rates that are compared otherwise: how many differences of a measure are tested
+            together. They come last.
     """
     treatments = [c for c in conditions(_Unfitted(plan)) if c.group == TREATMENT]
     draws = {cell.condition: cell.coordinates.get("draw", cell.condition) for cell in plan.cells}
@@ -97,6 +105,9 @@ def expected(plan: Plan, samples: Mapping[str, Sequence[Sample]]) -> list[Expect
         _expected(cell, samples[cell.samples], tests, [n for n in beside[name] if n], against)
         for name, cell in first.items()
         if asked[name] and effects[name]
+    ] + [
+        replace(_expected(first[name], samples[first[name].samples], tests, [], 0), deviations=None)
+        for name, tests in families.items()
     ]
 
 

@@ -8,7 +8,7 @@ sections share (rows, conditions, estimates, comparisons) is in ``RunData``, com
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Generic, Literal, NamedTuple, TypeVar
 
@@ -154,6 +154,14 @@ class Section(ABC, Generic[C, M]):
     def headline(self, view: View[M]) -> Sequence[Table]:
         """Return the tables that a terminal shows after a run."""
         return ()
+
+    def families(self, plan: Plan) -> Mapping[str, int]:
+        """Return, by measure, how many differences the section will test together.
+
+        Those of treatments to the baseline are known without it. ``trimtab plan`` says from them
+        what each measure can find.
+        """
+        return {}
 
     def fit_tables(self, run: RunSource) -> Sequence[Table]:
         """Return the tables that a terminal shows when the fits are done, before any answer."""

@@ -33,7 +33,7 @@ COUNTS = Counts(
 def effect(difference, low, high, p=None):
     return Comparison(
         n=50, num_clusters=50, difference=difference, interval=None if low is None else (low, high),
-        p=p, p_holm=p, test="sign flips", wins=0, losses=0, ties=0, mde=None,
+        p=p, p_holm=p, test="sign flips", wins=0, losses=0, ties=0, mde=0.07,
     )  # fmt: skip
 
 
@@ -110,12 +110,32 @@ def test_the_finding_claims_what_survives_correction_and_counts_the_rest(run) ->
     content = read_behaviours(run, "baseline")
     assert behaviour_finding(content, 6).translate(PLAIN) == (
         "Probability of the matching letter (points), 3 behaviours: at -1 lower for kind (-20.0); "
-        "at +1 higher for kind (+21.0); 4 of 6 effects null or not established (Holm, 6 tests). "
+        "at +1 higher for kind (+21.0); 4 of 6 effects null or not established (Holm, 6 tests; "
+        "this run would miss a true difference below 7.0 more than one time in five). "
         "mmlu changed under kind -1 (uncorrected)."
     )
     content = read_behaviours(without(run, "kind", "mmlu"), "baseline")
     assert behaviour_finding(content, 6).translate(PLAIN) == (
-        "No effect on the matching letter was established in any of 2 behaviours (Holm, 6 tests)."
+        "No effect on the matching letter was established in any of 2 behaviours (Holm, 6 tests; "
+        "this run would miss a true difference below 7.0 more than one time in five)."
+    )
+
+
+def test_that_nothing_was_found_is_said_with_what_could_have_been(run) -> None:
+    few = {"num_clusters": 4, "mde": None}
+    for one in run.measures.values():
+        for found in one.conditions.values():
+            for numbers in found.metrics.values():
+                if numbers.vs_baseline is not None:
+                    change = numbers.vs_baseline.model_copy(update={**few, "p_holm": 1.0})
+                    change = change.model_copy(update={"interval": (-0.1, 0.1)})
+                    object.__setattr__(numbers, "vs_baseline", change)
+    content = read_behaviours(run, "baseline")
+    assert behaviour_finding(content, 6) == (
+        "No effect on the matching letter was established in any of 3 behaviours (Holm, 6 tests; "
+        "with 4 clusters and 6 tests no difference of any size could be established). No side "
+        "effect on mmlu was found (uncorrected; with 4 clusters and 1 test no difference of any "
+        "size could be established)."
     )
 
 

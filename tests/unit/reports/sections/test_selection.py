@@ -63,6 +63,12 @@ def test_curves_end_with_all_candidates(selection):
             assert points[-1].mean == pytest.approx(chosen.mean), name
 
 
+def test_a_plan_knows_how_many_selectors_will_be_tested(selection):
+    leading = selection.content.leading
+    families = selection.section.families(selection.run.plan)
+    assert families == {leading.measure: leading.tests}
+
+
 def test_the_finding_tells_each_ranking_against_majority(selection):
     text = selection.section.finding(selection.view).text
     leading = selection.content.leading

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from trimtab.core.counted import counted
 from trimtab.reports.data.numbers import Comparison
+from trimtab.reports.data.statistics import detectable
 from trimtab.reports.draw.format import DASH, scale, strength
 from trimtab.reports.draw.tables import Table
 from trimtab.reports.draw.values import Cell, Value, changed, measured, write_cell
@@ -15,8 +16,10 @@ from trimtab.reports.sections.behaviours.content import (
     BehavioursContent,
     StrengthEffect,
 )
+from trimtab.reports.sections.effects.words import power_among
 
-_NULLS = ("null", "not established", "as random", "no data")
+_UNSEEN = ("null", "not established")
+_NULLS = (*_UNSEEN, "as random", "no data")
 
 
 def behaviour_table(content: BehavioursContent, tests: int, *, compact: bool = False) -> Table:
@@ -91,25 +94,43 @@ def behaviour_finding(content: BehavioursContent, tests: int) -> str:
     """Return what was found on all behaviours in one or two sentences."""
     rows = content.behaviours
     parts = _changes(content)
-    words = [effect.verdict for row in rows for effect in row.strengths]
+    words = [effect.verdict for effect in _effects(content)]
     rest = sum(word in _NULLS for word in words)
+    power = power_among(_unestablished(content), "rate", tests)
     shared = sum(word == "as random" for word in words)
     family = counted(tests, "test")
     beside = f" {shared} differ from the baseline, but not beyond random vectors." * bool(shared)
     effects = (
         f"Probability of the matching letter (points), {counted(len(rows), 'behaviour')}: "
         f"{'; '.join(parts)}; "
-        f"{rest} of {counted(len(words), 'effect')} null or not established (Holm, {family})."
+        f"{rest} of {counted(len(words), 'effect')} null or not established (Holm, {family}"
+        f"{power * bool(rest)})."
         if parts
         else "No effect on the matching letter was established in any of "
-        f"{counted(len(rows), 'behaviour')} (Holm, {family})."
+        f"{counted(len(rows), 'behaviour')} (Holm, {family}{power})."
     ) + beside
     if not content.sides:
         return effects
     sides, hurt = ", ".join(content.sides), _with_side_effects(content)
     if not hurt:
-        return f"{effects} No side effect on {sides} was found."
+        # a side effect is told by its own interval: its test stands alone
+        beside_them = [_alone(side.effect) for x in _effects(content) for side in x.side_effects]
+        could = power_among(beside_them, "rate", 1)
+        return f"{effects} No side effect on {sides} was found (uncorrected{could})."
     return f"{effects} {sides} changed under {', '.join(hurt)} (uncorrected)."
+
+
+def _effects(content: BehavioursContent) -> list[StrengthEffect]:
+    return [effect for row in content.behaviours for effect in row.strengths]
+
+
+def _unestablished(content: BehavioursContent) -> list[Comparison]:
+    return [x.effect for x in _effects(content) if x.verdict in _UNSEEN and x.effect is not None]
+
+
+def _alone(comparison: Comparison) -> Comparison:
+    """Return a comparison with what it can find as the only test."""
+    return comparison.model_copy(update={"mde": detectable(comparison)})
 
 
 def _at(content: BehavioursContent, size: float) -> list[tuple[str, StrengthEffect]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from trimtab.core.counted import counted
 from trimtab.reports.data.numbers import Comparison, MetricInfo, MetricNumbers
 from trimtab.reports.data.randoms import beyond_random
@@ -32,9 +34,22 @@ def power_of(comparison: Comparison, form: Form, tests: int) -> str:
             "no difference of any size could be established"
         )
     if comparison.mde is None:
-        return ""
+        return "; too few answers differ to say what this run could have found"
     smallest = number(comparison.mde * scale(form), percent=form == "rate")
     return f"; this run would miss a true difference below {smallest} more than one time in five"
+
+
+def power_among(compared: Sequence[Comparison], form: Form, tests: int) -> str:
+    """Return what the least able of several comparisons could have found; "" without any."""
+    if not compared:
+        return ""
+    blind = [comparison for comparison in compared if not can_establish(comparison, tests)]
+    if blind and len(blind) < len(compared):
+        return f"{power_of(blind[0], form, tests)} in {len(blind)} of {len(compared)}"
+    unknown = [comparison for comparison in compared if comparison.mde is None]
+    if blind or unknown:
+        return power_of((blind or unknown)[0], form, tests)
+    return power_of(max(compared, key=lambda comparison: comparison.mde or 0.0), form, tests)
 
 
 def against_randoms(numbers: MetricNumbers, metric: MetricInfo, has_length: bool) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from trimtab.core.plan import Plan
+from trimtab.reports.data.metrics import metrics_of
 from trimtab.reports.data.run import RunData
 from trimtab.reports.data.statistics import seed_for
 from trimtab.reports.draw.figures import Figure
@@ -22,7 +24,12 @@ from trimtab.reports.sections.selection.ranking_tables import (
 from trimtab.reports.sections.selection.rankings import ablations, rankings
 from trimtab.reports.sections.selection.reading import read_candidates
 from trimtab.reports.sections.selection.score_figures import score_figures
-from trimtab.reports.sections.selection.selectors import best_by, selector_values, temperature
+from trimtab.reports.sections.selection.selectors import (
+    best_by,
+    selector_values,
+    temperature,
+    tests_among,
+)
 from trimtab.reports.sections.selection.tables import selector_table
 from trimtab.text.answers import AMBIGUOUS, NO_ANSWER
 
@@ -39,6 +46,18 @@ class Selection(Section[NoConfig, SelectionContent]):
         """Return the numbers of each set; None for a run without several candidates."""
         sets = summarise_sets(read_candidates(run.source, run.blocks), run.plan.seed)
         return SelectionContent(sets=sets) if sets else None
+
+    def families(self, plan: Plan) -> Mapping[str, int]:
+        """Return how many selectors are compared with majority, by measure of candidates."""
+        greedy = {cell.measure for cell in plan.cells if cell.condition == "greedy"}
+        tests = {}
+        for cell in plan.cells:
+            metrics = [ref.metric for ref in metrics_of(cell, plan.judges)]
+            labelled = any(metric.name == "correct" for metric in metrics)
+            if cell.num_samples > 1 and cell.split == "test" and labelled:
+                rankings = sum(metric.role == "ranking" for metric in metrics)
+                tests[cell.measure] = tests_among(rankings, greedy=cell.measure in greedy)
+        return tests
 
     def tables(self, view: View[SelectionContent]) -> Sequence[Table]:
         """Return the tables of each set, test first."""

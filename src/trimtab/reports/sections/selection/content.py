@@ -199,6 +199,11 @@ class SetNumbers(Content):
     selectors_by_ranking: tuple[str, ...]
     difficulty: tuple[DifficultyBin, ...]
 
+    @property
+    def tests(self) -> int:
+        """How many differences to majority are corrected together."""
+        return sum(row.vs_majority is not None for row in self.selectors)
+
     def selector(self, name: str) -> Selector | None:
         """Return the selector of this name; None without it."""
         return next((row for row in self.selectors if row.selector == name), None)

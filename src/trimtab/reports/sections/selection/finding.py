@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from trimtab.core.counted import counted
 from trimtab.reports.data.statistics import significant
-from trimtab.reports.draw.format import number, with_interval
+from trimtab.reports.draw.format import DASH, with_interval
 from trimtab.reports.draw.values import changed, measured, write_cell
 from trimtab.reports.sections.base import Card
+from trimtab.reports.sections.effects.words import power_of
 from trimtab.reports.sections.selection.content import SelectionContent, Selector, SetNumbers
 from trimtab.reports.sections.selection.selectors import MAJORITY, ORACLE, RANDOM
 
@@ -40,15 +41,15 @@ def selection_finding(content: SelectionContent) -> str | None:
     )
     for name in candidates.selectors_by_ranking:
         if (row := candidates.selector(name)) is not None:
-            text += f" {_against_majority(row)}"
+            text += f" {_against_majority(row, candidates.tests)}"
     return text
 
 
 def _percent(row: Selector | None) -> str:
-    return number(None if row is None or row.mean is None else 100 * row.mean)
+    return DASH if row is None else with_interval(row.mean, row.interval, "rate")
 
 
-def _against_majority(row: Selector) -> str:
+def _against_majority(row: Selector, tests: int) -> str:
     comparison = row.vs_majority
     share = f"{row.selector.capitalize()} is right on {_percent(row)} %"
     if comparison is None:
@@ -58,7 +59,5 @@ def _against_majority(row: Selector) -> str:
         verb = "beats" if comparison.difference > 0 else "is worse than"
     else:
         verb = "does not differ significantly from"
-    power = ""
-    if not significant(comparison) and comparison.mde is not None:
-        power = f"; {number(100 * comparison.mde)} would be found 4 times in 5"
+    power = "" if significant(comparison) else power_of(comparison, "rate", tests)
     return f"{share} and {verb} majority ({change} points, n = {comparison.n}{power})."

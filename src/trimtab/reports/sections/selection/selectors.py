@@ -53,6 +53,12 @@ def selector_values(
     return {name: by_unit for name, by_unit in values.items() if by_unit}
 
 
+def tests_among(rankings: int, *, greedy: bool) -> int:
+    """Return how many selectors of so many rankings are compared with majority."""
+    others = (RANDOM, "first", FIRST_OF_TIES, "format filter", "shortest", "longest", ORACLE)
+    return len(others) + greedy + 2 * rankings
+
+
 def best_by(ranking: Ranking) -> str:
     """Return the name of the selector that takes the best candidate of a ranking."""
     return f"{'highest' if ranking.sign < 0 else 'lowest'} {ranking.name}"

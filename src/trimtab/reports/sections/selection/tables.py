@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from trimtab.core.counted import counted
 from trimtab.reports.data.numbers import Comparison
+from trimtab.reports.data.statistics import can_establish
 from trimtab.reports.draw.format import DASH, number, p_equals
 from trimtab.reports.draw.tables import Table
 from trimtab.reports.draw.values import Cell, Value, changed, measured, probability
@@ -21,7 +22,8 @@ _COLUMNS = (
 )  # fmt: skip
 _NOTE = (
     "Ties and the random choice are exact expectations. Detectable: the true difference to "
-    "majority, in points, that this many problems find 4 times in 5 after correction. Δ: paired "
+    "majority, in points, that this many problems find 4 times in 5 after correction; none: they "
+    "are too few for a difference of any size; a dash: too few choices differ to say. Δ: paired "
     "difference in points, with a bootstrap interval that draws whole problems; * p < 0.05 after "
     "Holm's correction over the selectors of this table. Gap: recovered of the way from random to "
     "the oracle. "
@@ -59,18 +61,18 @@ def selector_table(candidates: SetNumbers, *, compact: bool = False) -> Table:
         compact: Leave out the intervals of accuracies and the tests, for a terminal.
     """
     cells = _compact_cells if compact else _all_cells
-    rows = tuple(cells(row) for row in candidates.selectors)
+    rows = tuple(cells(row, candidates.tests) for row in candidates.selectors)
     note = failures(candidates) + _NOTE + ("" if compact else _MCNEMAR_NOTE)
     columns = _COMPACT if compact else _COLUMNS
     stem, title = stem_of(candidates, "selectors"), title_of(candidates, "Selectors")
     return Table(stem, title, columns, rows, note + _temperatures(candidates))
 
 
-def _compact_cells(row: Selector) -> tuple[Cell, ...]:
+def _compact_cells(row: Selector, tests: int) -> tuple[Cell, ...]:
     return (
         row.selector,
         f"{_right(row)} / {row.n}",
-        _detectable(row.vs_majority),
+        _detectable(row.vs_majority, tests),
         measured(row.mean, None, "rate"),
         changed(row.vs_random, "rate"),
         changed(row.vs_majority, "rate"),
@@ -78,12 +80,12 @@ def _compact_cells(row: Selector) -> tuple[Cell, ...]:
     )
 
 
-def _all_cells(row: Selector) -> tuple[Cell, ...]:
+def _all_cells(row: Selector, tests: int) -> tuple[Cell, ...]:
     majority = row.vs_majority
     return (
         row.selector,
         row.n,
-        _detectable(majority),
+        _detectable(majority, tests),
         _right(row),
         measured(row.mean, row.interval, "rate", clusters=row.n),
         changed(row.vs_random, "rate"),
@@ -105,9 +107,11 @@ def _gap(row: Selector, *, interval: bool) -> Cell:
     return measured(row.gap.mean, row.gap.interval if interval else None, "rate", clusters=row.n)
 
 
-def _detectable(comparison: Comparison | None) -> Cell:
-    if comparison is None or comparison.mde is None:
+def _detectable(comparison: Comparison | None, tests: int) -> Cell:
+    if comparison is None:
         return None
+    if not can_establish(comparison, tests):
+        return "none"
     return Value(comparison.mde, form="rate")
 
 
