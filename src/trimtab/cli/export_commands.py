@@ -9,12 +9,15 @@ import typer
 
 from trimtab.cli.options import Trust
 
-export = typer.Typer(help="Write what a run holds for other programs.", no_args_is_help=True)
+export = typer.Typer(
+    help="Write a search or training data for other programs; vectors: `vectors export`.",
+    no_args_is_help=True,
+)
 
 
 @export.callback()
 def exporting() -> None:
-    """Write what a run holds for other programs."""
+    """Write a search or training data for other programs; vectors: `vectors export`."""
 
 
 @export.command()

@@ -9,6 +9,7 @@ import os
 import platform
 import re
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from trimtab.runs.store.run import Run
 from trimtab.runs.store.verify import examine, nested_runs
 from trimtab.runs.work.missing import missing
 from trimtab.tasks.base import TASKS
+from trimtab.text.escapes import printable
 
 REGISTRIES: dict[str, Folder[Any]] = {
     "recipes": RECIPES,
@@ -84,7 +86,10 @@ def _missing(run_dir: Path, told: list[str]) -> tuple[list[str], dict[str, int]]
 
 
 def list_members(what: str) -> None:
-    """Print the names that YAML may hold, with a line each, and the files of your own members."""
+    """Print the names that YAML may hold, with a line each, and the files of your own members.
+
+    For another program, where there is no terminal, they are lines of columns with tabs between.
+    """
     table = Table(title=what)
     table.add_column("name", no_wrap=True)
     if what == "models":
@@ -100,7 +105,14 @@ def list_members(what: str) -> None:
     else:
         known = [*REGISTRIES, "models"]
         raise ConfigError(f"There is nothing to list as {what!r}. {did_you_mean(what, known)}")
-    wide_console().print(table)
+    if sys.stdout.isatty():
+        wide_console().print(table)
+        return
+    columns = [list(column.cells) for column in table.columns]
+    for row in zip(*columns, strict=True):
+        # a console would make spaces of tabs
+        line = "\t".join(printable(" ".join(str(cell).split())) for cell in row)
+        sys.stdout.write(f"{line}\n")
 
 
 def _in_short(path: Path) -> str:

@@ -43,7 +43,7 @@ def starter(recipe: str) -> str:
     given = {"recipe": recipe, "name": f"my {recipe}", "model": member.starter_model}
     head = yaml.safe_dump({**given, **member.starter}, sort_keys=False, allow_unicode=True)
     keys = list(keys_of(member.Config))
-    lines = [f"# {member.title}", *head.splitlines(), ""]
+    lines = [f"# {member.title}", *_comment(member.starter_note), *head.splitlines(), ""]
     lines.append("# Every other key, with its default. `trimtab show recipe` has them, too.")
     for key in keys:
         if key.name.partition(".")[0] not in {**given, **member.starter}:
@@ -55,11 +55,13 @@ def _commented(key: Key) -> Iterator[str]:
     """Yield a key as comments: what it means, then the key at its default."""
     _, dot, name = key.name.rpartition(".")
     indent = "  " if dot else ""
-    yield from textwrap.wrap(
-        f"{key.meaning} ({key.values})", _WIDTH, initial_indent="# ", subsequent_indent="# "
-    )
+    yield from _comment(f"{key.meaning} ({key.values})")
     default = {REQUIRED: "", MAPPING: ""}.get(key.default, key.default)
     yield f"# {indent}{name}: {_flow(default)}".rstrip()
+
+
+def _comment(text: str) -> list[str]:
+    return textwrap.wrap(text, _WIDTH, initial_indent="# ", subsequent_indent="# ")
 
 
 def _flow(default: str) -> str:

@@ -19,7 +19,7 @@ from trimtab.cli.terminal import wide_console
 from trimtab.core import stopping
 from trimtab.core.counted import counted
 from trimtab.core.errors import ConfigError
-from trimtab.core.plan import Cell
+from trimtab.core.plan import Cell, FitPlan
 from trimtab.core.types import Sample
 from trimtab.models.machine import usable_cores
 from trimtab.models.memory import USUAL_ROWS, USUAL_TOKENS, estimate_bytes
@@ -175,14 +175,29 @@ def _estimates(planned: PlannedRun) -> list[str]:
         f"{model.card.num_parameters / 1e6:.0f}M parameters; about "
         f"{memory.total / 2**30:.1f} GiB at {USUAL_ROWS} rows",
         f"fit: {counted(len(list(plan.artifact_keys())), 'artifact')} from {pairs} passages",
-        f"generate: about {tokens / 1000:.0f}k tokens",
+        f"generate: about {_rounded(tokens)} tokens",
         f"score: {counted(len(plan.judges), 'judge')} ({', '.join(j.key for j in plan.judges)})",
     ]
     if spec.device == "cpu":
         cores = len(usable_cores())
-        minutes = counted(round(flops / (cores * _FLOPS_PER_CORE) / 60), "minute")
-        lines.append(f"time: very roughly {minutes} on {counted(cores, 'core')}, without judges")
+        minutes = flops / (cores * _FLOPS_PER_CORE) / 60
+        long = "less than a minute" if minutes < 1 else counted(round(minutes), "minute")
+        training = sum(map(_trains, plan.fits))
+        left = f" and without training ({counted(training, 'fit')})" * bool(training)
+        on = counted(cores, "core")
+        lines.append(f"time: very roughly {long} on {on}, without judges{left}")
     return lines
+
+
+def _trains(fit: FitPlan) -> bool:
+    """Return whether a fit takes steps of its own, which no row or passage tells the number of."""
+    learns = fit.reward is not None or bool(fit.completions)
+    return learns or any(ref.kind in ("conversations", "prompts") for ref in fit.data.values())
+
+
+def _rounded(number: float) -> str:
+    """Return ``340`` or ``12k``."""
+    return f"{number:.0f}" if number < 1000 else f"{number / 1000:.0f}k"
 
 
 def _tokens_read(planned: PlannedRun) -> float:

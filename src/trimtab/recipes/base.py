@@ -81,6 +81,8 @@ class Recipe(ABC, Generic[C]):
         baseline: Condition that all others are compared with.
         starter: What ``trimtab new`` puts into a file: the keys that must be given, with values
             that run on any laptop.
+        starter_note: What stands above them: what such a file can't do yet, and which number to
+            raise.
         starter_model: The model there.
     """
 
@@ -88,6 +90,7 @@ class Recipe(ABC, Generic[C]):
     title: ClassVar[str]
     baseline: ClassVar[str] = "baseline"
     starter: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    starter_note: ClassVar[str] = ""
     starter_model: ClassVar[str] = "bundled:smollm2-135m-instruct"
 
     def __init__(self, config: C) -> None:

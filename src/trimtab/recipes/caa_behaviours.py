@@ -91,6 +91,10 @@ class CaaBehaviours(Recipe[_Config]):
         "behaviours": ["agreement", "patience"],
         "task": {"source": "bundled"},
     }
+    starter_note = (
+        "The bundled questions show how it works and can't establish anything: 4 of each behaviour "
+        "are for the test. Name a file of your own in `task.source` with 30 test questions or more."
+    )
 
     def declare(self, planner: Planner) -> None:
         """Add baseline, strength 0, strengths and random directions of every behaviour."""

@@ -83,7 +83,16 @@ class TruthfulQASteering(Recipe[_Config]):
 
     Config = _Config
     title = "Steer towards truthful answers (TruthfulQA): effect, damage and controls"
-    starter: ClassVar = {"headline": "mc2", "task": {"source": "bundled"}}
+    starter: ClassVar = {
+        "headline": "mc2",
+        "task": {"source": "bundled"},
+        "measures": ["options", "heldout"],
+    }
+    starter_note = (
+        "Further measures are generation and two_option. They are left out, because the bundled "
+        "questions have 10 categories, with which more than 25 tests can't establish anything: "
+        "take fewer strengths or more questions with them."
+    )
 
     def declare(self, planner: Planner) -> None:
         """Add every condition on every measure."""

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 else:
     special = lazy("scipy.special")
 
+WILSON = "Wilson"
+"""The method of Wilson's intervals."""
 Values = Sequence[float] | npt.NDArray[np.float64]
 """One number per row."""
 Clusters = Sequence[str] | Sequence[int] | npt.NDArray[np.int64]
@@ -84,7 +86,7 @@ def wilson(successes: float, n: int, level: float = 0.95) -> Interval:
     centre = (rate + squared / (2 * n)) / (1 + squared / n)
     half = math.sqrt(squared * (rate * (1 - rate) / n + squared / (4 * n * n))) / (1 + squared / n)
     low, high = (0.0 if successes == 0 else centre - half), centre + half
-    return Interval(low, 1.0 if successes == n else high, level, "Wilson")
+    return Interval(low, 1.0 if successes == n else high, level, WILSON)
 
 
 def mean_interval_t(values: Sequence[float], level: float = 0.95) -> Interval:

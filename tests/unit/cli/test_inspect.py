@@ -10,12 +10,7 @@ def test_models_are_listed_with_number_format_block_and_memory(
 ) -> None:
     inspect.list_members("models")
     lines = capsys.readouterr().out.splitlines()
-    rows = {
-        cells[0]: cells[1:]
-        for line in lines
-        if line.startswith("│")
-        for cells in [[cell.strip() for cell in line.strip("│").split("│")]]
-    }
+    rows = {cells[0]: cells[1:] for line in lines for cells in [line.split("\t")]}
     weights = 27_432_406_640
     cache = 2 * 62 * 16 * 128 * 64 * 256  # keys and values of 64 rows of 256 tokens
     logits = 2 * 4 * 64 * 262_208

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from trimtab.cli.new import starter, write
+from trimtab.cli.power import power_lines
 from trimtab.core.errors import ConfigError
 from trimtab.recipes.base import RECIPES, load_recipe
 
@@ -15,8 +16,11 @@ def test_the_file_plans_as_it_is_and_names_every_key(recipe: str, tmp_path: Path
     path = tmp_path / "x.yaml"
     write(recipe, path)
     loaded = load_recipe(path)
-    assert loaded.plan().plan.cells
-    text = path.read_text()
+    planned, text = loaded.plan(), path.read_text()
+    assert planned.plan.cells
+    power = [line for line in power_lines(planned) if line.startswith("power")]
+    warned = "can't establish" in text.partition("\nrecipe:")[0]
+    assert all("found 4 times in 5" in line for line in power) or warned
     for key in type(loaded.config).model_fields:
         assert f"\n{key}:" in text or f"\n# {key}:" in text or key == "recipe"
     with pytest.raises(ConfigError, match=r"x\.yaml is there already"):

@@ -11,7 +11,14 @@ import numpy.typing as npt
 from trimtab.core.keys import derive_seed
 from trimtab.core.spec import Metric
 from trimtab.reports.data.numbers import Comparison, Ends, Estimate
-from trimtab.stats.intervals import Interval, Totals, bootstrap_means, cluster_totals, wilson
+from trimtab.stats.intervals import (
+    WILSON,
+    Interval,
+    Totals,
+    bootstrap_means,
+    cluster_totals,
+    wilson,
+)
 from trimtab.stats.paired import (
     MCNEMAR,
     PairedDifference,
@@ -41,6 +48,14 @@ FEW_CLUSTERS = 8
 def is_few(clusters: int) -> bool:
     """Whether an interval over so many clusters is marked; 0 is not known."""
     return 0 < clusters < FEW_CLUSTERS
+
+
+def drawn_clusters(found: Estimate) -> int:
+    """Return how many clusters an interval was resampled from; 0 where it wasn't.
+
+    Wilson's interval is as wide as few questions demand; it is resampled from none.
+    """
+    return 0 if found.method == WILSON else found.num_clusters
 
 
 Units = Mapping[str, float]

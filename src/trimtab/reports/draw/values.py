@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from trimtab.reports.data.numbers import Comparison, Estimate, MetricInfo
-from trimtab.reports.data.statistics import is_few, significant
+from trimtab.reports.data.statistics import drawn_clusters, is_few, significant
 from trimtab.reports.draw.format import (
     DAGGER,
     DASH,
@@ -124,7 +124,7 @@ def is_zero(cell: Cell) -> bool:
 def estimated(numbers: Estimate, metric: MetricInfo, *, interval: bool = True) -> Value:
     """Return the cell of a mean."""
     shown = numbers.interval if interval else None
-    return measured(numbers.mean, shown, form_of(metric), clusters=numbers.num_clusters)
+    return measured(numbers.mean, shown, form_of(metric), clusters=drawn_clusters(numbers))
 
 
 def changed(comparison: Comparison | None, form: Form) -> Value | None:

@@ -2,8 +2,9 @@
 
 import pytest
 
+from trimtab.reports.data.numbers import Estimate, MetricInfo
 from trimtab.reports.draw.format import DASH, MINUS
-from trimtab.reports.draw.values import Count, Value, is_zero, measured, write_cell
+from trimtab.reports.draw.values import Count, Value, estimated, is_zero, measured, write_cell
 
 
 @pytest.mark.parametrize(
@@ -39,6 +40,13 @@ def test_zero_is_what_is_written_as_zero(cell, zero):
 def test_a_star_stands_apart_from_number_and_interval():
     written = write_cell(Value(0.04, 0.01, 0.09, "rate", significant=True))
     assert (written.number, written.interval, written.star) == ("4.0", "[1.0, 9.0]", True)
+
+
+def test_the_interval_of_wilson_is_not_called_too_narrow() -> None:
+    rate = MetricInfo(id="correct", name="correct", kind="binary", role="effect")
+    few = Estimate(mean=0.5, interval=(0.1, 0.9), method="Wilson", num_clusters=6)
+    assert not estimated(few, rate).few
+    assert estimated(few.model_copy(update={"method": "bootstrap"}), rate).few
 
 
 @pytest.mark.parametrize(("clusters", "mark"), [(7, "\N{DAGGER}"), (8, ""), (0, "")])

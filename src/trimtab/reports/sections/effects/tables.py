@@ -62,10 +62,13 @@ def condition_table(
 
 def _note(run: RunData, num_rows: int, compact: bool) -> str:
     note = "Mean" if compact else "Mean [95 % interval]"
-    if num_rows > 1:
+    tests = run.shown.tests
+    if num_rows > 1 and not tests:
+        note += f"; Δ: paired difference to {run.plan.baseline}{' [95 % interval]' * compact}"
+    elif num_rows > 1:
         note += (
             f"; Δ: paired difference to {run.plan.baseline}{' [95 % interval]' * compact}; * "
-            f"p < 0.05 after Holm's correction over {counted(run.shown.tests, 'test')}"
+            f"p < 0.05 after Holm's correction over {counted(tests, 'test')}"
         )
     return note + "; n: scored of planned completions."
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trimtab.core.counted import counted
-from trimtab.reports.data.statistics import significant
+from trimtab.reports.data.statistics import drawn_clusters, significant
 from trimtab.reports.draw.format import DASH, with_interval
 from trimtab.reports.draw.values import changed, measured, write_cell
 from trimtab.reports.sections.base import Card
@@ -21,7 +21,11 @@ def selection_cards(candidates: SetNumbers) -> list[Card]:
             against = write_cell(changed(row.vs_majority, "rate")).text
             detail = f"Δ majority {against}" if against else f"n = {row.n}"
             cards.append(
-                Card(f"{name} %", measured(row.mean, row.interval, "rate", clusters=row.n), detail)
+                Card(
+                    f"{name} %",
+                    measured(row.mean, row.interval, "rate", clusters=drawn_clusters(row)),
+                    detail,
+                )
             )
     return cards
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from trimtab.core.counted import counted
 from trimtab.reports.data.numbers import Comparison
-from trimtab.reports.data.statistics import can_establish
+from trimtab.reports.data.statistics import can_establish, drawn_clusters
 from trimtab.reports.draw.format import DASH, number, p_equals
 from trimtab.reports.draw.tables import Table
 from trimtab.reports.draw.values import Cell, Value, changed, measured, probability
@@ -87,7 +87,7 @@ def _all_cells(row: Selector, tests: int) -> tuple[Cell, ...]:
         row.n,
         _detectable(majority, tests),
         _right(row),
-        measured(row.mean, row.interval, "rate", clusters=row.n),
+        measured(row.mean, row.interval, "rate", clusters=drawn_clusters(row)),
         changed(row.vs_random, "rate"),
         changed(majority, "rate"),
         None if majority is None else probability(majority.p),
