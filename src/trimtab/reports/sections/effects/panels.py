@@ -8,7 +8,6 @@ from trimtab.reports.data import conditions as places
 from trimtab.reports.data.metrics import MATCHING, NLL
 from trimtab.reports.data.numbers import Condition, MetricInfo, Numbers
 from trimtab.reports.data.run import RunData
-from trimtab.reports.data.statistics import drawn_clusters
 from trimtab.reports.draw.figures import Point
 from trimtab.reports.draw.format import Bounds, form_of, label, scale
 
@@ -140,8 +139,7 @@ def _level(numbers: Numbers, panel: Panel, condition: Condition) -> Level | None
     shown = measured.perplexity_ratio if panel.is_ratio else measured
     if shown is None or shown.mean is None:
         return None
-    clusters = shown.num_clusters if panel.is_ratio else drawn_clusters(measured)
-    return Level(shown.mean, shown.interval, measured.n, clusters)
+    return Level(shown.mean, shown.interval, measured.n, shown.num_clusters)
 
 
 def _point(
