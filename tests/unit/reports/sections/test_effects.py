@@ -171,6 +171,14 @@ def test_without_strengths_or_scores_there_is_no_figure(build, tmp_path, write):
     assert write(run, tmp_path) == []
 
 
+def test_a_caption_names_only_what_is_drawn(build, show):
+    shown = show("effects", build(measures=("options",)))
+    (figure, *_) = shown.section.figures(shown.view)
+    groups = {row[figure.columns.index("group")] for row in figure.rows}
+    assert ("the prompt" in figure.caption) is ("prompt" in groups)
+    assert ("grey crosses" in figure.caption) is ("random" in groups)
+
+
 @pytest.mark.parametrize(("num", "marked"), [(6, True), (40, False)])
 def test_figures_mark_intervals_over_few_clusters(build, show, tmp_path, num, marked):
     shown = show("effects", build(num=num, clusters=False, unscored=0.0, measures=("options",)))

@@ -42,14 +42,23 @@ def strength_figure(numbers: Numbers) -> list[Figure]:
     if not points:
         return []
     grid = [[panel.title for panel in row] for row in strength_panels(numbers)]
-    caption = (
-        "Effect (above) and damage (below) against strength. Bands and bars: 95 % intervals; grey "
-        "band: baseline; dashed: the prompt; grey crosses: random vectors of equal norm."
-        + note_of(any(p.few for p in points))
-    )
+    caption = _strength_caption(points, len(grid)) + note_of(any(p.few for p in points))
     size = (WIDTH, 0.6 + 2.5 * len(grid))
     plot = partial(_plot_strength, points, grid, strength_unit(numbers))
     return [Figure("strength", caption, POINT_COLUMNS, point_rows(points), size, plot)]
+
+
+def _strength_caption(points: list[Point], rows: int) -> str:
+    """Return what is drawn, and nothing that isn't."""
+    groups = {point.group for point in points}
+    marks = {
+        places.BASELINE: "; grey band: baseline",
+        places.PROMPT: "; dashed: the prompt",
+        places.RANDOM: "; grey crosses: random vectors of equal norm, beside each other",
+    }
+    head = "Effect (above) and damage (below)" if rows > 1 else "Each metric"
+    drawn = "".join(words for group, words in marks.items() if group in groups)
+    return f"{head} against strength. Bands and bars: 95 % intervals{drawn}."
 
 
 def _plot_strength(points: list[Point], grid: list[list[str]], unit: str, canvas: Canvas) -> None:
