@@ -245,6 +245,7 @@ class TextResult:
         tokens: With the one that ended it.
         logprob: Sum of the tokens' log-probabilities (nats, temperature 1).
         finish_reason: Why it ended.
+        logprobs: What ``logprob`` is the sum of, in the order of ``tokens``.
         strengths: For each property of a ``DynamicStrength``, the strength at each token.
         gates: What the gates of its edits read.
     """
@@ -254,6 +255,7 @@ class TextResult:
     tokens: tuple[int, ...]
     logprob: float
     finish_reason: FinishReason
+    logprobs: tuple[float, ...] = ()
     strengths: tuple[tuple[float, ...], ...] = ()
     gates: tuple[GateReading, ...] = ()
 

@@ -92,7 +92,7 @@ class Wireheading(Recipe[_Config]):
         return planner.fragment(run.plan, "grades of own and of others' answers")
 
     def _rewarded(self, planner: Planner) -> CohortTraining:
-        """Return the training, rewarded by the rule of the task's own judge.
+        """Return the training, rewarded by the task's own judge, with answers that end as its do.
 
         Raises:
             ConfigError: There is no such rule, or ``training.score`` is another.
@@ -112,7 +112,10 @@ class Wireheading(Recipe[_Config]):
                 hint="Leave out `training.score`.",
             )
         require_reward(gold, task.samples("fit"))
-        return training.model_copy(update={"score": gold})
+        common, protocol = training.common, task.sampling()
+        if "stop" not in common.model_fields_set and protocol is not None and protocol.stop:
+            common = common.model_copy(update={"stop": protocol.stop})
+        return training.model_copy(update={"score": gold, "common": common})
 
     def _add(self, planner: Planner, condition: str, intervention: Component) -> None:
         planner.add_cell(

@@ -33,6 +33,7 @@ class Writing:
     request: Request
     want: Text
     tokens: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
     logprob: float = 0.0
     done: bool = False
 
@@ -100,6 +101,7 @@ def located(loaded: LoadedModel, row: Writing) -> Exception:
 def extend(loaded: LoadedModel, row: Writing, token: int, logprob: float) -> TextResult | None:
     """Add a token; return the result if it ends the text."""
     row.tokens.append(token)
+    row.logprobs.append(logprob)
     row.logprob += logprob
     params = row.want.sampling
     if token in loaded.eos_ids:
@@ -122,5 +124,6 @@ def _finish(row: Writing, text: str, reason: FinishReason) -> TextResult:
         text=text,
         tokens=tuple(row.tokens),
         logprob=row.logprob,
+        logprobs=tuple(row.logprobs),
         finish_reason=reason,
     )

@@ -241,9 +241,13 @@ class Cohort:
         asked = [request for some in requests.values() for request in some]
         found = {result.key: result for result in self._engine.run(asked)}
         return {
-            name: [_of_result(found[request.key]) for request in some]
+            name: [self._of_result(found[request.key]) for request in some]
             for name, some in requests.items()
         }
+
+    def _of_result(self, result: Any) -> Written:
+        assert isinstance(result, TextResult)
+        return Written.of(result, self._engine.renderer)
 
     def _learn(self, learners: Sequence[Learner]) -> dict[str, float]:
         """Gather the gradients of all runs; return the summed loss of each.
@@ -311,12 +315,6 @@ class Cohort:
                 f"those of sampling by {worst:.2g} nats per token, and {most:g} are allowed.",
                 hint="Run in float32, or report it with the model's name.",
             )
-
-
-def _of_result(result: Any) -> Written:
-    assert isinstance(result, TextResult)
-    ended = result.finish_reason == "eos"
-    return Written(result.tokens, result.text, result.logprob, ended)
 
 
 def _sound(learner: Learner) -> bool:

@@ -81,6 +81,7 @@ class ReinforceTraining(Spec):
         samples: Answers to each of them.
         order: ``shuffled`` anew for each pass over the items, or the same ``fixed`` order.
         answer_tokens: Most tokens of an answer, drawn from the whole distribution.
+        stop: Strings that end an answer; the recipe takes them from the task if none are given.
         grade_tokens: Most tokens of a grade.
         rank: Of the factors.
         alpha: What the factors add is multiplied by ``alpha / rank``.
@@ -118,6 +119,7 @@ class ReinforceTraining(Spec):
     samples: PositiveInt = 1
     order: Literal["shuffled", "fixed"] = "shuffled"
     answer_tokens: PositiveInt = 50
+    stop: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     grade_tokens: PositiveInt = 10
     rank: PositiveInt = 8
     alpha: PositiveFloat = 32.0

@@ -6,10 +6,12 @@ tokenised apart, so a grade is asked for, and learned from, behind exactly those
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trimtab.core.types import Message, Rendering, Sample
+from trimtab.engine.request import TextResult
 from trimtab.models.chat import Renderer
 
 _ANSWER = "theanswerstandshere"
@@ -68,8 +70,8 @@ class Written:
     """What a model wrote.
 
     Attributes:
-        tokens: With the one that ended it.
-        text: Without.
+        tokens: With the end-of-text token that ended it, but without those of a stop string.
+        text: Without either.
         logprob: Sum over its tokens as they were drawn, nats.
         ended: Whether the model ended it, and not the limit.
     """
@@ -78,6 +80,25 @@ class Written:
     text: str
     logprob: float
     ended: bool
+
+    @classmethod
+    def of(cls, result: TextResult, renderer: Renderer) -> Written:
+        """Return what was written, up to a stop string.
+
+        The segment ends with the last token that lies wholly before the first character of the stop
+        string. A token that holds characters of both sides is no part of it, nor is what it says.
+        So the conversation goes on behind the text that is judged; that the model came to stop
+        there is credited with nothing. Where no token lies wholly before, the first one is kept,
+        as nothing could be credited otherwise, and the text is empty.
+        """
+        if result.finish_reason != "stop":
+            ended = result.finish_reason == "eos"
+            return cls(result.tokens, result.text, result.logprob, ended)
+        count = len(result.tokens) - 1
+        while count and not result.text.startswith(renderer.decode(result.tokens[:count])):
+            count -= 1
+        text, kept = renderer.decode(result.tokens[:count]), max(count, 1)
+        return cls(result.tokens[:kept], text, math.fsum(result.logprobs[:kept]), ended=True)
 
 
 @dataclass(frozen=True)

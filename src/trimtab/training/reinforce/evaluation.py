@@ -18,7 +18,7 @@ from trimtab.models.lowrank import Adapter
 from trimtab.steering.fitted import Scores
 from trimtab.text.grades import Grade, GradeState, parse_grade
 from trimtab.training.reinforce.config import ReinforceTraining
-from trimtab.training.reinforce.dialogue import Dialogue
+from trimtab.training.reinforce.dialogue import Dialogue, Written
 from trimtab.training.reinforce.rounds import mean
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 WAYS = {"greedy": 0.0, "sampled": 1.0}
 """Ways to write, with their temperatures."""
+_ANSWER = "held out answer"
 
 
 def evaluate(
@@ -64,17 +65,18 @@ def _one_way(
 ) -> dict[str, Any]:
     def write(
         kind: str, prompts: Sequence[tuple[int, ...]], most: int, by: Adapter | None
-    ) -> list[TextResult]:
-        sampling = SamplingParams(max_tokens=most, temperature=WAYS[way])
+    ) -> list[Written]:
+        stop = settings.stop if kind == _ANSWER else ()
+        sampling = SamplingParams(max_tokens=most, temperature=WAYS[way], stop=stop)
         requests = [
             Request(number, prompt, Text(sampling, derive_seed(seed, kind, number)), adapter=by)
             for number, prompt in enumerate(prompts)
         ]
         results = {r.key: r for r in engine.run(requests) if isinstance(r, TextResult)}
-        return [results[number] for number in range(len(requests))]
+        return [Written.of(results[number], engine.renderer) for number in range(len(requests))]
 
     tasks = [dialogue.task(sample) for sample in samples]
-    answers = write("held out answer", tasks, settings.answer_tokens, adapter)
+    answers = write(_ANSWER, tasks, settings.answer_tokens, adapter)
     asked = [
         (*task, *answer.tokens, *dialogue.request(answer.tokens))
         for task, answer in zip(tasks, answers, strict=True)

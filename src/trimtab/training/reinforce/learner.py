@@ -262,7 +262,8 @@ class Learner:
         adapter: Any,
     ) -> Request:
         seed = derive_seed(self._seed, kind, batch.step, number)
-        want = Text(SamplingParams(max_tokens=most, temperature=1.0), seed)
+        stop = self.settings.stop if kind == "answer" else ()
+        want = Text(SamplingParams(max_tokens=most, temperature=1.0, stop=stop), seed)
         return Request((self.run.name, number), prompt, want, adapter=adapter)
 
     def _reward(self, grade: Grade, true: float | None) -> float | None:
