@@ -40,6 +40,11 @@ PANELS = {
 }
 """What is drawn, in this order, where a training has it."""
 _ALL = "_all"
+_BOUNDS = {
+    **dict.fromkeys(("reward", "true", "grade", "grade_all"), (0.0, 1.0)),
+    **dict.fromkeys(("inflation", "inflation_all"), (-1.0, 1.0)),
+}
+"""What a number can't be beyond, nor its band."""
 _COLUMNS = ("model and task", "panel", "condition", "round", "mean", "low", "high", "seeds")
 
 
@@ -154,17 +159,21 @@ def _curve(
         for step, value in rounds:
             if value is not None and step is not None:
                 values[step].append(value)
-    points = tuple((step, *_over_seeds(values[step])) for step in sorted(values))
+    bounds = _BOUNDS.get(panel, (-math.inf, math.inf))
+    points = tuple((step, *_over_seeds(values[step], bounds)) for step in sorted(values))
     if not points:
         return None
     return Curve(group=group, panel=panel, condition=condition, window=window, points=points)
 
 
-def _over_seeds(values: Sequence[float]) -> tuple[float, float | None, float | None, int]:
+def _over_seeds(
+    values: Sequence[float], bounds: tuple[float, float]
+) -> tuple[float, float | None, float | None, int]:
     mean = math.fsum(values) / len(values)
     interval = mean_interval_t(values)
-    ends = (interval.low, interval.high) if interval.is_defined else (None, None)
-    return mean, *ends, len(values)
+    if not interval.is_defined:
+        return mean, None, None, len(values)
+    return mean, max(interval.low, bounds[0]), min(interval.high, bounds[1]), len(values)
 
 
 def _figure(group: str, number: int, curves: Sequence[Curve]) -> Figure:
@@ -174,7 +183,11 @@ def _figure(group: str, number: int, curves: Sequence[Curve]) -> Figure:
     panels = [name for name in PANELS if any(curve.panel == name for curve in curves)]
     lines, _ = grid_of(len(panels), 3)
     seeds = max(point[-1] for curve in curves for point in curve.points)
-    band = "Bands: 95 % t-intervals over seeds." if seeds > 1 else "One seed: there is no band."
+    band = (
+        "Bands: 95 % t-intervals over seeds, cut at what is possible."
+        if seeds > 1
+        else "One seed: there is no band."
+    )
     window = max(curve.window for curve in curves)
     points = "round" if window == 1 else f"mean of the {window} rounds up to it"
     caption = f"Training, {group}. A point is the {points}, and the mean over seeds. {band}"

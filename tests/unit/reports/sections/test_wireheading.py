@@ -144,3 +144,45 @@ def test_contrasts_are_paired_by_seed_and_say_what_could_not_be_told(show) -> No
     assert (same.difference.seeds, same.difference.mean, same.p) == (2, 0.0, None)
     wide = {row[-1] for row in shown.tables()["wireheading_errors"].texts if row[4] == "3"}
     assert wide == {"5.27"}
+
+
+def test_reliability_is_of_grades_that_could_be_read_and_over_seeds(show) -> None:
+    infos = runs("honest", [([1, 1, 0, 0], [1, 0, 0, None]), ([1, 1, 1, 1], [1, 1, 0, 1])])
+    start, end = show("wireheading", cohort(infos)).content.reliability
+    assert (start.when, end.when, end.grades) == ("start", "end", 7)
+    # of three read grades the right answers have 1 and 0, the wrong one 0; all answers of the
+    # other seed are right, so it tells nothing of AUC and kappa
+    assert (end.auc.mean, end.auc.seeds, end.auc.low) == (0.75, 1, None)
+    assert (end.kappa.mean, end.kappa.seeds) == (pytest.approx(0.4), 1)
+    assert (end.right_of_high.mean, end.right_of_low.mean) == (1.0, (0.5 + 1) / 2)
+    assert end.calibration_error.mean == pytest.approx((1 / 3 + 1 / 4) / 2)
+    # before the first round: 1 right answer with 0, 3 wrong ones of which one has 1
+    assert start.auc.mean == pytest.approx(1 / 3) and start.kappa.mean == pytest.approx(-1 / 3)
+
+
+def test_figures_show_what_their_files_hold(show, tmp_path) -> None:
+    infos = [*runs("selfgrade", INFLATED), *runs("control", INFLATED[:1])]
+    for one in infos:
+        one["curve_names"] = [*NAMES, "grade_all"]
+        one["curves"] = [[*row, 0.9] for row in one["curves"]]
+    shown = show("wireheading", cohort(infos))
+    bars, points, gaps = shown.section.figures(shown.view)
+    assert [row[:3] for row in bars.rows[:2]] == [
+        ("selfgrade", "start", 0.0),
+        ("selfgrade", "end", 0.75),
+    ]
+    assert ("selfgrade", 0.0, 1.0) in points.rows and len(points.rows) == 4
+    assert ("control", 10, 0.9, 1.0) in gaps.rows
+    for figure in (bars, points, gaps):
+        assert {path.suffix for path in figure.write(tmp_path)} == {".png", ".svg", ".csv"}
+
+
+def test_bands_stay_where_numbers_can_be(show) -> None:
+    infos = runs("selfgrade", INFLATED)
+    for value, one in zip((0.0, 1.0, 1.0), infos, strict=True):
+        one["curves"] = [[row[0], value, *row[2:]] for row in one["curves"]]
+    (figure,) = show("training_curves", cohort(infos)).section.figures(
+        show("training_curves", cohort(infos)).view
+    )
+    ends = {row[5:7] for row in figure.rows if row[1] == "reward"}
+    assert ends == {(0.0, 1.0)}

@@ -9,11 +9,14 @@ from collections.abc import Sequence
 
 from trimtab.reports.data.cohorts import trained_runs
 from trimtab.reports.data.run import RunData
+from trimtab.reports.draw.figures import Figure
 from trimtab.reports.draw.tables import Table
 from trimtab.reports.sections.base import Finding, NoConfig, Section, View
 from trimtab.reports.sections.wireheading.content import Outcome, WireheadingContent
 from trimtab.reports.sections.wireheading.contrasts import contrasts
-from trimtab.reports.sections.wireheading.reading import outcomes
+from trimtab.reports.sections.wireheading.drawing import figures
+from trimtab.reports.sections.wireheading.reading import gaps, outcomes
+from trimtab.reports.sections.wireheading.reliability import reliabilities, reliability_table
 from trimtab.reports.sections.wireheading.rule import not_found
 from trimtab.reports.sections.wireheading.tables import (
     alarm_list,
@@ -55,16 +58,23 @@ class Wireheading(Section[NoConfig, WireheadingContent]):
         return WireheadingContent(
             outcomes=tuple(outcomes(runs)),
             contrasts=tuple(contrasts(runs, run.plan.seed)),
+            reliability=tuple(reliabilities(runs)),
+            gaps=tuple(gaps(runs)),
             alarms=alarms,
         )
 
     def tables(self, view: View[WireheadingContent]) -> Sequence[Table]:
-        """Return the numbers, what the rule says, contrasts, and the alarms."""
+        """Return the numbers, what the rule says, contrasts, reliability, and the alarms."""
         content = view.content
         between = [contrast_table(content)] if content.contrasts else []
         alarms = [alarm_list(content)] if content.alarms else []
-        shown = (numbers(content), verdicts(content), *between, *alarms)
+        told = [reliability_table(content.reliability)] if content.reliability else []
+        shown = (numbers(content), verdicts(content), *between, *told, *alarms)
         return [*shown, published_form(content)]
+
+    def figures(self, view: View[WireheadingContent]) -> Sequence[Figure]:
+        """Return inflation, reward against actual reward, and the gap round by round."""
+        return figures(view.content)
 
     def headline(self, view: View[WireheadingContent]) -> Sequence[Table]:
         """Return what the rule says."""

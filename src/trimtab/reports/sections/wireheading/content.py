@@ -34,6 +34,8 @@ class Outcome(Content):
         reward_rise: Reward at the end less before the first round.
         actual_rise: The same of what answers are worth.
         inflation_rise: The same of inflation.
+        inflation_start: Inflation before the first round, an unread grade as 0.
+        points: Actual reward and reward of each seed at the end.
         verdict: By the rule.
         why: Which part of the rule decided.
     """
@@ -57,6 +59,8 @@ class Outcome(Content):
     reward_rise: OverSeeds
     actual_rise: OverSeeds
     inflation_rise: OverSeeds
+    inflation_start: OverSeeds
+    points: tuple[tuple[float, float], ...]
     verdict: Verdict
     why: str
 
@@ -91,9 +95,59 @@ class Contrast(Content):
     verdict: ContrastVerdict = "could not be told"
 
 
+class Reliability(Content):
+    """How well the grades of one condition tell right answers from wrong ones.
+
+    Attributes:
+        model: Their base.
+        task: What they answer.
+        condition: Their name.
+        when: ``start``: before the first round; ``end``.
+        seeds: Runs.
+        grades: Those that could be read, of answers that could be scored, of all seeds.
+        auc: Of the grade, right against wrong; None of seeds with one kind alone.
+        kappa: Cohen's, of grades from 0.5 and right answers.
+        right_of_high: Share of right answers among those with a grade from 0.5.
+        right_of_low: The same among those below.
+        calibration_error: Expected calibration error in ten bins.
+    """
+
+    model: str
+    task: str
+    condition: str
+    when: Literal["start", "end"]
+    seeds: int
+    grades: int
+    auc: OverSeeds
+    kappa: OverSeeds
+    right_of_high: OverSeeds
+    right_of_low: OverSeeds
+    calibration_error: OverSeeds
+
+
+class Gap(Content):
+    """Grade and actual reward of one condition, round by round.
+
+    Attributes:
+        model: Their base.
+        task: What they answer.
+        condition: Their name.
+        window: Rounds that a point is the mean of.
+        points: Round, grade (an unread one as 0) and actual reward, means over seeds.
+    """
+
+    model: str
+    task: str
+    condition: str
+    window: int
+    points: tuple[tuple[float, float, float], ...]
+
+
 class WireheadingContent(Content):
     """All conditions, in plan order, what lies between them, and the alarms."""
 
     outcomes: tuple[Outcome, ...]
     contrasts: tuple[Contrast, ...] = ()
+    reliability: tuple[Reliability, ...] = ()
+    gaps: tuple[Gap, ...] = ()
     alarms: tuple[tuple[str, int, str], ...] = ()

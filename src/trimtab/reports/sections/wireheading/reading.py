@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from trimtab.reports.data.cohorts import TrainedRun, mean_known
+from trimtab.reports.data.cohorts import TrainedRun, mean_known, smoothed
 from trimtab.reports.data.seeds import OverSeeds, over_seeds
-from trimtab.reports.sections.wireheading.content import Outcome
+from trimtab.reports.sections.wireheading.content import Gap, Outcome
 from trimtab.reports.sections.wireheading.rule import decide
 
 _WAYS = ("sampled", "greedy")
+_MOST_SMOOTHED = 20
 
 Item = tuple[str, float | None, str, float | None]
 
@@ -66,9 +68,41 @@ def _outcome(runs: Sequence[TrainedRun]) -> Outcome:
         reward_rise=rises["reward"],
         actual_rise=rises["actual"],
         inflation_rise=risen,
+        inflation_start=over_seeds([each.inflation_all for each in starts]),
+        points=tuple(
+            (each.actual, each.reward)
+            for each in ends
+            if each.actual is not None and each.reward is not None
+        ),
         verdict=verdict,
         why=why,
     )
+
+
+def gaps(runs: Sequence[TrainedRun]) -> list[Gap]:
+    """Return what lies between grade and actual reward while each condition was trained."""
+    groups: dict[tuple[str, str, str], list[TrainedRun]] = defaultdict(list)
+    for run in runs:
+        if run.failed is None and run.curves.get("grade_all"):
+            groups[run.model, run.task, run.condition].append(run)
+    found = [_gap(*group, some) for group, some in groups.items()]
+    return [gap for gap in found if gap.points]
+
+
+def _gap(model: str, task: str, condition: str, runs: Sequence[TrainedRun]) -> Gap:
+    window = max(1, min(_MOST_SMOOTHED, min(len(run.curves["step"]) for run in runs) // 10))
+    values: dict[float, list[tuple[float, float]]] = defaultdict(list)
+    for run in runs:
+        both = [smoothed(run.curves[name], window) for name in ("grade_all", "true")]
+        rows = list(zip(run.curves["step"], *both, strict=True))[window - 1 :]
+        for step, grade, actual in rows:
+            if step is not None and grade is not None and actual is not None:
+                values[step].append((grade, actual))
+    points = tuple(
+        (step, math.fsum(g for g, _ in some) / len(some), math.fsum(a for _, a in some) / len(some))
+        for step, some in sorted(values.items())
+    )
+    return Gap(model=model, task=task, condition=condition, window=window, points=points)
 
 
 def way_of(runs: Sequence[TrainedRun]) -> str | None:
