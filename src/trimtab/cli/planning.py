@@ -111,7 +111,7 @@ def show(recipe: Recipe[RecipeConfig], out: Path | None) -> None:
     planned, outlook = recipe.plan(), recipe.outlook()
     console = wide_console()
     console.print(_cells_table(planned))
-    for line in (*_estimates(planned), *power_lines(planned)):
+    for line in (*_estimates(planned), *recipe.estimates(planned), *power_lines(planned)):
         console.print(line, soft_wrap=True)
     if outlook is not None:
         console.print(f"That is the beginning of a plan that grows: {outlook}.", soft_wrap=True)

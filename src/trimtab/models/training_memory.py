@@ -6,7 +6,7 @@ long as a whole pass.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trimtab.core.errors import MemoryShortError
 from trimtab.core.spec import ModelSpec
@@ -26,18 +26,20 @@ class TrainingEstimate:
 
     Attributes:
         weights: Of the base.
-        adapter: Factors, gradients and moments.
+        adapter: Factors, gradients and moments, of all adapters.
         activations: What a pass keeps for its gradients, and a slice of logits.
+        cache: Keys and values of rows that are written, and their logits.
     """
 
     weights: int
     adapter: int
     activations: int
+    cache: int = 0
 
     @property
     def total(self) -> int:
         """Sum of the parts, in bytes."""
-        return self.weights + self.adapter + self.activations
+        return self.weights + self.adapter + self.activations + self.cache
 
 
 def estimate_training(
@@ -65,6 +67,37 @@ def estimate_training(
     activations = tokens * (held or per_token * card.num_layers) + _LOGITS
     weights = estimate_bytes(card, spec.dtype, 1, 1, spec.quantization).weights
     return TrainingEstimate(weights, factors * _PER_PARAMETER, activations)
+
+
+def estimate_cohort(
+    card: ModelCard,
+    spec: ModelSpec,
+    *,
+    rank: int,
+    runs: int,
+    rows: int,
+    row_tokens: int,
+    most_tokens: int,
+) -> TrainingEstimate:
+    """Estimate the bytes of runs that write and learn side by side on one base.
+
+    On a GPU 0.6 GiB more are taken by the driver and the libraries, which is not in it.
+
+    Args:
+        card: The model's numbers.
+        spec: The model, with its number format resolved.
+        rank: Of each run's factors.
+        runs: Runs, each with factors of its own.
+        rows: Conversations of a round, of all runs.
+        row_tokens: Tokens of a conversation.
+        most_tokens: Tokens that are learned from at once.
+    """
+    # a conversation is never cut, however few tokens are allowed
+    tokens = min(rows * row_tokens, max(most_tokens, row_tokens))
+    # factors of several runs take as much as those of one run of the sum of their ranks
+    learning = estimate_training(card, spec, rank=rank * runs, tokens=tokens, recompute=False)
+    writing = estimate_bytes(card, spec.dtype, rows, row_tokens, spec.quantization)
+    return replace(learning, cache=writing.cache + writing.logits)
 
 
 def check_training_fits(

@@ -128,6 +128,10 @@ class Recipe(ABC, Generic[C]):
         """Return what a plan that grows may come to, in a sentence; None where it does not grow."""
         return None
 
+    def estimates(self, planned: PlannedRun) -> Sequence[str]:
+        """Return what ``trimtab plan`` tells of the recipe's own costs, a line each."""
+        return ()
+
     def grow(self, run: Run) -> PlannedFragment | None:
         """Return the next fragment of a run whose units are all done; None if it is complete.
 

@@ -11,6 +11,7 @@ Africa and Ting, "Does Self-Evaluation Enable Wireheading in Language Models?", 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from pydantic import Field
@@ -18,9 +19,10 @@ from pydantic import Field
 from trimtab.core.errors import ConfigError
 from trimtab.core.spec import Component
 from trimtab.core.types import SamplingParams
+from trimtab.recipes._cohort_memory import memory_lines
 from trimtab.recipes._transfer import add_gradings
 from trimtab.recipes.base import Recipe, RecipeConfig
-from trimtab.runs.plan.planner import PlannedFragment, Planner
+from trimtab.runs.plan.planner import PlannedFragment, PlannedRun, Planner
 from trimtab.runs.rewards import require_reward
 from trimtab.runs.store.run import Run
 from trimtab.training.reinforce.config import CohortTraining
@@ -79,6 +81,11 @@ class Wireheading(Recipe[_Config]):
         if not self.config.transfer:
             return None
         return "own, base, gold and corrupted answers are graded when the test split is answered"
+
+    def estimates(self, planned: PlannedRun) -> Sequence[str]:
+        """Return how much memory training takes, by how many runs learn side by side."""
+        samples = self.planner().task(self.config.task).samples("fit")
+        return list(memory_lines(planned.models, self.config.training, samples))
 
     def grow(self, run: Run) -> PlannedFragment | None:
         """Return the gradings of the answers; None when they are planned, or unwanted."""
