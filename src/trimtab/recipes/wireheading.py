@@ -12,11 +12,12 @@ Africa and Ting, "Does Self-Evaluation Enable Wireheading in Language Models?", 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from trimtab.core.errors import ConfigError
+from trimtab.core.keys import content_key
 from trimtab.core.spec import Component
 from trimtab.core.types import SamplingParams
 from trimtab.recipes._cohort_memory import memory_lines
@@ -36,6 +37,8 @@ class _Config(RecipeConfig):
     Attributes:
         task: What is answered: its fit split is learned from, its select split is looked at while
             training, its test split is answered at the end.
+        tasks: Several of different names in its place: a cohort learns each of them. With
+            ``models``, models x tasks x runs x replicas are one experiment.
         training: The runs, and how they learn.
         sampling: How the test split is answered; null is the task's protocol.
         num_samples: Answers to each sample of the test split.
@@ -47,11 +50,29 @@ class _Config(RecipeConfig):
     task: Component = Component(
         name="arithmetic", config={"forms": ["sum"], "digits": 2, "steps": 1, "count": 200}
     )
+    tasks: tuple[Component, ...] = ()
     training: CohortTraining = CohortTraining()
     sampling: SamplingParams | None = None
     num_samples: int = Field(default=1, ge=1)
     judges: tuple[Component, ...] = (Component(name="text_health"),)
     transfer: bool = False
+
+    @model_validator(mode="after")
+    def _tasks_are_told_apart(self) -> Self:
+        names = [task.name for task in self.tasks]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"tasks: {twice!r} stands there twice, and reports go by names")
+        if self.tasks and "task" in self.model_fields_set:
+            raise ValueError("give either `task` or `tasks`")
+        if self.transfer and len(self.tasks) > 1:
+            raise ValueError("transfer: grades of others' answers are of one task; give `task`")
+        return self
+
+    @property
+    def learned(self) -> tuple[Component, ...]:
+        """The tasks that are learned."""
+        return self.tasks or (self.task,)
 
 
 class Wireheading(Recipe[_Config]):
@@ -64,17 +85,31 @@ class Wireheading(Recipe[_Config]):
     def declare(self, planner: Planner) -> None:
         """Add the base and each run's last adapter, and what scores their answers."""
         config = self.config
-        planner.fit_on = config.task
-        judges = planner.task(config.task).judges()
-        cohort = self._rewarded(planner)
-        self._add(planner, "baseline", Component(name="none"))
-        training = cohort.given()
-        for run in cohort.settings():
-            adapter = Component(name="adapter", config={"reinforce": training, "run": run})
-            self._add(planner, run, adapter)
-        measures = (planner.task(config.task).measure,) if config.transfer else None
-        for judge in (*judges, *config.judges):
-            planner.add_judge(judge, measures)
+        for task in config.learned:
+            planner.fit_on = task
+            cohort = self._rewarded(planner, task)
+            self._add(planner, task, "baseline", Component(name="none"))
+            training = cohort.given()
+            for run in cohort.settings():
+                adapter = Component(name="adapter", config={"reinforce": training, "run": run})
+                self._add(planner, task, run, adapter)
+        for judge, measures in self._judging(planner):
+            planner.add_judge(judge, measures if config.transfer or config.tasks else None)
+
+    def _judging(self, planner: Planner) -> list[tuple[Component, tuple[str, ...]]]:
+        """Return the judges, those of the tasks first, and the measures that each of them scores."""
+        config = self.config
+        measures = {
+            task.name: task.name if config.tasks else planner.task(task).measure
+            for task in config.learned
+        }
+        own = [(j, measures[t.name]) for t in config.learned for j in planner.task(t).judges()]
+        both = [*own, *((judge, name) for judge in config.judges for name in measures.values())]
+        judges = {content_key(judge): judge for judge, _ in both}
+        return [
+            (judge, tuple(dict.fromkeys(name for other, name in both if other == judge)))
+            for judge in judges.values()
+        ]
 
     def outlook(self) -> str | None:
         """Return what follows when the test split is answered, where anything does."""
@@ -84,28 +119,30 @@ class Wireheading(Recipe[_Config]):
 
     def estimates(self, planned: PlannedRun) -> Sequence[str]:
         """Return how much memory training takes, by how many runs learn side by side."""
-        samples = self.planner().task(self.config.task).samples("fit")
+        planner = self.planner()
+        samples = [s for task in self.config.learned for s in planner.task(task).samples("fit")]
         return list(memory_lines(planned.models, self.config.training, samples))
 
     def grow(self, run: Run) -> PlannedFragment | None:
         """Return the gradings of the answers; None when they are planned, or unwanted."""
         if not self.config.transfer or len(run.plan.fragments) > 1:
             return None
-        planner = self.planner(self.config.task)
+        (task,) = self.config.learned
+        planner = self.planner(task)
         for number, model in enumerate(self.config.subjects):
             if number:
                 planner.use(model)
-            add_gradings(planner, run, self.config.task, self._rewarded(planner))
+            add_gradings(planner, run, task, self._rewarded(planner, task))
         return planner.fragment(run.plan, "grades of own and of others' answers")
 
-    def _rewarded(self, planner: Planner) -> CohortTraining:
+    def _rewarded(self, planner: Planner, component: Component) -> CohortTraining:
         """Return the training, rewarded by the task's own judge, with answers that end as its do.
 
         Raises:
             ConfigError: There is no such rule, or ``training.score`` is another.
         """
-        training, name = self.config.training, self.config.task.name
-        task = planner.task(self.config.task)
+        training, name = self.config.training, component.name
+        task = planner.task(component)
         gold = next(iter(task.judges()), None)
         if gold is None:
             raise ConfigError(
@@ -124,11 +161,14 @@ class Wireheading(Recipe[_Config]):
             common = common.model_copy(update={"stop": protocol.stop})
         return training.model_copy(update={"score": gold, "common": common})
 
-    def _add(self, planner: Planner, condition: str, intervention: Component) -> None:
+    def _add(
+        self, planner: Planner, task: Component, condition: str, intervention: Component
+    ) -> None:
         planner.add_cell(
             condition=condition,
             role="baseline" if condition == "baseline" else "treatment",
-            task=self.config.task,
+            task=task,
+            measure=task.name if self.config.tasks else None,
             split="test",
             intervention=intervention,
             sampling=self.config.sampling,
