@@ -97,7 +97,7 @@ class Wireheading(Recipe[_Config]):
             planner.add_judge(judge, measures if config.transfer or config.tasks else None)
 
     def _judging(self, planner: Planner) -> list[tuple[Component, tuple[str, ...]]]:
-        """Return the judges, those of the tasks first, and the measures that each of them scores."""
+        """Return the judges, those of tasks first, and the measures that each of them scores."""
         config = self.config
         measures = {
             task.name: task.name if config.tasks else planner.task(task).measure

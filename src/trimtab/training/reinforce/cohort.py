@@ -31,7 +31,7 @@ from trimtab.engine.request import Request, TextResult
 from trimtab.training.course import Batch, Outcome
 from trimtab.training.parts import parts_of
 from trimtab.training.reinforce.dialogue import Written
-from trimtab.training.reinforce.learner import Learner, RunSetting
+from trimtab.training.reinforce.learner import Learner, Looks, RunSetting
 from trimtab.training.reinforce.rounds import mismatches
 from trimtab.training.reinforce.timings import Timings
 
@@ -107,7 +107,8 @@ class Cohort:
         self._progress = progress
         self._marked: dict[str, int] = {}
         self._timings = Timings(folder)
-        self.learners = [Learner(engine, run, folder / run.name) for run in runs]
+        looks: Looks = {}
+        self.learners = [Learner(engine, run, folder / run.name, looks) for run in runs]
 
     def run(self) -> dict[str, Ended]:
         """Learn to the end, or go on where a killed cohort left off.

@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from trimtab.engine.engine import Engine
 
 
+Looks = dict[str, dict[str, Any]]
+"""What was seen of held-out items, by what decides it."""
+
+
 @dataclass(frozen=True, eq=False)
 class RunSetting:
     """What a run is made of.
@@ -66,13 +70,17 @@ class RunSetting:
 class Learner:
     """A run that learns."""
 
-    def __init__(self, engine: Engine, run: RunSetting, folder: Path) -> None:
+    def __init__(
+        self, engine: Engine, run: RunSetting, folder: Path, looks: Looks | None = None
+    ) -> None:
         """Make an adapter that changes nothing yet.
 
         Args:
             engine: Of the base model.
             run: The run.
             folder: Where its checkpoints go; used by it alone.
+            looks: What was seen of held-out items before any update; runs with the same items and
+                seed see the same there, so that one of them looks for all.
 
         Raises:
             ConfigError: ``settings.layers`` names no layer of the model.
@@ -84,6 +92,7 @@ class Learner:
         self.failed: str | None = None
         self.round: Round | None = None
         self._engine = engine
+        self._looks = {} if looks is None else looks
         self._seed = derive_seed(run.seed, run.settings.seed)
         self._dialogue = Dialogue(
             engine.renderer, run.rendering, self.settings.grade_request, self.settings.system
@@ -235,6 +244,22 @@ class Learner:
         self.watch.restore(state["watch"])
 
     def _look(self) -> dict[str, Any]:
+        if self.loop.step:
+            return self._evaluated()
+        key = self._first_look_key()
+        if key not in self._looks:
+            self._looks[key] = self._evaluated()
+        return self._looks[key]
+
+    def _first_look_key(self) -> str:
+        """Return the hash of all that decides what an adapter that changes nothing does."""
+        run, settings = self.run, self.settings
+        samples = [[s.id, s.messages, s.preamble, s.target] for s in run.held_out]
+        asked = [settings.system, settings.grade_request, settings.grade_scale, settings.evaluate]
+        lengths = [settings.answer_tokens, settings.stop, settings.grade_tokens]
+        return content_key([self._seed, run.rendering, run.scored_by, samples, asked, lengths])
+
+    def _evaluated(self) -> dict[str, Any]:
         run = self.run
         return evaluate(
             self._engine,
