@@ -171,6 +171,7 @@ def test_figures_show_what_their_files_hold(show, tmp_path) -> None:
         ("selfgrade", "start", 0.0),
         ("selfgrade", "end", 0.75),
     ]
+    assert bars.rows[1][4] == 1.0, "an interval ends where inflation does"
     assert ("selfgrade", 0.0, 1.0) in points.rows and len(points.rows) == 4
     assert ("control", 10, 0.9, 1.0) in gaps.rows
     for figure in (bars, points, gaps):
