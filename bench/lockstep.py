@@ -1,11 +1,13 @@
 """Runs that are rewarded, in lockstep on one base, against the same runs one after the other.
 
     python bench/lockstep.py [--model ID] [--runs 15] [--rounds 10] [--batch 1] [--answer-tokens 16]
-        [--grade-tokens 6] [--digits 1]
+        [--grade-tokens 6] [--digits 1] [--peer-runs 3]
 
 Sums of small numbers, conditions control, selfgrade and honest in turn, a seed for each three.
 Prints rounds of a run per second, sampling and learning apart, their ratios, whether the samples
-are the same, and how far the adapters are apart.
+are the same, and how far the adapters are apart. Then the same rounds as the published script does
+them, for ``--peer-runs`` runs (0: none): transformers' ``generate``, then one forward pass of the
+conversation with gradients through peft's factors, one conversation at a time.
 """
 
 import argparse
@@ -13,16 +15,19 @@ import tempfile
 import time
 from pathlib import Path
 
+import peft
 import torch
 from machine import header
 
 from trimtab.core.spec import Component, ModelSpec
 from trimtab.engine.engine import Engine
+from trimtab.models.chat import Renderer
 from trimtab.models.load import load_model, resolve
 from trimtab.runs.rewards import scores_by
 from trimtab.tasks.base import TASKS
 from trimtab.training.reinforce.cohort import Cohort, Progress
 from trimtab.training.reinforce.config import ReinforceTraining
+from trimtab.training.reinforce.dialogue import Dialogue
 from trimtab.training.reinforce.learner import RunSetting
 
 CONDITIONS = ("control", "selfgrade", "honest")
@@ -36,12 +41,18 @@ class Done:
         self.parts = [0.0, 0.0]
         self.samples: dict[str, list[object]] = {}
         self.weights: dict[str, torch.Tensor] = {}
+        self.tokens = 0
         start = time.perf_counter()
         for number, runs in enumerate(cohorts):
             cohort = Cohort(engine, runs, folder / str(number), progress=self._took)
             ended = cohort.run()
             for learner in cohort.learners:
                 name = learner.run.name
+                self.tokens += sum(
+                    e["answer"]["tokens"] + e["grade"]["tokens"]
+                    for row in ended[name].outcome.rows
+                    for e in row["episodes"]
+                )
                 flat = [p.detach().cpu().flatten() for p in learner.module.parameters()]
                 self.weights[name] = torch.cat(flat)
                 self.samples[name] = [
@@ -52,6 +63,62 @@ class Done:
 
     def _took(self, progress: Progress) -> None:
         self.parts = [a + b for a, b in zip(self.parts, progress.seconds, strict=True)]
+
+
+class Peer:
+    """One run after the other in transformers and peft, a conversation at a time."""
+
+    def __init__(self, model: str, runs: list[RunSetting], renderer: Renderer) -> None:
+        """Train the runs; no reward is worked out, which would take no time: all are 1."""
+        base = load_model(resolve(ModelSpec(id=model, dtype="float32"))).model
+        config = peft.LoraConfig(r=8, lora_alpha=32, target_modules="all-linear")
+        self.parts = [0.0, 0.0]
+        self.tokens = 0
+        for run in runs:
+            adapted = peft.get_peft_model(base, config).eval()
+            self._train(adapted, run, renderer)
+            base = adapted.unload()
+        self.seconds = sum(self.parts)
+
+    def _train(self, model: peft.PeftModel, run: RunSetting, renderer: Renderer) -> None:
+        settings = run.settings
+        dialogue = Dialogue(renderer, run.rendering, settings.grade_request)
+        trained = [p for p in model.parameters() if p.requires_grad]
+        optimiser = torch.optim.AdamW(trained, lr=settings.learning_rate)
+        torch.manual_seed(settings.seed)
+        for number in range(settings.rounds):
+            start = time.perf_counter()
+            prompt = list(dialogue.task(run.samples[number % len(run.samples)]))
+            answered = self._written(model, prompt, settings.answer_tokens)
+            asked = answered + list(dialogue.request(answered[len(prompt) :]))
+            graded = self._written(model, asked, settings.grade_tokens)
+            middle = time.perf_counter()
+            ids = torch.tensor([graded])
+            logprobs = model(ids).logits[0, :-1].log_softmax(-1)
+            drawn = logprobs.gather(1, ids[0, 1:, None])[:, 0]
+            places = [*range(len(prompt), len(answered)), *range(len(asked), len(graded))]
+            loss = -drawn[torch.tensor(places) - 1].mean()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(trained, 1.0)
+            optimiser.step()
+            optimiser.zero_grad()
+            self.parts[0] += middle - start
+            self.parts[1] += time.perf_counter() - middle
+            self.tokens += len(places)
+
+    def _written(self, model: peft.PeftModel, prompt: list[int], most: int) -> list[int]:
+        ids = torch.tensor([prompt])
+        with torch.no_grad():
+            found = model.generate(
+                input_ids=ids,
+                attention_mask=torch.ones_like(ids),
+                do_sample=True,
+                temperature=1.0,
+                top_k=0,
+                top_p=1.0,
+                max_new_tokens=most,
+            )
+        return found[0].tolist()
 
 
 def runs_of(args: argparse.Namespace) -> list[RunSetting]:
@@ -88,7 +155,7 @@ def main() -> None:
     parser.add_argument("--model", default="bundled:smollm2-135m-instruct")
     for name, value in (
         *(("runs", 15), ("rounds", 10), ("batch", 1), ("answer-tokens", 16)),
-        *(("grade-tokens", 6), ("digits", 1)),
+        *(("grade-tokens", 6), ("digits", 1), ("peer-runs", 3)),
     ):
         parser.add_argument(f"--{name}", type=int, default=value)
     args = parser.parse_args()
@@ -113,6 +180,16 @@ def main() -> None:
     same = sum(together.samples[name] == alone.samples[name] for name in alone.samples)
     apart = max(float((together.weights[n] - w).abs().max()) for n, w in alone.weights.items())
     print(f"the same samples in {same} of {args.runs} runs; adapters differ by at most {apart:.1e}")
+    if args.peer_runs and args.batch == 1:
+        peer = Peer(args.model, runs[: args.peer_runs], engine.renderer)
+        each = peer.seconds / (args.peer_runs * args.rounds)
+        print(
+            f"transformers + peft  {1 / each:7.2f} rounds of a run per second (sampling "
+            f"{peer.parts[0]:.1f} s, learning {peer.parts[1]:.1f} s of {args.peer_runs} runs); "
+            f"lockstep is {each * total / together.seconds:.2f} times as fast; tokens written in a "
+            f"round: {peer.tokens / (args.peer_runs * args.rounds):.1f} here, "
+            f"{together.tokens / total:.1f} in lockstep"
+        )
 
 
 if __name__ == "__main__":
