@@ -214,6 +214,9 @@ def _plot(curves: Sequence[Curve], panels: Sequence[str], canvas: Canvas) -> Non
             if banded:
                 at.fill_between(*zip(*banded, strict=True), color=colour, alpha=0.15, lw=0)
         at.set_title(PANELS[panel], fontsize=9.5)
+        at.xaxis.get_major_locator().set_params(integer=True)
+        if _BOUNDS.get(panel) == (0.0, 1.0):
+            at.set_ylim(-0.03, 1.03)
         if panel.startswith("inflation"):
             at.axhline(0, color=style.MUTED, lw=0.8)
     label_edges(axes, len(panels), "round" if "reward" in panels else "update", "")

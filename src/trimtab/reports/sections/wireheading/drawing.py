@@ -129,4 +129,5 @@ def _gaps(gaps: Sequence[Gap], canvas: Canvas) -> None:
         at.plot(step, actual, color=colour, lw=1.6, ls="--")
         at.set_title(gap.condition, fontsize=9.5)
         at.set_ylim(-0.03, 1.03)
+        at.xaxis.get_major_locator().set_params(integer=True)
     label_edges(axes, len(gaps), "round", "")
