@@ -88,6 +88,9 @@ def _models(cells: Sequence[Cell], judges: Sequence[JudgePlan]) -> list[str]:
 def _addresses(judges: Sequence[JudgePlan]) -> list[str]:
     found = []
     for plan in judges:
+        # one that is not here can't send anything, and what it said can be reported without it
+        if plan.component.name not in JUDGES.names():
+            continue
         endpoint = JUDGES.build(plan.component.name, plan.component.config).endpoint
         if endpoint is not None and urlsplit(endpoint.base_url).hostname not in _HERE:
             key = f" with the key in {endpoint.api_key_env}" if endpoint.api_key_env else ""

@@ -92,3 +92,10 @@ def test_a_home_that_cant_be_written_is_no_obstacle(tmp_path: Path, extras: Path
     (tmp_path / "cache" / "trusted").unlink()
     (tmp_path / "cache" / "trusted").mkdir()
     trust.admit(run, trust=True)
+
+
+def test_a_judge_that_is_not_here_can_send_nothing_and_is_no_obstacle(tmp_path: Path) -> None:
+    run = make(tmp_path)
+    absent = JudgePlan(key="shout-1", component=Component(name="shout"), output="text", metrics=())
+    run.add_judge(absent)
+    trust.admit(run)

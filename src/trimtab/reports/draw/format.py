@@ -59,8 +59,8 @@ def decimals(value: float, *, percent: bool) -> int:
 
 
 def strength(value: float) -> str:
-    """Return a strength with its sign: ``+0.5``."""
-    return f"{value:+g}".replace("-", MINUS)
+    """Return a strength with its sign, to four digits: ``+0.5``, ``-0.368``."""
+    return f"{value:+.4g}".replace("-", MINUS)
 
 
 def tick(value: float) -> str:

@@ -25,6 +25,8 @@ BASELINE, PROMPT, CONTROL = "#626a73", "#d55e00", "#8d959e"
 # Okabe and Ito's palette without the colours used above: told apart by colour-blind readers too.
 SERIES = ("#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 MARKERS = ("o", "s", "^", "D", "v")
+HATCHES = ("", "///", "...", "xxx", "\\\\\\")
+"""What is drawn over bars that have a colour in common."""
 CONTROLS = {conditions.RANDOM: ("X", "random vector"), conditions.CONTROL: ("<", "other control")}
 """Marker and name of each group of controls; all have the colour ``CONTROL``."""
 
@@ -78,6 +80,11 @@ def series_look(index: int) -> tuple[str, str]:
     """Return colour and marker of a line; no two of the first 25 have both in common."""
     shift = index // len(SERIES)
     return SERIES[index % len(SERIES)], MARKERS[(index + shift) % len(MARKERS)]
+
+
+def bar_look(index: int) -> tuple[str, str]:
+    """Return colour and hatch of bars; no two of the first 25 have both in common."""
+    return SERIES[index % len(SERIES)], HATCHES[index // len(SERIES) % len(HATCHES)]
 
 
 def legend_below(figure: Figure, handles: dict[str, Any]) -> None:

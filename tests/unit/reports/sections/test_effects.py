@@ -222,3 +222,4 @@ def test_many_lines_look_different_and_none_like_a_control():
     looks = [style.series_look(index) for index in range(25)]
     assert len(set(looks)) == 25
     assert not {colour for colour, _ in looks} & {style.BASELINE, style.PROMPT, style.CONTROL}
+    assert len({style.bar_look(index) for index in range(25)}) == 25

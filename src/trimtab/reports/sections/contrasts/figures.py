@@ -77,10 +77,13 @@ def _plot_conditions(
     for at, title in zip(axes.flat, panels, strict=False):
         shown = [p for p in points if p.panel == title]
         for number, one in enumerate(series):
-            colour = look(one, points)
+            colour, hatch = bar_look(one, points)
             for p in (p for p in shown if p.series == one and p.y == p.y):
                 x = names.index(p.condition) + (number - (len(series) - 1) / 2) * wide
-                at.bar(x, p.y, width=0.92 * wide, color=colour, label=one)
+                at.bar(
+                    x, p.y, width=0.92 * wide, color=colour, hatch=hatch, edgecolor=style.PAPER,
+                    linewidth=0, label=one,
+                )  # fmt: skip
                 draw_bar(at, x, p, style.INK)
         at.set_title(title + mark_of(any(p.few for p in shown)))
         at.set_xticks(range(len(names)), names, rotation=30, ha="right")
@@ -88,6 +91,15 @@ def _plot_conditions(
     for at in axes.flat[len(panels) :]:
         at.set_visible(False)
     draw_legend(canvas)
+
+
+def bar_look(series: str, points: Sequence[Point]) -> tuple[str, str]:
+    """Return colour and hatch of a series' bars: greys for the base, however it is asked."""
+    bases = list(dict.fromkeys(p.series for p in points if p.group == BASELINE))
+    if series in bases:
+        return style.BASELINE, style.HATCHES[bases.index(series) % len(style.HATCHES)]
+    treated = list(dict.fromkeys(p.series for p in points if p.group != BASELINE))
+    return style.bar_look(treated.index(series))
 
 
 def look(series: str, points: Sequence[Point]) -> str:
