@@ -20,7 +20,7 @@ BLOCK_CELLS = 4_000_000
 
 def resampled_sums(columns_CK: Floats, *, seed: int, num_resamples: int) -> Floats:
     """Return each column's sum over C clusters drawn with replacement, float64 [resamples, K]."""
-    blocks = _weights(columns_CK.shape[0], seed, num_resamples)
+    blocks = resampled_weights(columns_CK.shape[0], seed=seed, num_resamples=num_resamples)
     return np.concatenate([weights_BC @ columns_CK for weights_BC in blocks])
 
 
@@ -38,10 +38,15 @@ def extreme_flips(columns_CK: Floats, *, seed: int, num_flips: int) -> npt.NDArr
     return extreme_K
 
 
-def _weights(num_clusters: int, seed: int, num_resamples: int) -> Iterator[Floats]:
-    """Yield how often each cluster was drawn, a row per resample, in blocks."""
+def resampled_weights(
+    num_clusters: int, *, seed: int, num_resamples: int, width: int = 0
+) -> Iterator[Floats]:
+    """Yield how often each cluster was drawn, a row per resample, in blocks.
+
+    ``width`` is the number of cells that each row is made into, if that is more than its own.
+    """
     rng = np.random.Generator(np.random.PCG64(seed))
-    rows = max(1, BLOCK_CELLS // num_clusters)
+    rows = max(1, BLOCK_CELLS // max(num_clusters, width))
     for start in range(0, num_resamples, rows):
         weights_BC = np.empty((min(rows, num_resamples - start), num_clusters))
         for row in weights_BC:

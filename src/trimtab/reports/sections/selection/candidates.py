@@ -6,9 +6,19 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from trimtab.core.spec import Split
 from trimtab.stats.selection import Candidates
+
+
+class Scored(NamedTuple):
+    """A candidate with its score, the lower the better."""
+
+    score: float
+    right: bool
+    characters: float
+    cluster: str
 
 
 @dataclass(frozen=True)
@@ -74,10 +84,10 @@ class CandidateSet:
     labeller: str = ""
     disagreeing: tuple[int, int] | None = None
 
-    def scored(self, ranking: Ranking) -> list[tuple[float, bool, float]]:
-        """Return (score, right, characters) of each candidate that has a score."""
+    def scored(self, ranking: Ranking) -> list[Scored]:
+        """Return the candidates that have a score."""
         return [
-            (score, ok, length)
+            Scored(score, ok, length, self.clusters[unit])
             for unit, problem in self.problems.items()
             for score, ok, length in zip(
                 ranking.scores[unit], problem.correct, self.lengths[unit], strict=True

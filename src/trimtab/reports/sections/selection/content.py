@@ -63,6 +63,7 @@ class Calibration(Content):
 
     bins: tuple[CalibrationBin, ...]
     ece: float | None
+    interval: Ends | None
 
 
 class Histogram(Content):
@@ -84,9 +85,12 @@ class RankingQuality(Content):
         problems: Problems that have right and wrong candidates.
         pairs: Pairs of a right and a wrong candidate in them.
         pooled_auc: Over all candidates.
+        pooled_interval: Ends of its interval.
         within_auc: Within problems.
         within_interval: Ends of its interval.
         length_correlation: Spearman's, with characters.
+        length_interval: Ends of its interval.
+        clusters: Of the scored candidates.
     """
 
     ranking: str
@@ -96,9 +100,12 @@ class RankingQuality(Content):
     problems: int
     pairs: int
     pooled_auc: float | None
+    pooled_interval: Ends | None
     within_auc: float | None
     within_interval: Ends | None
     length_correlation: float | None
+    length_interval: Ends | None
+    clusters: int
 
 
 class RankingNumbers(RankingQuality):

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from trimtab.core.keys import content_key
+from trimtab.reports.data.numbers import Ends
+from trimtab.reports.data.statistics import CONFIDENCE
 from trimtab.reports.sections.selection.candidates import CandidateSet, Ranking
 from trimtab.reports.sections.selection.content import Calibration, CalibrationBin, Histogram
+from trimtab.stats.resampling import resampled_sums
 
 _BINS = 20
 _RELIABILITY_BINS = 10
 _SCATTER = 400
+_RESAMPLES = 2000
 
 
-def calibration(candidates: CandidateSet, ranking: Ranking) -> Calibration:
+def calibration(candidates: CandidateSet, ranking: Ranking, seed: int) -> Calibration:
     """Return equal bins of sigmoid(-energy) against the share that is right, and the ECE."""
-    rows = candidates.scored(ranking)
-    ordered = sorted((float(1 / (1 + math.exp(min(s, 700)))), ok) for s, ok, _ in rows)
+    ordered = sorted(
+        (float(1 / (1 + math.exp(min(row.score, 700)))), row.right, row.cluster)
+        for row in candidates.scored(ranking)
+    )
     parts = [
         part for part in np.array_split(np.arange(len(ordered)), _RELIABILITY_BINS) if len(part)
     ]
@@ -31,7 +39,37 @@ def calibration(candidates: CandidateSet, ranking: Ranking) -> Calibration:
         for part in parts
     )
     error = math.fsum(b.n * abs(b.predicted - b.right) for b in bins)
-    return Calibration(bins=bins, ece=error / len(ordered) if ordered else None)
+    if not ordered:
+        return Calibration(bins=bins, ece=None, interval=None)
+    found = error / len(ordered)
+    return Calibration(bins=bins, ece=found, interval=_ece_interval(ordered, parts, found, seed))
+
+
+def _ece_interval(
+    ordered: Sequence[tuple[float, bool, str]],
+    parts: Sequence[npt.NDArray[np.int64]],
+    found: float,
+    seed: int,
+) -> Ends | None:
+    """Return the ends of the error's bootstrap interval, which draws problems; None for one.
+
+    Bins keep their bounds. The error of a resample is larger on average, as each bin's difference
+    is taken without its sign: that excess is taken off both ends.
+    """
+    _, codes = np.unique([cluster for _, _, cluster in ordered], return_inverse=True)
+    num_clusters = int(codes.max()) + 1
+    if num_clusters == 1:
+        return None
+    over = np.array([predicted - right for predicted, right, _ in ordered])
+    columns = np.zeros((num_clusters, len(parts) + 1))
+    for number, part in enumerate(parts):
+        np.add.at(columns[:, number], codes[part], over[part])
+    columns[:, -1] = np.bincount(codes)
+    drawn = resampled_sums(columns, seed=seed, num_resamples=_RESAMPLES)
+    errors = np.abs(drawn[:, :-1]).sum(1) / drawn[:, -1]
+    low, high = np.quantile(errors, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    excess = float(errors.mean()) - found
+    return max(0.0, float(low) - excess), max(0.0, float(high) - excess)
 
 
 def histograms(candidates: CandidateSet, ranking: Ranking) -> dict[str, Histogram]:

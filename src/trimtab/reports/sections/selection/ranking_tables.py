@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from trimtab.reports.draw.format import DASH, number
 from trimtab.reports.draw.tables import Table
-from trimtab.reports.draw.values import Cell, Value, changed, measured
-from trimtab.reports.sections.selection.content import SetNumbers
+from trimtab.reports.draw.values import Cell, changed, measured
+from trimtab.reports.sections.selection.content import (
+    RankingNumbers,
+    RankingQuality,
+    SetNumbers,
+)
 from trimtab.reports.sections.selection.tables import percent, stem_of, title_of
 
 _RHO = "\N{GREEK SMALL LETTER RHO}"
@@ -23,11 +27,11 @@ def ranking_table(candidates: SetNumbers, *, compact: bool = False) -> Table:
             (
                 row.ranking,
                 *((row.scored, row.unscored) if counted else ()),
-                Value(row.pooled_auc),
+                measured(row.pooled_auc, row.pooled_interval, "number", clusters=row.clusters),
                 measured(row.within_auc, row.within_interval, "number", clusters=row.problems),
                 f"{row.pairs} in {row.problems}",
-                Value(row.length_correlation, signed=True),
-                Value(None if row.calibration is None else row.calibration.ece),
+                _with_length(row),
+                _calibrated(row),
             )
         )
     columns = ("ranking", *(("scored", "unscored") if counted else ()), "pooled AUC")
@@ -37,10 +41,23 @@ def ranking_table(candidates: SetNumbers, *, compact: bool = False) -> Table:
         "pooled one can be earned by telling easy problems from hard ones, the one within problems "
         f"can't. Pairs: of a right and a wrong candidate, in problems that have both. {_RHO}: "
         "Spearman's, of the score (lower is better) with characters. Calibration error: of "
-        "sigmoid(-energy) as a probability, ten bins of equal size."
+        "sigmoid(-energy) as a probability, ten bins of equal size. Intervals draw whole problems."
     )
     stem, title = stem_of(candidates, "rankings"), title_of(candidates, "Rankings")
     return Table(stem, title, columns + more, tuple(rows), note)
+
+
+def _with_length(row: RankingQuality) -> Cell:
+    return measured(
+        row.length_correlation, row.length_interval, "number", signed=True, clusters=row.clusters
+    )
+
+
+def _calibrated(row: RankingNumbers) -> Cell:
+    if row.calibration is None:
+        return None
+    found = row.calibration
+    return measured(found.ece, found.interval, "number", clusters=row.clusters)
 
 
 def ablation_table(candidates: SetNumbers) -> Table:
@@ -52,9 +69,9 @@ def ablation_table(candidates: SetNumbers) -> Table:
             measured(row.mean, row.interval, "rate", clusters=candidates.problems),
             changed(row.vs_random, "rate"),
             changed(row.vs_whole, "rate"),
-            Value(row.pooled_auc),
+            measured(row.pooled_auc, row.pooled_interval, "number", clusters=row.clusters),
             measured(row.within_auc, row.within_interval, "number", clusters=row.problems),
-            Value(row.length_correlation, signed=True),
+            _with_length(row),
         )
         for row in candidates.ablations
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from trimtab.reports.data.numbers import Comparison, Ends
 from trimtab.reports.data.statistics import (
@@ -15,7 +16,7 @@ from trimtab.reports.data.statistics import (
     seed_for,
 )
 from trimtab.reports.sections.selection.accuracy import ACCURACY
-from trimtab.reports.sections.selection.candidates import CandidateSet, Ranking
+from trimtab.reports.sections.selection.candidates import CandidateSet, Ranking, Scored
 from trimtab.reports.sections.selection.content import (
     Ablation,
     RankingNumbers,
@@ -25,6 +26,7 @@ from trimtab.reports.sections.selection.pictures import calibration, histograms,
 from trimtab.stats import selection as choose
 from trimtab.stats.agreement import auc, rank_correlation
 from trimtab.stats.intervals import cluster_bootstrap_ratio
+from trimtab.stats.ranking import auc_interval, rank_correlation_interval
 
 _ENERGY = "energy"
 
@@ -49,7 +51,7 @@ def _drawn(candidates: CandidateSet, ranking: Ranking, seed: int) -> RankingNumb
     return RankingNumbers.pick(
         dict(_quality(candidates, ranking, seed)),
         # only an energy is trained, or published, as the logit of being wrong
-        calibration=calibration(candidates, ranking) if ranking.metric == _ENERGY else None,
+        calibration=calibration(candidates, ranking, seed) if ranking.metric == _ENERGY else None,
         histograms=histograms(candidates, ranking),
         points=points(candidates, ranking),
     )
@@ -115,11 +117,33 @@ def _quality(candidates: CandidateSet, ranking: Ranking, seed: int) -> RankingQu
         unscored=len(candidates.problems) * candidates.num_candidates - len(rows),
         problems=len(usable),
         pairs=pairs,
-        pooled_auc=auc([-s for s, _, _ in rows], [ok for _, ok, _ in rows]) if rows else None,
+        **_pooled(rows, seed),
         within_auc=math.fsum(wins[u][0] for u in usable) / pairs if pairs else None,
         within_interval=_within_interval(wins, usable, candidates.clusters, seed),
-        length_correlation=_correlation([s for s, _, _ in rows], [x for _, _, x in rows]),
     )
+
+
+def _pooled(rows: Sequence[Scored], seed: int) -> dict[str, Any]:
+    """Return what is measured over all candidates at once, with intervals that draw problems."""
+    scores = [row.score for row in rows]
+    right, lengths = [row.right for row in rows], [row.characters for row in rows]
+    clusters = [row.cluster for row in rows]
+    ranks = [-score for score in scores]
+    area = auc(ranks, right) if rows else None
+    rho = _correlation(scores, lengths)
+    return {
+        "pooled_auc": area,
+        "pooled_interval": None
+        if area is None
+        else ends(auc_interval(ranks, right, clusters, seed=seed, level=CONFIDENCE)),
+        "length_correlation": rho,
+        "length_interval": None
+        if rho is None
+        else ends(
+            rank_correlation_interval(scores, lengths, clusters, seed=seed, level=CONFIDENCE)
+        ),
+        "clusters": len(set(clusters)),
+    }
 
 
 def _within_interval(
