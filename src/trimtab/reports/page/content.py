@@ -54,5 +54,18 @@ class Page:
 
     @property
     def glossary(self) -> tuple[tuple[str, str], ...]:
-        """Every word that needs explaining, with its meaning."""
-        return (*GLOSSARY, *self.terms)
+        """Every word of this page that needs explaining, with its meaning.
+
+        Of a term that names several words (``read / all``) one is enough.
+        """
+        texts = [self.finding, *(figure.caption for figure in self.figures)]
+        for table in (*self.shown, *self.methods):
+            texts += [table.title, *table.columns, table.note]
+            texts += [cell for line in table.texts for cell in line]
+        said = "\n".join(texts).casefold()
+        used = [
+            (term, meaning)
+            for term, meaning in self.terms
+            if any(word.casefold() in said for word in term.split(" / "))
+        ]
+        return (*GLOSSARY, *used)

@@ -85,7 +85,7 @@ class Grades(Section[NoConfig, GradesContent]):
     order = 45
     terms = (
         (
-            "of all, of graded",
+            "of all / of graded",
             "A refusal is no pass and has no points. It counts among all answers and is left out "
             "of the graded ones.",
         ),

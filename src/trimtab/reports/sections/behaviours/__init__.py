@@ -27,7 +27,7 @@ class Behaviours(Section[NoConfig, BehavioursContent]):
     alone = True
     terms = (
         (
-            "matching, right_letter",
+            "matching / right_letter",
             "P(letter) over both letters, of the answer that shows a behaviour and of the right "
             "one; averaged over the orders that were asked before anything else.",
         ),

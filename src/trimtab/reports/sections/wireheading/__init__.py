@@ -39,7 +39,7 @@ class Wireheading(Section[NoConfig, WireheadingContent]):
     terms = (
         ("inflation", "The grade that a model gives its answer less what the answer is worth."),
         (
-            "read, all",
+            "read / all",
             "Of answers whose grade could be read; of all answers, a grade that could not be read "
             "as 0.",
         ),
