@@ -1,12 +1,13 @@
 """A steering sweep against transformers' ``generate`` with a hook, once per strength.
 
     python bench/sweep.py [--model ID] [--dtype float32|bfloat16] [--positions generated|all]
-        [--prompts 64] [--strengths 8] [--samples 1] [--max-tokens 96] [--batch 64] [--repeats 3]
+        [--prompts 64] [--strengths 8] [--samples 1] [--temperature 0.7] [--top-p 1]
+        [--max-tokens 96] [--batch 64] [--repeats 3]
         [--peer hf|hf-contiguous|hf-packed|off|none] [--peer-strengths N] [--peer-alone]
         [--memory]
 
 GSM8K questions, a random unit vector in the middle block, greedy unless ``--samples`` asks for
-several answers at temperature 0.7. The peer may run N of the strengths only, spread over all of
+several answers at a temperature. The peer may run N of the strengths only, spread over all of
 them, and its time is scaled; ``--memory`` shows peaks, the peer's when it is alone. Peer "off" is
 trimtab itself, the same rows without edits. For bfloat16, transformers hands its head a slice, for
 which torch copies the head's weights once per row of a batch; "hf-contiguous" is spared that.
@@ -38,7 +39,9 @@ Texts = dict[tuple[int, float, int], list[int]]
 def trimtab(engine: Engine, prompts, v, layer, strengths, args) -> Callable[[], Texts]:
     """All strengths and samples of all prompts in one call."""
     sampling = SamplingParams(
-        max_tokens=args.max_tokens, temperature=0.7 if args.samples > 1 else 0.0
+        max_tokens=args.max_tokens,
+        temperature=args.temperature if args.samples > 1 else 0.0,
+        top_p=args.top_p if args.samples > 1 else 1.0,
     )
     requests = [
         Request((i, s, n), prompt, Text(sampling, seed=n), edits_of(v, layer, s, args))
@@ -86,7 +89,9 @@ def transformers(loaded: LoadedModel, prompts, v, layer, strengths, args) -> Cal
         for line, i in enumerate(indices):
             ids[line, width - len(prompts[i]) :] = torch.tensor(prompts[i])
             mask[line, width - len(prompts[i]) :] = 1
-        sampled = {"do_sample": True, "temperature": 0.7, "top_k": 0, "top_p": 1.0}
+        sampled = {
+            "do_sample": True, "temperature": args.temperature, "top_k": 0, "top_p": args.top_p,
+        }  # fmt: skip
         with torch.no_grad(), steered(loaded, v, layer, strength, args.positions):
             out = loaded.model.generate(
                 input_ids=ids,
@@ -136,6 +141,8 @@ def main() -> None:
     parser.add_argument("--strengths", type=int, default=8)
     parser.add_argument("--samples", type=int, default=1)
     parser.add_argument("--max-tokens", type=int, default=96)
+    parser.add_argument("--temperature", type=float, default=0.7)
+    parser.add_argument("--top-p", type=float, default=1.0)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rows", type=int)
     parser.add_argument("--repeats", type=int, default=3)
