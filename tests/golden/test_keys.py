@@ -19,6 +19,7 @@ MODEL = "model={id: 'bundled:smollm2-135m-instruct', device: cpu}"
 METHODS = (
     "task.limit=8",
     "measures=[generation]",
+    "headline=null",
     "steering.layer=auto",
     "bank={vectors: 2, sizes: [4], strengths: [0.2]}",
     "conditions={iti: {name: iti, heads: 24, strength: 5},"
@@ -31,6 +32,7 @@ METHODS = (
 # a vector that acts only where the prompt is a question and no prose
 GATED = (
     "measures=[generation]",
+    "headline=null",
     "conditions={gated: {name: caa, layer: 15, strength: 0.3, unit: relative, gate: {"
     "open_on: {name: truthfulqa, form: generation, limit: 3},"
     " closed_on: {name: heldout, fractions: {fit: 0.25, select: 0.25, test: 0.5}},"
@@ -111,7 +113,7 @@ def test_keys_of_judges(planned: Planned, experiment: str, component: str) -> No
 
 
 def test_keys_of_a_judge_that_learns(planned: Planned) -> None:
-    plan, fit_key = planned("best of n"), "energy-615bcc4352f133c2"
+    plan, fit_key = planned("best of n"), "energy-d4822f199b05ed8e"
     judges = [j for j in plan.judges if j.component.config.get("kind") == "encoder"]
     whole, *_ = [j for j in judges if "ablation" not in j.component.config]
     assert whole.key == "energy-cda3b619"

@@ -4,11 +4,14 @@ from trimtab.core import errors
 
 
 def test_every_class_has_an_exit_code_of_its_own() -> None:
-    classes = errors.TrimtabError.__subclasses__()
+    found = errors.TrimtabError.__subclasses__()
+    # one of another module hands on the code of somebody else's
+    classes = [c for c in found if c.__module__ == errors.__name__]
     codes = {c.__name__: c.exit_code for c in classes}
     # Wrong data is a wrong input just as a wrong configuration is; no other code is shared.
     assert codes.pop("DataError") == codes["ConfigError"] == 2
-    assert sorted(codes.values()) == [2, 3, 4, 5, 6, 7, 8]
+    codes["MemoryShortError"] = errors.MemoryShortError.exit_code
+    assert sorted(codes.values()) == [2, 3, 4, 5, 6, 7, 8, 9]
 
 
 def test_the_hint_stands_behind_the_message() -> None:

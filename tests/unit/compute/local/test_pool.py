@@ -7,6 +7,7 @@ import sys
 import textwrap
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -122,7 +123,15 @@ def test_what_has_no_memory_alone_either_is_told(tmp_path: Path) -> None:
     assert len(workers.starts) == 2
 
 
-def test_workers_that_do_not_end_when_told_are_ended(tmp_path: Path) -> None:
+@pytest.fixture
+def default_sigint() -> Iterator[None]:
+    """Let Ctrl-C raise, whatever a test before this one made of it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_workers_that_do_not_end_when_told_are_ended(tmp_path: Path, default_sigint) -> None:
     script = """
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     (home / f"{os.getpid()}.pid").touch()

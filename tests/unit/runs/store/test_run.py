@@ -76,7 +76,7 @@ def test_create_tells_the_same_run_another_run_and_a_foreign_folder_apart(
 
 
 def test_open_says_where_the_run_may_be(tmp_path: Path, parts: dict[str, Any]) -> None:
-    with pytest.raises(StoreError, match="no plan"):
+    with pytest.raises(StoreError, match="absent' does not exist"):
         Run.open(tmp_path / "absent")
     Run.create(tmp_path / "demo", **parts)
     with pytest.raises(StoreError, match=r"Did you mean .*demo"):
