@@ -41,11 +41,11 @@ class LengthBias(Content):
     no: float | None = None
 
 
-class JudgeCheck(Content):
-    """A judge against human labels.
+class LabelCheck(Content):
+    """A judge against people's labels, whatever it gives.
 
     Attributes:
-        measure: Where its rates are corrected.
+        measure: Where the judge's numbers are.
         id: Id of the metric there.
         judge: Key of the judge.
         metric: Name of the metric.
@@ -54,19 +54,10 @@ class JudgeCheck(Content):
         labels_total: Labels that it holds.
         seed: What drew some of them.
         n: Labels that were asked for.
-        judged: Those with a verdict.
+        judged: Those with a verdict or grade.
         parse_rate: Their share.
-        positives: Judged answers that people accept.
-        negatives: Those that people don't.
-        yes_rate: Share that the judge accepts.
-        label_rate: Share that people accept.
-        sensitivity: Share of yes where people say yes.
-        specificity: Share of no where they say no.
         error: Mean of label minus judge.
-        accuracy: Share of equal verdicts.
-        kappa: Cohen's.
-        auc: Of the judge's probability.
-        length: Its bias for length.
+        kappa: Cohen's; of grades weighted by squared distance.
         usable: Whether a result may rest on it.
         verdict: The same in words.
     """
@@ -82,19 +73,36 @@ class JudgeCheck(Content):
     n: int
     judged: int
     parse_rate: Rate | None = None
+    error: Rate | None = None
+    kappa: Rate | None = None
+    usable: bool | None = None
+    verdict: str
+
+
+class JudgeCheck(LabelCheck):
+    """A judge's verdicts against people's.
+
+    Attributes:
+        positives: Judged answers that people accept.
+        negatives: Those that people don't.
+        yes_rate: Share that the judge accepts.
+        label_rate: Share that people accept.
+        sensitivity: Share of yes where people say yes.
+        specificity: Share of no where they say no.
+        accuracy: Share of equal verdicts.
+        auc: Of the judge's probability.
+        length: Its bias for length.
+    """
+
     positives: int | None = None
     negatives: int | None = None
     yes_rate: float | None = None
     label_rate: float | None = None
     sensitivity: Rate | None = None
     specificity: Rate | None = None
-    error: Rate | None = None
     accuracy: float | None = None
-    kappa: Rate | None = None
     auc: float | None = None
     length: LengthBias | None = None
-    usable: bool | None = None
-    verdict: str
 
 
 class CorrectedRate(Content):

@@ -5,61 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from trimtab.reports.data.content import Content
 from trimtab.reports.data.numbers import Numbers
 from trimtab.reports.draw.tables import Table
 from trimtab.reports.draw.values import Cell, Value
-from trimtab.reports.sections.judging.checks import Rate, best_checks, rate_cell
+from trimtab.reports.sections.judging.checks import LabelCheck, Rate, best_checks, rate_cell
 
 
-class GradeCheck(Content):
+class GradeCheck(LabelCheck):
     """A judge's grades against people's, in the unit of the labels.
 
     Attributes:
-        measure: Where the judge grades.
-        id: Id of the metric there.
-        judge: Key of the judge.
-        metric: Name of the metric.
-        labels: Name of the file of labels.
-        labels_sha256: Its hash.
-        labels_total: Labels that it holds.
-        seed: What drew some of them.
-        n: Labels that were asked for.
-        judged: Those with a grade.
-        parse_rate: Their share.
         label_mean: Mean of the labels.
         grade_mean: Mean of the judge's grades.
-        error: Mean of label minus judge.
-        distance: Mean of its size.
+        distance: Mean size of label minus judge.
         same: Share of equal grades.
-        kappa: Cohen's, weighted by squared distance.
         rank_correlation: Spearman's.
         length: Rank correlation of what the judge adds with the answer's words.
-        usable: Whether a result may rest on it.
-        verdict: The same in words.
     """
 
-    measure: str
-    id: str
-    judge: str
-    metric: str
-    labels: str
-    labels_sha256: str = ""
-    labels_total: int
-    seed: int = 0
-    n: int
-    judged: int
-    parse_rate: Rate | None = None
     label_mean: float | None = None
     grade_mean: float | None = None
-    error: Rate | None = None
     distance: Rate | None = None
     same: Rate | None = None
-    kappa: Rate | None = None
     rank_correlation: float | None = None
     length: float | None = None
-    usable: bool | None = None
-    verdict: str
 
 
 def used_grade_checks(
