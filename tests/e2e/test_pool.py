@@ -24,6 +24,10 @@ def _workers(run: Path) -> set[int]:
     return {json.loads(line)["process"]["pid"] for line in lines if line}
 
 
+def _children(parent: int) -> list[int]:
+    return [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+
+
 def _lives(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
@@ -60,9 +64,13 @@ def test_a_killed_parent_leaves_no_worker_and_the_run_goes_on(
 ) -> None:
     run, logs = tmp_path / "run", tmp_path / "logs"
     command = _pool(["run", str(config), "--out", str(run), "--workers", "2"], logs)
-    assert command.kill_when(lambda: num_records(run) >= 15)
-    workers = _workers(run)
-    assert len(workers) == 2, "both had begun"
+    workers: list[int] = []
+
+    def both_live_and_one_has_written() -> bool:
+        workers[:] = _children(command.process.pid or 0)
+        return len(workers) == 2 and num_records(run) > 0
+
+    assert command.kill_when(both_live_and_one_has_written)
     end = time.monotonic() + 10
     while any(map(_lives, workers)):
         assert time.monotonic() < end, "an orphan"
