@@ -22,6 +22,7 @@ from torch.nn import functional
 
 from trimtab.core.errors import ConfigError, ModelError
 from trimtab.engine.acts.grouped import GroupedAddition, Lines, can_group
+from trimtab.engine.acts.spans import Span, SpannedAddition, are_long, spans_of
 from trimtab.models.layout import Layout
 from trimtab.models.lowrank import Adapter, LowRank, check_base
 
@@ -62,7 +63,9 @@ class Addition:
         return y_1TO.index_copy(1, self.token_N, sum_1NO)
 
 
-Additions = dict[nn.Module, list[Addition | GroupedAddition]]
+_Addition = Addition | GroupedAddition | SpannedAddition
+
+Additions = dict[nn.Module, Sequence[_Addition]]
 """For each linear layer what is added to its output."""
 
 
@@ -71,7 +74,7 @@ def hook_additions(additions: Additions) -> list[Any]:
     return [module.register_forward_hook(_after(some)) for module, some in additions.items()]
 
 
-def _after(additions: Sequence[Addition | GroupedAddition]) -> Any:
+def _after(additions: Sequence[_Addition]) -> Any:
     def hook(_module: nn.Module, args: tuple[Any, ...], y_1TO: torch.Tensor) -> torch.Tensor:
         seen = tuple(args[0].shape[:-1])
         for addition in additions:
@@ -125,11 +128,9 @@ class AdapterTable:
         ``length_R`` is how many tokens each row has.
         """
         number_T = np.repeat(self._number_R, length_R)
-        tokens = [np.flatnonzero(number_T == number) for number in range(len(self._distinct))]
-        acting = [number for number, token_N in enumerate(tokens) if token_N.size]
+        acting = sorted({*number_T.tolist()} - {-1})
+        laid = _LaidOut(number_T)
         layout, adapters = self._layout, list(self._distinct.values())
-        lines: dict[Hashable, Lines] = {}
-        indices: dict[Hashable, torch.Tensor | None] = {}
         found: Additions = {}
         for layer in layers:
             device = layout.devices[layer]
@@ -140,24 +141,56 @@ class AdapterTable:
             for inner, numbers in by_name.items():
                 factors = [_placed(adapters[n], layer, inner, device) for n in numbers]
                 module = layout.blocks[layer].get_submodule(inner)
-                place = (device, *numbers)
-                if can_group(factors):
-                    if place not in lines:
-                        some = [tokens[n] for n in numbers]
-                        lines[place] = Lines.of(some, len(number_T), device)
-                    found[module] = [GroupedAddition.of(factors, lines[place])]
-                    continue
-                for number, factor in zip(numbers, factors, strict=True):
-                    if (device, number) not in indices:
-                        indices[device, number] = _index(tokens[number], len(number_T), device)
-                    addition = Addition(factor, len(number_T), indices[device, number])
-                    found.setdefault(module, []).append(addition)
+                found[module] = laid.additions(factors, numbers, device)
         return found
 
 
-def _index(token_N: np.ndarray, num_tokens: int, device: torch.device) -> torch.Tensor | None:
-    """Return which tokens an adapter sees; None if it is all of them."""
-    return None if len(token_N) == num_tokens else torch.from_numpy(token_N).to(device)
+class _LaidOut:
+    """Which tokens of a pass each adapter sees, in the form in which they are computed fastest."""
+
+    def __init__(self, number_T: np.ndarray) -> None:
+        """Take the adapter of each token; -1 is none."""
+        self._number_T = number_T
+        self._spans = spans_of(number_T)
+        self._are_long = are_long(self._spans)
+        self._spans_of: dict[tuple[int, ...], list[Span]] = {}
+        self._lines: dict[Hashable, Lines] = {}
+        self._indices: dict[Hashable, torch.Tensor | None] = {}
+
+    def additions(
+        self, factors: Sequence[LowRank], numbers: Sequence[int], device: torch.device
+    ) -> Sequence[_Addition]:
+        """Return what the factors of one layer add; ``numbers`` tells whose they are."""
+        total = len(self._number_T)
+        if self._are_long and not any(factor.dropout for factor in factors):
+            return [SpannedAddition(factors, self._spans_for(tuple(numbers)), total)]
+        if can_group(factors):
+            place = (device, *numbers)
+            if place not in self._lines:
+                tokens = [np.flatnonzero(self._number_T == n) for n in numbers]
+                self._lines[place] = Lines.of(tokens, total, device)
+            return [GroupedAddition.of(factors, self._lines[place])]
+        return [
+            Addition(factor, total, self._index(number, device))
+            for number, factor in zip(numbers, factors, strict=True)
+        ]
+
+    def _spans_for(self, numbers: tuple[int, ...]) -> list[Span]:
+        """Return the spans of some adapters, each by its place among them."""
+        if numbers not in self._spans_of:
+            place = {number: at for at, number in enumerate(numbers)}
+            self._spans_of[numbers] = [
+                (place[number], first, end) for number, first, end in self._spans if number in place
+            ]
+        return self._spans_of[numbers]
+
+    def _index(self, number: int, device: torch.device) -> torch.Tensor | None:
+        """Return which tokens an adapter sees; None if it is all of them."""
+        if (device, number) not in self._indices:
+            token_N = np.flatnonzero(self._number_T == number)
+            whole = len(token_N) == len(self._number_T)
+            self._indices[device, number] = None if whole else torch.from_numpy(token_N).to(device)
+        return self._indices[device, number]
 
 
 class StackedAdapters:

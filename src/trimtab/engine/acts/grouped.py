@@ -1,4 +1,4 @@
-"""Many adapters of one linear layer at once: as many operations as for one.
+"""Many adapters of a few tokens each at once: as many operations as for one.
 
 Each adapter sees its own tokens only. They are laid out in a rectangle, a line for each adapter,
 and both factors of all of them are one batched product each; what pads the short lines is left
@@ -31,12 +31,14 @@ class Lines:
         token_KM: Tokens in lines, the first token in the place of padding.
         token_N: The tokens that carry an adapter, line by line.
         place_N: Where they stand in the rectangle, counted line by line.
+        is_all: Whether the rectangle is all tokens of the pass in their order.
     """
 
     num_tokens: int
     token_KM: torch.Tensor
     token_N: torch.Tensor
     place_N: torch.Tensor
+    is_all: bool
 
     @classmethod
     def of(cls, tokens: Sequence[np.ndarray], num_tokens: int, device: torch.device) -> Lines:
@@ -47,7 +49,9 @@ class Lines:
             line[: len(some)] = some
         places = [line * most + np.arange(len(some)) for line, some in enumerate(tokens)]
         arrays = (rectangle, np.concatenate(tokens), np.concatenate(places))
-        return cls(num_tokens, *(torch.from_numpy(array).to(device) for array in arrays))
+        is_all = np.array_equal(rectangle.ravel(), np.arange(num_tokens))
+        token_KM, token_N, place_N = (torch.from_numpy(a).to(device) for a in arrays)
+        return cls(num_tokens, token_KM, token_N, place_N, is_all)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,8 +81,15 @@ class GroupedAddition:
         return self.lines.num_tokens
 
     def to(self, x_1TI: torch.Tensor, y_1TO: torch.Tensor) -> torch.Tensor:
-        """Return the output ``y`` for the input ``x`` with the addition; gradients flow."""
+        """Return the output ``y`` for the input ``x`` with the addition; gradients flow.
+
+        Without gradients it may be added in place.
+        """
         lines = self.lines
+        if lines.is_all and y_1TO.dtype == self.up_KRO.dtype and not torch.is_grad_enabled():
+            x_KMI, y_KMO = (z.view(*lines.token_KM.shape, -1) for z in (x_1TI, y_1TO))
+            y_KMO.baddbmm_(torch.bmm(x_KMI, self.down_KIR), self.up_KRO)
+            return y_1TO
         x_KMI = x_1TI[0, lines.token_KM].to(self.down_KIR.dtype)
         added_KMO = torch.bmm(torch.bmm(x_KMI, self.down_KIR), self.up_KRO)
         added_NO = added_KMO.flatten(0, 1)

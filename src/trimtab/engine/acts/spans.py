@@ -1,0 +1,146 @@
+"""Adapters whose tokens lie side by side: each sees a slice of the pass, nothing is gathered.
+
+Prompts and conversations are packed row after row, so the tokens of one adapter are a few long
+spans. For each of them both factors are one product each, and the second adds to the output where
+it lies: on a CPU several times faster than to gather the tokens and to scatter what is added, and
+no input is kept twice for the gradients.
+
+Shapes: T packed tokens, N of a span, I inputs and O outputs of the layer, R rank.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch.autograd.function import once_differentiable
+
+from trimtab.models.lowrank import LowRank
+
+LEAST_LENGTH = 8
+"""Spans that are shorter on average cost more than to gather their tokens."""
+
+Span = tuple[int, int, int]
+"""Which adapter sees tokens, the first of them, and the first behind them."""
+
+
+def spans_of(number_T: np.ndarray) -> list[Span]:
+    """Return the spans of tokens with one adapter each; -1 stands for none."""
+    if not len(number_T):
+        return []
+    first = np.flatnonzero(np.diff(number_T, prepend=number_T[0] - 1))
+    ends = [*first[1:].tolist(), len(number_T)]
+    return [
+        (int(number_T[at]), at, end)
+        for at, end in zip(first.tolist(), ends, strict=True)
+        if number_T[at] >= 0
+    ]
+
+
+def are_long(spans: Sequence[Span]) -> bool:
+    """Whether spans are long enough to be computed one by one."""
+    tokens = sum(end - first for _, first, end in spans)
+    return tokens >= LEAST_LENGTH * len(spans)
+
+
+@dataclass(frozen=True, eq=False)
+class SpannedAddition:
+    """What adapters add to the output of a linear layer.
+
+    Attributes:
+        factors: Their factors, of any ranks, without dropout.
+        spans: Which tokens each of them sees, by its place among ``factors``.
+        num_tokens: T, of the pass.
+    """
+
+    factors: Sequence[LowRank]
+    spans: Sequence[Span]
+    num_tokens: int
+
+    def to(self, x_1TI: torch.Tensor, y_1TO: torch.Tensor) -> torch.Tensor:
+        """Return the output ``y`` for the input ``x`` with the addition; gradients flow.
+
+        Without gradients it is added in place.
+        """
+        scalings = [factor.scaling for factor in self.factors]
+        tensors = [tensor for factor in self.factors for tensor in (factor.down, factor.up)]
+        if not torch.is_grad_enabled():
+            _add(x_1TI[0], y_1TO[0], self.spans, scalings, tensors)
+            return y_1TO
+        added: torch.Tensor = _Spanned.apply(  # type: ignore[no-untyped-call]
+            x_1TI, y_1TO, self.spans, scalings, *tensors
+        )
+        return added
+
+
+def _add(
+    x_TI: torch.Tensor,
+    y_TO: torch.Tensor,
+    spans: Sequence[Span],
+    scalings: Sequence[float],
+    tensors: Sequence[torch.Tensor],
+) -> list[torch.Tensor]:
+    """Add to ``y`` what the factors make of ``x``; return the products [N, R] between them."""
+    found = []
+    for number, first, end in spans:
+        down, up = tensors[2 * number], tensors[2 * number + 1]
+        low_NR = (x_TI[first:end].to(down.dtype) @ down.T).mul_(scalings[number])
+        here = y_TO[first:end]
+        if here.dtype == up.dtype:
+            here.addmm_(low_NR, up.T)
+        else:  # rounded once
+            here.copy_(torch.addmm(here.to(up.dtype), low_NR, up.T))
+        found.append(low_NR)
+    return found
+
+
+class _Spanned(torch.autograd.Function):
+    """The addition and its gradients, span by span."""
+
+    @staticmethod
+    def forward(
+        context: Any,
+        x_1TI: torch.Tensor,
+        y_1TO: torch.Tensor,
+        spans: Sequence[Span],
+        scalings: Sequence[float],
+        *tensors: torch.Tensor,
+    ) -> torch.Tensor:
+        sum_1TO = y_1TO.clone()
+        low = _add(x_1TI[0], sum_1TO[0], spans, scalings, tensors)
+        context.save_for_backward(x_1TI, *low, *tensors)
+        context.spans, context.scalings = spans, scalings
+        return sum_1TO
+
+    @staticmethod
+    @once_differentiable
+    def backward(context: Any, above_1TO: torch.Tensor) -> tuple[Any, ...]:
+        x_1TI, *saved = context.saved_tensors
+        spans, scalings = context.spans, context.scalings
+        low, tensors = saved[: len(spans)], saved[len(spans) :]
+        slopes: list[torch.Tensor | None] = [None] * len(tensors)
+        x_slope_1TI = torch.zeros_like(x_1TI) if context.needs_input_grad[0] else None
+        for (number, first, end), low_NR in zip(spans, low, strict=True):
+            down, up = tensors[2 * number], tensors[2 * number + 1]
+            above_NO = above_1TO[0, first:end].to(up.dtype)
+            slope_NR = (above_NO @ up).mul_(scalings[number])
+            x_NI = x_1TI[0, first:end].to(down.dtype)
+            for at, slope in (
+                (2 * number, slope_NR.T @ x_NI),
+                (2 * number + 1, above_NO.T @ low_NR),
+            ):
+                before = slopes[at]
+                slopes[at] = slope if before is None else before.add_(slope)
+            if x_slope_1TI is not None:
+                x_slope_1TI[0, first:end] = (slope_NR @ down).to(x_1TI.dtype)
+        wanted = context.needs_input_grad[4:]
+        return (
+            x_slope_1TI,
+            above_1TO,
+            None,
+            None,
+            *(slope if want else None for slope, want in zip(slopes, wanted, strict=True)),
+        )

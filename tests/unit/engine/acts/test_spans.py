@@ -1,0 +1,77 @@
+"""Adapters of spans do what each does to its tokens by itself."""
+
+import numpy as np
+import pytest
+import torch
+
+from trimtab.engine.acts.adapters import Addition
+from trimtab.engine.acts.grouped import GroupedAddition, Lines
+from trimtab.engine.acts.spans import Span, SpannedAddition, are_long, spans_of
+from trimtab.models.lowrank import LowRank
+
+OWNERS = np.array([1, 1, 0, 0, 0, -1, 1, 2, 2, -1])
+
+
+def drawn(*shape: int) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(sum(shape)))
+
+
+def factors_of(ranks: list[int]) -> list[LowRank]:
+    return [
+        LowRank(drawn(rank, 6).requires_grad_(), drawn(5, rank).requires_grad_(), 0.5 + i)
+        for i, rank in enumerate(ranks)
+    ]
+
+
+def one_by_one(factors: list[LowRank], x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    for number, factor in enumerate(factors):
+        tokens = torch.from_numpy(np.flatnonzero(number == OWNERS))
+        y = Addition(factor, len(OWNERS), tokens).to(x, y)
+    return y
+
+
+def test_spans_are_runs_of_one_adapter() -> None:
+    assert spans_of(OWNERS) == [(1, 0, 2), (0, 2, 5), (1, 6, 7), (2, 7, 9)]
+    assert spans_of(np.array([], dtype=int)) == [] == spans_of(np.array([-1, -1]))
+    assert are_long([(0, 0, 8), (1, 8, 16)]) and not are_long([(0, 0, 8), (1, 8, 15)])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_spans_are_one_adapter_after_the_other(dtype: torch.dtype) -> None:
+    factors = factors_of([2, 3, 1])
+    x = drawn(1, 10, 6).to(dtype).requires_grad_()
+    y = drawn(1, 10, 5).to(dtype).requires_grad_()
+    leaves = [x, y, *(t for f in factors for t in (f.down, f.up))]
+    near = {"rtol": 1e-5, "atol": 1e-5} if dtype == torch.float32 else {"rtol": 0.1, "atol": 0.05}
+    spans: list[Span] = spans_of(OWNERS)
+    expected = one_by_one(factors, x, y)
+    found = SpannedAddition(factors, spans, 10).to(x, y)
+    assert found.dtype == dtype and torch.allclose(found, expected, **near)
+    slopes = (torch.autograd.grad(z.float().square().sum(), leaves) for z in (found, expected))
+    for a, b in zip(*slopes, strict=True):
+        assert a.dtype == b.dtype and torch.allclose(a, b, **near)
+    with torch.no_grad():
+        place = y.detach().clone()
+        assert SpannedAddition(factors, spans, 10).to(x, place) is place
+    assert torch.equal(place, found)
+
+
+def test_an_adapter_of_some_layers_gets_no_other_gradient() -> None:
+    """Neither inputs nor factors that nobody asks about."""
+    first, second = factors_of([2, 2])
+    frozen = LowRank(second.down.detach(), second.up.detach(), 1.0)
+    added = SpannedAddition([first, frozen], [(0, 0, 4), (1, 4, 10)], 10)
+    added.to(drawn(1, 10, 6), drawn(1, 10, 5)).sum().backward()
+    assert first.down.grad is not None and frozen.down.grad is None
+
+
+def test_a_token_of_each_adapter_is_computed_where_it_lies() -> None:
+    factors = factors_of([2, 2, 2, 2])
+    x, y = drawn(1, 4, 6), drawn(1, 4, 5)
+    lines = Lines.of([np.array([i]) for i in range(4)], 4, torch.device("cpu"))
+    assert lines.is_all
+    group = GroupedAddition.of(factors, lines)
+    expected = group.to(x, y).detach()
+    with torch.no_grad():
+        assert torch.allclose(group.to(x, y.clone()), expected, atol=1e-6)
+    assert not Lines.of([np.array([1]), np.array([0])], 2, torch.device("cpu")).is_all
