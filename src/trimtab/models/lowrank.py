@@ -109,6 +109,7 @@ def place_of(name: str) -> tuple[str, int, str]:
 def check_base(adapter: Adapter, layout: Layout) -> None:
     """Raise ModelError if the base has no such layer, or one of another shape."""
     blocks = layout.block_names[0].rpartition(".")[0]
+    modules = [dict(block.named_modules()) for block in layout.blocks]
     for name, factor in adapter.factors.items():
         prefix, layer, inner = place_of(name)
         if prefix and not f".{blocks}".endswith(f".{prefix}"):
@@ -118,7 +119,7 @@ def check_base(adapter: Adapter, layout: Layout) -> None:
                 f"An adapter changes {name!r}; the model has blocks 0 to {layout.num_layers - 1}.",
                 hint="Adapters fit only the base that they were trained on.",
             )
-        module = dict(layout.blocks[layer].named_modules()).get(inner)
+        module = modules[layer].get(inner)
         sizes = None if module is None else _sizes(module)
         if sizes is None:
             raise _unknown(name, layout)

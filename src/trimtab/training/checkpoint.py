@@ -250,8 +250,6 @@ def load_optimizer(
             if key.rpartition("/")[0] == name
         }
         if state:
-            # AdamW keeps its count of steps on the CPU and the moments where the weights are.
             optimizer.state[parameter] = {
-                key: value if key == "step" else value.to(parameter.device)
-                for key, value in state.items()
+                key: value.to(parameter.device) for key, value in state.items()
             }

@@ -26,6 +26,7 @@ from torch import nn
 from trimtab.core.errors import NonFiniteError
 from trimtab.core.keys import derive_seed
 from trimtab.core.training import Training
+from trimtab.models.finite import are_finite
 from trimtab.training.checkpoint import Checkpoints
 from trimtab.training.course import Batch, Course, Objective, Outcome
 from trimtab.training.good import LastGood
@@ -316,7 +317,7 @@ class Loop:
             loss, _ = self.objective.loss([item])
             loss.backward()
             grads = [p.grad for p in self.module.parameters() if p.grad is not None]
-            if not all(bool(torch.isfinite(x).all()) for x in (loss, *grads)):
+            if not are_finite([loss, *grads]):
                 alone.append(item)
         names = [self.name_of(item) for item in alone or batch.items]
         return ", ".join(names[:8]) + ", ..." * (len(names) > 8)
@@ -354,5 +355,5 @@ def _adamw(module: nn.Module, settings: Training) -> torch.optim.AdamW:
         [group for group in groups if group["params"]],
         lr=settings.learning_rate,
         betas=settings.betas,
-        foreach=False,
+        fused=True,
     )

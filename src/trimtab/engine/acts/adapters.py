@@ -23,6 +23,7 @@ from torch.nn import functional
 from trimtab.core.errors import ConfigError, ModelError
 from trimtab.engine.acts.grouped import GroupedAddition, Lines, can_group
 from trimtab.engine.acts.spans import Span, SpannedAddition, are_long, spans_of
+from trimtab.models.finite import are_finite
 from trimtab.models.layout import Layout
 from trimtab.models.lowrank import Adapter, LowRank, check_base
 
@@ -105,9 +106,9 @@ def check_adapters(
         if not adapter.factors:
             raise ConfigError("An adapter has no factors.")
         check_base(adapter, layout)
-        for name, factor in adapter.factors.items():
-            if not (torch.isfinite(factor.down).all() and torch.isfinite(factor.up).all()):
-                raise ConfigError(f"An adapter's factors of {name!r} are not finite.")
+        if not are_finite(t for f in adapter.factors.values() for t in (f.down, f.up)):
+            bad = [n for n, f in adapter.factors.items() if not are_finite([f.down, f.up])]
+            raise ConfigError(f"An adapter's factors of {bad[0]!r} are not finite.")
         if not adapter.requires_grad:
             checked.add(adapter)
 

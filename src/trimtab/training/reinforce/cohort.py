@@ -28,6 +28,7 @@ from trimtab.engine.batching.within_memory import is_out_of_memory
 from trimtab.engine.reading.divergence import drawn_tokens
 from trimtab.engine.reading.likelihood import Learned
 from trimtab.engine.request import Request, TextResult
+from trimtab.models.finite import are_finite
 from trimtab.training.course import Batch, Outcome
 from trimtab.training.parts import parts_of
 from trimtab.training.reinforce.dialogue import Written
@@ -321,4 +322,4 @@ class Cohort:
 def _sound(learner: Learner) -> bool:
     """Whether all gradients that there are are finite."""
     grads = [p.grad for p in learner.module.parameters() if p.grad is not None]
-    return all(bool(torch.isfinite(grad).all()) for grad in grads)
+    return are_finite(grads)

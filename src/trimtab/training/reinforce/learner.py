@@ -19,6 +19,7 @@ from trimtab.core.types import Rendering, Sample, SamplingParams
 from trimtab.engine.reading.divergence import Drawn, drawn_tokens
 from trimtab.engine.reading.likelihood import Learned
 from trimtab.engine.request import Request, Text
+from trimtab.models.finite import are_finite
 from trimtab.models.nets.factors import TrainedAdapter
 from trimtab.steering.fitted import Scores
 from trimtab.text.grades import GRAMMAR, Grade, parse_grade
@@ -121,7 +122,7 @@ class Learner:
     @property
     def is_finite(self) -> bool:
         """Whether the adapter can be computed with."""
-        return all(bool(torch.isfinite(p).all()) for p in self.module.parameters())
+        return are_finite(self.module.parameters())
 
     def answer_requests(self, batch: Batch) -> list[Request]:
         """Return what asks for the answers of a round."""
