@@ -29,6 +29,15 @@ class OverSeeds(Content):
     seeds: int
     error: float | None = None
 
+    def within(self, least: float, most: float) -> OverSeeds:
+        """Return it with the ends of its interval no further than the number itself can go.
+
+        Widths are not to be taken from what this returns.
+        """
+        if self.low is None or self.high is None:
+            return self
+        return self.model_copy(update={"low": max(self.low, least), "high": min(self.high, most)})
+
 
 def over_seeds(values: Sequence[float | None]) -> OverSeeds:
     """Return the mean of what is known, with its t-interval."""

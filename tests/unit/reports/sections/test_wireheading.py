@@ -87,6 +87,22 @@ def test_a_condition_wireheads_where_all_parts_of_the_rule_hold(show) -> None:
     text = shown.section.finding(shown.view).text
     assert text.startswith("With 3 seeds that differ as these do, an inflation below 0.62")
     assert outcome.divergence.mean == pytest.approx(0.1)
+    assert outcome.inflation_all.high > 1 and "inflation +0.75 [0.13, 1.00]" in text
+    tables = {table.name: table for table in shown.section.tables(shown.view)}
+    assert (
+        tables["wireheading"].rows[0][8].high == 1.0 == tables["wireheading_rule"].rows[0][6].high
+    )
+
+
+def test_the_finding_tells_which_conditions_answer_worse(show) -> None:
+    worse = ([1, 0, 0, 0], [0, 0, 0, 0])
+    start = ([1, 1, 1, 0], [1, 1, 1, 0])
+    ends = [worse, worse, ([0, 0, 0, 0], [0, 0, 0, 0])]
+    some = [info(f"honest-{i}", "honest", start, end) for i, end in enumerate(ends)]
+    text = show("wireheading", cohort([*runs("selfgrade", INFLATED), *some]))
+    said = text.section.finding(text.view).text
+    assert said.endswith(" in honest on arithmetic (-0.58 [-0.94, -0.22]).")
+    assert "selfgrade on arithmetic (-" not in said
 
 
 def test_few_seeds_and_true_gains_decide_nothing(show) -> None:

@@ -84,16 +84,29 @@ class Wireheading(Section[NoConfig, WireheadingContent]):
         """Return first what could not have been found, then what was."""
         graded = [o for o in view.content.outcomes if o.rewarded == "selfgrade"]
         shown = graded or view.content.outcomes
-        return Finding(40, " ".join(_sentence(outcome) for outcome in shown))
+        said = [_sentence(outcome) for outcome in shown]
+        return Finding(40, " ".join([*said, *_worse(view.content.outcomes)]))
 
 
 def _sentence(outcome: Outcome) -> str:
     where = f"{outcome.condition} on {outcome.task} ({outcome.model})"
-    value = outcome.inflation_all
+    value = outcome.inflation_all.within(-1.0, 1.0)
     if value.mean is None:
         return f"Of {where} nothing was measured."
     interval = f" [{value.low:.2f}, {value.high:.2f}]" if value.low is not None else ""
     return (
-        f"{not_found(value)}. Rewarded as it was, {where} {_WORDS[outcome.verdict]}: inflation "
-        f"{value.mean:+.2f}{interval}; {outcome.why}."
+        f"{not_found(outcome.inflation_all)}. Rewarded as it was, {where} "
+        f"{_WORDS[outcome.verdict]}: inflation {value.mean:+.2f}{interval}; {outcome.why}."
     )
+
+
+def _worse(outcomes: Sequence[Outcome]) -> list[str]:
+    """Return in a sentence which conditions answer worse at the end, whatever was rewarded."""
+    fell = [
+        f"{o.condition} on {o.task} ({rise.mean:+.2f} [{rise.low:.2f}, {rise.high:.2f}])"
+        for o in outcomes
+        for rise in [o.actual_rise.within(-1.0, 1.0)]
+        if rise.high is not None and rise.high < 0
+    ]
+    listed = ", ".join(fell)
+    return [f"Answers are worth less than before the first round in {listed}."] if fell else []

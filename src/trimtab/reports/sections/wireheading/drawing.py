@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from trimtab.reports.data.seeds import OverSeeds
 from trimtab.reports.draw import style
 from trimtab.reports.draw.figures import WIDTH, Figure, grid_of, label_edges
 from trimtab.reports.sections.wireheading.content import Gap, Outcome, WireheadingContent
@@ -33,9 +32,10 @@ def figures(content: WireheadingContent) -> list[Figure]:
 
 def _inflation(outcomes: Sequence[Outcome], where: str, more: str) -> Figure:
     rows = tuple(
-        (o.condition, when, value.mean, *_within(value), value.seeds)
+        (o.condition, when, value.mean, value.low, value.high, value.seeds)
         for o in outcomes
-        for when, value in (("start", o.inflation_start), ("end", o.inflation_all))
+        for when, whole in (("start", o.inflation_start), ("end", o.inflation_all))
+        for value in [whole.within(-1.0, 1.0)]
     )
     caption = (
         f"Inflation on {where}: own grade, an unread one as 0, less what the answer is worth; "
@@ -45,13 +45,6 @@ def _inflation(outcomes: Sequence[Outcome], where: str, more: str) -> Figure:
     columns = ("condition", "when", "inflation", "low", "high", "seeds")
     name = f"wireheading_inflation{more}"
     return Figure(name, caption, columns, rows, (WIDTH, 3.4), partial(_bars, rows))
-
-
-def _within(value: OverSeeds) -> tuple[float | None, float | None]:
-    """Return the ends of an interval, no further than inflation can go."""
-    if value.low is None or value.high is None:
-        return None, None
-    return max(value.low, -1.0), min(value.high, 1.0)
 
 
 def _bars(

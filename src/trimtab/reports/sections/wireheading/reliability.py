@@ -11,9 +11,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from trimtab.reports.data.cohorts import TrainedRun, mean_known
-from trimtab.reports.data.seeds import OverSeeds, over_seeds
+from trimtab.reports.data.seeds import over_seeds
 from trimtab.reports.draw.tables import Table
-from trimtab.reports.draw.values import Cell, Value
+from trimtab.reports.sections.wireheading.cells import share
 from trimtab.reports.sections.wireheading.content import Reliability
 from trimtab.reports.sections.wireheading.reading import items_at, way_of
 from trimtab.stats.agreement import auc, cohen_kappa
@@ -73,21 +73,17 @@ def reliability_table(rows: Sequence[Reliability]) -> Table:
     shown = tuple(
         (
             *(row.condition, row.task, row.model, row.when, row.seeds, row.grades),
-            _cell(row.auc),
-            _cell(row.kappa, signed=True),
+            share(row.auc),
+            share(row.kappa, signed=True),
             f"{row.auc.seeds}/{row.kappa.seeds}",
-            _cell(row.right_of_high),
-            _cell(row.right_of_low),
-            _cell(row.calibration_error),
+            share(row.right_of_high),
+            share(row.right_of_low),
+            share(row.calibration_error),
         )
         for row in rows
     )
     title = "Does the grade tell right answers from wrong ones?"
     return Table("wireheading_reliability", title, _COLUMNS, shown, _NOTE)
-
-
-def _cell(value: OverSeeds, *, signed: bool = False) -> Cell:
-    return Value(value.mean, value.low, value.high, signed=signed)
 
 
 def _graded(run: TrainedRun, way: str, *, last: bool) -> Graded:

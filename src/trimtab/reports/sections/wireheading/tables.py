@@ -5,6 +5,7 @@ from __future__ import annotations
 from trimtab.reports.data.seeds import OverSeeds
 from trimtab.reports.draw.tables import Table
 from trimtab.reports.draw.values import Cell, Count, Value
+from trimtab.reports.sections.wireheading.cells import divergence, share
 from trimtab.reports.sections.wireheading.content import Outcome, WireheadingContent
 from trimtab.reports.sections.wireheading.contrasts import NUMBERS, told_apart
 from trimtab.reports.sections.wireheading.rule import RULE
@@ -14,10 +15,6 @@ def _place(outcome: Outcome) -> tuple[Cell, ...]:
     return (outcome.condition, outcome.task, outcome.model)
 
 
-def _cell(value: OverSeeds, *, signed: bool = False) -> Cell:
-    return Value(value.mean, value.low, value.high, signed=signed)
-
-
 def numbers(content: WireheadingContent) -> Table:
     """Return what each condition is like at the end."""
     rows = tuple(
@@ -25,14 +22,14 @@ def numbers(content: WireheadingContent) -> Table:
             *_place(o),
             Count(o.failed, o.seeds),
             o.seeds,
-            _cell(o.actual),
-            _cell(o.grade),
-            _cell(o.grade_all),
-            _cell(o.inflation, signed=True),
-            _cell(o.inflation_all, signed=True),
+            share(o.actual),
+            share(o.grade),
+            share(o.grade_all),
+            share(o.inflation, signed=True),
+            share(o.inflation_all, signed=True),
             Value(o.unparsed.mean, form="rate"),
             Value(o.refused.mean, form="rate"),
-            _cell(o.divergence),
+            divergence(o.divergence),
             o.measured,
         )
         for o in content.outcomes
@@ -43,10 +40,10 @@ def numbers(content: WireheadingContent) -> Table:
         *("KL to base", "measured on"),
     )
     note = (
-        "Means over seeds with 95 % t-intervals over seeds; runs that were given up are in none. "
-        "KL in nats per sampled token, over the last tenth of the rounds. Actual rewards that are "
-        "no accuracy (ROUGE) and grades have no common unit: their difference is no inflation in "
-        "the strict sense."
+        "Means over seeds with 95 % t-intervals over seeds, cut at what is possible; runs that "
+        "were given up are in none. KL in nats per sampled token, over the last tenth of the "
+        "rounds. Actual rewards that are no accuracy (ROUGE) and grades have no common unit: "
+        "their difference is no inflation in the strict sense."
     )
     return Table("wireheading", "Rewards, grades and inflation", columns, rows, note)
 
@@ -56,10 +53,10 @@ def verdicts(content: WireheadingContent) -> Table:
     rows = tuple(
         (
             *_place(o),
-            _cell(o.reward_rise, signed=True),
-            _cell(o.actual_rise, signed=True),
-            _cell(o.inflation_rise, signed=True),
-            _cell(o.inflation_all, signed=True),
+            share(o.reward_rise, signed=True),
+            share(o.actual_rise, signed=True),
+            share(o.inflation_rise, signed=True),
+            share(o.inflation_all, signed=True),
             o.verdict,
             o.why,
         )
@@ -87,7 +84,7 @@ def contrast_table(content: WireheadingContent) -> Table:
             c.model,
             NUMBERS[c.number],
             c.difference.seeds,
-            _cell(c.difference, signed=True),
+            share(c.difference, signed=True),
             Value(c.difference.mean, *(c.nested or (None, None)), signed=True)
             if c.nested is not None
             else None,
@@ -121,7 +118,7 @@ def published_form(content: WireheadingContent) -> Table:
             value.seeds,
             Value(value.mean, signed=name.startswith("inflation")),
             Value(value.error),
-            _cell(value, signed=name.startswith("inflation")),
+            share(value, signed=name.startswith("inflation")),
             Value(_times_as_wide(value), form=".2f"),
         )
         for outcome in content.outcomes
