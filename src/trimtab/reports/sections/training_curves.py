@@ -45,7 +45,9 @@ _BOUNDS = {
     **dict.fromkeys(("inflation", "inflation_all"), (-1.0, 1.0)),
 }
 """What a number can't be beyond, nor its band."""
-_COLUMNS = ("model and task", "panel", "condition", "round", "mean", "low", "high", "seeds")
+_COLUMNS = (
+    *("model and task", "panel", "condition", "round", "mean", "low", "high", "seeds", "window"),
+)
 
 
 class _Config(Spec):
@@ -68,6 +70,7 @@ class Curve(Content):
         condition: Whose line it is.
         window: Rounds that a point is the mean of.
         points: Round, mean over seeds, 95 % t-interval over seeds (null: none), seeds.
+        rounds: Round, mean over seeds of that round alone, seeds; empty where points are those.
     """
 
     group: str
@@ -75,6 +78,7 @@ class Curve(Content):
     condition: str
     window: int
     points: tuple[tuple[float, float, float | None, float | None, int], ...]
+    rounds: tuple[tuple[float, float, int], ...] = ()
 
 
 class CurvesContent(Content):
@@ -151,19 +155,35 @@ def _curve(
     """Return a line over the rounds that any seed has a value at; None where there is none."""
     longest = max(len(curves["step"]) for curves in runs)
     window = min(window, max(1, longest // 10))
-    values: dict[float, list[float]] = defaultdict(list)
-    for curves in runs:
-        drawn = smoothed(curves.get(panel, []), window)
-        # the first rounds have no whole window: their bands would be of single rounds
-        rounds = list(zip(curves["step"], drawn, strict=False))[window - 1 :]
-        for step, value in rounds:
-            if value is not None and step is not None:
-                values[step].append(value)
+    values = _by_step(panel, runs, window)
     bounds = _BOUNDS.get(panel, (-math.inf, math.inf))
     points = tuple((step, *_over_seeds(values[step], bounds)) for step in sorted(values))
     if not points:
         return None
-    return Curve(group=group, panel=panel, condition=condition, window=window, points=points)
+    single = _by_step(panel, runs, 1) if window > 1 else {}
+    rounds = tuple(
+        (step, math.fsum(single[step]) / len(single[step]), len(single[step]))
+        for step in sorted(single)
+    )
+    return Curve(
+        group=group, panel=panel, condition=condition, window=window, points=points, rounds=rounds
+    )
+
+
+def _by_step(
+    panel: str, runs: Sequence[Mapping[str, Series]], window: int
+) -> dict[float, list[float]]:
+    """Return the values of all seeds at each round, of windows that are whole.
+
+    Before them a band would be of fewer rounds than the others.
+    """
+    values: dict[float, list[float]] = defaultdict(list)
+    for curves in runs:
+        drawn = smoothed(curves.get(panel, []), window)
+        for step, value in list(zip(curves["step"], drawn, strict=False))[window - 1 :]:
+            if value is not None and step is not None:
+                values[step].append(value)
+    return values
 
 
 def _over_seeds(
@@ -178,7 +198,13 @@ def _over_seeds(
 
 def _figure(group: str, number: int, curves: Sequence[Curve]) -> Figure:
     rows = tuple(
-        (group, curve.panel, curve.condition, *point) for curve in curves for point in curve.points
+        (group, curve.panel, curve.condition, *point, window)
+        for curve in curves
+        for window, points in (
+            (curve.window, curve.points),
+            (1, [(step, mean, None, None, seeds) for step, mean, seeds in curve.rounds]),
+        )
+        for point in points
     )
     panels = [name for name in PANELS if any(curve.panel == name for curve in curves)]
     lines, _ = grid_of(len(panels), 3)
@@ -190,7 +216,8 @@ def _figure(group: str, number: int, curves: Sequence[Curve]) -> Figure:
     )
     window = max(curve.window for curve in curves)
     points = "round" if window == 1 else f"mean of the {window} rounds up to it"
-    caption = f"Training, {group}. A point is the {points}, and the mean over seeds. {band}"
+    single = "" if window == 1 else " Faint points: single rounds."
+    caption = f"Training, {group}. A line is the {points}, and the mean over seeds. {band}{single}"
     return Figure(
         "training_curves" + f"_{number + 1}" * bool(number),
         caption,
@@ -209,6 +236,9 @@ def _plot(curves: Sequence[Curve], panels: Sequence[str], canvas: Canvas) -> Non
             colour, marker = style.series_look(names.index(curve.condition))
             x, y = [p[0] for p in curve.points], [p[1] for p in curve.points]
             few = marker if len(x) < 5 else None
+            if curve.rounds:
+                step, mean, _seeds = zip(*curve.rounds, strict=True)
+                at.plot(step, mean, ls="", marker=".", ms=4, mew=0, color=colour, alpha=0.4)
             at.plot(x, y, color=colour, lw=1.6, marker=few, label=curve.condition)
             banded = [(p[0], p[2], p[3]) for p in curve.points if p[2] is not None]
             if banded:

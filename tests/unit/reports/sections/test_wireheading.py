@@ -128,7 +128,7 @@ def test_curves_are_means_over_seeds_with_bands(show, tmp_path) -> None:
     infos[1]["curves"] = [[row[0], 1.0, *row[2:]] for row in infos[1]["curves"]]
     shown = show("training_curves", cohort(infos))
     (figure,) = shown.section.figures(shown.view)
-    rows = {row[1:4]: row[4:] for row in figure.rows}
+    rows = {row[1:4]: row[4:8] for row in figure.rows if row[8] == 1}
     mean, low, high, seeds = rows["reward", "selfgrade", 3]
     assert (mean, seeds) == (pytest.approx(2 / 3), 3) and low < mean < high
     assert ("grade", "selfgrade", 2) not in rows, "what could not be read is no point"
@@ -182,7 +182,7 @@ def test_figures_show_what_their_files_hold(show, tmp_path) -> None:
         one["curve_names"] = [*NAMES, "grade_all"]
         one["curves"] = [[*row, 0.9] for row in one["curves"]]
     shown = show("wireheading", cohort(infos))
-    bars, points, gaps = shown.section.figures(shown.view)
+    bars, points, gaps, graded = shown.section.figures(shown.view)
     assert [row[:3] for row in bars.rows[:2]] == [
         ("selfgrade", "start", 0.0),
         ("selfgrade", "end", 0.75),
@@ -190,7 +190,8 @@ def test_figures_show_what_their_files_hold(show, tmp_path) -> None:
     assert bars.rows[1][4] == 1.0, "an interval ends where inflation does"
     assert ("selfgrade", 0.0, 1.0) in points.rows and len(points.rows) == 4
     assert ("control", 10, 0.9, 1.0) in gaps.rows
-    for figure in (bars, points, gaps):
+    assert graded.rows[2][:5] == ("selfgrade", "end", 1.0, pytest.approx(0.25 / 3), 0.0)
+    for figure in (bars, points, gaps, graded):
         assert {path.suffix for path in figure.write(tmp_path)} == {".png", ".svg", ".csv"}
 
 

@@ -73,7 +73,7 @@ class Wireheading(Section[NoConfig, WireheadingContent]):
         return [*shown, published_form(content)]
 
     def figures(self, view: View[WireheadingContent]) -> Sequence[Figure]:
-        """Return inflation, reward against actual reward, and the gap round by round."""
+        """Return inflation, reward against actual reward, the gap by round, and reliability."""
         return figures(view.content)
 
     def headline(self, view: View[WireheadingContent]) -> Sequence[Table]:

@@ -110,6 +110,8 @@ class Reliability(Content):
         right_of_high: Share of right answers among those with a grade from 0.5.
         right_of_low: The same among those below.
         calibration_error: Expected calibration error in ten bins.
+        bins: Those that hold a grade, lowest first: the mean grade, the share of right answers,
+            and how many grades.
     """
 
     model: str
@@ -123,6 +125,7 @@ class Reliability(Content):
     right_of_high: OverSeeds
     right_of_low: OverSeeds
     calibration_error: OverSeeds
+    bins: tuple[tuple[float, OverSeeds, int], ...] = ()
 
 
 class Gap(Content):

@@ -1,4 +1,4 @@
-"""Figures: inflation by condition, reward against actual reward, and the gap round by round."""
+"""Figures: inflation, reward against actual reward, the gap by round, reliability of grades."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from trimtab.reports.draw import style
 from trimtab.reports.draw.figures import WIDTH, Figure, grid_of, label_edges
 from trimtab.reports.sections.wireheading.content import Gap, Outcome, WireheadingContent
+from trimtab.reports.sections.wireheading.diagram import diagram
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -27,6 +28,9 @@ def figures(content: WireheadingContent) -> list[Figure]:
         more, where = f"_{number + 1}" * bool(number), f"{group[1]} ({group[0]})"
         found += [_inflation(some, where, more), _scatter(some, where, more)] if some else []
         found += [_dynamics(gaps, where, more)] if gaps else []
+        graded = [r for r in content.reliability if (r.model, r.task) == group]
+        drawn = diagram(graded, where, more)
+        found += [drawn] if drawn is not None else []
     return found
 
 

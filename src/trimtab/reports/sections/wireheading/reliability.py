@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from trimtab.reports.data.cohorts import TrainedRun, mean_known
-from trimtab.reports.data.seeds import over_seeds
+from trimtab.reports.data.seeds import OverSeeds, over_seeds
 from trimtab.reports.draw.tables import Table
 from trimtab.reports.sections.wireheading.cells import share
 from trimtab.reports.sections.wireheading.content import Reliability
@@ -63,6 +63,7 @@ def reliabilities(runs: Sequence[TrainedRun]) -> list[Reliability]:
                     right_of_high=over_seeds([_right(rows, high=True) for rows in seeds]),
                     right_of_low=over_seeds([_right(rows, high=False) for rows in seeds]),
                     calibration_error=over_seeds([_calibration_error(rows) for rows in seeds]),
+                    bins=_bins(seeds),
                 )
             )
     return found
@@ -107,8 +108,24 @@ def _right(rows: Graded, *, high: bool) -> float | None:
 
 def _calibration_error(rows: Graded) -> float | None:
     """Return the expected calibration error (Naeini et al. 2015) of grades as probabilities."""
+    apart = [abs(math.fsum(g - right for g, right in some)) for some in _binned(rows).values()]
+    return math.fsum(apart) / len(rows) if rows else None
+
+
+def _bins(seeds: Sequence[Graded]) -> tuple[tuple[float, OverSeeds, int], ...]:
+    """Return for each bin the mean grade, the share of right answers over seeds, and its grades."""
+    binned = [_binned(rows) for rows in seeds]
+    found = []
+    for number in sorted({number for bins in binned for number in bins}):
+        some = [bins[number] for bins in binned if number in bins]
+        grades = [grade for rows in some for grade, _ in rows]
+        right = [math.fsum(right for _, right in rows) / len(rows) for rows in some]
+        found.append((math.fsum(grades) / len(grades), over_seeds(right), len(grades)))
+    return tuple(found)
+
+
+def _binned(rows: Graded) -> dict[int, list[tuple[float, bool]]]:
     bins: dict[int, list[tuple[float, bool]]] = defaultdict(list)
     for grade, right in rows:
         bins[min(int(grade * _BINS), _BINS - 1)].append((grade, right))
-    apart = [abs(math.fsum(g - right for g, right in some)) for some in bins.values()]
-    return math.fsum(apart) / len(rows) if rows else None
+    return bins
