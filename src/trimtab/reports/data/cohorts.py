@@ -28,6 +28,8 @@ class TrainedRun:
         curves: A value per round of each name; ``step`` is the round.
         held_out: What was seen of held-out items: the round, and a summary for each way.
         alarms: Those that were raised.
+        order: Of the items, ``fixed`` or ``shuffled``; None where it is not told.
+        rounds_of_pass: Rounds of a pass over the items; None where it is not told.
     """
 
     model: str
@@ -40,6 +42,8 @@ class TrainedRun:
     curves: Mapping[str, Series]
     held_out: Sequence[Mapping[str, Any]]
     alarms: Sequence[Mapping[str, Any]] = ()
+    order: str | None = None
+    rounds_of_pass: int | None = None
 
 
 def trained_runs(source: RunSource) -> list[TrainedRun]:
@@ -77,6 +81,8 @@ def _run(info: Mapping[str, Any], model: str, task: str) -> TrainedRun:
         curves=columns,
         held_out=info["held_out"],
         alarms=info.get("alarms", ()),
+        order=info.get("order"),
+        rounds_of_pass=info.get("rounds_of_pass"),
     )
 
 

@@ -115,6 +115,8 @@ def _state(learner: Learner, ended: Ended, number: int) -> KeptState:
         "round": number,
         "failed": ended.failed,
         "condition": learner.settings.condition,
+        "order": learner.settings.order,
+        "rounds_of_pass": learner.loop.course.settings.steps_per_epoch(learner.loop.num_items),
         "skipped": ended.outcome.skipped,
         "curves": [
             [*(row.get(name) for name in CURVES), len(row["episodes"] or ())]

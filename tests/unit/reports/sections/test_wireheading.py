@@ -1,6 +1,7 @@
 """Numbers over seeds, the rule and what it could not have found, and curves."""
 
 import json
+import random
 from types import SimpleNamespace
 
 import pytest
@@ -204,3 +205,26 @@ def test_bands_stay_where_numbers_can_be(show) -> None:
     )
     ends = {row[5:7] for row in figure.rows if row[1] == "reward"}
     assert ends == {(0.0, 1.0)}
+
+
+def test_a_fixed_order_shows_at_the_pass_over_the_items(show, tmp_path) -> None:
+    hard, rng = [0.1, 0.9, 0.4, 0.8, 0.2], random.Random(0)
+    infos = []
+    for order in ("fixed", "shuffled"):
+        for one in runs(order, [START] * 3):
+            items = hard * 8 if order == "fixed" else [rng.random() for _ in range(40)]
+            noisy = [value + 0.1 * rng.random() for value in items]
+            rows = [[n, value, value, None, 0, 0, 2.0, 0.1] for n, value in enumerate(noisy, 1)]
+            infos.append(one | {"curves": rows, "order": order, "rounds_of_pass": 5})
+    shown = show("periodogram", cohort(infos))
+    fixed, shuffled = shown.content.swings[:2]
+    assert (fixed.cycles, fixed.found, shuffled.found) == (8, 3, 0)
+    assert fixed.share.mean > 0.9 > 0.4 > shuffled.share.mean
+    assert fixed.expected == pytest.approx(4 / 39, abs=1e-6)
+    (figure,) = shown.section.figures(shown.view)
+    top = max((row for row in figure.rows if row[2] == "fixed"), key=lambda row: row[4])
+    assert top[3] in (5.0, 2.5)
+    assert {path.suffix for path in figure.write(tmp_path)} == {".png", ".svg", ".csv"}
+    assert (
+        show("periodogram", cohort([one | {"rounds_of_pass": 21} for one in infos])).content is None
+    )
