@@ -72,7 +72,7 @@ def judge_plans():
              ("words", "number", damage, None), ("empty", "binary", damage, False),
              ("refusal", "binary", damage, False), ("truncated", "binary", damage, False)),
         plan("choice-5555", "options", ("options",), ("mc1", "binary", effect, True),
-             ("mc2", "fraction", effect, True), ("mc3", "fraction", effect, True)),
+             ("mc2", "fraction", effect, True), ("mc3", "fraction", "reading", True)),
         plan("divergence-6666", "options", ("options", "heldout"), ("kl", "number", damage, False)),
         plan("choice-7777", "options", ("two_option",), ("two_option", "binary", effect, True)),
         plan("perplexity-8888", "options", ("heldout",),

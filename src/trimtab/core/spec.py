@@ -24,6 +24,9 @@ Split = Literal["fit", "select", "test"]
 Role = Literal["baseline", "zero", "treatment", "control"]
 Output = Literal["text", "options"]
 Purpose = Literal["result", "tuning"]
+MetricRole = Literal["effect", "reading", "damage", "ranking", "ablation"]
+RESULTS: tuple[MetricRole, ...] = ("effect", "reading")
+"""Roles of what an experiment is about, tested or not."""
 
 
 class Spec(BaseModel):
@@ -242,15 +245,23 @@ class Metric(Spec):
     Attributes:
         name: Key in ``Score.values``.
         kind: ``binary`` is 0 or 1, ``fraction`` lies between, ``number`` is unbounded.
-        role: ``effect`` is what the experiment is about, ``damage`` what it may break, ``ranking``
-            a number by which candidates of one question are ranked, and which is no result itself;
-            ``ablation`` is such a number made without seeing all that there is.
+        role: ``effect`` is what the experiment is about. ``reading`` is another reading of what an
+            effect of the same judge reads already (by another rule, or cut at a threshold): it is
+            shown with its interval, and is no test of its own in any correction. ``damage`` is what
+            the experiment may break. ``ranking`` is a number by which candidates of one question
+            are ranked, and which is no result itself; ``ablation`` is such a number made without
+            seeing all that there is.
         higher_is_better: None where neither direction is.
         unit: Unit of a number, e.g. ``words``.
     """
 
     name: str
     kind: Literal["binary", "fraction", "number"]
-    role: Literal["effect", "damage", "ranking", "ablation"]
+    role: MetricRole
     higher_is_better: bool | None = True
     unit: str = ""
+
+    def read_again(self, name: str, kind: Literal["binary", "fraction", "number"]) -> Metric:
+        """Return the metric of another reading of this one's answers; of a damage, a damage."""
+        role: MetricRole = "reading" if self.role == "effect" else self.role
+        return self.model_copy(update={"name": name, "kind": kind, "role": role})

@@ -42,13 +42,12 @@ class Grading:
         """The grade, or whether the label is a wanted one; a pass; a share of points; a refusal."""
         role, better = self.file.role, self.file.higher_is_better
         kind: Literal["binary", "number"] = "binary" if self.labels else "number"
-        found = [Metric(name=self.name, kind=kind, role=role, higher_is_better=better)]
+        grade = Metric(name=self.name, kind=kind, role=role, higher_is_better=better)
+        found = [grade]
         if self.file.passes is not None:
-            name = self.name + PASS
-            found.append(Metric(name=name, kind="binary", role=role, higher_is_better=better))
+            found.append(grade.read_again(self.name + PASS, "binary"))
         if self.file.points:
-            name = self.name + CREDIT
-            found.append(Metric(name=name, kind="fraction", role=role, higher_is_better=better))
+            found.append(grade.read_again(self.name + CREDIT, "fraction"))
         if self.file.refusal is not None:
             name = self.name + REFUSED
             found.append(Metric(name=name, kind="binary", role="damage", higher_is_better=False))

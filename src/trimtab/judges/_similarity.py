@@ -36,10 +36,8 @@ class SimilarityJudge(Judge[C]):
     @property
     def metrics(self) -> tuple[Metric, ...]:
         """The difference and its sign."""
-        return (
-            Metric(name=self.NAME, kind="number", role="effect"),
-            Metric(name=f"{self.NAME}_acc", kind="binary", role="effect"),
-        )
+        difference = Metric(name=self.NAME, kind="number", role="effect")
+        return (difference, difference.read_again(f"{self.NAME}_acc", "binary"))
 
     def score(self, items: Sequence[Item], resource: Resource) -> Iterator[tuple[int, Verdict]]:
         """Score the items one after the other; see the class.

@@ -35,7 +35,7 @@ class AnswerFormat(ItemJudge[AnswerFormatConfig]):
         """Two binary metrics; what is wanted with a trigger is leakage without it."""
         return (
             Metric(name="format", kind="binary", role="effect"),
-            Metric(name="tagged", kind="binary", role="effect", higher_is_better=None),
+            Metric(name="tagged", kind="binary", role="reading", higher_is_better=None),
         )
 
     def verdict(self, item: Item) -> Verdict:

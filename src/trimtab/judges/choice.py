@@ -22,12 +22,12 @@ _METRICS: dict[OptionSet, tuple[Metric, ...]] = {
     "mc1": (Metric(name="mc1", kind="binary", role="effect"),),
     "mc2": (
         Metric(name="mc2", kind="fraction", role="effect"),
-        Metric(name="mc3", kind="fraction", role="effect"),
+        Metric(name="mc3", kind="fraction", role="reading"),
     ),
     "binary": (Metric(name="binary", kind="binary", role="effect"),),
     "two_option": (
         Metric(name="two_option", kind="fraction", role="effect"),
-        Metric(name="two_option_choice", kind="binary", role="effect"),
+        Metric(name="two_option_choice", kind="binary", role="reading"),
     ),
     # no direction is the better one: a behaviour may be wanted or not
     "behaviour": (Metric(name="matching", kind="fraction", role="effect", higher_is_better=None),),

@@ -38,10 +38,10 @@ class Number(ItemJudge[NumberConfig]):
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
-        """Accuracy by each rule, and what lowers it without a wrong sum."""
-        effects = ("correct", *EXTRACTORS)
+        """Accuracy, the same by each rule, and what lowers it without a wrong sum."""
         return (
-            *(Metric(name=name, kind="binary", role="effect") for name in effects),
+            Metric(name="correct", kind="binary", role="effect"),
+            *(Metric(name=name, kind="binary", role="reading") for name in EXTRACTORS),
             Metric(name="no_answer", kind="binary", role="damage", higher_is_better=False),
         )
 

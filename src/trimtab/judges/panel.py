@@ -8,7 +8,7 @@ from typing import Self
 from pydantic import Field, field_validator, model_validator
 
 from trimtab.core.errors import ConfigError
-from trimtab.core.spec import Component, Metric, Spec
+from trimtab.core.spec import RESULTS, Component, Metric, MetricRole, Spec
 from trimtab.judges.base import JUDGES, Item, Judge, Resource, Verdict
 
 __all__ = ["Panel"]
@@ -66,14 +66,15 @@ class Panel(Judge[PanelConfig]):
                     f"gives {', '.join(metrics)}).",
                     hint="All members must answer the same question by yes or no.",
                 )
-        self._metric = held[0][name]
+        # what is voted on is a result of its own, also where it is another reading for a member
+        role: MetricRole = "effect" if held[0][name].role in RESULTS else held[0][name].role
+        self._metric = held[0][name].model_copy(update={"role": role})
         self._quorum = config.quorum or len(built) // 2 + 1
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
         """The majority's verdict, and the share of yes."""
-        share = {"name": f"{self._metric.name}_p", "kind": "fraction"}
-        return (self._metric, self._metric.model_copy(update=share))
+        return (self._metric, self._metric.read_again(f"{self._metric.name}_p", "fraction"))
 
     @property
     def members(self) -> tuple[Component, ...]:

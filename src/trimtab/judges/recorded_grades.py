@@ -50,11 +50,12 @@ class RecordedGrades(ItemJudge[RecordedGradesConfig]):
     def metrics(self) -> tuple[Metric, ...]:
         """The grade, a pass where something passes, the share of points, and a refusal."""
         name, passes = self.config.metric, self.config.passes
-        found = [Metric(name=name, kind="number", role="effect")]
+        grade = Metric(name=name, kind="number", role="effect")
+        found = [grade]
         if passes is not None:
-            found.append(Metric(name=name + PASS, kind="binary", role="effect"))
+            found.append(grade.read_again(name + PASS, "binary"))
         if self.config.points:
-            found.append(Metric(name=name + CREDIT, kind="fraction", role="effect"))
+            found.append(grade.read_again(name + CREDIT, "fraction"))
         refused = Metric(name=name + REFUSED, kind="binary", role="damage", higher_is_better=False)
         return (*found, refused)
 

@@ -40,10 +40,12 @@ class Rouge(ItemJudge[_Config]):
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
-        """ROUGE-L first; it is the reward."""
+        """ROUGE-L first; it is the reward, and the others read the same overlap otherwise."""
+        first = Metric(name=next(iter(_KINDS)), kind="fraction", role="effect")
         return (
-            *(Metric(name=name, kind="fraction", role="effect") for name in _KINDS),
-            Metric(name="rouge_pass", kind="binary", role="effect"),
+            first,
+            *(first.read_again(name, "fraction") for name in list(_KINDS)[1:]),
+            first.read_again("rouge_pass", "binary"),
         )
 
     def verdict(self, item: Item) -> Verdict:

@@ -143,9 +143,10 @@ class Rubric(Judge[RubricConfig]):
         verdict = Metric(name=self._name, kind="binary", role=role, higher_is_better=better)
         if self.config.mode == "parsed":
             return (verdict,)
-        name = f"{self._name}_p"
-        chance = Metric(name=name, kind="fraction", role=role, higher_is_better=better)
-        return (chance,) if self.config.threshold is None else (verdict, chance)
+        chance = verdict.model_copy(update={"name": f"{self._name}_p", "kind": "fraction"})
+        if self.config.threshold is None:
+            return (chance,)
+        return (verdict, verdict.read_again(chance.name, "fraction"))
 
     @property
     def model(self) -> ModelSpec | None:

@@ -20,11 +20,13 @@ def require_names(plan: Plan) -> None:
     refs = [ref for cell in plan.cells for ref in metrics_of(cell, plan.judges)]
     effects = {name for ref in refs if ref.metric.role == "effect" for name in _names(ref)}
     if plan.headline is not None and plan.headline not in effects:
-        others = {name for ref in refs for name in _names(ref)}
+        others = {name: ref.metric.role for ref in refs for name in _names(ref)}
         what = (
-            "is no metric of an effect"
-            if plan.headline in others
-            else "is no metric of this experiment"
+            "is no metric of this experiment"
+            if plan.headline not in others
+            else "is another reading of an effect's answers, which is not tested"
+            if others[plan.headline] == "reading"
+            else "is no metric of an effect"
         )
         raise ConfigError(
             f"headline = {plan.headline!r} {what}. {did_you_mean(plan.headline, effects)}"

@@ -264,7 +264,7 @@ def replied(judge: Rubric, item: Item, *replies: str | None):
 def test_a_grade_a_refusal_and_what_could_not_be_read_are_three_things(graded, text_item) -> None:
     judge = make(graded)
     assert [m.name for m in judge.metrics] == ["recall", "recall_pass", "recall_refused"]
-    assert [m.role for m in judge.metrics] == ["effect", "effect", "damage"]
+    assert [m.role for m in judge.metrics] == ["effect", "reading", "damage"]
     item = text_item("Ann.", question="Who?", required_facts=["Ann", "1918 OR the war"])
     found = replied(judge, item, "2", "1\n\nOne fact.", "REFUSED", "I would say 2 or 3.", None)
     assert [list(v.values.values()) for v in found] == [

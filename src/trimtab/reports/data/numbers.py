@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from trimtab.core.spec import Metric, Output, Role, Split
+from trimtab.core.spec import Metric, MetricRole, Output, Role, Split
 from trimtab.reports.data.content import Content
 
 Reference = Literal["baseline", "prompt", "random"]
@@ -188,7 +188,7 @@ class MetricInfo(Content):
 
     name: str
     kind: Literal["binary", "fraction", "number"]
-    role: Literal["effect", "damage", "ranking", "ablation"]
+    role: MetricRole
     higher_is_better: bool | None = True
     unit: str = ""
     id: str

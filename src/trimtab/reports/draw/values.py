@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from trimtab.core.counted import counted
 from trimtab.reports.data.numbers import Comparison, Estimate, MetricInfo
 from trimtab.reports.data.statistics import drawn_clusters, is_few, significant
 from trimtab.reports.draw.format import (
@@ -150,6 +151,11 @@ def measured(
     """Return the cell of a number with its interval, marked if over few clusters (0: not known)."""
     low, high = interval or (None, None)
     return Value(mean, low, high, form, signed, few=is_few(clusters))
+
+
+def star_note(tests: int) -> str:
+    """Return what a star means where so many tests are corrected together; "" without any."""
+    return f"* p < 0.05 after Holm's correction over {counted(tests, 'test')}" if tests else ""
 
 
 def probability(p: float | None) -> Value:

@@ -13,6 +13,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from trimtab.core.spec import RESULTS
 from trimtab.core.types import Sample
 from trimtab.reports.data.answers import MAX_BYTES, Answers
 from trimtab.reports.data.blocks import Block, ConditionRows
@@ -65,7 +66,7 @@ def browser_data(
 def _ordered(metrics: list[MetricRef]) -> list[MetricRef]:
     """Return verdicts first: they are what a reader filters by."""
     rank = {"binary": 0, "fraction": 1, "number": 2}
-    return sorted(metrics, key=lambda ref: (ref.metric.role != "effect", rank[ref.metric.kind]))
+    return sorted(metrics, key=lambda ref: (ref.metric.role not in RESULTS, rank[ref.metric.kind]))
 
 
 def _questions(block: Block, answers: Answers, max_bytes: int) -> list[dict[str, Any]]:

@@ -22,7 +22,8 @@ GLOSSARY = (
     (
         "*",
         "p < 0.05 after Holm's correction. One family holds all treatments times all effect "
-        "metrics against one reference; the baseline, the prompt and random vectors are three. A "
+        "metrics against one reference; the baseline, the prompt and random vectors are three; "
+        "other readings of the same answers are in none. A "
         "star says that two conditions differ; whether random vectors of equal length do as much "
         "is in the table of random vectors.",
     ),

@@ -12,7 +12,7 @@ from trimtab.reports.data.randoms import beyond_random
 from trimtab.reports.data.run import RunData
 from trimtab.reports.draw.format import form_of, label
 from trimtab.reports.draw.tables import Table
-from trimtab.reports.draw.values import Cell, changed, measured, probability
+from trimtab.reports.draw.values import Cell, changed, measured, probability, star_note
 from trimtab.reports.sections.base import NoConfig, Section, View
 
 __all__ = ["Controls"]
@@ -57,8 +57,7 @@ def _prompt_table(run: RunData) -> Table:
             p = probability(comparison.p_holm)
             rows.append((condition, name, label(metric), change, p, tally))
     columns = ("condition", "measure", "metric", "Δ", "p (Holm)", "wins / losses / ties")
-    tests = counted(run.shown.families["prompt"].tests, "test")
-    note = f"Paired differences; * p < 0.05 after Holm's correction over {tests}."
+    note = f"Paired differences; {star_note(run.shown.families['prompt'].tests)}."
     title = _TITLES["prompt"]
     return Table("against_prompt", title, columns, tuple(rows), note, display="folded")
 
@@ -82,7 +81,7 @@ def _random_table(run: RunData) -> Table:
             )
     columns = ("condition", "measure", "metric", "Δ to baseline", "random: least", "most")
     more = ("as far", "share %", "p", "p (Holm)", "beyond random")
-    tests = run.shown.families["random"].tests
+    tests = counted(run.shown.families["random"].tests, "test")
     note = (
         "Differences to the baseline. As far: random vectors of equal length, at the same layer "
         "and positions, that change the metric at least as much, either way; a random direction "

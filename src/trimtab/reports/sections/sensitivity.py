@@ -17,7 +17,7 @@ from trimtab.reports.draw.figures import Figure
 from trimtab.reports.draw.format import form_of, label
 from trimtab.reports.draw.tables import Table
 from trimtab.reports.draw.values import Cell as Value
-from trimtab.reports.draw.values import changed, estimated
+from trimtab.reports.draw.values import changed, estimated, star_note
 from trimtab.reports.sections.base import NoConfig, Section, View
 from trimtab.reports.sections.effects.figures import strength_figure
 from trimtab.search.trials import CONFIRM, HELDOUT
@@ -104,7 +104,7 @@ def _table(numbers: Numbers, measure: Measure) -> Table:
         columns += [f"Δ {label(metric).removesuffix(' %')}"] * (metric.role == "effect")
     note = (
         f"On the {measure.units} confirm problems, by which the winner was chosen among the best: "
-        "its own strength flatters. Δ: paired difference to the baseline [95 % interval]; * p < "
-        f"0.05 after Holm's correction over these {numbers.tests} tests."
+        "its own strength flatters. Δ: paired difference to the baseline [95 % interval]"
+        f"{f'; {star}' if (star := star_note(numbers.tests)) else ''}."
     )
     return Table("sensitivity", "Around the winner's strength", tuple(columns), tuple(rows), note)

@@ -107,10 +107,11 @@ class Verdicts(Section[NoConfig, VerdictsContent]):
             "condition", "measure", "metric", "verdict", "Δ to baseline", "p (Holm)", "n pairs",
             "detectable",
         )  # fmt: skip
+        tests = view.run.shown.tests
+        corrected = f" and corrected for {counted(tests, 'test')}" if tests else ""
         note = (
             "Detectable: the true difference that is found in four runs of five, with these "
-            f"clusters and corrected for {counted(view.run.shown.tests, 'test')}. Finding nothing "
-            "says little about effects smaller than that."
+            f"clusters{corrected}. Finding nothing says little about effects smaller than that."
         )
         return [Table("verdicts", "Verdicts", columns, tuple(rows), note, display="folded")]
 

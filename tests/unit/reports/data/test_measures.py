@@ -72,6 +72,14 @@ def test_a_family_is_all_treatments_times_all_effect_metrics(summary):
     assert found["p"] < found["p_holm"] <= 1
 
 
+def test_another_reading_of_an_answer_is_shown_and_not_tested(summary):
+    found = numbers(summary, "options", "caa +0.6", "mc3")
+    assert found["interval"] is not None and found["vs_baseline"]["interval"] is not None
+    assert found["vs_baseline"]["p_holm"] is None
+    assert numbers(summary, "options", "caa +0.6", "mc2")["vs_baseline"]["p_holm"] is not None
+    assert found.get("vs_random") is None
+
+
 def test_random_draws_are_shown_each_and_pooled_per_question(summary):
     first, second, pooled = (
         numbers(summary, "options", name, "mc2")

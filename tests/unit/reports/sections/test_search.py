@@ -86,6 +86,7 @@ def content(confirm: Comparison, test: Comparison | None) -> SearchContent:
         winner=2,
         configuration={"name": "caa"},
         tests=1,
+        test_tests=1,
         leak=False,
         own_solutions=None,
         optimism=0.08,
@@ -103,7 +104,7 @@ def test_a_trial_is_told_with_its_signed_settings() -> None:
 
 def test_the_test_split_alone_says_whether_it_helps() -> None:
     null = sentence(content(change(0.2, 0.001), change(0.01, 0.7)))
-    assert "Steering does not help: on 40 test problems correct changes by +1.0" in null
+    assert "Steering is not shown to help: on 40 test problems correct changes by +1.0" in null
     assert "no difference that this test can tell from none" in null
     assert "would miss a true difference below 12.0 more than one time in five" in null
     few = change(0.01, 0.7).model_copy(update={"num_clusters": 3})

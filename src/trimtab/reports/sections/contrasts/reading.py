@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import numpy as np
 
+from trimtab.core.spec import RESULTS
 from trimtab.reports.data.blocks import Block
 from trimtab.reports.data.conditions import TREATMENT
 from trimtab.reports.data.metrics import Floats, MetricRef
@@ -55,7 +56,7 @@ def read_contrasts(run: RunData, config: ContrastsConfig) -> ContrastsContent | 
 
 def _is_shown(ref: MetricRef, config: ContrastsConfig) -> bool:
     wanted = (*config.metrics, *([config.rule.metric] if config.rule else []))
-    return ref.metric.role == "effect" or ref.id in wanted or ref.metric.name in wanted
+    return ref.metric.role in RESULTS or ref.id in wanted or ref.metric.name in wanted
 
 
 def _effects(run: RunData) -> set[tuple[str, str]]:

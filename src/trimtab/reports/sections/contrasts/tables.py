@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from trimtab.core.counted import counted
 from trimtab.reports.data.numbers import Estimate, MetricInfo
 from trimtab.reports.data.run import RunData
 from trimtab.reports.draw.format import DASH, form_of, label
 from trimtab.reports.draw.tables import Table
-from trimtab.reports.draw.values import Cell, changed, estimated, measured, probability
+from trimtab.reports.draw.values import Cell, changed, estimated, measured, probability, star_note
 from trimtab.reports.sections.contrasts.content import Contrast, ContrastsContent, Rate
 from trimtab.reports.sections.contrasts.words import (
     condition_text,
@@ -33,10 +32,14 @@ def contrast_table(content: ContrastsContent, run: RunData, *, compact: bool = F
         "Leakage: the same model without the trigger. Gap: triggered less leakage. Difference in "
         f"differences: the gap less that of {content.base}, over the questions that all four "
         "conditions have. Intervals: bootstrap over clusters of questions, widened by Student's t "
-        f"where there are several seeds; {_SMALL}. * p < 0.05 after Holm's correction over "
-        f"{counted(content.tests, 'test')}."
+        f"where there are several seeds; {_SMALL}. {_tested(content.tests)}"
     )
     return Table("contrasts", "Contrasts", columns, rows, note)
+
+
+def _tested(tests: int) -> str:
+    star = star_note(tests)
+    return f"{star}; without a p: not tested." if star else "Nothing is tested."
 
 
 def _contrast(
@@ -149,10 +152,10 @@ def category_table(content: ContrastsContent, run: RunData) -> list[Table]:
         for row in content.categories
     )
     columns = ("category", "questions", f"difference in differences: {label(metric)}", "p (Holm)")
-    tests = counted(len(rows), "category", "categories")
+    tests = sum(row.difference is not None for row in content.categories)
     note = (
         f"{content.who(contrast)}, {contrast.trigger}, against {content.base}; "
-        f"every question a cluster of its own. * p < 0.05 after Holm's correction over {tests}."
+        f"every question a cluster of its own. {_tested(tests)}"
     )
     title = "Difference in differences by category"
     return [Table("contrast_categories", title, columns, rows, note, display="folded")]

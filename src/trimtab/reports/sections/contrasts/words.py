@@ -12,7 +12,6 @@ from trimtab.reports.draw.format import (
     form_of,
     no_interval,
     number,
-    p_equals,
     scale,
     title,
     with_interval,
@@ -25,7 +24,7 @@ from trimtab.reports.sections.contrasts.content import (
     ContrastsContent,
     Judgement,
 )
-from trimtab.reports.sections.effects.words import change, power
+from trimtab.reports.sections.effects.words import change, p_words, power
 
 PASS, FAIL = "PASS", "FAIL"
 RANK = 40
@@ -43,11 +42,12 @@ def verdict(contrast: Contrast, tests: int, base: str) -> str:
     found = contrast.difference
     if found is None:
         return "no data"
-    p = p_equals(found.p_holm, "Holm p")
+    p = p_words(found)
     if significant(found):
         return f"{'larger' if found.difference > 0 else 'smaller'} gap than in {base} ({p})"
     if found.interval is None:
         return no_interval(found)
+    tests = tests if found.p_holm is not None else 1
     few = ""
     if not can_establish(found, tests):
         clusters = counted(found.num_clusters, "cluster is", "clusters are")
@@ -55,7 +55,7 @@ def verdict(contrast: Contrast, tests: int, base: str) -> str:
     if found.interval[0] <= 0 <= found.interval[1]:
         return f"no difference found (interval contains 0{few})"
     if found.p_holm is None:
-        return "not tested: no treatment's effect"
+        return "not tested: no treatment's effect, or another reading of one"
     return f"not established (interval excludes 0, but {p}{few})"
 
 
@@ -67,19 +67,20 @@ def finding(content: ContrastsContent, run: RunData) -> Finding | None:
     metric, found = metric_of(run, contrast), contrast.difference
     assert found is not None, "a leading contrast has a difference"
     who = content.who(contrast)
+    tests = content.tests if found.p_holm is not None else 1
     if significant(found):
         verb = "raises" if found.difference > 0 else "lowers"
         head = (
             f"The trigger ({contrast.trigger}) {verb} {title(metric)} in {who} by "
             f"{change(found, metric)} more than in {content.base} "
-            f"({p_equals(found.p_holm, 'Holm p')}, n = {found.n})"
+            f"({p_words(found)}, n = {found.n})"
         )
     else:
         head = (
             f"Not shown: that the trigger ({contrast.trigger}) does more to {title(metric)} in "
             f"{who} than in {content.base}. The difference in differences is "
-            f"{change(found, metric)} ({p_equals(found.p_holm, 'Holm p')}, n = {found.n})"
-            f"{power(found, metric, content.tests)}"
+            f"{change(found, metric)} ({p_words(found)}, n = {found.n})"
+            f"{power(found, metric, tests)}"
         )
     return Finding(RANK, f"{head}. {_levels(content, contrast, metric)}{_rule(content, run)}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from trimtab.core.counted import counted
+from trimtab.core.spec import RESULTS
 from trimtab.reports.data.conditions import VECTOR
 from trimtab.reports.data.numbers import (
     Comparison,
@@ -15,9 +16,9 @@ from trimtab.reports.data.numbers import (
     Numbers,
 )
 from trimtab.reports.data.run import RunData
-from trimtab.reports.draw.format import DASH, form_of, label
+from trimtab.reports.draw.format import DASH, form_of, label, title
 from trimtab.reports.draw.tables import Table
-from trimtab.reports.draw.values import Cell, changed, estimated
+from trimtab.reports.draw.values import Cell, changed, estimated, star_note
 
 
 def condition_table(
@@ -50,9 +51,9 @@ def condition_table(
             cells.append(changed(found.vs_baseline, form_of(metric)))
         rows.append(tuple(cells))
     asked = counted(measure.units, "question")
-    title = f"{name}: {measure.task}, {asked}, {measure.split} split"
-    note = _note(run, len(rows), compact)
-    table = Table(f"{name}_effects", title, tuple(columns), tuple(rows), note)
+    heading = f"{name}: {measure.task}, {asked}, {measure.split} split"
+    note = _note(run, shown, len(rows), compact)
+    table = Table(f"{name}_effects", heading, tuple(columns), tuple(rows), note)
     if not compact:
         return table
     return table.keep(
@@ -60,17 +61,18 @@ def condition_table(
     )
 
 
-def _note(run: RunData, num_rows: int, compact: bool) -> str:
-    note = "Mean" if compact else "Mean [95 % interval]"
-    tests = run.shown.tests
-    if num_rows > 1 and not tests:
-        note += f"; Δ: paired difference to {run.plan.baseline}{' [95 % interval]' * compact}"
-    elif num_rows > 1:
-        note += (
-            f"; Δ: paired difference to {run.plan.baseline}{' [95 % interval]' * compact}; * "
-            f"p < 0.05 after Holm's correction over {counted(tests, 'test')}"
+def _note(run: RunData, shown: Sequence[MetricInfo], num_rows: int, compact: bool) -> str:
+    parts = ["Mean" if compact else "Mean [95 % interval]"]
+    if num_rows > 1:
+        interval = " [95 % interval]" * compact
+        parts += [f"Δ: paired difference to {run.plan.baseline}{interval}"]
+        parts += filter(None, [star_note(run.shown.tests)])
+    readings = ", ".join(title(metric) for metric in shown if metric.role == "reading")
+    if readings:
+        parts.append(
+            f"{readings}: the same answers read in another way, without tests of their own"
         )
-    return note + "; n: scored of planned completions."
+    return "; ".join([*parts, "n: scored of planned completions."])
 
 
 def has_effects(measure: Measure) -> bool:
@@ -81,11 +83,12 @@ def has_effects(measure: Measure) -> bool:
 def effect_metrics(measure: Measure) -> list[str]:
     """Return the ids of a measure's effects, derived ones first; all metrics if it has none.
 
-    Where a judge gives a verdict and its probability (``truth`` and ``truth_p``), the verdict.
+    Other readings of an effect's answers stand beside it; where a judge gives a verdict and its
+    probability (``truth`` and ``truth_p``), the verdict alone.
     """
     names = {metric.name for metric in measure.metrics}
     twins = {f"{name}_p" for name in names} & names
-    shown = [m for m in measure.metrics if m.role == "effect" and m.name not in twins]
+    shown = [m for m in measure.metrics if m.role in RESULTS and m.name not in twins]
     return [m.id for m in sorted(shown or measure.metrics, key=lambda m: not m.derived)]
 
 

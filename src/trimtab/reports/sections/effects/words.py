@@ -52,6 +52,13 @@ def power_among(compared: Sequence[Comparison], form: Form, tests: int) -> str:
     return power_of(max(compared, key=lambda comparison: comparison.mde or 0.0), form, tests)
 
 
+def p_words(comparison: Comparison) -> str:
+    """Return ``Holm p = 0.031``; of what is in no family its own p, which says so."""
+    if comparison.p_holm is not None:
+        return p_equals(comparison.p_holm, "Holm p")
+    return "no test" if comparison.p is None else f"{p_equals(comparison.p)}, uncorrected"
+
+
 def against_randoms(numbers: MetricNumbers, metric: MetricInfo, has_length: bool) -> str:
     """Return how far random vectors of equal length go; "" of what has no length."""
     place = numbers.vs_random

@@ -79,6 +79,7 @@ class SearchContent(Content):
         winner: Number of the winner's trial; None if there is none (yet).
         configuration: The winner's intervention.
         tests: Comparisons on the confirm problems, which Holm's correction counts.
+        test_tests: Comparisons on the test problems, which it counts there.
         leak: Whether vectors were fitted on the problems that trials were valued by.
         own_solutions: How many problems gave a pair of the model's own solutions; None where pairs
             were the task's.
@@ -101,6 +102,7 @@ class SearchContent(Content):
     winner: int | None
     configuration: dict[str, Any] | None
     tests: int
+    test_tests: int
     leak: bool
     own_solutions: str | None
     optimism: float | None

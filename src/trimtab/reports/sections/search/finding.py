@@ -60,9 +60,9 @@ def _verdict(winner: Confirmed, content: SearchContent) -> str:
     assert change is not None
     better = change.difference > 0 if content.high else change.difference < 0
     known = significant(change)
-    verb = "helps" if known and better else "hurts" if known else "does not help"
+    verb = "helps" if known and better else "hurts" if known else "is not shown to help"
     place = f"on {change.n} test problems {content.objective} changes by"
-    power = power_of(change, form(content), content.tests)
+    power = power_of(change, form(content), max(1, content.test_tests))
     tail = "" if known else f", which is no difference that this test can tell from none{power}"
     p = change.p_holm if change.p_holm is not None else change.p
     said = f"Steering {verb}: {place} {_change(change, content)} ({p_equals(p)}){tail}."

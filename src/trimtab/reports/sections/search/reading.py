@@ -76,6 +76,7 @@ def read_search(run: RunData) -> SearchContent | None:
         winner=None if won is None else won.number,
         configuration=None if won is None else won.component.model_dump(mode="json"),
         tests=tests,
+        test_tests=_tests(run, confirmed, scored),
         leak=settings.leak,
         own_solutions=None if own is None else str(own[1]),
         optimism=optimism(order, high, derive_seed(run.plan.seed, "optimism")),
@@ -164,6 +165,13 @@ def _confirmed(
     own = _corrected([item.change for item in found])
     found = [i.model_copy(update={"change": c}) for i, c in zip(found, own, strict=True)]
     return found, sum(change is not None and change.p is not None for change in own)
+
+
+def _tests(run: RunData, confirmed: Sequence[Confirmed], scored: Scored) -> int:
+    """Return how many tests Holm's correction counts on the test split."""
+    if scored.metric.role == "effect":
+        return run.numbers.tests
+    return sum(c.test_change is not None and c.test_change.p is not None for c in confirmed)
 
 
 def _corrected(changes: Sequence[Comparison | None]) -> list[Comparison | None]:

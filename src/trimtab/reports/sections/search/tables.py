@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from trimtab.core.counted import counted
 from trimtab.reports.data.numbers import Comparison, Estimate
 from trimtab.reports.draw.format import MINUS, Form, scale
 from trimtab.reports.draw.tables import Table
@@ -100,11 +101,12 @@ def _note(content: SearchContent) -> str:
         if content.second is not None
         else ""
     )
+    over = f", on confirm over {counted(content.tests, 'test')}" if content.tests else ""
     note = (
         "select: problems by which trials were chosen, so these numbers flatter; confirm: problems "
         "that no trial saw; test: opened once, by the winner of confirm. lost: select minus "
-        "confirm. Δ: paired difference to the baseline; * p < 0.05, on confirm after Holm's "
-        f"correction over {content.tests} tests.{chosen}{optimism}"
+        "confirm. Δ: paired difference to the baseline; * p < 0.05 "
+        f"after Holm's correction{over}.{chosen}{optimism}"
     )
     if content.own_solutions is not None:
         note += (
