@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from trimtab.core.keys import content_key
 from trimtab.core.plan import Cell
 from trimtab.reports.data.banks import pools_of_vectors
 from trimtab.reports.data.numbers import Condition
@@ -44,7 +45,7 @@ def conditions(run: PlanSource) -> tuple[Condition, ...]:
             drawn[_length_and_place(condition)].append(condition)
     return (
         *(_beside_randoms(condition, drawn, first) for condition in single),
-        *_pools(single),
+        *_pools(single, first),
         *(_beside_randoms(condition, drawn, first) for condition in pools),
     )
 
@@ -128,28 +129,47 @@ def _number(condition: Condition, name: str) -> float | None:
     return float(value) if isinstance(value, int | float) else None
 
 
-def _pools(single: Sequence[Condition]) -> list[Condition]:
+def _pools(single: Sequence[Condition], cells: Mapping[str, Cell]) -> list[Condition]:
     """Return a pooled condition for random vectors that differ in nothing but the draw."""
-    draws: dict[tuple[float | str | None, float | str | None], list[Condition]] = {}
+    draws: dict[tuple[object, ...], list[Condition]] = defaultdict(list)
     for condition in single:
         if condition.group == RANDOM:
-            place = condition.coordinates
-            draws.setdefault((place.get(_STRENGTH), place.get("layer")), []).append(condition)
-    several = len(draws) > 1
+            draws[_but_the_draw(condition, cells[condition.condition])].append(condition)
+    names = _names_of_pools(list(draws.values()))
     return [
         members[0].model_copy(
             update={
                 "group": POOLED,
-                "condition": f"random{_place(members[0]) if several else ''}, pooled",
+                "condition": f"random, pooled{f' ({name})' * (len(draws) > 1)}",
                 "coordinates": {k: v for k, v in members[0].coordinates.items() if k != "draw"},
                 "members": tuple(member.condition for member in members),
             }
         )
-        for members in draws.values()
+        for name, members in zip(names, draws.values(), strict=True)
         if len(members) > 1
     ]
 
 
+def _but_the_draw(condition: Condition, cell: Cell) -> tuple[object, ...]:
+    """Return all that random vectors of one length at one place have in common."""
+    place = condition.coordinates.get(_STRENGTH), condition.coordinates.get("layer")
+    drawn = ("draw", "seed")
+    config = {k: v for k, v in cell.intervention.config.items() if k not in drawn}
+    return *place, content_key(config), frozenset(cell.artifacts.values())
+
+
+def _names_of_pools(pools: Sequence[Sequence[Condition]]) -> list[str]:
+    """Return names by place; where these are not enough, by the name of members, or of one."""
+    first = [members[0] for members in pools]
+    kinds = [
+        [_place(one) for one in first],
+        [one.condition.rpartition(" #")[0].removeprefix("random for ") for one in first],
+        [one.condition for one in first],
+    ]
+    return next((names for names in kinds if len({*names}) == len(names)), kinds[-1])
+
+
 def _place(condition: Condition) -> str:
     size, at = strength(condition), layer(condition)
-    return ("" if size is None else f" {size:+g}") + ("" if at is None else f" layer {at:g}")
+    parts = [None if size is None else f"{size:+g}", None if at is None else f"layer {at:g}"]
+    return " ".join(filter(None, parts))

@@ -35,25 +35,30 @@ def scale(form: Form) -> float:
     return 100.0 if form == "rate" else 1.0
 
 
-def number(value: float | None, *, sign: bool = False, percent: bool = True) -> str:
+def number(
+    value: float | None, *, sign: bool = False, percent: bool = True, change: bool | None = None
+) -> str:
     """Return ``value`` (already scaled) with one decimal, or 3 significant digits if no percent.
 
-    From a hundred thousand on it is written with a power of ten: ``5.1e11``.
+    A change (what has a sign, if ``change`` is None) of less than one point has two or three
+    decimals: one would write many of them as 0. From a hundred thousand on a number is written with
+    a power of ten: ``5.1e11``.
     """
     if value is None:
         return DASH
     if abs(value) >= 99_950:
         return _short(f"{value:+.1e}" if sign else f"{value:.1e}")
-    digits = decimals(value, percent=percent)
+    digits = decimals(value, percent=percent, change=sign if change is None else change)
     text = f"{value:+.{digits}f}" if sign else f"{value:.{digits}f}"
     if float(text) == 0:
         text = text.lstrip("+-")
     return text.replace("-", MINUS)
 
 
-def decimals(value: float, *, percent: bool) -> int:
+def decimals(value: float, *, percent: bool, change: bool) -> int:
     """Return how many digits of ``value`` (already scaled) stand behind the point."""
-    if percent or abs(value) >= 99.95:
+    small = change and 0 < abs(value) < 0.995
+    if (percent and not small) or abs(value) >= 99.95:
         return 1
     return 2 if abs(value) >= 0.0995 else 3
 
@@ -72,14 +77,17 @@ def _short(text: str) -> str:
     return text.replace("e+0", "e").replace("e+", "e").replace("-", MINUS)
 
 
-def bounds(interval: Bounds, form: Form, *, percent: bool | None = None) -> str:
+def bounds(
+    interval: Bounds, form: Form, *, percent: bool | None = None, change: bool = False
+) -> str:
     """Return ``[55.1, 69.3]``; an end that is no number is a dash.
 
-    ``percent`` says whether one decimal is written; that of a rate, if it is None.
+    ``percent`` says whether one decimal is written; that of a rate, if it is None. ``change`` is
+    that of ``number``.
     """
     factor, decimal = scale(form), form == "rate" if percent is None else percent
     ends = (None if end is None else end * factor for end in interval)
-    return f"[{', '.join(number(end, percent=decimal) for end in ends)}]"
+    return f"[{', '.join(number(end, percent=decimal, change=change) for end in ends)}]"
 
 
 def with_interval(
@@ -89,7 +97,7 @@ def with_interval(
     if value is None:
         return DASH
     text = number(value * scale(form), sign=sign, percent=form == "rate")
-    return text if interval is None else f"{text} {bounds(interval, form)}"
+    return text if interval is None else f"{text} {bounds(interval, form, change=sign)}"
 
 
 def p_value(p: float | None) -> str:

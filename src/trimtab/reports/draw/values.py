@@ -34,7 +34,7 @@ class Value:
         high: Upper end.
         form: ``rate`` (percent), ``number`` (3 digits), ``points`` (in percent already), ``p``, or
             a format specification (``.3g``).
-        signed: Whether a plus is written.
+        signed: Whether it is a change: a plus is written, and less than a point has more decimals.
         significant: Whether it gets a star.
         suffix: What stands behind the number, such as a percent sign.
         few: Whether its interval rests on so few clusters that it is too narrow; it gets a dagger.
@@ -60,7 +60,8 @@ class Value:
         if self.mean is None or self.interval is not None or self.form not in _FORMS:
             return False
         scaled = self.mean * scale(_FORMS[self.form])
-        return round(scaled, decimals(scaled, percent=self.form != "number")) == 0
+        digits = decimals(scaled, percent=self.form != "number", change=self.signed)
+        return round(scaled, digits) == 0
 
 
 @dataclass(frozen=True)
@@ -112,8 +113,10 @@ def write_cell(cell: Cell) -> Written:
         return Written(format(cell.mean, cell.form) + cell.suffix, star=cell.significant)
     form, percent = _FORMS[cell.form], cell.form != "number"
     text = number(cell.mean * scale(form), sign=cell.signed, percent=percent) + cell.suffix
-    interval = "" if cell.interval is None else bounds(cell.interval, form, percent=percent)
-    interval += DAGGER * (cell.few and bool(interval))
+    interval = ""
+    if cell.interval is not None:
+        interval = bounds(cell.interval, form, percent=percent, change=cell.signed)
+        interval += DAGGER * cell.few
     return Written(text, interval, cell.significant)
 
 

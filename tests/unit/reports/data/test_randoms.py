@@ -64,6 +64,20 @@ def test_random_vectors_of_another_place_or_length_are_not_compared_with(elsewhe
     assert numbers(run).vs_random is None
 
 
+def test_random_vectors_of_two_lengths_are_not_pooled() -> None:
+    run = planted_run(2)
+    made = {
+        label: {"like": "a" if number < 4 else "b"}
+        for number, label in enumerate(f"random +0.3 #{k + 1}" for k in range(8))
+    }
+    cells = [c.model_copy(update={"artifacts": made.get(c.condition, {})}) for c in run.plan.cells]
+    run.plan = Plan.single(recipe="r", name="n", cells=cells, judges=run.judges(), headline="mc2")
+    pools = [c for c in RunData(run).numbers.conditions if c.group == "pooled"]
+    assert [len(pool.members) for pool in pools] == [4, 4]
+    assert all(len({made[label]["like"] for label in pool.members}) == 1 for pool in pools)
+    assert len({pool.condition for pool in pools}) == 2
+
+
 def test_equal_gains_have_no_best_one() -> None:
     run = planted_run(3, noise=0.0, treatment=0.0)
     both = changed(run, "caa -0.3", series="caa")

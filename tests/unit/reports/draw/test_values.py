@@ -3,7 +3,7 @@
 import pytest
 
 from trimtab.reports.data.numbers import Estimate, MetricInfo
-from trimtab.reports.draw.format import DASH, MINUS
+from trimtab.reports.draw.format import DASH, MINUS, with_interval
 from trimtab.reports.draw.values import Count, Value, estimated, is_zero, measured, write_cell
 
 
@@ -14,6 +14,10 @@ from trimtab.reports.draw.values import Count, Value, estimated, is_zero, measur
         (Value(None), DASH), (Value(0.625, 0.551, 0.693, "rate"), "62.5 [55.1, 69.3]"),
         (Value(-0.04, -0.09, 0.01, "rate", signed=True), f"{MINUS}4.0 [{MINUS}9.0, 1.0]"),
         (Value(0.04, 0.01, 0.09, "rate", signed=True, significant=True), "+4.0 [1.0, 9.0]*"),
+        (Value(-0.00059, -0.015, 0.00013, "rate", signed=True),
+         f"{MINUS}0.059 [{MINUS}1.5, 0.013]"),
+        (Value(0.0, form="rate", signed=True), "0.0"), (Value(0.004, form="rate"), "0.4"),
+        (Value(0.00996, form="rate", signed=True), "+1.0"),
         (Value(28.75, form="points", suffix=" %"), "28.8 %"), (Value(0.00004, form="p"), "<0.001"),
         (Value(1234.5, form=",.0f"), "1,234"), (Value(5, form="d"), "5"),
         (Count(3, 150), "3/150"), (Count(0, 150), "0"),
@@ -47,6 +51,12 @@ def test_the_interval_of_wilson_is_not_called_too_narrow() -> None:
     few = Estimate(mean=0.5, interval=(0.1, 0.9), method="Wilson", num_clusters=6)
     assert not estimated(few, rate).few
     assert estimated(few.model_copy(update={"method": "bootstrap"}), rate).few
+
+
+def test_a_change_is_written_alike_in_tables_and_in_sentences() -> None:
+    for value, interval in ((0.0012, (-0.003, 0.02)), (0.4, (0.004, 0.6)), (0.0, (0.0, 0.0))):
+        cell = Value(value, *interval, "rate", signed=True)
+        assert write_cell(cell).text == with_interval(value, interval, "rate", sign=True)
 
 
 @pytest.mark.parametrize(("clusters", "mark"), [(7, "\N{DAGGER}"), (8, ""), (0, "")])

@@ -102,7 +102,7 @@ def test_a_row_holds_both_strengths_the_verdict_and_the_side_effect(run) -> None
     )  # fmt: skip
     assert rows["brave"][4] == "-1 null, +1 not established"
     assert rows["calm"][2] == "0.0 [-2.0, 2.0]"
-    assert rows["calm"][3:] == ("0.000", "null", ".", ".", ".")
+    assert rows["calm"][3:] == ("0.0", "null", ".", ".", ".")
     assert behaviour_table(content, 6, compact=True).texts[0][2] == "60.0"
 
 

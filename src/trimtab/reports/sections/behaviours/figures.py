@@ -20,7 +20,6 @@ from trimtab.reports.draw.figures import (
 )
 from trimtab.reports.draw.format import strength
 from trimtab.reports.sections.behaviours.content import Behaviour, BehavioursContent
-from trimtab.reports.sections.behaviours.tables import in_points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -90,8 +89,8 @@ def _point(
         strength=size,
         x=None,
         y=100 * comparison.difference,
-        low=in_points(low),
-        high=in_points(high),
+        low=None if low is None else 100 * low,
+        high=None if high is None else 100 * high,
         n=comparison.n,
         clusters=comparison.num_clusters,
     )

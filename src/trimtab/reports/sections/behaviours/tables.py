@@ -7,7 +7,7 @@ from dataclasses import replace
 from trimtab.core.counted import counted
 from trimtab.reports.data.numbers import Comparison
 from trimtab.reports.data.statistics import detectable
-from trimtab.reports.draw.format import DASH, scale, strength
+from trimtab.reports.draw.format import DASH, strength
 from trimtab.reports.draw.tables import Table
 from trimtab.reports.draw.values import Cell, Value, changed, measured, write_cell
 from trimtab.reports.sections.base import Card
@@ -72,15 +72,8 @@ def _cells(content: BehavioursContent, row: Behaviour, *, compact: bool) -> tupl
 
 
 def _change(effect: Comparison | None) -> Cell:
-    """Return a difference in points; with two decimals or more where one would show only 0."""
-    value = changed(effect, "rate")
-    if value is None:
-        return DASH
-    ends = [end for end in (value.mean, value.low, value.high) if end is not None]
-    if max(abs(end) for end in ends) * scale("rate") >= 1:
-        return value
-    mean, low, high = (in_points(end) for end in (value.mean, value.low, value.high))
-    return replace(value, mean=mean, low=low, high=high, form="number")
+    """Return a difference in points."""
+    return changed(effect, "rate") or DASH
 
 
 def _joined(words: dict[float, str]) -> str:
@@ -184,8 +177,3 @@ def behaviour_cards(content: BehavioursContent) -> list[Card]:
         if row.strengths
         for last in [row.strengths[-1]]
     ]
-
-
-def in_points(value: float | None) -> float | None:
-    """Return a difference of probabilities in points."""
-    return None if value is None else value * scale("rate")

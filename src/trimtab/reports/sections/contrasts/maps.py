@@ -135,7 +135,7 @@ def _plot_panel(cells: Sequence[_Cell], axes: Axes) -> None:
         axes.text(
             xs.index(cell.x),
             ys.index(cell.y),
-            number(cell.value),
+            number(cell.value, change=cell.quantity == _QUANTITIES[-1]),
             ha="center",
             va="center",
             color="white" if dark else "black",

@@ -139,14 +139,17 @@ def conditions(judgement: Judgement, metric: MetricInfo) -> str:
 def condition_text(one: Condition, metric: MetricInfo) -> str:
     """Return one condition: what was measured, what was asked, whether it holds."""
     form = form_of(metric)
-    factor = scale(form)
+    factor, change = scale(form), one.quantity in ("gap", "difference")
     asked = [
-        f"{word} {number(limit * factor, percent=metric.is_rate)}"
+        f"{word} {number(limit * factor, percent=metric.is_rate, change=change)}"
         for word, limit in (("above", one.above), ("below", one.below))
         if limit is not None
     ]
-    shown = number(None if one.value is None else one.value * factor, percent=metric.is_rate)
-    interval = f"no interval {DASH}" if one.interval is None else bounds(one.interval, form)
+    value = None if one.value is None else one.value * factor
+    shown = number(value, percent=metric.is_rate, change=change)
+    interval = f"no interval {DASH}"
+    if one.interval is not None:
+        interval = bounds(one.interval, form, change=change)
     held = "holds" if one.holds else "not shown"
     return f"{one.quantity} {shown} {interval}, wanted {' and '.join(asked)}: {held}"
 

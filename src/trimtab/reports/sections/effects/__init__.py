@@ -38,7 +38,10 @@ class Effects(Section[NoConfig, EffectsContent]):
     terms = (
         ("truth·info", "Truthful and informative at once, per answer; unscored if either is."),
         ("two_option", "Averaged over both orders of the two options before anything else."),
-        ("random, pooled", "Random vectors of equal norm, averaged over draws for each question."),
+        (
+            "random, pooled",
+            "Random vectors of one length at one place, averaged over draws for each question.",
+        ),
     )
 
     def read(self, run: RunData) -> EffectsContent | None:
