@@ -6,7 +6,6 @@ import json
 import os
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import chain, count, islice
 from pathlib import Path
@@ -14,24 +13,19 @@ from pathlib import Path
 from rich.table import Table
 
 from trimtab.cli import trust
+from trimtab.cli.estimates import estimates, rows_of
 from trimtab.cli.power import power_lines
 from trimtab.cli.terminal import wide_console
 from trimtab.core import stopping
 from trimtab.core.counted import counted
 from trimtab.core.errors import ConfigError
-from trimtab.core.plan import Cell, FitPlan
-from trimtab.core.types import Sample
-from trimtab.models.machine import usable_cores
-from trimtab.models.memory import USUAL_ROWS, USUAL_TOKENS, estimate_bytes
+from trimtab.core.plan import Cell
 from trimtab.recipes.base import Recipe, RecipeConfig, load_recipe, load_winner
 from trimtab.runs.plan.planner import PlannedRun
 from trimtab.runs.plan.reuse import take_over
 from trimtab.runs.store.run import Run
 from trimtab.runs.work import checks
 
-_CHARS_PER_TOKEN = 4
-_FLOPS_PER_CORE = 60e9
-"""What a core sustains in float32 on small models; a rough figure for a rough estimate."""
 _MOST_COLUMNS = 6
 _MOST_CONDITIONS = 200
 
@@ -111,7 +105,7 @@ def show(recipe: Recipe[RecipeConfig], out: Path | None) -> None:
     planned, outlook = recipe.plan(), recipe.outlook()
     console = wide_console()
     console.print(_cells_table(planned))
-    for line in (*_estimates(planned), *recipe.estimates(planned), *power_lines(planned)):
+    for line in (*estimates(planned), *recipe.estimates(planned), *power_lines(planned)):
         console.print(line, soft_wrap=True)
     if outlook is not None:
         console.print(f"That is the beginning of a plan that grows: {outlook}.", soft_wrap=True)
@@ -120,10 +114,6 @@ def show(recipe: Recipe[RecipeConfig], out: Path | None) -> None:
     if out is not None:
         run = _create(recipe, out)
         console.print(f"Created {run.dir}. Continue with: trimtab resume {run.dir}")
-
-
-def _rows(planned: PlannedRun, cell: Cell) -> int:
-    return len(planned.data.samples[cell.samples]) * cell.num_samples
 
 
 def _cells_table(planned: PlannedRun) -> Table:
@@ -143,7 +133,7 @@ def _cells_table(planned: PlannedRun) -> Table:
         conditions[cell.condition][cell.measure] = cell
     for condition, cells in islice(conditions.items(), _MOST_CONDITIONS):
         role = next(iter(cells.values())).role
-        counts = [str(_rows(planned, cells[m])) if m in cells else "" for m in measures]
+        counts = [str(rows_of(planned, cells[m])) if m in cells else "" for m in measures]
         table.add_row(condition, role, *counts)
     if len(conditions) > _MOST_CONDITIONS:
         table.add_row(f"and {len(conditions) - _MOST_CONDITIONS:,} more", "")
@@ -155,66 +145,7 @@ def _measures_table(planned: PlannedRun, table: Table, measures: list[str]) -> T
     for name in ("conditions", "rows of each", "rows"):
         table.add_column(name, justify="right")
     for measure in measures:
-        counts = [_rows(planned, cell) for cell in planned.plan.cells if cell.measure == measure]
+        counts = [rows_of(planned, cell) for cell in planned.plan.cells if cell.measure == measure]
         each = " to ".join(str(n) for n in sorted({min(counts), max(counts)}))
         table.add_row(measure, str(len(counts)), each, f"{sum(counts):,}")
     return table
-
-
-def _estimates(planned: PlannedRun) -> list[str]:
-    model, plan = planned.models[0], planned.plan
-    spec = model.spec
-    memory = estimate_bytes(model.card, spec.dtype, USUAL_ROWS, USUAL_TOKENS, spec.quantization)
-    read = {key: _tokens_of_choices(some) for key, some in planned.data.samples.items()}
-    tokens = sum(_rows(planned, cell) * _tokens_per_row(cell, read) for cell in plan.cells)
-    pairs = sum(2 * len(p) for p in planned.data.pairs.values())
-    flops = 2 * model.card.num_parameters * (tokens + _tokens_read(planned))
-    lines = [
-        f"model: {spec.id} in {spec.dtype}{f', {spec.quantization},' if spec.quantization else ''} "
-        f"{f'over {spec.device_map}' if spec.device_map else f'on {spec.device}'}, "
-        f"{model.card.num_parameters / 1e6:.0f}M parameters; about "
-        f"{memory.total / 2**30:.1f} GiB at {USUAL_ROWS} rows",
-        f"fit: {counted(len(list(plan.artifact_keys())), 'artifact')} from {pairs} passages",
-        f"generate: about {_rounded(tokens)} tokens",
-        f"score: {counted(len(plan.judges), 'judge')} ({', '.join(j.key for j in plan.judges)})",
-    ]
-    if spec.device == "cpu":
-        cores = len(usable_cores())
-        minutes = flops / (cores * _FLOPS_PER_CORE) / 60
-        long = "less than a minute" if minutes < 1 else counted(round(minutes), "minute")
-        training = sum(map(_trains, plan.fits))
-        left = f" and without training ({counted(training, 'fit')})" * bool(training)
-        on = counted(cores, "core")
-        lines.append(f"time: very roughly {long} on {on}, without judges{left}")
-    return lines
-
-
-def _trains(fit: FitPlan) -> bool:
-    """Return whether a fit takes steps of its own, which no row or passage tells the number of."""
-    learns = fit.reward is not None or bool(fit.completions)
-    return learns or any(ref.kind in ("conversations", "prompts") for ref in fit.data.values())
-
-
-def _rounded(number: float) -> str:
-    """Return ``340`` or ``12k``."""
-    return f"{number:.0f}" if number < 1000 else f"{number / 1000:.0f}k"
-
-
-def _tokens_read(planned: PlannedRun) -> float:
-    """Return tokens of prompts, which conditions share, and of the answers that fits read."""
-    samples = (sample for some in planned.data.samples.values() for sample in some)
-    characters = sum(len(turn.content) for sample in samples for turn in sample.messages)
-    for pairs in planned.data.pairs.values():
-        for pair in pairs:
-            characters += sum(len(turn.content) for turn in pair.messages)
-            characters += len(pair.positive) + len(pair.negative)
-    return characters / _CHARS_PER_TOKEN
-
-
-def _tokens_per_row(cell: Cell, read: Mapping[str, float]) -> float:
-    return read[cell.samples] if cell.sampling is None else cell.sampling.max_tokens
-
-
-def _tokens_of_choices(samples: Sequence[Sample]) -> float:
-    characters = sum(len(choice.text) for sample in samples for choice in sample.choices)
-    return characters / _CHARS_PER_TOKEN / max(len(samples), 1)

@@ -21,6 +21,7 @@ from trimtab.core.errors import DataError, did_you_mean
 from trimtab.core.lazy import lazy
 from trimtab.core.needs import Conversations, Input, Made, Need
 from trimtab.core.spec import Component, Spec
+from trimtab.core.workload import Workload
 from trimtab.interventions._reinforced import (
     determines,
     fit_cohort,
@@ -161,6 +162,15 @@ class AnAdapter(Intervention[_Config]):
             return self.MAKES
         rows, _ = train.shared_out(data["conversations"].conversations)
         return tuple(train.kept(len(rows)))
+
+    def workload(self, data: Mapping[str, FitData]) -> Workload | None:
+        """Return what training computes; nothing of a folder."""
+        if self.config.train is not None:
+            return self.config.train.workload(data["conversations"].conversations)
+        if self.config.reinforce is not None:
+            items = (data[name].samples for name in ("samples", "held_out"))
+            return self.config.reinforce.workload(*items)
+        return None
 
     def fit(self, context: FitContext) -> Fitted | dict[str, Fitted]:
         """Return the folder's factors, or those of each state of the training that is kept.

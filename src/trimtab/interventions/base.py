@@ -15,6 +15,7 @@ from trimtab.core.needs import Need
 from trimtab.core.spec import Component, Output, Spec
 from trimtab.core.trigger import Trigger
 from trimtab.core.types import Message
+from trimtab.core.workload import Workload
 from trimtab.steering.fitted import FitContext, FitData, Fitted
 
 if TYPE_CHECKING:
@@ -111,6 +112,10 @@ class Intervention(ABC, Generic[C]):
     def makes(self, data: Mapping[str, FitData]) -> tuple[str, ...]:
         """Return the names of the artifacts that ``fit`` makes of ``data``, its inputs by name."""
         return self.MAKES
+
+    def workload(self, data: Mapping[str, FitData]) -> Workload | None:
+        """Return what ``fit`` computes to learn from ``data``; None where it learns in no steps."""
+        return None
 
     def fit(self, context: FitContext) -> Fitted | dict[str, Fitted] | None:
         """Make the artifacts that ``makes`` names: one, or several by name.

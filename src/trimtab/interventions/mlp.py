@@ -21,7 +21,8 @@ length are ours.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -33,6 +34,8 @@ from trimtab.core.lazy import lazy
 from trimtab.core.needs import Need
 from trimtab.core.spec import Component
 from trimtab.core.training import Training
+from trimtab.core.types import ContrastPair
+from trimtab.core.workload import Workload, tokens_of
 from trimtab.interventions.base import Intervention, Treatment
 from trimtab.interventions.caa import CaaConfig, about_fit, candidates, choose
 from trimtab.steering.additive import layer_of, strength_in_units, vector_at
@@ -143,6 +146,16 @@ class Mlp(Intervention[MlpConfig]):
             if not (pair.positive.strip() and pair.negative.strip()):
                 raise DataError(f"Contrast pair {pair.id!r} has an empty answer.")
 
+    def workload(self, data: Mapping[str, FitData]) -> Workload:
+        """Return what the network's training computes: every answer behind its question."""
+        training = self.config.training
+        each, select = (_tokens(part.pairs) for part in data.values())
+        updates = training.num_steps(len(each))
+        mean = sum(each) / max(1, len(each))
+        looks = updates / (training.evaluate_every or training.steps_per_epoch(len(each)))
+        learned = updates * min(training.batch, len(each)) * mean
+        return Workload(updates, learned, looks * sum(select))
+
     def fit(self, context: FitContext) -> Fitted:
         """Return the constant vector, the network and what it makes, and how it was trained."""
         config = self.config
@@ -235,3 +248,13 @@ def maker(net: networks.VectorNet, given_H: torch.Tensor) -> Callable[[torch.Ten
         return made_1H[0]
 
     return vector_of
+
+
+def _tokens(pairs: Sequence[ContrastPair]) -> list[float]:
+    """Return about how many tokens each question has with all its answers."""
+    questions: dict[str, dict[str, float]] = defaultdict(dict)
+    for pair in pairs:
+        questions[pair.question_id][""] = tokens_of(pair.messages, pair.preamble)
+        for answer in (pair.positive, pair.negative):
+            questions[pair.question_id][answer] = tokens_of((), answer)
+    return [sum(parts.values()) for parts in questions.values()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -18,6 +19,8 @@ from pydantic import (
 
 from trimtab.core.spec import Component, Spec
 from trimtab.core.training import Training
+from trimtab.core.types import Sample
+from trimtab.core.workload import Workload, tokens_of
 from trimtab.text.grades import GradeScale
 from trimtab.training.reinforce.alarms import NAMES, AlarmConfig
 
@@ -177,6 +180,12 @@ class ReinforceTraining(Spec):
         most = {"answer": self.answer_tokens, "grade": self.grade_tokens}
         return most.get(self.credited) or sum(most.values())
 
+    def episode_tokens(self, samples: Sequence[Sample]) -> float:
+        """Return about how many tokens a question of ``samples`` has with its answer and grade."""
+        asked = sum(tokens_of(sample.messages, sample.preamble) for sample in samples)
+        said = tokens_of((), self.system, self.grade_request)
+        return asked / max(1, len(samples)) + said + self.answer_tokens + self.grade_tokens
+
     def loop(self) -> Training:
         """Return the settings of the training loop."""
         names = Training.model_fields.keys() & type(self).model_fields.keys()
@@ -231,6 +240,21 @@ class CohortTraining(Spec):
             for name, changed in self.runs.items()
             for number in range(self.replicas)
         }
+
+    def workload(self, samples: Sequence[Sample], held_out: Sequence[Sample]) -> Workload:
+        """Return what all runs compute: answers and grades as long as they may be.
+
+        Each is written, and read once more by the base, before it is learned from. Whenever a state
+        is kept, held-out items are answered and graded.
+        """
+        looked_at = held_out[: self.held_out]
+        updates, learned, read = 0, 0.0, 0.0
+        for run in self.settings().values():
+            updates += run.rounds
+            learned += run.rounds * run.batch * run.samples * run.episode_tokens(samples)
+            looks = len(run.kept()) * len(run.evaluate) * len(looked_at)
+            read += looks * run.episode_tokens(looked_at)
+        return Workload(updates, learned, 2 * learned + read)
 
     def given(self) -> dict[str, Any]:
         """Return what was given, as JSON types; what changes no result, too."""

@@ -20,6 +20,7 @@ from trimtab.core.keys import content_key
 from trimtab.core.spec import Component, Spec
 from trimtab.core.training import Training
 from trimtab.core.types import Conversation
+from trimtab.core.workload import Workload, tokens_of
 
 PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
@@ -175,6 +176,15 @@ class AdapterTraining(Spec):
         if total not in found.values():
             found["last"] = total
         return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+    def workload(self, rows: Sequence[Conversation]) -> Workload:
+        """Return what training on ``rows`` computes; losses on held-out ones are left out."""
+        learned, _ = self.shared_out(rows)
+        tokens = sum(min(tokens_of(row.messages), self.max_tokens) for row in learned)
+        loop = self.loop()
+        updates = loop.num_steps(len(learned))
+        epochs = updates / loop.steps_per_epoch(len(learned)) if learned else 0
+        return Workload(updates, epochs * tokens, epochs * tokens * self.recompute)
 
     def shared_out(
         self, rows: Sequence[Conversation]

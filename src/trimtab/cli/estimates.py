@@ -1,0 +1,136 @@
+"""What a plan will take in tokens, memory and time, told roughly. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from trimtab.core.counted import counted
+from trimtab.core.plan import Cell, FitPlan
+from trimtab.core.types import Sample
+from trimtab.core.workload import CHARACTERS_PER_TOKEN, Workload, tokens_of
+from trimtab.interventions.base import INTERVENTIONS
+from trimtab.models.machine import usable_cores
+from trimtab.models.memory import USUAL_ROWS, USUAL_TOKENS, estimate_bytes
+from trimtab.runs.plan.planner import PlannedRun
+from trimtab.steering.fitted import FitData
+
+_FLOPS_PER_CORE = 60e9
+"""What a core sustains in float32 on small models; a rough figure for a rough estimate."""
+
+
+def estimates(planned: PlannedRun) -> list[str]:
+    """Return what the first model needs, and what is fitted, generated, scored, in lines."""
+    model, plan = planned.models[0], planned.plan
+    spec = model.spec
+    memory = estimate_bytes(model.card, spec.dtype, USUAL_ROWS, USUAL_TOKENS, spec.quantization)
+    tokens = _written(planned)
+    pairs = sum(2 * len(p) for p in planned.data.pairs.values())
+    works = [(fit, _workload(planned, fit)) for fit in plan.fits]
+    known = [(fit, work) for fit, work in works if work is not None]
+    unknown = sum(work is None and _learns(fit) for fit, work in works)
+    lines = [
+        f"model: {spec.id} in {spec.dtype}{f', {spec.quantization},' if spec.quantization else ''} "
+        f"{f'over {spec.device_map}' if spec.device_map else f'on {spec.device}'}, "
+        f"{model.card.num_parameters / 1e6:.0f}M parameters; about "
+        f"{memory.total / 2**30:.1f} GiB at {USUAL_ROWS} rows",
+        f"fit: {counted(len(list(plan.artifact_keys())), 'artifact')} from {pairs} passages",
+        *_training([work for _, work in known]),
+        f"generate: about {_rounded(sum(tokens.values()))} tokens",
+        f"score: {counted(len(plan.judges), 'judge')} ({', '.join(j.key for j in plan.judges)})",
+    ]
+    if spec.device == "cpu":
+        lines.append(_time(planned, tokens, known, unknown))
+    return lines
+
+
+def rows_of(planned: PlannedRun, cell: Cell) -> int:
+    """Return how many answers a cell asks for."""
+    return len(planned.data.samples[cell.samples]) * cell.num_samples
+
+
+def _training(works: Sequence[Workload]) -> Iterator[str]:
+    """Yield a line on trainings whose length is known, if there are any."""
+    if works:
+        updates, learned = sum(w.updates for w in works), sum(w.learned for w in works)
+        read = sum(w.read for w in works)
+        more = f", {_rounded(read)} forward alone" if read else ""
+        yield (
+            f"train: at most {counted(updates, 'update')} in {counted(len(works), 'fit')}; about "
+            f"{_rounded(learned)} tokens forward and backward{more}"
+        )
+
+
+def _time(
+    planned: PlannedRun,
+    written: Mapping[str | None, float],
+    trainings: Sequence[tuple[FitPlan, Workload]],
+    unknown: int,
+) -> str:
+    """Return how long it takes on this machine's processor, each model at its own size."""
+    parameters = {model.identity: model.card.num_parameters for model in planned.models}
+    first = planned.models[0].identity
+    passes = dict(written)
+    passes[first] = passes.get(first, 0.0) + _tokens_read(planned)
+    for fit, work in trainings:
+        passes[fit.model_identity] = passes.get(fit.model_identity, 0.0) + work.passes
+    flops = sum(
+        2 * parameters.get(name or "", parameters[first]) * tokens
+        for name, tokens in passes.items()
+    )
+    cores = len(usable_cores())
+    minutes = flops / (cores * _FLOPS_PER_CORE) / 60
+    long = "less than a minute" if minutes < 1 else counted(round(minutes), "minute")
+    if minutes >= 120:
+        long = counted(round(minutes / 60), "hour")
+    left = f" and without training of {counted(unknown, 'fit')}" * bool(unknown)
+    return f"time: very roughly {long} on {counted(cores, 'core')}, without judges{left}"
+
+
+def _workload(planned: PlannedRun, fit: FitPlan) -> Workload | None:
+    """Return what a fit computes to learn; None where that is nothing, or not known."""
+    if fit.owner != "intervention":
+        return None
+    given = {
+        name: FitData(planned.data.rows(ref), ref.split, ref.rendering, ref.label)
+        for name, ref in fit.data.items()
+    }
+    return INTERVENTIONS.build(fit.component.name, fit.component.config).workload(given)
+
+
+def _learns(fit: FitPlan) -> bool:
+    """Return whether a fit learns in steps, by what it reads."""
+    return bool(fit.completions) or any(ref.kind == "conversations" for ref in fit.data.values())
+
+
+def _rounded(number: float) -> str:
+    """Return ``340``, ``12k`` or ``3.4M``."""
+    if number < 1000:
+        return f"{number:.0f}"
+    return f"{number / 1000:.0f}k" if number < 999_500 else f"{number / 1e6:.1f}M"
+
+
+def _written(planned: PlannedRun) -> dict[str | None, float]:
+    """Return the tokens that are written, and those of options, by model."""
+    read = {key: _tokens_of_choices(some) for key, some in planned.data.samples.items()}
+    found: dict[str | None, float] = {}
+    for cell in planned.plan.cells:
+        each = read[cell.samples] if cell.sampling is None else cell.sampling.max_tokens
+        found[cell.model_identity] = (
+            found.get(cell.model_identity, 0.0) + rows_of(planned, cell) * each
+        )
+    return found
+
+
+def _tokens_read(planned: PlannedRun) -> float:
+    """Return tokens of prompts, which conditions share, and of the answers that fits read."""
+    samples = (sample for some in planned.data.samples.values() for sample in some)
+    return sum(tokens_of(sample.messages) for sample in samples) + sum(
+        tokens_of(pair.messages, pair.positive, pair.negative)
+        for pairs in planned.data.pairs.values()
+        for pair in pairs
+    )
+
+
+def _tokens_of_choices(samples: Sequence[Sample]) -> float:
+    characters = sum(len(choice.text) for sample in samples for choice in sample.choices)
+    return characters / CHARACTERS_PER_TOKEN / max(len(samples), 1)
