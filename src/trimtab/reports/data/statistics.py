@@ -55,7 +55,12 @@ def drawn_clusters(found: Estimate) -> int:
 
     Wilson's interval is as wide as few questions demand; it is resampled from none.
     """
-    return 0 if found.method == WILSON else found.num_clusters
+    return found.num_clusters if is_resampled(found) else 0
+
+
+def is_resampled(found: Estimate) -> bool:
+    """Whether an interval shows how much clusters differ; Wilson's, over clusters too, doesn't."""
+    return not (found.method or "").startswith(WILSON)
 
 
 Units = Mapping[str, float]

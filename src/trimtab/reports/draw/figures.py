@@ -70,6 +70,7 @@ class Point:
         high: Upper end.
         n: Scored completions, or pairs where ``y`` is a difference.
         clusters: Clusters that the interval rests on; 0 is not known.
+        resampled: Whether it was made by resampling these; Wilson's is as wide as few demand.
     """
 
     panel: str
@@ -83,11 +84,12 @@ class Point:
     high: float | None
     n: int
     clusters: int = 0
+    resampled: bool = True
 
     @property
     def few(self) -> bool:
         """Whether its interval rests on so few clusters that it is too narrow."""
-        return self.low is not None and is_few(self.clusters)
+        return self.low is not None and self.resampled and is_few(self.clusters)
 
 
 POINT_COLUMNS = tuple(field.name for field in fields(Point))

@@ -8,6 +8,7 @@ from trimtab.reports.data.numbers import Comparison, MetricInfo
 
 MINUS = "\N{MINUS SIGN}"
 DASH = "\N{EN DASH}"
+RHO = "\N{GREEK SMALL LETTER RHO}"
 DAGGER = "\N{DAGGER}"
 """Behind an interval over too few clusters."""
 

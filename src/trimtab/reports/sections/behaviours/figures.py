@@ -26,11 +26,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
 _EFFECT = "Δ probability of the matching letter (points)"
-_CAPTION = (
-    "What steering along each behaviour changed: the probability of the letter whose answer shows "
-    "it, and of the right letter where nothing should change. Bars: 95 % intervals of the paired "
-    "difference to the baseline; grey crosses: random vectors of equal norm."
-)
 
 
 def behaviour_figure(content: BehavioursContent, numbers: Numbers) -> list[Figure]:
@@ -40,8 +35,20 @@ def behaviour_figure(content: BehavioursContent, numbers: Numbers) -> list[Figur
         return []
     names = [row.measure for row in content.behaviours]
     size, plot = (WIDTH, 1.3 + 0.5 * len(names)), partial(_plot, points, names)
-    caption = _CAPTION + note_of(any(point.few for point in points))
+    caption = _caption(points) + note_of(any(point.few for point in points))
     return [Figure("behaviours", caption, POINT_COLUMNS, point_rows(points), size, plot)]
+
+
+def _caption(points: list[Point]) -> str:
+    """Return what is drawn, and nothing that isn't."""
+    side = any(point.panel != _EFFECT for point in points)
+    drawn = any(point.group == places.RANDOM for point in points)
+    return (
+        "What steering along each behaviour changed: the probability of the letter whose answer "
+        f"shows it{', and of the right letter where nothing should change' * side}. Bars: 95 % "
+        "intervals of the paired difference to the baseline"
+        f"{'; grey crosses: random vectors of equal length' * drawn}."
+    )
 
 
 def behaviour_points(content: BehavioursContent, numbers: Numbers) -> list[Point]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from trimtab.reports.data.conditions import BASELINE, TREATMENT
 from trimtab.reports.data.run import RunData
+from trimtab.reports.data.statistics import is_resampled
 from trimtab.reports.draw import style
 from trimtab.reports.draw.figures import (
     POINT_COLUMNS,
@@ -65,6 +66,7 @@ def point(rate: Rate, content: ContrastsContent, run: RunData, x: float | None =
         high=None if high is None else factor * high,
         n=rate.n,
         clusters=rate.num_clusters,
+        resampled=is_resampled(rate),
     )
 
 

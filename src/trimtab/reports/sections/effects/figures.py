@@ -52,13 +52,24 @@ def _strength_caption(points: list[Point], rows: int) -> str:
     """Return what is drawn, and nothing that isn't."""
     groups = {point.group for point in points}
     marks = {
-        places.BASELINE: "; grey band: baseline",
+        places.BASELINE: "; grey line: baseline",
         places.PROMPT: "; dashed: the prompt",
-        places.RANDOM: "; grey crosses: random vectors of equal norm, beside each other",
+        places.RANDOM: "; grey crosses: random vectors of equal length",
     }
     head = "Effect (above) and damage (below)" if rows > 1 else "Each metric"
     drawn = "".join(words for group, words in marks.items() if group in groups)
-    return f"{head} against strength. Bands and bars: 95 % intervals{drawn}."
+    beside = "; what shares a strength stands side by side" * _has_neighbours(points)
+    return f"{head} against strength, with 95 % intervals{drawn}{beside}."
+
+
+def _has_neighbours(points: list[Point]) -> bool:
+    """Return whether any controls, or any lines, of a panel share a strength and are moved."""
+    moved = [
+        (point.panel, point.x, point.group in style.CONTROLS)
+        for point in points
+        if point.x is not None and point.group in (places.TREATMENT, *style.CONTROLS)
+    ]
+    return len(set(moved)) < len(moved)
 
 
 def _plot_strength(points: list[Point], grid: list[list[str]], unit: str, canvas: Canvas) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from trimtab.reports.data import conditions as places
 from trimtab.reports.data.metrics import MATCHING, NLL
 from trimtab.reports.data.numbers import Condition, MetricInfo, Numbers
 from trimtab.reports.data.run import RunData
+from trimtab.reports.data.statistics import is_resampled
 from trimtab.reports.draw.figures import Point
 from trimtab.reports.draw.format import Bounds, form_of, label, scale
 
@@ -44,20 +46,30 @@ class Level:
     interval: Bounds | None
     n: int
     clusters: int = 0
+    resampled: bool = True
 
 
 def strength_panels(numbers: Numbers) -> list[list[Panel]]:
     """Return the panels of the two rows, effects and damage; a row without panels is left out."""
-    chosen = _panels(numbers, _EFFECTS)
-    if not chosen:
-        chosen = [
-            Panel(label(metric), name, metric)
-            for name, _, metric in numbers.metrics()
-            # behaviours have a figure of their own
-            if metric.role == "effect" and metric.name != MATCHING
-        ]
-    rows = [chosen[:MAX_PANELS], _panels(numbers, _DAMAGE)[:MAX_PANELS]]
-    return [row for row in rows if row]
+    chosen = _panels(numbers, _EFFECTS) or [
+        Panel(label(metric), name, metric)
+        for name, _, metric in numbers.metrics()
+        # behaviours have a figure of their own
+        if metric.role == "effect" and metric.name != MATCHING
+    ]
+    rows = (chosen[:MAX_PANELS], _panels(numbers, _DAMAGE)[:MAX_PANELS])
+    return [_told_apart(row) for row in rows if row]
+
+
+def _told_apart(panels: Sequence[Panel]) -> list[Panel]:
+    """Return panels with the measure in the title of each that shares it with another."""
+    titles = [panel.title for panel in panels]
+    return [
+        replace(panel, title=f"{panel.title}, {panel.measure}")
+        if titles.count(panel.title) > 1
+        else panel
+        for panel in panels
+    ]
 
 
 def strength_points(numbers: Numbers) -> list[Point]:
@@ -124,7 +136,7 @@ def _panels(numbers: Numbers, names: tuple[str, ...]) -> list[Panel]:
             if metric.name == (NLL if is_ratio else wanted)
         ]
         for rank, (name, metric) in enumerate(holders):
-            title = _TITLES.get(wanted, label(metric)) + (f", {name}" if rank else "")
+            title = _TITLES.get(wanted, label(metric))
             ranked.append((rank, Panel(title, name, metric, is_ratio)))
     return [panel for _, panel in sorted(ranked, key=lambda pair: pair[0])]
 
@@ -139,7 +151,8 @@ def _level(numbers: Numbers, panel: Panel, condition: Condition) -> Level | None
     shown = measured.perplexity_ratio if panel.is_ratio else measured
     if shown is None or shown.mean is None:
         return None
-    return Level(shown.mean, shown.interval, measured.n, shown.num_clusters)
+    resampled = panel.is_ratio or is_resampled(measured)
+    return Level(shown.mean, shown.interval, measured.n, shown.num_clusters, resampled)
 
 
 def _point(
@@ -158,4 +171,5 @@ def _point(
         high=None if high is None else high * factor,
         n=level.n,
         clusters=level.clusters,
+        resampled=level.resampled,
     )

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from trimtab.reports.data.conditions import BASELINE, TREATMENT
+from trimtab.reports.data.statistics import is_resampled
 from trimtab.reports.draw import style
 from trimtab.reports.draw.figures import (
     POINT_COLUMNS,
@@ -79,6 +80,7 @@ def _points(content: ProjectionContent, vector: ProjectedOn) -> Iterator[Point]:
                 high=high,
                 n=rate.n,
                 clusters=rate.num_clusters,
+                resampled=is_resampled(rate),
             )
 
 

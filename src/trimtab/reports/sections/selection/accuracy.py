@@ -63,9 +63,7 @@ def _selector(
         selector=name,
         n=len(chosen),
         right=math.fsum(chosen.values()),
-        mean=accuracy.mean,
-        interval=accuracy.interval,
-        method=accuracy.method,
+        **accuracy.model_dump(exclude_unset=True),
         mcnemar=_mcnemar(chosen, values[FIRST_OF_TIES], clusters),
         gap=_gap(chosen, values, clusters, seed),
     )
@@ -154,7 +152,7 @@ def _accuracy_at(
 ) -> AccuracyAt:
     values = each(candidates, lambda unit, problem: curve(unit, problem, k))
     accuracy = estimate(values, candidates.clusters, ACCURACY, seed)
-    return AccuracyAt(k=k, mean=accuracy.mean, interval=accuracy.interval, method=accuracy.method)
+    return AccuracyAt(k=k, **accuracy.model_dump(exclude_unset=True))
 
 
 def _best_at_k(

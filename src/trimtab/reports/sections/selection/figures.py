@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from trimtab.reports.data.statistics import is_few
+from trimtab.reports.data.statistics import drawn_clusters, is_few
 from trimtab.reports.draw import style
 from trimtab.reports.draw.figures import WIDTH, Figure, grid_of, label_edges, mark_of, note_of
 from trimtab.reports.sections.selection.content import AccuracyAt, DifficultyBin, SetNumbers
@@ -84,7 +84,7 @@ def _plot_curves(
 
 
 def _is_few(points: Sequence[AccuracyAt]) -> bool:
-    return any(p.interval is not None and is_few(p.num_clusters) for p in points)
+    return any(p.interval is not None and is_few(drawn_clusters(p)) for p in points)
 
 
 def _curve(axes: Axes, points: Sequence[AccuracyAt], look: str, *, band: bool) -> None:

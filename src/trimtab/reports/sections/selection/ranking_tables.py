@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trimtab.reports.draw.format import DASH, number
+from trimtab.reports.draw.format import DASH, RHO, number
 from trimtab.reports.draw.tables import Table
 from trimtab.reports.draw.values import Cell, changed, measured
 from trimtab.reports.sections.selection.content import (
@@ -11,8 +11,6 @@ from trimtab.reports.sections.selection.content import (
     SetNumbers,
 )
 from trimtab.reports.sections.selection.tables import percent, stem_of, title_of
-
-_RHO = "\N{GREEK SMALL LETTER RHO}"
 
 
 def ranking_table(candidates: SetNumbers, *, compact: bool = False) -> Table:
@@ -35,11 +33,11 @@ def ranking_table(candidates: SetNumbers, *, compact: bool = False) -> Table:
             )
         )
     columns = ("ranking", *(("scored", "unscored") if counted else ()), "pooled AUC")
-    more = ("within-problem AUC", "pairs", f"{_RHO} with length", "calibration error")
+    more = ("within-problem AUC", "pairs", f"{RHO} with length", "calibration error")
     note = (
         "AUC: the chance that a right candidate is ranked above a wrong one; 0.5 is chance. The "
         "pooled one can be earned by telling easy problems from hard ones, the one within problems "
-        f"can't. Pairs: of a right and a wrong candidate, in problems that have both. {_RHO}: "
+        f"can't. Pairs: of a right and a wrong candidate, in problems that have both. {RHO}: "
         "Spearman's, of the score (lower is better) with characters. Calibration error: of "
         "sigmoid(-energy) as a probability, ten bins of equal size. Intervals draw whole problems."
     )
@@ -76,7 +74,7 @@ def ablation_table(candidates: SetNumbers) -> Table:
         for row in candidates.ablations
     )
     columns = ("shown less", "of", "lowest is right %", "Δ random", "Δ shown everything")
-    more = ("pooled AUC", "within-problem AUC", f"{_RHO} with length")
+    more = ("pooled AUC", "within-problem AUC", f"{RHO} with length")
     note = (
         "The same fitted model, scored on changed pairs: a ranking that stays as good does not "
         "read what was taken away. Length only and format only are fitted on the same candidates. "

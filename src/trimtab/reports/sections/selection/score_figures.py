@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from trimtab.reports.data.statistics import is_few
 from trimtab.reports.draw import style
-from trimtab.reports.draw.figures import WIDTH, Figure, grid_of, label_edges
+from trimtab.reports.draw.figures import WIDTH, Figure, grid_of, label_edges, mark_of, note_of
+from trimtab.reports.draw.format import RHO, with_interval
 from trimtab.reports.sections.selection.content import (
     Calibration,
     Histogram,
@@ -72,12 +74,17 @@ def _steps(axes: Axes, bins: Histogram) -> None:
 
 def _length(rankings: Sequence[RankingNumbers]) -> Figure:
     rows = tuple((ranking.ranking, *point) for ranking in rankings for point in ranking.points)
+    caption = (
+        f"Score against length: a ranking that follows length has learned length. {RHO}: "
+        "Spearman's correlation of characters with the score, turned where higher is better, and "
+        "its 95 % interval over problems."
+    )
     return Figure(
         "length",
-        "Score against length: a ranking that follows length has learned length.",
+        caption + note_of(any(map(_is_few, rankings))),
         ("ranking", "characters", "score", "right"),
         rows,
-        (WIDTH, 0.6 + 3.0 * grid_of(len(rankings))[0]),
+        (WIDTH, 0.6 + 3.2 * grid_of(len(rankings))[0]),
         partial(_plot_length, rankings),
     )
 
@@ -91,12 +98,19 @@ def _plot_length(rankings: Sequence[RankingNumbers], canvas: Canvas) -> None:
                 [p[0] for p in points], [p[1] for p in points], ls="none", marker="o", ms=3,
                 color=colour, alpha=0.5, mec="none", label=name,
             )  # fmt: skip
-        rho = ranking.length_correlation
-        words = "" if rho is None else f"  \N{GREEK SMALL LETTER RHO} = {rho:+.2f}"
-        axes.set_title(ranking.ranking + words)
+        axes.set_title(f"{ranking.ranking}\n{_correlation(ranking)}" + mark_of(_is_few(ranking)))
     label_edges(panels, len(rankings), "characters", "score")
     handles, names = panels[0][0].get_legend_handles_labels()
     canvas.legend(handles, names, loc="outside lower center", ncols=2)
+
+
+def _is_few(ranking: RankingNumbers) -> bool:
+    return ranking.length_interval is not None and is_few(ranking.clusters)
+
+
+def _correlation(ranking: RankingNumbers) -> str:
+    rho = with_interval(ranking.length_correlation, ranking.length_interval, "number", sign=True)
+    return f"{RHO} = {rho}"
 
 
 def _reliability(rankings: _Calibrated) -> Figure:
