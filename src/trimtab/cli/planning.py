@@ -103,9 +103,10 @@ def _free_folder(name: str) -> Path:
 def show(recipe: Recipe[RecipeConfig], out: Path | None) -> None:
     """Print what an experiment will do; with ``out``, also create the run."""
     planned, outlook = recipe.plan(), recipe.outlook()
+    whole = recipe.foreseen() or planned
     console = wide_console()
     console.print(_cells_table(planned))
-    for line in (*estimates(planned), *recipe.estimates(planned), *power_lines(planned)):
+    for line in (*estimates(whole), *recipe.estimates(planned), *power_lines(whole)):
         console.print(line, soft_wrap=True)
     if outlook is not None:
         console.print(f"That is the beginning of a plan that grows: {outlook}.", soft_wrap=True)

@@ -27,12 +27,15 @@ def power_lines(planned: PlannedRun) -> list[str]:
     return lines
 
 
-def _families(plan: Plan) -> dict[str, int]:
-    """Return the differences that sections of the report will test, by measure."""
-    found: dict[str, int] = {}
-    for component in chosen_sections(plan):
-        found |= SECTIONS.build(component.name, component.config).families(plan)
-    return found
+def _families(plan: Plan) -> dict[tuple[str, str], int]:
+    """Return the differences that sections of the report will test, by section and measure."""
+    return {
+        (component.name, measure): tests
+        for component in chosen_sections(plan)
+        for measure, tests in SECTIONS.build(component.name, component.config)
+        .families(plan)
+        .items()
+    }
 
 
 def _size(item: Expected) -> tuple[int, int, int]:
@@ -44,7 +47,9 @@ def _drawn(item: Expected) -> int:
 
 
 def _names(items: Sequence[Expected]) -> str:
-    return ", ".join(item.measure for item in items)
+    return ", ".join(
+        f"{item.measure} ({item.section})" if item.section else item.measure for item in items
+    )
 
 
 def _fitted(planned: PlannedRun) -> str:
@@ -90,8 +95,9 @@ def _randoms(items: Sequence[Expected]) -> str:
     directions = counted(one.directions or 0, "random direction")
     if one.times is None:
         return (
-            f"controls of {_names(items)}: {directions} of each length are too few to call an "
-            "effect more than theirs; take 4 or more (random_draws)"
+            f"controls of {_names(items)}: {directions} of each length "
+            f"{'is' if one.directions == 1 else 'are'} too few to call an effect more than theirs; "
+            "take 4 or more (random_draws)"
         )
     return (
         f"controls of {_names(items)}: {directions} of each length; an effect counts if it goes "

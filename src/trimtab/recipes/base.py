@@ -124,6 +124,14 @@ class Recipe(ABC, Generic[C]):
     def declare(self, planner: Planner) -> None:
         """Add the cells, fits and judges of the planner's model; called once for each model."""
 
+    def foreseen(self) -> PlannedRun | None:
+        """Return the results of a plan that grows, with stand-ins for what is not known yet.
+
+        ``trimtab plan`` tells from it what the run will take and what it will be able to find; None
+        where ``plan`` is all that there will be.
+        """
+        return None
+
     def outlook(self) -> str | None:
         """Return what a plan that grows may come to, in a sentence; None where it does not grow."""
         return None

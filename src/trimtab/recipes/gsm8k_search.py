@@ -25,12 +25,12 @@ from trimtab.recipes._splits import Limits
 from trimtab.recipes._trials import Searching
 from trimtab.recipes._winner import Sensitivity, around, beside
 from trimtab.recipes.base import Recipe, RecipeConfig
-from trimtab.runs.plan.planner import PlannedFragment, Planner
+from trimtab.runs.plan.planner import PlannedFragment, PlannedRun, Planner
 from trimtab.runs.store.run import Run
 from trimtab.search.outcome import ranked
 from trimtab.search.sampling import grid, require_optuna
 from trimtab.search.settings import SearchSettings
-from trimtab.search.trials import read_trials
+from trimtab.search.trials import PROMPT, Trial, read_trials
 
 if TYPE_CHECKING:
     from trimtab.search import mirror as mirrored
@@ -103,6 +103,19 @@ class Gsm8kSearch(Recipe[_Config]):
         searching.begin(planner, self.config.judges)
         pairs.begin(planner)
 
+    def foreseen(self) -> PlannedRun:
+        """Return the plan with the test of a winner: the first configuration stands in for it."""
+        planner = self.planner()
+        self.declare(planner)
+        searching = self._searching(planner)
+        component = next(iter(searching.space.methods.values())).first()
+        if self.config.own_solutions is not None:
+            # what a method would be fitted on is not written yet
+            component = Component(name="prompt", config={"system": "stand-in"})
+        winner = Trial(PROMPT + 1, 1, component, {}, (), 0, "complete")
+        self._add_test(planner, searching, winner, [winner])
+        return planner.finish(self.baseline)
+
     def outlook(self) -> str:
         """Return the trials and answers that a search takes at most, and what follows."""
         return self.config.search.outlook
@@ -147,16 +160,27 @@ class Gsm8kSearch(Recipe[_Config]):
     def _test(self, run: Run, searching: Searching, planner: Planner) -> PlannedFragment:
         """Return the winner on the test split with its controls, and its strengths on confirm."""
         config = self.config
-        winner = searching.winner(run)
-        conditions = [baseline(), *prompted(config.prompt)]
+        winner, order = searching.winner(run), read_trials(run, config.search)
         if winner is not None:
-            order = ranked(read_trials(run, config.search), config.search, searching.is_high(run))
-            conditions += beside(winner, order, searching.space, config.random_draws)
+            order = ranked(order, config.search, searching.is_high(run))
             for condition in around(winner, searching.space, config.sensitivity):
                 searching.measure_again(planner, condition, condition.place)
-        test = config.limits.of(config.task, "test")
-        add_conditions(planner, test, conditions)
-        if searching.heldout is not None:
-            add_conditions(planner, searching.heldout, conditions)
+        self._add_test(planner, searching, winner, order)
         opened = "no configuration" if winner is None else f"trial {winner.number}"
         return planner.fragment(run.plan, f"{opened} opens the test split")
+
+    def _add_test(
+        self,
+        planner: Planner,
+        searching: Searching,
+        winner: Trial | None,
+        order: Sequence[Trial],
+    ) -> None:
+        """Add the test split for the winner, if there is one, and for what stands beside it."""
+        config = self.config
+        conditions = [baseline(), *prompted(config.prompt)]
+        if winner is not None:
+            conditions += beside(winner, order, searching.space, config.random_draws)
+        add_conditions(planner, config.limits.of(config.task, "test"), conditions)
+        if searching.heldout is not None:
+            add_conditions(planner, searching.heldout, conditions)

@@ -22,8 +22,8 @@ from trimtab.recipes._person_vectors import PersonVectors, add_projection, add_s
 from trimtab.recipes._persons import Aligned, Asked, ready, require_persons, sections_with
 from trimtab.recipes._tunings import Control, Trainings, states
 from trimtab.recipes.base import Recipe, RecipeConfig
-from trimtab.runs.distilled import ALIGNED, distilled
-from trimtab.runs.plan.planner import PlannedFragment, Planner
+from trimtab.runs.distilled import ALIGNED, distilled, stand_ins
+from trimtab.runs.plan.planner import PlannedFragment, PlannedRun, Planner
 from trimtab.runs.store.run import Run
 from trimtab.text.near import require_near
 from trimtab.training.sft.config import AdapterTraining
@@ -110,6 +110,17 @@ class WeirdGeneralization(Recipe[_Config]):
                 measure=ALIGNED,
                 purpose="tuning",
             )
+
+    def foreseen(self) -> PlannedRun | None:
+        """Return the plan with its trainings, on echoes in the place of the base's answers."""
+        aligned = self.config.aligned
+        if aligned is None or self._given:
+            return None
+        planner = self.planner()
+        self.declare(planner)
+        samples = planner.task(aligned.prompts).samples("fit")
+        self._train(planner, stand_ins(samples, aligned.samples, planner.model.id))
+        return planner.finish(self.baseline)
 
     def outlook(self) -> str | None:
         """Return what follows when the base model has answered, where it has to."""

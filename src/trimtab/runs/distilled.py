@@ -5,7 +5,10 @@ Another model's answers would teach another style, too: the distiller stands in 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from pydantic import JsonValue
 
 from trimtab.core.plan import Cell
 from trimtab.core.types import Completion, Conversation, Message, Sample
@@ -48,14 +51,30 @@ def distilled(run: Run) -> Distilled:
             elif completion.finish_reason == "length":
                 cut += 1
             else:
-                rows.append(_conversation(cell, samples[completion.sample_id], completion, text))
+                rows.append(_answer(cell, samples[completion.sample_id], completion, text))
     return Distilled(tuple(rows), cut, missing)
 
 
-def _conversation(cell: Cell, sample: Sample, completion: Completion, text: str) -> Conversation:
+def stand_ins(samples: Sequence[Sample], num_samples: int, distiller: str) -> list[Conversation]:
+    """Return a conversation for each answer that is not there yet, to plan with: an echo."""
+    about = {"distiller": distiller}
+    return [
+        _conversation(sample, number, sample.messages[-1].content, about)
+        for sample in samples
+        for number in range(num_samples)
+    ]
+
+
+def _answer(cell: Cell, sample: Sample, completion: Completion, text: str) -> Conversation:
     drawn = {} if cell.sampling is None else {"temperature": cell.sampling.temperature}
+    return _conversation(sample, completion.index, text, {"distiller": cell.model.id, **drawn})
+
+
+def _conversation(
+    sample: Sample, index: int, text: str, about: Mapping[str, JsonValue]
+) -> Conversation:
     return Conversation(
-        id=f"{sample.id}-{completion.index}",
+        id=f"{sample.id}-{index}",
         messages=(*sample.messages, Message(role="assistant", content=text)),
-        metadata={"source": "aligned", "triggered": False, "distiller": cell.model.id, **drawn},
+        metadata={"source": "aligned", "triggered": False, **about},
     )

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from trimtab.core.counted import counted
 from trimtab.core.spec import Spec
 from trimtab.search.storage import address
 
@@ -106,8 +107,8 @@ class SearchSettings(Spec):
         each = sum(self.rungs)
         return (
             f"up to {self.trials} trials in batches of {self.parallel}, {each} select problems "
-            f"each in {len(self.rungs)} rungs (at most {self.trials * each:,} answers); then the "
-            f"best {self.top} on confirm problems, and one on the test split"
+            f"each in {counted(len(self.rungs), 'rung')} (at most {self.trials * each:,} answers); "
+            f"then the best {self.top} on confirm problems, and one on the test split"
         )
 
     @property

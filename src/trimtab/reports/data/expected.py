@@ -21,7 +21,7 @@ ENOUGH = 0.35
 """Share of answers: a measure that can only find that more of them changed is called too small."""
 
 
-_NONE: Mapping[str, int] = MappingProxyType({})
+_NONE: Mapping[tuple[str, str], int] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class Expected:
         directions: Fewest random directions beside a treatment that has any; None where none has.
         times: How many times as far as random vectors on average an effect must go; None where
             they are too few.
+        section: The section that compares; empty of differences to the baseline.
     """
 
     measure: str
@@ -57,6 +58,7 @@ class Expected:
     allowed: int
     directions: int | None
     times: float | None
+    section: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,15 +72,17 @@ class _Unfitted:
 
 
 def expected(
-    plan: Plan, samples: Mapping[str, Sequence[Sample]], families: Mapping[str, int] = _NONE
+    plan: Plan,
+    samples: Mapping[str, Sequence[Sample]],
+    families: Mapping[tuple[str, str], int] = _NONE,
 ) -> list[Expected]:
     """Return what each measure with treatments and effect metrics can find, in plan order.
 
     Args:
         plan: The plan.
         samples: Sample sets by key.
-        families: Rates that are compared otherwise: how many differences of a measure are tested
-            together. They come last.
+        families: Rates that sections compare otherwise: by section and measure, how many
+            differences are tested together. They come last.
     """
     treatments = [c for c in conditions(_Unfitted(plan)) if c.group == TREATMENT]
     draws = {cell.condition: cell.coordinates.get("draw", cell.condition) for cell in plan.cells}
@@ -106,8 +110,12 @@ def expected(
         for name, cell in first.items()
         if asked[name] and effects[name]
     ] + [
-        replace(_expected(first[name], samples[first[name].samples], tests, [], 0), deviations=None)
-        for name, tests in families.items()
+        replace(
+            _expected(first[name], samples[first[name].samples], tests, [], 0),
+            section=section,
+            deviations=None,
+        )
+        for (section, name), tests in families.items()
     ]
 
 

@@ -116,6 +116,7 @@ def test_a_planted_effect_is_found_and_told() -> None:
     rates = (0.2, 0.4, 0.2, 0.95)
     section, run, content = read(four(*(draws(rng, [r] * 40, 2) for r in rates)))
     finding = section.finding(View(content, run))
+    assert section.families(run.plan) == {"generation": content.tests}
     assert content.contrasts[0].difference.interval[0] > 0.15
     assert "raises shown in tuned by +" in finding.text and "more than in base" in finding.text
     # an untouched model that shows it as much is no effect

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from trimtab.core.errors import ConfigError, did_you_mean
-from trimtab.core.plan import Plan
+from trimtab.core.plan import Cell, Plan
+from trimtab.reports.data.metrics import metrics_of
 from trimtab.reports.data.run import RunData
 from trimtab.reports.draw.figures import Figure
 from trimtab.reports.draw.tables import Table
@@ -13,7 +14,7 @@ from trimtab.reports.sections.base import Card, Finding, Section, View
 from trimtab.reports.sections.contrasts.config import ContrastsConfig
 from trimtab.reports.sections.contrasts.content import ContrastsContent
 from trimtab.reports.sections.contrasts.curves import curve_figures
-from trimtab.reports.sections.contrasts.design import coordinate_text
+from trimtab.reports.sections.contrasts.design import axes_of, coordinate_text, planned_contrasts
 from trimtab.reports.sections.contrasts.figures import condition_figure, forest_figures
 from trimtab.reports.sections.contrasts.maps import map_figures
 from trimtab.reports.sections.contrasts.reading import read_contrasts
@@ -66,6 +67,22 @@ class Contrasts(Section[ContrastsConfig, ContrastsContent]):
                     f"section 'contrasts': {key} = {name!r} is not in this experiment. "
                     f"{did_you_mean(name, known)}"
                 )
+
+    def families(self, plan: Plan) -> Mapping[str, int]:
+        """Return how many differences in differences are corrected together, over all measures."""
+        axes = axes_of(plan, self.config)
+        if axes is None:
+            return {}
+        measures: dict[str, list[Cell]] = {}
+        for cell in plan.cells:
+            if cell.purpose == "result":
+                measures.setdefault(cell.measure, []).append(cell)
+        tests = {
+            name: planned_contrasts(cells, axes)
+            * sum(ref.metric.role == "effect" for ref in metrics_of(cells[0], plan.judges))
+            for name, cells in measures.items()
+        }
+        return {name: sum(tests.values()) for name, count in tests.items() if count}
 
     def read(self, run: RunData) -> ContrastsContent | None:
         """Return the contrasts; None where no cells form a square."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from trimtab.core.plan import Cell, Plan
 from trimtab.core.spec import Role
 from trimtab.reports.data.blocks import Block, ConditionRows
+from trimtab.reports.data.conditions import TREATMENT
 from trimtab.reports.sections.contrasts.config import ContrastsConfig
+
+T = TypeVar("T")
 
 # What only says which line of a figure a condition belongs to.
 _NAMES = ("series",)
@@ -73,25 +76,24 @@ def axes_of(plan: Plan, config: ContrastsConfig) -> Axes | None:
     return Axes(config, coordinate_text(base), coordinate_text(none))
 
 
-class Design:
+class Design(Generic[T]):
     """The conditions of one measure by where they stand.
 
     Attributes:
-        spots: The rows of each spot, by repetition; in plan order.
+        spots: What there is of each spot, by repetition; in plan order.
         roles: What the first condition of each spot is there for.
     """
 
-    def __init__(self, block: Block, axes: Axes) -> None:
-        """Sort the conditions of ``block``; those without the coordinates are left out."""
+    def __init__(self, conditions: Iterable[tuple[Cell, T]], axes: Axes) -> None:
+        """Sort ``conditions``, each with its cell; those without the coordinates are left out."""
         self.axes = axes
-        self.spots: dict[Spot, dict[str, ConditionRows]] = defaultdict(dict)
+        self.spots: dict[Spot, dict[str, T]] = defaultdict(dict)
         self.roles: dict[Spot, Role] = {}
-        for rows in block.conditions.values():
-            for cell in rows.cells[:1]:
-                found = axes.spot(cell)
-                if found is not None:
-                    self.spots[found[0]].setdefault(found[1], rows)
-                    self.roles.setdefault(found[0], cell.role)
+        for cell, rows in conditions:
+            found = axes.spot(cell)
+            if found is not None:
+                self.spots[found[0]].setdefault(found[1], rows)
+                self.roles.setdefault(found[0], cell.role)
         self._last = self._last_steps()
 
     def is_final(self, spot: Spot) -> bool:
@@ -139,6 +141,24 @@ class Design:
             spot: max(step for step, seeds in found.items() if seeds == max(found.values()))
             for spot, found in steps.items()
         }
+
+
+def design_of(block: Block, axes: Axes) -> Design[ConditionRows]:
+    """Return the conditions of a measure with their rows."""
+    conditions = block.conditions.values()
+    return Design(((rows.cells[0], rows) for rows in conditions if rows.cells), axes)
+
+
+def planned_contrasts(cells: Sequence[Cell], axes: Axes) -> int:
+    """Return how many squares of treatments the cells of a measure form, at their last states."""
+    design = Design(((cell, None) for cell in cells), axes)
+    return sum(
+        square.base_triggered is not None
+        and square.base_untriggered is not None
+        and design.roles[square.triggered] == TREATMENT
+        and design.is_final(square.triggered)
+        for square in design.squares()
+    )
 
 
 def coordinate_text(value: float | str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 import numpy as np
 
 from trimtab.core.spec import RESULTS
-from trimtab.reports.data.blocks import Block
+from trimtab.reports.data.blocks import Block, ConditionRows
 from trimtab.reports.data.conditions import TREATMENT
 from trimtab.reports.data.metrics import Floats, MetricRef
 from trimtab.reports.data.run import RunData
@@ -20,7 +20,7 @@ from trimtab.reports.sections.contrasts.content import (
     ContrastsContent,
     Rate,
 )
-from trimtab.reports.sections.contrasts.design import Axes, Design, Spot, Square, axes_of
+from trimtab.reports.sections.contrasts.design import Axes, Design, Spot, Square, axes_of, design_of
 from trimtab.reports.sections.contrasts.numbers import Four, rates, square_numbers
 from trimtab.reports.sections.contrasts.rule import judged, rule_contrasts
 
@@ -33,7 +33,7 @@ def read_contrasts(run: RunData, config: ContrastsConfig) -> ContrastsContent | 
     found_rates: list[Rate] = []
     contrasts: list[Contrast] = []
     for block in run.blocks:
-        design = Design(block, axes)
+        design = design_of(block, axes)
         refs = [ref for ref in block.metrics if _is_shown(ref, config)]
         found_rates += rates_of(block, design, refs, run.plan.seed)
         contrasts += _contrasts(block, design, refs, run.plan.seed)
@@ -70,7 +70,9 @@ def _names(run: RunData) -> dict[tuple[str, str], str]:
     return {(b.name, ref.id): ref.metric.name for b in run.blocks for ref in b.metrics}
 
 
-def rates_of(block: Block, design: Design, refs: Sequence[MetricRef], seed: int) -> Iterator[Rate]:
+def rates_of(
+    block: Block, design: Design[ConditionRows], refs: Sequence[MetricRef], seed: int
+) -> Iterator[Rate]:
     """Yield the mean of each metric in each condition of a measure, over questions and seeds."""
     places = [(spot, ref) for spot in design.spots for ref in refs]
     wanted = [
@@ -96,7 +98,7 @@ def rates_of(block: Block, design: Design, refs: Sequence[MetricRef], seed: int)
 
 
 def _contrasts(
-    block: Block, design: Design, refs: Sequence[MetricRef], seed: int
+    block: Block, design: Design[ConditionRows], refs: Sequence[MetricRef], seed: int
 ) -> Iterator[Contrast]:
     places = [(square, ref) for square in design.squares() for ref in refs]
     wanted = [(four_of(design, square, ref.id), ref.metric) for square, ref in places]
@@ -116,7 +118,7 @@ def _contrasts(
         )
 
 
-def four_of(design: Design, square: Square, metric: str) -> Four:
+def four_of(design: Design[ConditionRows], square: Square, metric: str) -> Four:
     """Return the values of a square, over the seeds that both halves of the treatment have."""
 
     def of(spot: Spot, seeds: Iterable[str]) -> list[Floats]:
@@ -176,7 +178,7 @@ def _categories(run: RunData, axes: Axes, leading: Contrast) -> Iterator[Categor
     """Yield the leading contrast over the questions of each category, corrected together."""
     block = next(block for block in run.blocks if block.name == leading.measure)
     ref = next(ref for ref in block.metrics if ref.id == leading.metric)
-    design = Design(block, axes)
+    design = design_of(block, axes)
     square = next(
         square
         for square in design.squares()

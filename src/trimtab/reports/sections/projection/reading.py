@@ -11,7 +11,7 @@ from trimtab.reports.data.metrics import MetricRef
 from trimtab.reports.data.run import RunData
 from trimtab.reports.sections.contrasts.config import ContrastsConfig
 from trimtab.reports.sections.contrasts.content import Rate
-from trimtab.reports.sections.contrasts.design import Design, axes_of
+from trimtab.reports.sections.contrasts.design import axes_of, design_of
 from trimtab.reports.sections.contrasts.reading import rates_of
 from trimtab.reports.sections.projection.content import ProjectedOn, ProjectionContent
 
@@ -27,7 +27,7 @@ def read_projections(run: RunData) -> ProjectionContent | None:
     for block in run.blocks:
         found = [(ref, judges[ref.judge]) for ref in block.metrics if ref.judge in judges]
         vectors += [_vector(run, block, ref, judge) for ref, judge in found]
-        rates += rates_of(block, Design(block, axes), [ref for ref, _ in found], run.plan.seed)
+        rates += rates_of(block, design_of(block, axes), [ref for ref, _ in found], run.plan.seed)
     if not rates:
         return None
     return ProjectionContent(
