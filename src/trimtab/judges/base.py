@@ -206,6 +206,10 @@ class Judge(ABC, Generic[C]):
         """Return the verdict for an item that can't be scored."""
         return Verdict({metric.name: None for metric in self.metrics}, error=error)
 
+    def abstained(self, reason: str) -> Verdict:
+        """Return the verdict for an item that has rightly no value: nothing went wrong."""
+        return Verdict({metric.name: None for metric in self.metrics}, reason=reason)
+
 
 class ItemJudge(Judge[C]):
     """A judge that needs no model and looks at one item at a time."""

@@ -26,7 +26,7 @@ def test_the_documented_judge_scores(text_item) -> None:
     items = [text_item("HEy! 12"), text_item("A"), text_item(None, error="lost")]
     loud, short, lost = judge.verdicts(items, None)
     assert loud.values == {"shout": pytest.approx(2 / 3)}
-    assert (short.values, short.error) == ({"shout": None}, "too few letters")
+    assert (short.values, short.reason, short.error) == ({"shout": None}, "too few letters", None)
     assert (lost.values, lost.error) == ({"shout": None}, "lost")
 
 

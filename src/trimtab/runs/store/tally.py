@@ -18,27 +18,31 @@ class Tally:
         errors: Those with an error.
         non_finite: Completions with NaN or infinity in them.
         scored: Scores with a value.
+        abstained: Scores without one whose judge gives a reason and no error.
     """
 
     rows: int = 0
     errors: int = 0
     non_finite: int = 0
     scored: int = 0
+    abstained: int = 0
 
 
 def tally_of(rows: Iterable[Completion | Score]) -> Tally:
     """Count some rows."""
-    total = errors = non_finite = scored = 0
+    total = errors = non_finite = scored = abstained = 0
     for row in rows:
         total += 1
         errors += row.error is not None
         if isinstance(row, Score):
             # a judge may know one figure of a text and not another; reports count each
             values = row.values
-            scored += len(values) > [*values.values()].count(None)
+            known = len(values) > [*values.values()].count(None)
+            scored += known
+            abstained += not known and row.error is None and row.reason is not None
         else:
             non_finite += not all(map(math.isfinite, _numbers(row)))
-    return Tally(total, errors, non_finite, scored)
+    return Tally(total, errors, non_finite, scored, abstained)
 
 
 def _numbers(row: Completion) -> Iterator[float]:

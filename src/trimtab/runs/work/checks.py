@@ -220,9 +220,14 @@ def _zero_equals_baseline(run: Run) -> list[Check]:
 def _unscored(run: Run, judge: JudgePlan) -> Check:
     cells = cells_of(run, judge)
     total = sum(run.tally_completions(cell.key).rows for cell in cells)
-    scored = sum(run.tally_scores(judge.key, cell.key).scored for cell in cells)
-    rate = 1 - scored / total if total else 1.0
+    tallies = [run.tally_scores(judge.key, cell.key) for cell in cells]
+    scored = sum(tally.scored for tally in tallies)
+    abstained = sum(tally.abstained for tally in tallies)
+    asked = total - abstained
+    rate = 1 - scored / asked if asked else 1.0 - bool(abstained)
+    many = abstained > _UNSCORED_FAIL * total
     status: Status = (
-        "fail" if rate > _UNSCORED_FAIL else "warn" if rate > _UNSCORED_WARN else "pass"
+        "fail" if rate > _UNSCORED_FAIL else "warn" if many or rate > _UNSCORED_WARN else "pass"
     )
-    return Check(f"scored by {judge.key}", status, f"{scored} of {total} completions scored")
+    rest = f"; {abstained} have nothing to score, as the judge says" if abstained else ""
+    return Check(f"scored by {judge.key}", status, f"{scored} of {total} completions scored{rest}")

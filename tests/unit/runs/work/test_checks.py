@@ -145,9 +145,19 @@ def test_a_row_with_an_error_is_a_warning(make: Make) -> None:
     assert status(run, "all rows present") == "warn"
 
 
-@pytest.mark.parametrize(("unscored", "expected"), [(0, "pass"), (1, "warn"), (2, "fail")])
+@pytest.mark.parametrize(
+    ("unscored", "reason", "expected"),
+    [
+        (0, None, "pass"),
+        (1, None, "warn"),
+        (2, None, "fail"),
+        # nothing went wrong: the judge says that there is nothing to score
+        (1, "no letters", "pass"),
+        (3, "no letters", "warn"),
+    ],
+)
 def test_unscored_completions_are_counted_against_all(
-    make: Make, unscored: int, expected: str
+    make: Make, unscored: int, reason: str | None, expected: str
 ) -> None:
     run = make()
     fill(run, "cell-1")
@@ -156,7 +166,13 @@ def test_unscored_completions_are_counted_against_all(
         with run.score_writer(1, "exact-1", cell) as writer:
             for i, sample in enumerate(("a", "b", "c")):
                 value = None if cell == "cell-1" and i < unscored else 1.0
-                row = Score(cell=cell, sample_id=sample, judge="exact-1", values={"exact": value})
+                row = Score(
+                    cell=cell,
+                    sample_id=sample,
+                    judge="exact-1",
+                    values={"exact": value},
+                    reason=reason,
+                )
                 writer.append([row])
     checks.after_score(run)
     assert status(run, "scored by exact-1") == expected
