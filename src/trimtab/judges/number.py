@@ -33,7 +33,7 @@ class Number(ItemJudge[NumberConfig]):
     """
 
     Config = NumberConfig
-    VERSION = 3
+    VERSION = 4
     FIRST_REWARD = 2
 
     @property

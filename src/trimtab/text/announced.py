@@ -3,13 +3,13 @@ r"""Where a solution says its answer: in ``\boxed``, announced, or as its last n
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trimtab.text.decimals import MAX_DIGITS, decimal_mark
 from trimtab.text.denials import is_contrast, is_denied
 from trimtab.text.notation import OPAQUE, plain
-from trimtab.text.number_words import number_in_words, words_at
-from trimtab.text.numerals import Numeral
+from trimtab.text.number_words import number_in_words, numbers_in_words, words_at
+from trimtab.text.numerals import Numeral, number
 from trimtab.text.surroundings import CONTEXT, is_unclear, standing_numbers
 
 # Bounds for texts that are no solutions, so that none takes long to read.
@@ -42,10 +42,17 @@ _LABEL_OR_MINUS = re.compile(r"(?<!\bis)(?<!\bbe)(?<!\bwas)(?<!equals)(?<=[A-Za-
 
 @dataclass(frozen=True)
 class Found:
-    """Where an answer was found; ``number`` is None where it can be read in two ways."""
+    """Where an answer was found.
+
+    Attributes:
+        rule: The rule that fired.
+        number: The answer as written; None where it can be read in two ways.
+        end: Where it ends in the text that was read.
+    """
 
     rule: str
     number: str | None
+    end: int = 0
 
 
 def boxed(text: str) -> Found | None:
@@ -60,7 +67,7 @@ def boxed(text: str) -> Found | None:
         if found is not None and found.number and _is_list(found.number, inside):
             return Found("boxed", None)
         if found is not None:
-            return found
+            return replace(found, end=start + len(inside))
     return None
 
 
@@ -115,7 +122,7 @@ def _behind(text: str, start: int, rule: str) -> Found | None:
         return None
     if in_words is not None and not _more_numbers(text, start):
         value = number_in_words(in_words)
-        return Found(rule, None if value is None else str(value))
+        return Found(rule, None if value is None else str(value), start + len(in_words))
     numeral = next(standing_numbers(text, start, _near(text, start)), None)
     gap = text[start : numeral.start] if numeral else ""
     if numeral is None or not _GAP.fullmatch(gap) or _NO_ANNOUNCEMENT.search(gap):
@@ -131,7 +138,7 @@ def _behind(text: str, start: int, rule: str) -> Found | None:
     elif _CIRCUMSTANCE.match(gap) and _more_numbers(text, numeral.end):
         # "Answer: in 10 years they will be 40" says the second
         return None
-    return Found(rule, None if is_unclear(text, numeral) else numeral.text.strip())
+    return Found(rule, None if is_unclear(text, numeral) else numeral.text.strip(), numeral.end)
 
 
 def _near(text: str, start: int) -> int:
@@ -183,7 +190,24 @@ def _undenied(text: str, numerals: list[Numeral]) -> Found | None:
         last = against[0]
         if is_denied(text, last.start, last.end):
             return None
-    return Found("last_number", _last_value(text, last))
+    return Found("last_number", _last_value(text, last), last.end)
+
+
+def is_taken_back(text: str, found: Found) -> bool:
+    """Return whether a plain text denies, behind an answer, what the answer says.
+
+    In digits or in words: ``42. The answer is not forty-two.``
+    """
+    value = None if found.number is None else number(found.number)
+    if value is None:
+        return False
+    return any(
+        said == value and is_denied(text, start, end)
+        for said, start, end in (
+            *((n.value, n.start, n.end) for n in standing_numbers(text, found.end)),
+            *numbers_in_words(text, found.end),
+        )
+    )
 
 
 def _is_enumerator(text: str, numeral: Numeral, line: int) -> bool:

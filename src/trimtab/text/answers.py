@@ -5,9 +5,10 @@ first ``#### N``, and the last thing that looks like a number; both are compared
 reads what chat models write: the last ``\boxed{N}``, else the last number that ``####``,
 ``ANSWER:`` or ``the answer is`` announces, else the last number; it is compared as a number. What
 can be read in two ways (a range, a time, a list, ``5x``) is ``ambiguous``, which is no answer: it
-is never one of its parts. A number that the text denies (``not 42``, ``42 is wrong``) is none
-either. A point before three digits is a decimal mark, as in ``1.234``. The same model scores 2.5 %
-by one rule and 22 % by another, so a figure without its rule says nothing.
+is never one of its parts. A number that the text denies, there or later, in digits or in words
+(``not 42``, ``42 is wrong``, ``42. It is not forty-two.``), is none either. A point before three
+digits is a decimal mark, as in ``1.234``. The same model scores 2.5 % by one rule and 22 % by
+another, so a figure without its rule says nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-from trimtab.text.announced import announced, boxed, last_number
+from trimtab.text.announced import announced, boxed, is_taken_back, last_number
 from trimtab.text.decimals import written
 from trimtab.text.notation import plain
 from trimtab.text.numerals import number
@@ -86,7 +87,7 @@ def chat(text: str) -> Extracted:
     if found is None:
         text = plain(text)
         found = announced(text) or last_number(text)
-    if found is None:
+    if found is None or is_taken_back(text, found):
         return NOTHING
     return UNCLEAR if found.number is None else Extracted(found.rule, found.number)
 

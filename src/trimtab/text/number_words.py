@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 _ONES = (
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
@@ -16,17 +17,26 @@ _SMALL = {
 }
 _LARGE = {"hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9}
 _WORD = re.compile(r"[a-z]+")
-_OPENING = re.compile(
-    rf"\W{{0,6}}(?:(?:minus|negative)\s+)?(?:{'|'.join((*_SMALL, *_LARGE))})\b"
-    rf"(?:(?:[\s-]+|\s+and\s+)(?:{'|'.join((*_SMALL, *_LARGE))})\b)*",
-    re.IGNORECASE,
+_NUMBER = (
+    rf"(?:(?:minus|negative)\s+)?(?:{'|'.join((*_SMALL, *_LARGE))})\b"
+    rf"(?:(?:[\s-]+|\s+and\s+)(?:{'|'.join((*_SMALL, *_LARGE))})\b)*"
 )
+_OPENING = re.compile(rf"\W{{0,6}}{_NUMBER}", re.IGNORECASE)
+_ANYWHERE = re.compile(rf"\b{_NUMBER}", re.IGNORECASE)
 
 
 def words_at(text: str, start: int) -> str | None:
     """Return the words for a number with which ``text`` goes on at ``start``; None for others."""
     found = _OPENING.match(text, start)
     return found[0] if found else None
+
+
+def numbers_in_words(text: str, start: int) -> Iterator[tuple[int, int, int]]:
+    """Yield value, start and end of each number in words from ``start`` on."""
+    for match in _ANYWHERE.finditer(text, start):
+        value = number_in_words(match[0])
+        if value is not None:
+            yield value, match.start(), match.end()
 
 
 def number_in_words(words: str) -> int | None:

@@ -18,6 +18,7 @@ _AFTER = re.compile(
     rf"[:/]\d|%?\s?[-\u2013\u2014\u2212~]\s?{_NUMBER_AHEAD}"
     rf"|\s?[+*\u00d7\u00f7\u22c5\u00b7^]\s?{_NUMBER_AHEAD}"
     rf"|\s?x\s?{_NUMBER_AHEAD}|%?,?\s(?:to|or|through|and|of|out of)\s{_NUMBER_AHEAD}"
+    rf"|\s?(?:%|percent)\s(?:of|out of)\s{_NUMBER_AHEAD}"
     rf"|\s[:/]\s\d|\s?\u00b1"
     rf"|,\s\d[\d.]*\s*(?:,|and\b|or\b)|\s?[<>\u2264\u2265\u2260]\s?\d|\^|_\w"
     rf"|\s?(?:[{OPAQUE}\u03c0\u221a\u221e]|pi\b|(?:tenth|hundredth|thousandth|third|fifth|sixth"
@@ -27,7 +28,10 @@ _BEFORE = re.compile(
     rf"(?:[{OPAQUE}\u221a\u00b1<>\u2264\u2265\u2260]\s?|\d%?\s?[-\u2013\u2014\u2212~]\s?|\d[:/]"
     r"|\d\s[:/]\s"
     rf"|[\w)%]\s?[+\u00d7\u00f7]\s?|[\d)%]\s?\*\s?|[\d)]\s?x\s?|\d,?\s(?:or|through|of|out of|in)\s"
-    rf"|[-+\u2212*/^\u00d7]\s?\(\s?)\Z"
+    rf"|[-+\u2212*/^\u00d7]\s?\(\s?"
+    # "10 % of 50", "half of 10", "twice 5": the number is none of them
+    r"|\d\s?(?:%|percent)\s(?:of|out of)\s|\b(?i:percent|half|thirds?|quarters?|fifths?|tenths?)"
+    r"\sof\s|\b(?i:twice|thrice|double|triple)\s)\Z"
 )
 _BETWEEN = re.compile(r"\bbetween\s+(?:\S*\d\S*\s+and\s+)?\S{0,2}\Z", re.IGNORECASE)
 _LABELLED = re.compile(

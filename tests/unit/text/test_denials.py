@@ -37,6 +37,14 @@ DENIED = [
     r"The answer is not \boxed{42}",
     r"\boxed{42} is wrong",
     r"\boxed{\text{not } 42}",
+    "The answer is not forty-two.",
+    "We get 42. The answer is not forty-two.",
+    "The answer is 42. But the answer is not 42.",
+    "#### 42\nActually, it is not forty-two.",
+    r"\boxed{42} No, it's not forty-two.",
+    "not 10 % of 50",
+    "The answer is not 10 % of 50.",
+    "It is not half of 10",
 ]
 KEPT = [
     ("not 42 but 43", "43"),
@@ -58,6 +66,8 @@ KEPT = [
     ("The answer is 42 because 41 is wrong", "42"),
     ("42 is not wrong", "42"),
     ("No, 42", "42"),
+    ("5 * 8 = 40, not 42. The answer is 42", "42"),
+    ("The answer is forty-two. It is not forty-two thousand.", "42"),
     ("He did not eat 3", "3"),
     ("5 is not enough, so the answer is 12", "12"),
     ("He sold 12 that day, which is not bad", "12"),
