@@ -21,6 +21,24 @@ REFUSED, PASS, CREDIT = "_refused", "_pass", "_credit"
 REFUSAL = "the answer was called a refusal, so it has no grade"
 
 
+def readings_of(grade: Metric, *, passes: bool, points: bool) -> list[Metric]:
+    """Return the grade, and a pass and the share of points where there are any.
+
+    One of them is the result and the others read it again: the share of points, to which a refusal
+    counts, else the grade.
+    """
+    credit = grade.model_copy(update={"name": grade.name + CREDIT, "kind": "fraction"})
+    found = [grade.read_again(grade.name, grade.kind) if points else grade]
+    if passes:
+        found.append(grade.read_again(grade.name + PASS, "binary"))
+    return [*found, credit] if points else found
+
+
+def refusal_of(name: str) -> Metric:
+    """Return the metric of answers that are called a refusal."""
+    return Metric(name=name + REFUSED, kind="binary", role="damage", higher_is_better=False)
+
+
 @dataclass(frozen=True)
 class Grading:
     """How replies to one rubric are read.
@@ -40,18 +58,13 @@ class Grading:
     @property
     def metrics(self) -> tuple[Metric, ...]:
         """The grade, or whether the label is a wanted one; a pass; a share of points; a refusal."""
-        role, better = self.file.role, self.file.higher_is_better
+        file = self.file
         kind: Literal["binary", "number"] = "binary" if self.labels else "number"
-        grade = Metric(name=self.name, kind=kind, role=role, higher_is_better=better)
-        found = [grade]
-        if self.file.passes is not None:
-            found.append(grade.read_again(self.name + PASS, "binary"))
-        if self.file.points:
-            found.append(grade.read_again(self.name + CREDIT, "fraction"))
-        if self.file.refusal is not None:
-            name = self.name + REFUSED
-            found.append(Metric(name=name, kind="binary", role="damage", higher_is_better=False))
-        return tuple(found)
+        grade = Metric(
+            name=self.name, kind=kind, role=file.role, higher_is_better=file.higher_is_better
+        )
+        found = readings_of(grade, passes=file.passes is not None, points=file.points)
+        return (*found, *([] if file.refusal is None else [refusal_of(self.name)]))
 
     def verdict(self, reply: str) -> Verdict:
         """Return the verdict that ``reply`` gives."""

@@ -7,7 +7,7 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 
 from trimtab.core.spec import Metric, Spec
-from trimtab.judges._grading import CREDIT, PASS, REFUSAL, REFUSED
+from trimtab.judges._grading import CREDIT, PASS, REFUSAL, REFUSED, readings_of, refusal_of
 from trimtab.judges.base import Item, ItemJudge, Verdict
 
 __all__ = ["RecordedGrades"]
@@ -49,15 +49,10 @@ class RecordedGrades(ItemJudge[RecordedGradesConfig]):
     @property
     def metrics(self) -> tuple[Metric, ...]:
         """The grade, a pass where something passes, the share of points, and a refusal."""
-        name, passes = self.config.metric, self.config.passes
-        grade = Metric(name=name, kind="number", role="effect")
-        found = [grade]
-        if passes is not None:
-            found.append(grade.read_again(name + PASS, "binary"))
-        if self.config.points:
-            found.append(grade.read_again(name + CREDIT, "fraction"))
-        refused = Metric(name=name + REFUSED, kind="binary", role="damage", higher_is_better=False)
-        return (*found, refused)
+        config = self.config
+        grade = Metric(name=config.metric, kind="number", role="effect")
+        found = readings_of(grade, passes=config.passes is not None, points=config.points)
+        return (*found, refusal_of(config.metric))
 
     def verdict(self, item: Item) -> Verdict:
         """Return the recorded grade; what was not recorded is None."""
