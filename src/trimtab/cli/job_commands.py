@@ -10,6 +10,9 @@ import typer
 from trimtab.cli.options import Trust
 
 RunDir = Annotated[Path, typer.Argument(help="Run directory.", show_default=False)]
+Deadline = Annotated[
+    str | None, typer.Option(help="Begin no unit after this time, such as 90m or 1h30m.")
+]
 
 slurm = typer.Typer(help="What job scripts of SLURM call.", no_args_is_help=True)
 ssh = typer.Typer(help="What hosts are asked over ssh.", no_args_is_help=True)
@@ -112,11 +115,13 @@ def start(
     kinds: Annotated[str, typer.Option(help="Which kinds of units.")] = "fit,generate,score",
     attempts_from: Annotated[int, typer.Option(help="Attempts count from here.")] = 0,
     source: Annotated[str | None, typer.Option(help="Hash of the code.")] = None,
+    deadline: Deadline = None,
 ) -> None:
     """Start workers at a copy that outlive the connection, unless some are there."""
     from trimtab.cli import ssh_steps
 
     options = ["--share", share, "--workers", workers, "--kinds", kinds]
+    options += [] if deadline is None else ["--deadline", deadline]
     ssh_steps.start(run_dir, options, attempts_from, source)
 
 
@@ -126,11 +131,12 @@ def serve(
     share: Annotated[str, typer.Option(help="Which of the units, such as 0/2.")] = "0/1",
     workers: Annotated[str, typer.Option(help="How many workers: a number, or auto.")] = "auto",
     kinds: Annotated[str, typer.Option(help="Which kinds of units.")] = "fit,generate,score",
+    deadline: Deadline = None,
 ) -> None:
     """Be what `start` starts: run workers at a copy until their share is done."""
     from trimtab.cli import ssh_steps
 
-    ssh_steps.serve(run_dir, workers, share, kinds)
+    ssh_steps.serve(run_dir, workers, share, kinds, deadline)
 
 
 @ssh.command("stop")

@@ -21,6 +21,7 @@ from trimtab.cli import (
     build_commands,
     cache_commands,
     chat_commands,
+    cloud_commands,
     data_commands,
     export_commands,
     failures,
@@ -55,6 +56,7 @@ app.add_typer(adapter_commands.adapters, name="adapters")
 app.add_typer(adapter_commands.probe, name="probe")
 app.add_typer(job_commands.slurm, name="slurm")
 app.add_typer(job_commands.ssh, name="ssh")
+app.add_typer(cloud_commands.cloud, name="cloud")
 
 ConfigFile = Annotated[Path, typer.Argument(help="Experiment file (YAML).", show_default=False)]
 MaybeConfig = Annotated[

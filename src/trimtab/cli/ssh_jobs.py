@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from trimtab.cli import phases
 from trimtab.cli.terminal import complain, say
 from trimtab.compute.slurm.groups import owed_units
 from trimtab.compute.ssh import rounds
-from trimtab.compute.ssh.hosts import read_hosts
+from trimtab.compute.ssh.hosts import Hosts, read_hosts
 from trimtab.core import stopping
 from trimtab.core.counted import counted
 from trimtab.core.errors import ConfigError, HeldError
@@ -33,9 +34,39 @@ def submit(run_dir: Path, hosts_file: Path | None, *, other_code: bool, trusted:
         raise ConfigError("--on ssh needs --hosts FILE.", hint="docs/many-machines.md shows one.")
     hosts = read_hosts(hosts_file)
     run = phases.open_run(run_dir, trusted=trusted)
+    again = f"trimtab submit {run.dir} --on ssh --hosts {hosts_file}"
+    work_on_hosts(run, hosts, again, other_code=other_code)
+
+
+def work_on_hosts(
+    run: Run,
+    hosts: Hosts,
+    again: str,
+    *,
+    other_code: bool,
+    more_options: Callable[[], Sequence[str]] = tuple,
+    then: Callable[[], None] = lambda: None,
+) -> None:
+    """Have hosts do what a run owes; then checks and report here.
+
+    Args:
+        run: The run.
+        hosts: The hosts.
+        again: The command that goes on after this one was stopped.
+        other_code: Hosts may have other code than this machine.
+        more_options: Returns what workers are told besides; may raise what ends the work.
+        then: Called when the hosts have nothing more to do, before the rest is made here.
+
+    Raises:
+        ConfigError: A host has no trimtab or other code.
+        HeldError: Another process does so for this run.
+        StoreError: No host can be reached, or they come no further.
+    """
     kinds = _kinds(run)
     code = [] if other_code else ["--source", str(manifest.code()["source"])]
-    options = ["--kinds", ",".join(kinds), *code]
+
+    def options() -> list[str]:
+        return ["--kinds", ",".join(kinds), *code, *more_options()]
 
     def owed() -> int:
         run.refresh()
@@ -44,7 +75,6 @@ def submit(run_dir: Path, hosts_file: Path | None, *, other_code: bool, trusted:
         total, done = rows_of(state, units)
         return total - done
 
-    again = f"trimtab submit {run.dir} --on ssh --hosts {hosts_file}"
     with claim(run.dir, "submit") as mine, stopping.going_on_with(f"{again} (hosts work on)"):
         if mine is None:
             raise HeldError(f"Another process submits {run.dir} now.", hint="See `trimtab status`.")
@@ -53,6 +83,7 @@ def submit(run_dir: Path, hosts_file: Path | None, *, other_code: bool, trusted:
         rounds.work(task)
         while "score" in kinds and _grows(run):
             rounds.work(task)
+        then()
     phases.run_all(Run.open(run.dir))
 
 

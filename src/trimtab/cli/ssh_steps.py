@@ -14,7 +14,7 @@ from pathlib import Path
 from trimtab.cli import phases, pool
 from trimtab.cli.pool_size import Wanted
 from trimtab.cli.terminal import complain
-from trimtab.cli.work import parse_share
+from trimtab.cli.work import parse_duration, parse_share
 from trimtab.compute.ssh import state
 from trimtab.compute.ssh.copies import sums
 from trimtab.compute.ssh.state import State
@@ -82,7 +82,7 @@ def start(run_dir: Path, options: Sequence[str], attempts_from: int, source: str
         time.sleep(0.1)
 
 
-def serve(run_dir: Path, wanted: str, share: str, kinds: str) -> None:
+def serve(run_dir: Path, wanted: str, share: str, kinds: str, deadline: str | None) -> None:
     """Run the workers of a host until its share is done; note that they live, and how they end."""
     me, ended = Process.current(), State()
     state.note(run_dir, State(process=me, beat=time.time()))
@@ -95,8 +95,10 @@ def serve(run_dir: Path, wanted: str, share: str, kinds: str) -> None:
 
     try:
         parse_share(share)
+        parse_duration(deadline)
         run = phases.open_run(run_dir, trusted=True)
         options = ["--share", share, "--kinds", kinds]
+        options += [] if deadline is None else ["--deadline", deadline]
         outcome, _ = pool.work_together(run, Wanted.parse(wanted), options, beat)
         code = stopping.LEFT if outcome.left else 0
         code = code if outcome.failed_judges is None else JudgeError.exit_code

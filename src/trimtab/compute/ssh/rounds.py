@@ -8,25 +8,18 @@ what was not fetched, and nothing else.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydantic import TypeAdapter
-
-from trimtab.compute.ssh.copies import LEFT_OUT, Sums, differing, merge, sums
 from trimtab.compute.ssh.hosts import Host, Hosts
-from trimtab.compute.ssh.link import Link, LostError
+from trimtab.compute.ssh.link import LostError
 from trimtab.compute.ssh.state import Standing
+from trimtab.compute.ssh.transfers import RemoteCopy
 from trimtab.core.errors import JudgeError, StoreError
-from trimtab.core.files import make_dir
 from trimtab.core.stopping import LEFT
 
-_SUMS = TypeAdapter(dict[str, tuple[int, str]])
-_TRIES = 3
 _SILENCE_S = 120.0
 _FIRST_WAIT_S, _MOST_WAIT_S = 1.0, 60.0
 _LOOK_S = 15.0
@@ -37,10 +30,7 @@ _ATTEMPTS = 1000
 class _Member:
     """A host, and what is known of it."""
 
-    host: Host
-    link: Link
-    there: str
-    mirror: Path
+    copy: RemoteCopy
     share: int
     working: bool = True
     lost_since: float | None = None
@@ -48,6 +38,10 @@ class _Member:
     next_look: float = 0.0
     next_fetch: float = 0.0
     told_silence: bool = False
+
+    @property
+    def host(self) -> Host:
+        return self.copy.host
 
 
 @dataclass(frozen=True)
@@ -57,14 +51,14 @@ class Work:
     Attributes:
         run_dir: The run.
         hosts: The file of hosts.
-        options: What each start is told, besides its share.
+        options: Returns what each start is told, besides its share; may raise what ends the work.
         owed: Returns how much is owed that hosts can do; 0 is nothing.
         tell: Told what a person should know, a line each.
     """
 
     run_dir: Path
     hosts: Hosts
-    options: Sequence[str]
+    options: Callable[[], Sequence[str]]
     owed: Callable[[], int]
     tell: Callable[[str], None]
     first_attempt: list[int] = field(default_factory=lambda: [0])
@@ -78,7 +72,7 @@ def work(task: Work) -> None:
         ConfigError: A host has no trimtab, or other code.
         JudgeError: A judge fails on the hosts.
     """
-    members = [_member(task, host) for host in task.hosts.hosts]
+    members = [_Member(RemoteCopy.of(task.run_dir, host), 0) for host in task.hosts.hosts]
     while before := task.owed():
         alive = [member for member in members if not _is_given_up(task, member)]
         if not alive:
@@ -93,15 +87,6 @@ def work(task: Work) -> None:
             said = next((end.line for end in failed if end.line), "what is left can't be done")
             kind = JudgeError if any(e.code == JudgeError.exit_code for e in failed) else StoreError
             raise kind(f"The hosts came no further: {said}")
-
-
-def _member(task: Work, host: Host) -> _Member:
-    name = hashlib.sha256(f"{host.address} {host.port} {host.folder}".encode()).hexdigest()[:8]
-    path = str(task.run_dir.resolve())
-    there = f"{host.folder}/{task.run_dir.name}-{hashlib.sha256(path.encode()).hexdigest()[:8]}"
-    mirror = task.run_dir / "ssh" / name
-    make_dir(mirror)
-    return _Member(host, Link(host), there, mirror, 0)
 
 
 def _is_given_up(task: Work, member: _Member) -> bool:
@@ -136,8 +121,7 @@ def _round(task: Work, members: Sequence[_Member]) -> list[Standing]:
 def _step(task: Work, member: _Member, number: int, attempt: int) -> Standing | None:
     """Start a host's workers, or look at them; return how they ended, if they have."""
     try:
-        said = member.link.ask("ssh", "look", member.there)
-        standing: Standing | None = Standing.model_validate_json(said)
+        standing: Standing | None = member.copy.look()
         assert standing is not None
         if not standing.running and not member.working:
             _start(task, member, number, attempt)
@@ -163,24 +147,12 @@ def _step(task: Work, member: _Member, number: int, attempt: int) -> Standing | 
 
 def _start(task: Work, member: _Member, number: int, attempt: int) -> None:
     """Copy the run to a host, and start its workers, which go on without a connection."""
-    for _ in range(_TRIES):
-        member.link.push(task.run_dir, member.there, LEFT_OUT)
-        there = _sums(member, "--whole")
-        here = sums(task.run_dir, whole=True)
-        wrong = [name for name, has in here.items() if there.get(name) != has]
-        if not wrong:
-            break
-    else:
-        raise StoreError(
-            f"{member.host.address}: {len(wrong)} files differ after {_TRIES} copies, such as "
-            f"{wrong[0]}.",
-            hint="Is its disk full, or does another process write there?",
-        )
+    member.copy.push(task.run_dir)
     words = ["--share", f"{member.share}/{number}", "--workers", member.host.workers]
-    words += ["--attempts-from", str(attempt), *task.options]
-    member.link.ask("ssh", "start", member.there, *words)
+    words += ["--attempts-from", str(attempt), *task.options()]
+    member.copy.ask("start", *words)
     member.working = True
-    task.tell(f"{member.host.address}: started; the run is in {member.there}")
+    task.tell(f"{member.host.address}: started; the run is in {member.copy.there}")
     member.next_fetch = time.monotonic() + 60 * task.hosts.fetch_minutes
 
 
@@ -194,30 +166,9 @@ def _watch(task: Work, member: _Member, standing: Standing) -> None:
 
 
 def _fetch(task: Work, member: _Member) -> None:
-    """Fetch what a host has done, verify it, and merge it."""
-    wrong: list[str] = []
-    for _ in range(_TRIES):
-        expected = _sums(member)
-        member.link.fetch(member.there, member.mirror, LEFT_OUT)
-        wrong = differing(member.mirror, expected)
-        # what a fit is about to replace may be gone; what is complete never changes
-        made = {name.rpartition("/")[0] for name in expected if name.endswith("/artifact.json")}
-        bad = [n for n in wrong if not n.startswith("artifacts/") or n.rpartition("/")[0] in made]
-        if not bad:
-            whole = {name: has for name, has in expected.items() if name not in wrong}
-            taken = merge(member.mirror, task.run_dir, whole)
-            if taken:
-                task.tell(f"{member.host.address}: {taken} files fetched, {task.owed()} rows owed")
-            return
-    raise StoreError(
-        f"{member.host.address}: {len(wrong)} files differ after {_TRIES} copies, such as "
-        f"{wrong[0]}.",
-        hint=f"They are in {member.mirror}; nothing of them was merged.",
-    )
-
-
-def _sums(member: _Member, *words: str) -> Sums:
-    return _SUMS.validate_python(json.loads(member.link.ask("ssh", "sums", member.there, *words)))
+    taken = member.copy.fetch(task.run_dir)
+    if taken:
+        task.tell(f"{member.host.address}: {taken} files fetched, {task.owed()} rows owed")
 
 
 def _lose(task: Work, member: _Member, error: LostError) -> None:

@@ -1,0 +1,158 @@
+"""``cloud types``, ``launch`` and ``wait``: prices, a typed confirmation, and what follows it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from rich.table import Table
+
+from trimtab.cli.cloud import Cloud, dollars, hours
+from trimtab.cli.terminal import complain, say, wide_console
+from trimtab.compute.cloud import launches
+from trimtab.compute.cloud.ledger import Record
+from trimtab.compute.cloud.money import Offer, make_offer
+from trimtab.compute.cloud.providers.base import MachineType, Order
+from trimtab.core import stopping
+from trimtab.core.errors import ConfigError, StoreError
+
+_HALF_A_CENT = 0.005
+
+
+def types(settings: Path | None) -> None:
+    """Print the kinds of machine that can be rented."""
+    table = Table()
+    for column in ("machine", "$/hour", "GPUs", "GiB each", "CPUs", "GiB", "regions now"):
+        table.add_column(column)
+    for each in Cloud.read(settings).provider.types():
+        gpus = f"{each.gpus} {each.gpu}" if each.gpus else ""
+        sizes = [_number(size) for size in (each.gpu_memory_gib, each.cpus, each.memory_gib)]
+        where = ", ".join(each.regions) or "none"
+        table.add_row(each.name, f"{each.dollars_per_hour:.2f}", gpus, *sizes, where)
+    wide_console().print(table)
+
+
+def launch(
+    settings: Path | None,
+    name: str,
+    region: str | None,
+    max_usd: float,
+    max_hours: float | None,
+    yes_spend: float | None,
+    *,
+    dry_run: bool,
+    waits: bool,
+    keeper: bool,
+) -> None:
+    """Show a price, have it confirmed, launch a machine, and wait until it is ready."""
+    cloud = Cloud.read(settings)
+    provider = cloud.provider
+    offer = make_offer(provider.types(), name, region, max_usd, max_hours)
+    _show(offer)
+    if dry_run:
+        order = Order("trimtab-...", name, offer.region, offer.type.dollars_per_hour, offer.seconds)
+        say(f"{provider.describe(order)}\nNothing was launched.")
+        return
+    _confirm(offer, yes_spend)
+    # what was confirmed is what is ordered: a price may have changed while somebody thought
+    again = make_offer(provider.types(), name, offer.region, max_usd, max_hours)
+    if again.type.dollars_per_hour != offer.type.dollars_per_hour:
+        raise ConfigError(
+            f"The price of {name} is {dollars(again.type.dollars_per_hour)} an hour now; nothing "
+            "was launched.",
+            hint="Give the command again.",
+        )
+    record = launches.intend(cloud.ledger, offer, cloud.settings.provider, provider.clock.now())
+    with stopping.going_on_with(f"trimtab cloud reap (it ends {record.tag}, if it is there)"):
+        if keeper:
+            start_keeper(cloud)
+        record = launches.launch(cloud.ledger, provider, record, complain)
+    say(f"{record.tag} is launched ({record.id}).")
+    if waits:
+        _wait(cloud, record)
+    else:
+        say(f"`trimtab cloud wait {record.tag}` sets its deadline on it: give that soon.")
+
+
+def wait(settings: Path | None, name: str | None) -> None:
+    """Wait until a machine is ready; what can't be used is ended."""
+    cloud = Cloud.read(settings)
+    record = cloud.ledger.find(name)
+    if record.ended is not None:
+        raise ConfigError(f"{record.tag} has ended: {record.why}.")
+    _wait(cloud, record)
+
+
+def start_keeper(cloud: Cloud) -> None:
+    """Start a process that ends what should not be there, and that outlives this one."""
+    log = cloud.ledger.folder / "keeper.log"
+    try:
+        with log.open("ab") as file:
+            subprocess.Popen(
+                [sys.executable, "-m", "trimtab", "cloud", "reap", "--every", "5m", *cloud.words],
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                start_new_session=True,
+            )
+    except OSError as error:
+        raise StoreError(f"{log} can't be written: {error.strerror}.") from None
+    say(f"A process here looks every 5 minutes whether machines should end; its log: {log}")
+
+
+def _wait(cloud: Cloud, record: Record) -> None:
+    provider = cloud.provider
+    with stopping.going_on_with(f"trimtab cloud wait {record.tag}"):
+        record = launches.wait(
+            cloud.ledger, provider, cloud.reach, record, cloud.settings.boot_minutes, complain
+        )
+    left = (record.deadline - provider.clock.now()) / 3600
+    say(f"{record.tag} is ready at {record.address}, and shuts itself down in {hours(left)}.")
+    if not provider.shutdown_ends_bill:
+        say(
+            "note: a machine that was shut down is charged until it is terminated: `trimtab cloud "
+            "terminate` or `reap` does that"
+        )
+
+
+def _show(offer: Offer) -> None:
+    kind = offer.type
+    where = f" in {offer.region}" if offer.region else ""
+    say(f"{kind.name}{where}: {dollars(kind.dollars_per_hour)} an hour{_size(kind)}")
+    end = offer.hours - offer.margin_hours
+    say(
+        f"at most {dollars(offer.dollars)}: {hours(offer.hours)} are paid for, and it is ended "
+        f"after {hours(end)} at the latest"
+    )
+
+
+def _size(kind: MachineType) -> str:
+    memory = "" if kind.gpu_memory_gib is None else f" of {kind.gpu_memory_gib:g} GiB"
+    gpus = [f"{kind.gpus} {kind.gpu}{memory}"] if kind.gpus else []
+    rest = [] if kind.memory_gib is None else [f"{kind.memory_gib:g} GiB"]
+    return f" ({', '.join([*gpus, *rest])})" if gpus or rest else ""
+
+
+def _number(size: float | None) -> str:
+    return "" if size is None else f"{size:g}"
+
+
+def _confirm(offer: Offer, yes_spend: float | None) -> None:
+    """Return if what it may cost was confirmed; raise ConfigError if not."""
+    figure = f"{offer.dollars:.2f}"
+    if yes_spend is not None:
+        if yes_spend + _HALF_A_CENT < offer.dollars:
+            raise ConfigError(
+                f"--yes-spend {yes_spend:g} is less than the {dollars(offer.dollars)} that this "
+                "may cost; nothing was launched."
+            )
+        return
+    if not sys.stdin.isatty():
+        raise ConfigError(
+            "Nobody can confirm this here; nothing was launched.",
+            hint=f"In a script, give --yes-spend {figure}.",
+        )
+    say(f"Type {figure} to launch it:")
+    if sys.stdin.readline().strip().removeprefix("$") != figure:
+        raise ConfigError("That is not the figure; nothing was launched.")

@@ -1,0 +1,1 @@
+"""Rented machines: what they cost, launched with a cap, and ended whatever happens."""
