@@ -14,7 +14,7 @@ from rich.table import Table
 from trimtab.cli.cloud import Cloud, dollars, hours
 from trimtab.cli.terminal import complain, say, wide_console
 from trimtab.cli.work import parse_duration
-from trimtab.compute.cloud.endings import end, with_tag
+from trimtab.compute.cloud.endings import end_record
 from trimtab.compute.cloud.ledger import Record, deadline_of
 from trimtab.compute.cloud.machine import fetch_copies
 from trimtab.compute.cloud.reaper import Reaper
@@ -25,6 +25,7 @@ from trimtab.core.locks import locked
 _MOST_FETCH_S = 300.0
 _STOP_S = 60.0
 _LEAST_PAUSE_S = 5.0
+_LATELY_S = 900.0
 
 
 def status(settings: Path | None) -> None:
@@ -75,8 +76,7 @@ def terminate_record(cloud: Cloud, tag: str, *, force: bool) -> None:
     """
     record = cloud.ledger.read(tag)
     provider = build(record.provider)
-    found = with_tag(provider, tag)
-    if found and record.address is not None:
+    if record.ended is None and record.address is not None:
         _stop_workers(cloud, record)
         failed = fetch_copies(cloud.ledger, cloud.reach, record, time.time())
         for line in failed:
@@ -86,8 +86,7 @@ def terminate_record(cloud: Cloud, tag: str, *, force: bool) -> None:
                 f"{tag} was not ended: what it has done could not be fetched.",
                 hint=f"Try again, or give it up: `trimtab cloud terminate {tag} --force`.",
             )
-    if found:
-        end(provider, [each.id for each in found])
+    end_record(provider, record)
     if record.ended is None:
         record = cloud.ledger.note(tag, ended=provider.clock.now(), why="by command")
     say(f"{tag} has ended; it cost at most {dollars(record.cost(provider.clock.now()))}.")
@@ -110,13 +109,19 @@ def reap(settings: Path | None, every: str | None) -> None:
         say(f"{number} ended; {len(cloud.ledger.open_records())} may be there.")
         return
     with suppress(HeldError), locked(cloud.ledger.folder / "keeper.lock", wait=False):
-        while cloud.ledger.open_records():
+        while _may_be_there(cloud):
             try:
                 reaper.reap()
             except TrimtabError as error:
                 complain(f"error: {error}")
             deadlines = [each.deadline for each in cloud.ledger.open_records()]
             time.sleep(max(_LEAST_PAUSE_S, min([pause, *(d - time.time() for d in deadlines)])))
+
+
+def _may_be_there(cloud: Cloud) -> bool:
+    """Return whether a machine is open, or ended so lately that a wrong list may have hidden it."""
+    since = time.time() - _LATELY_S
+    return any(each.ended is None or each.ended > since for each in cloud.ledger.records())
 
 
 def _fetcher(cloud: Cloud) -> Callable[[Record], None]:

@@ -6,6 +6,7 @@ only where it is certain that it had no effect: nobody knows otherwise how many 
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import random
@@ -128,7 +129,9 @@ class Api:
     def _send(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
         headers = {"Authorization": f"Bearer {key_of(self._key_variable)}"}
         try:
-            with httpx2.Client(headers=headers, timeout=self._timeout_s) as client:
+            with httpx2.Client(
+                headers=headers, timeout=self._timeout_s, verify=_certificates()
+            ) as client:
                 reply = client.request(method, self._base_url + path, json=body)
         except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
             raise _Again(f"can't be reached: {error}", unheard=True) from None
@@ -162,6 +165,11 @@ class Api:
         if not isinstance(said, dict) or "data" not in said:
             raise _Again("sent something else than data", unheard=False)
         return said["data"]
+
+
+@functools.cache
+def _certificates() -> Any:
+    return httpx2.create_ssl_context()
 
 
 def _seconds(text: str | None) -> float | None:

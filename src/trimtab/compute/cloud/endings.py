@@ -1,12 +1,12 @@
 """The end of a machine: asked for, and then looked for, since a provider that says yes may do no.
 
-What counts is the provider's list alone. A machine is over when it is not listed any more.
+What counts is the provider's list alone. A machine is over when it is not listed twice in a row: a
+list may lack something for a moment.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any
 
 from trimtab.compute.cloud.errors import (
@@ -15,6 +15,7 @@ from trimtab.compute.cloud.errors import (
     UnansweredError,
     UncertainError,
 )
+from trimtab.compute.cloud.ledger import Record
 from trimtab.compute.cloud.providers.base import Instance, Provider
 
 _LOOK_S = 5.0
@@ -33,17 +34,16 @@ def end(provider: Provider[Any], ids: Sequence[str]) -> None:
         AliveError: Some are listed still, or nobody can say, after a minute and a half of asking.
         ConfigError: The key is refused.
     """
-    left, reason = list(ids), ""
+    left, reason, absent = list(ids), "", 0
     for attempt in range(_TRIES):
         if attempt % _ASK_AGAIN == 0:
-            try:
-                provider.terminate(left)
-            except (RefusedError, UncertainError) as error:  # the list tells what came of it
-                reason = error.message
+            reason = _ask(provider, left) or reason
         try:
             listed = {each.id for each in provider.instances()}
-            left = [each for each in left if each in listed]
-            if not left:
+            present = [each for each in left if each in listed]
+            absent = 0 if present else absent + 1
+            left = present or left
+            if absent == 2:
                 return
         except UnansweredError as error:
             reason = error.message
@@ -59,19 +59,30 @@ def with_tag(provider: Provider[Any], tag: str) -> list[Instance]:
     return [each for each in provider.instances() if each.tag == tag]
 
 
-def end_all(provider: Provider[Any], tag: str, tell: Callable[[str], None]) -> bool:
-    """End whatever has a name; return whether it is certain that nothing is left, and tell if not.
+def end_record(provider: Provider[Any], record: Record) -> None:
+    """End whatever has a record's name or id; errors as ``end``, and UnansweredError."""
+    found = [each.id for each in with_tag(provider, record.tag)]
+    known = [] if record.id is None or record.id in found else [record.id]
+    if found or known:  # what is known is ended, be it listed or not
+        end(provider, [*found, *known])
 
-    For use where another error is already under way.
-    """
-    with suppress(UnansweredError):
+
+def end_unusable(provider: Provider[Any], record: Record, tell: Callable[[str], None]) -> bool:
+    """End a machine where another error is under way; return whether that is certain, else tell."""
+    try:
+        end_record(provider, record)
+    except (AliveError, UnansweredError) as error:
+        tell(f"{error.message} `trimtab cloud reap` tries again.")
+        return False
+    return True
+
+
+def _ask(provider: Provider[Any], ids: Sequence[str]) -> str:
+    """Ask for the end of each; return what was said against it, empty if nothing."""
+    reason = ""
+    for each in ids:  # alone: one that is gone must not have the others refused
         try:
-            found = with_tag(provider, tag)
-            if found:
-                end(provider, [each.id for each in found])
-            return True
-        except AliveError as error:
-            tell(str(error))
-            return False
-    tell(f"Nobody can say whether {tag} is there: `trimtab cloud reap` ends it later.")
-    return False
+            provider.terminate([each])
+        except (RefusedError, UncertainError) as error:  # the list tells what came of it
+            reason = error.message
+    return reason

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from trimtab.compute.cloud.endings import end, end_all, with_tag
+from trimtab.compute.cloud.endings import end, end_unusable, with_tag
 from trimtab.compute.cloud.errors import RefusedError, UnansweredError, UncertainError
 from trimtab.compute.cloud.ledger import Ledger, Record
 from trimtab.compute.cloud.machine import Reach
@@ -160,7 +160,7 @@ def wait(
             break
         clock.sleep(_LOOK_S)
     tell(f"{record.tag} is not usable, and is ended: {reason}")
-    if end_all(provider, record.tag, tell):
+    if end_unusable(provider, ledger.read(record.tag), tell):
         ledger.note(record.tag, ended=clock.now(), why=f"not usable: {reason}"[:300])
     raise StoreError(f"{record.tag} could not be used: {reason}")
 

@@ -21,8 +21,6 @@ from trimtab.compute.cloud.settings import build
 from trimtab.core.errors import StoreError, TrimtabError
 
 _UNSEEN_S = 3600.0
-_AGAIN_S = 20.0
-_GONE = "the provider does not list it"
 _HOUR = 3600.0
 
 
@@ -95,20 +93,26 @@ class Reaper:
                 continue
             if tag in by_tag and len(doomed) == len(instances):
                 self.ledger.note(tag, ended=provider.clock.now(), why=why)
-        self._close(provider, [r for r in records if r.ended is None and r.tag not in groups])
+        unlisted = [each for each in records if each.ended is None and each.tag not in groups]
+        self._close(provider, unlisted, problems)
         return ended
 
-    def _close(self, provider: Provider[Any], records: list[Record]) -> None:
-        """Note machines that are not there: they were, or an order that nobody answered is old."""
+    def _close(self, provider: Provider[Any], records: list[Record], problems: list[str]) -> None:
+        """Close machines that are not listed, and whose time is over: their ids are ended unseen.
+
+        A list may lack what is there, so before its time nothing is taken to be gone.
+        """
         now = provider.clock.now()
-        gone = [r for r in records if r.address is not None or now > r.start + _UNSEEN_S]
-        if not gone:
-            return
-        provider.clock.sleep(_AGAIN_S)  # a list may lack something for a moment
-        tags = {instance.tag for instance in provider.instances()}
-        for record in gone:
-            if record.tag not in tags:
-                self.ledger.note(record.tag, ended=now, why=_GONE)
+        for record in records:
+            if now < record.deadline or (record.id is None and now < record.start + _UNSEEN_S):
+                continue
+            try:
+                if record.id is not None:
+                    end(provider, [record.id])
+            except AliveError as error:
+                problems.append(str(error))
+                continue
+            self.ledger.note(record.tag, ended=now, why="the provider does not list it")
 
     def _judge(
         self, provider: Provider[Any], record: Record | None, instances: list[Instance]
@@ -123,7 +127,7 @@ class Reaper:
         margin = record.hours * _HOUR - (record.deadline - record.start)
         if now >= record.start + record.hours * _HOUR / len(instances) - margin:
             return "its time is over", instances
-        if record.ended is not None and record.why != _GONE:
+        if record.ended is not None:
             return "it was ended before, and is there", instances
         if why := self._why_unused(record, now):
             return why, instances
