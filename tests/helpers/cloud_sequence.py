@@ -19,7 +19,7 @@ from trimtab.compute.cloud.endings import end_record
 from trimtab.compute.cloud.ledger import Copy, Ledger, Record
 from trimtab.compute.cloud.money import make_offer
 from trimtab.compute.cloud.providers.base import PROVIDERS, Order, Provider
-from trimtab.compute.cloud.reaper import Reaper
+from trimtab.compute.cloud.reaper import Reaper, next_look
 from trimtab.compute.ssh.link import LostError
 from trimtab.core.errors import StoreError, TrimtabError
 
@@ -40,7 +40,7 @@ class Time:
 
     def __init__(self) -> None:
         self.at = _START
-        self.tick = _START + KEEPER_S
+        self.tick = _START
         self.keeper = None
         self.kill_after: int | None = None
         self._inside = False
@@ -60,11 +60,9 @@ class Time:
         until = self.at + seconds
         while self.keeper is not None and self.tick <= until:
             self.at = max(self.at, self.tick)
-            self.tick += KEEPER_S
             self._inside = True
             try:
-                with suppress(TrimtabError):
-                    self.keeper()
+                self.tick = self.at + self.keeper()
             finally:
                 self._inside = False
         self.at = max(self.at, until)
@@ -153,7 +151,7 @@ class Scene:
         self.reaper = Reaper(
             ledger, machines, BOOT_MINUTES, IDLE_MINUTES, self._fetch, lambda line: None, self._make
         )
-        clock.keeper = lambda: self.reaper.reap([self.config])
+        clock.keeper = self._keep
 
     def play(self) -> None:
         """Rent one to three machines, then let the keeper see to what is left."""
@@ -198,6 +196,7 @@ class Scene:
         provider = self._make(self.config)
         self.clock.count()
         hours = self.rng.choice((0.5, 1.0, 3.0))
+        self.clock.tick = self.clock.now()  # a launch starts a keeper
         offer = make_offer(provider.types(), "gpu_1x_a10", None, 0.75 * hours, None)
         record = launches.intend(self.ledger, offer, self.config, self.clock.now())
         self.clock.count()
@@ -217,6 +216,12 @@ class Scene:
             end_record(provider, record)
             self.clock.count()
             self.ledger.note(record.tag, ended=self.clock.now(), why="by command")
+
+    def _keep(self) -> float:
+        """Reap, and return in how many seconds to do so again."""
+        with suppress(TrimtabError):
+            self.reaper.reap()
+        return next_look(self.ledger, self.clock.now(), KEEPER_S) or KEEPER_S
 
     def _bury(self) -> None:
         """Let what was killed be dead: in a test, the process that launched lives on."""

@@ -17,15 +17,13 @@ from trimtab.cli.work import parse_duration
 from trimtab.compute.cloud.endings import end_record
 from trimtab.compute.cloud.ledger import Record, deadline_of
 from trimtab.compute.cloud.machine import fetch_copies
-from trimtab.compute.cloud.reaper import Reaper
+from trimtab.compute.cloud.reaper import Reaper, next_look
 from trimtab.compute.cloud.settings import build
 from trimtab.core.errors import HeldError, StoreError, TrimtabError
 from trimtab.core.locks import locked
 
 _MOST_FETCH_S = 300.0
 _STOP_S = 60.0
-_LEAST_PAUSE_S = 5.0
-_LATELY_S = 900.0
 
 
 def status(settings: Path | None) -> None:
@@ -109,19 +107,14 @@ def reap(settings: Path | None, every: str | None) -> None:
         say(f"{number} ended; {len(cloud.ledger.open_records())} may be there.")
         return
     with suppress(HeldError), locked(cloud.ledger.folder / "keeper.lock", wait=False):
-        while _may_be_there(cloud):
+        wait: float | None = 0.0
+        while wait is not None:
+            time.sleep(wait)
             try:
                 reaper.reap()
             except TrimtabError as error:
                 complain(f"error: {error}")
-            deadlines = [each.deadline for each in cloud.ledger.open_records()]
-            time.sleep(max(_LEAST_PAUSE_S, min([pause, *(d - time.time() for d in deadlines)])))
-
-
-def _may_be_there(cloud: Cloud) -> bool:
-    """Return whether a machine is open, or ended so lately that a wrong list may have hidden it."""
-    since = time.time() - _LATELY_S
-    return any(each.ended is None or each.ended > since for each in cloud.ledger.records())
+            wait = next_look(cloud.ledger, time.time(), pause)
 
 
 def _fetcher(cloud: Cloud) -> Callable[[Record], None]:

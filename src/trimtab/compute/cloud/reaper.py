@@ -22,6 +22,26 @@ from trimtab.core.errors import StoreError, TrimtabError
 
 _UNSEEN_S = 3600.0
 _HOUR = 3600.0
+_LEAST_PAUSE_S = 20.0
+_LATELY_S = 900.0
+
+
+def next_look(ledger: Ledger, now: float, pause: float) -> float | None:
+    """Return in how many seconds to look again: at the next deadline at the latest.
+
+    What is open after its deadline could not be ended yet, and is looked at soon. None: nothing may
+    be there. What ended lately counts, as a wrong list may have hidden it.
+
+    Args:
+        ledger: The ledger.
+        now: The time.
+        pause: The longest pause, in seconds.
+    """
+    records = ledger.records()
+    left = [each.deadline - now for each in records if each.ended is None]
+    if not left and all((each.ended or now) < now - _LATELY_S for each in records):
+        return None
+    return max(_LEAST_PAUSE_S, min([pause, *left]))
 
 
 @dataclass(frozen=True)
@@ -108,6 +128,7 @@ class Reaper:
                 continue
             try:
                 if record.id is not None:
+                    self.fetch(record)
                     end(provider, [record.id])
             except AliveError as error:
                 problems.append(str(error))

@@ -1,0 +1,109 @@
+"""What nobody uses, and what is over its time, is found at the provider and ended."""
+
+import random
+
+import pytest
+from cloud_sequence import Machines, Scene, Time, play
+from loopback_lambda import Lambda, Rented
+
+from trimtab.compute.cloud import launches
+from trimtab.compute.cloud.ledger import Copy, Ledger, Record
+from trimtab.compute.cloud.money import make_offer
+from trimtab.compute.cloud.providers.base import Provider
+from trimtab.core.errors import StoreError
+
+
+@pytest.fixture
+def scene(ledger: Ledger, server: Lambda, machines: Machines, time: Time) -> Scene:
+    made = Scene(random.Random(0), time, server, ledger, machines)
+    time.keeper = None
+    return made
+
+
+@pytest.fixture
+def ready(
+    scene: Scene, ledger: Ledger, provider: Provider, machines: Machines, time: Time, tmp_path
+) -> Record:
+    """Return a machine that is there, with a copy of a run."""
+    offer = make_offer(provider.types(), "gpu_1x_a10", None, 3.00, None)
+    record = launches.intend(ledger, offer, scene.config, time.now())
+    record = launches.launch(ledger, provider, record, lambda line: None)
+    record = launches.wait(ledger, provider, machines, record, 20, lambda line: None)
+    return ledger.note_copy(record.tag, tmp_path / "run", Copy(there="there"))
+
+
+@pytest.mark.parametrize(
+    ("minutes", "busy", "lost", "ended"),
+    [
+        (29, 0, 0, False),
+        (31, 0, 0, True),
+        (31, 60, 0, False),
+        (31, 60, 1, True),
+        (226, 600, 0, True),
+    ],
+)
+def test_a_machine_lives_as_long_as_it_is_used_and_no_longer_than_is_paid(
+    scene: Scene,
+    ready: Record,
+    server: Lambda,
+    machines: Machines,
+    time: Time,
+    minutes: int,
+    busy: int,
+    lost: int,
+    ended: bool,
+) -> None:
+    machines.busy_until, machines.lost = time.now() + 60 * busy, lost
+    time.advance(60 * minutes)
+    assert scene.reaper.reap() == ended
+    assert bool(server.alive()) != ended
+    assert (ready.tag in scene.fetched) == ended, "fetched first"
+
+
+def test_a_launch_that_was_killed_after_it_took_effect_is_ended(
+    scene: Scene, ledger: Ledger, provider: Provider, server: Lambda, time: Time
+) -> None:
+    offer = make_offer(provider.types(), "gpu_1x_a10", None, 3.00, None)
+    record = launches.intend(ledger, offer, scene.config, time.now())
+    provider.launch(launches.order_of(record, time.now()))
+    assert scene.reaper.reap() == 0, "who ordered it is alive"
+    scene._bury()
+    assert scene.reaper.reap() == 1 and not server.alive()
+
+
+def test_a_provider_that_says_yes_and_does_nothing_is_told_and_asked_again(
+    scene: Scene, ready: Record, server: Lambda, time: Time
+) -> None:
+    server.faults["terminate"] += ["ok and nothing"] * 3
+    time.advance(3600)
+    with pytest.raises(
+        StoreError, match=r"i-0000 did not end, and may be charged.*cloud.lambda.ai"
+    ):
+        scene.reaper.reap()
+    assert server.alive() and scene.ledger.open_records()
+    assert scene.reaper.reap() == 1 and not server.alive() and not scene.ledger.open_records()
+
+
+def test_machines_of_others_are_left_alone_until_their_names_say_otherwise(
+    scene: Scene, server: Lambda, time: Time
+) -> None:
+    names = ["theirs", f"trimtab-abcdef-123456-{int(time.now()) + 60:x}", "trimtab-notes"]
+    server.rented += [Rented(f"i-{n}", name, 75, time.now()) for n, name in enumerate(names)]
+    assert scene.reaper.reap([scene.config]) == 0
+    time.advance(61)
+    assert scene.reaper.reap([scene.config]) == 1
+    assert [each.name for each in server.alive()] == ["theirs", "trimtab-notes"]
+
+
+@pytest.mark.parametrize("seed", [1, 10])
+def test_nothing_survives_and_no_cap_is_passed(seed: int, tmp_path) -> None:
+    assert play(seed, tmp_path).problems == []
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(600)
+def test_nothing_survives_a_hundred_sequences_of_faults(tmp_path) -> None:
+    outcomes = [play(seed, tmp_path / str(seed)) for seed in range(100)]
+    assert {n: each.problems for n, each in enumerate(outcomes) if each.problems} == {}
+    met = sum((each.met for each in outcomes), start=type(outcomes[0].met)())
+    assert met["kill -9"] > 50 and sum(met.values()) > 500
