@@ -112,3 +112,8 @@ class Command:
 def trimtab(argv: list[str], log_dir: Path, threads: int = 1) -> Finished:
     """Run a command to its end."""
     return Command(argv, log_dir, threads).wait()
+
+
+def with_variables(values: dict[str, str]) -> None:
+    """Set environment variables; to be what is prepared for a command."""
+    os.environ.update(values)
