@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 SRC = Path(__file__).parents[2] / "src" / "trimtab"
-REGISTRIES = ("recipes", "tasks", "judges", "interventions", "reports/sections")
+REGISTRIES = (
+    "recipes", "tasks", "judges", "interventions", "reports/sections", "compute/cloud/providers"
+)  # fmt: skip
 EXECUTING = ("core", "runs", "reports/page", "reports/draw")
 
 # Words of the field that also are the name of a member, each with what else it means there.

@@ -118,8 +118,7 @@ def _wait(cloud: Cloud, record: Record) -> None:
 
 def _show(offer: Offer) -> None:
     kind = offer.type
-    where = f" in {offer.region}" if offer.region else ""
-    say(f"{kind.name}{where}: {dollars(kind.dollars_per_hour)} an hour{_size(kind)}")
+    say(f"{kind.name} in {offer.region}: {dollars(kind.dollars_per_hour)} an hour{_size(kind)}")
     end = offer.hours - offer.margin_hours
     say(
         f"at most {dollars(offer.dollars)}: {hours(offer.hours)} are paid for, and it is ended "

@@ -48,7 +48,7 @@ class Order:
     Attributes:
         tag: Name that it is to have; no other ever has it.
         type: Name of its kind.
-        region: Where; empty leaves that to the provider.
+        region: Where.
         dollars_per_hour: The most that it may cost.
         seconds: After which time the provider is to end it, if it can do so by itself.
     """

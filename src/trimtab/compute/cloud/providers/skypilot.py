@@ -37,7 +37,7 @@ class Config(Spec):
     cloud: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9-]*$")
     command: tuple[str, ...] = Field(default=("sky",), min_length=1)
     disk_gib: int = Field(default=256, ge=30)
-    timeout_minutes: float = Field(default=30.0, gt=0)
+    timeout_minutes: float = Field(default=20.0, gt=0)
 
 
 class SkyPilot(Provider[Config]):
@@ -77,12 +77,16 @@ class SkyPilot(Provider[Config]):
         return f"{command} task.yaml\n\n{self.task(order)}"
 
     def task(self, order: Order) -> str:
-        """Return the task file: what it may cost, when it ends, and a job that lasts until then."""
+        """Return the task file: what it is, when it ends, and a job that lasts until then.
+
+        SkyPilot 0.14 does not hold a kind that is named to ``max_hourly_cost``: what keeps the
+        price is that kind and region are those of its own list, which was read just before.
+        """
         cloud, _, kind = order.type.partition("/")
         data = {
             "name": order.tag,
             "resources": {
-                "infra": f"{cloud}/{order.region}" if order.region else cloud,
+                "infra": f"{cloud}/{order.region}",
                 "instance_type": kind,
                 "disk_size": self.config.disk_gib,
                 "max_hourly_cost": order.dollars_per_hour,
@@ -108,14 +112,15 @@ class SkyPilot(Provider[Config]):
             raise RefusedError(f"`sky down` failed: {_last(done)}")
 
     def _json(self, *words: str) -> Any:
+        """Return the JSON that a command ends with, after whatever else it says."""
         done = self._call(*words)
         lines = done.stdout.splitlines()
-        start = next((n for n, line in enumerate(lines) if line[:1] in ("[", "{")), None)
-        try:
-            if done.returncode == 0 and start is not None:
+        starts = [number for number, line in enumerate(lines) if line[:1] in ("[", "{")]
+        for start in starts if done.returncode == 0 else ():
+            try:
                 return json.loads("\n".join(lines[start:]))
-        except json.JSONDecodeError:
-            pass
+            except json.JSONDecodeError:
+                continue
         raise UnansweredError(f"`sky {words[0]}` told nothing: {_last(done)}")
 
     def _call(self, *words: str) -> subprocess.CompletedProcess[str]:
@@ -141,9 +146,9 @@ class SkyPilot(Provider[Config]):
 
 
 def _machine_type(entry: dict[str, Any]) -> MachineType | None:
-    """Return a kind of machine; None for what has no price or no name, such as a cluster's node."""
-    price, name = entry["price"], entry["instance_type"]
-    if name is None or not isinstance(price, (int, float)) or not price > 0:
+    """Return a kind of machine; None for what lacks name, price or region, as a cluster's node."""
+    price, name, region = entry["price"], entry["instance_type"], entry["region"]
+    if not name or not region or not isinstance(price, (int, float)) or not price > 0:
         return None
     number = entry["cpu_count"]
     return MachineType(
@@ -154,7 +159,7 @@ def _machine_type(entry: dict[str, Any]) -> MachineType | None:
         gpu_memory_gib=entry["device_memory"],
         memory_gib=entry["memory"],
         cpus=None if number is None else int(number),
-        regions=(entry["region"] or "",),
+        regions=(region,),
     )
 
 
