@@ -18,7 +18,8 @@ from trimtab.compute.cloud.errors import (
 from trimtab.compute.cloud.ledger import Record
 from trimtab.compute.cloud.providers.base import Instance, Provider
 
-_LOOK_S = 5.0
+_LOOK_S = 2.0
+_MOST_LOOK_S = 15.0
 _TRIES = 12
 _ASK_AGAIN = 4
 
@@ -31,7 +32,7 @@ def end(provider: Provider[Any], ids: Sequence[str]) -> None:
         ids: The provider's ids.
 
     Raises:
-        AliveError: Some are listed still, or nobody can say, after a minute and a half of asking.
+        AliveError: Some are listed still, or nobody can say, after two minutes of asking.
         ConfigError: The key is refused.
     """
     left, reason, absent = list(ids), "", 0
@@ -47,7 +48,7 @@ def end(provider: Provider[Any], ids: Sequence[str]) -> None:
                 return
         except UnansweredError as error:
             reason = error.message
-        provider.clock.sleep(_LOOK_S * min(1 + attempt // 2, 3))
+        provider.clock.sleep(min(_LOOK_S * (1 + attempt), _MOST_LOOK_S))
     raise AliveError(
         f"{', '.join(left)} did not end, and may be charged{f': {reason}' if reason else '.'}",
         hint=f"`trimtab cloud reap` tries again; by hand: {provider.console}.",

@@ -22,7 +22,7 @@ from trimtab.runs.store.processes import Process
 
 Tell = Callable[[str], None]
 
-_LOOK_S = 10.0
+_FIRST_LOOK_S, _LOOK_S = 2.0, 10.0
 _LOOKS = 12
 _CENT = 0.005
 
@@ -144,7 +144,7 @@ def wait(
     """
     clock = provider.clock
     until = min(clock.now() + 60 * boot_minutes, record.deadline)
-    reason = "it is not listed"
+    reason, pause = "it is not listed", _FIRST_LOOK_S
     while clock.now() < until:
         ledger.beat(record.tag, clock.now())
         try:
@@ -158,7 +158,8 @@ def wait(
         except TrimtabError as error:
             reason = error.message
             break
-        clock.sleep(_LOOK_S)
+        clock.sleep(pause)
+        pause = min(2 * pause, _LOOK_S)
     tell(f"{record.tag} is not usable, and is ended: {reason}")
     if end_unusable(provider, ledger.read(record.tag), tell):
         ledger.note(record.tag, ended=clock.now(), why=f"not usable: {reason}"[:300])

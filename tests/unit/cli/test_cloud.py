@@ -1,0 +1,109 @@
+"""Nothing is launched before what it may cost was confirmed, to the cent, at today's price."""
+
+import io
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from loopback_lambda import KEY, Lambda, loopback_lambda
+
+from trimtab.cli import cloud_launch
+from trimtab.cli.cloud_use import _until
+from trimtab.cli.main import app
+from trimtab.compute.cloud.ledger import Ledger
+from trimtab.core.errors import ConfigError, StoreError
+
+
+class Terminal(io.StringIO):
+    """Somebody who types."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lambda]:
+    monkeypatch.setenv("TRIMTAB_HOME", str(tmp_path))
+    monkeypatch.setenv("LAMBDA_API_KEY", KEY)
+    with loopback_lambda() as state:
+        provider = {"name": "lambda", "ssh_key": "mine", "base_url": state.url}
+        (tmp_path / "cloud.yaml").write_text(yaml.safe_dump({"provider": provider}))
+        yield state
+
+
+@pytest.fixture
+def launch(server: Lambda, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    def call(*more: str, typed: str | None = None) -> None:
+        monkeypatch.setattr("sys.stdin", io.StringIO() if typed is None else Terminal(typed))
+        words = ["cloud", "launch", "gpu_1x_a10", "--max-usd", "1.5", "--no-wait", "--no-keeper"]
+        app([*words, *more], standalone_mode=False)
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("more", "typed", "message"),
+    [
+        ((), None, "Nobody can confirm this here; nothing was launched. .*--yes-spend 1.50"),
+        ((), "yes\n", "not the figure; nothing was launched"),
+        ((), "", "not the figure"),
+        (("--yes-spend", "1.4"), None, r"--yes-spend 1.4 is less than the \$1.50"),
+        (("--yes-spend", "2", "--region", "mars"), None, "can't be had in mars"),
+        (("--yes-spend", "2", "--max-hours", "0.1"), None, "The caps allow 6.0 minutes"),
+    ],
+)
+def test_without_the_figure_nothing_is_launched(
+    launch: Callable[..., None], server: Lambda, more: tuple, typed: str | None, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        launch(*more, typed=typed)
+    assert not server.rented and not Ledger().records()
+
+
+@pytest.mark.parametrize(
+    ("more", "typed"), [((), "1.50\n"), ((), "$1.50\n"), (("--yes-spend", "1.5"), None)]
+)
+def test_the_figure_launches_one_machine(
+    launch: Callable[..., None], server: Lambda, more: tuple, typed: str | None
+) -> None:
+    launch(*more, typed=typed)
+    (record,) = Ledger().open_records()
+    assert [each.name for each in server.alive()] == [record.tag] and record.dollars == 1.5
+
+
+def test_a_price_that_rose_while_somebody_thought_is_not_paid(
+    launch: Callable[..., None], server: Lambda, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    confirm = cloud_launch._confirm
+
+    def slowly(*what: object) -> None:
+        confirm(*what)
+        server.cents = 80
+
+    monkeypatch.setattr(cloud_launch, "_confirm", slowly)
+    with pytest.raises(ConfigError, match=r"is \$0.80 an hour now; nothing was launched"):
+        launch("--yes-spend", "2")
+    assert not server.rented
+
+
+def test_workers_end_before_their_machine_and_none_start_when_it_is_over(
+    launch: Callable[..., None],
+) -> None:
+    launch("--yes-spend", "2")
+    (record,) = Ledger().open_records()
+    (word, seconds) = _until(record)
+    assert word == "--deadline" and int(seconds[:-1]) == pytest.approx(0.9 * 1.75 * 3600, abs=60)
+    over = record.model_copy(update={"deadline": time.time() + 60})
+    with pytest.raises(StoreError, match="is over"):
+        _until(over)
+
+
+def test_a_missing_key_or_file_is_told(server: Lambda, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LAMBDA_API_KEY")
+    with pytest.raises(ConfigError, match="LAMBDA_API_KEY holds no key"):
+        app(["cloud", "types"], standalone_mode=False)
+    with pytest.raises(ConfigError, match=r"no settings of a cloud: nowhere\.yaml"):
+        app(["cloud", "types", "--settings", "nowhere.yaml"], standalone_mode=False)
+    assert not server.calls
