@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -141,9 +142,9 @@ def _confirm(offer: Offer, yes_spend: float | None) -> None:
     """Return if what it may cost was confirmed; raise ConfigError if not."""
     figure = f"{offer.dollars:.2f}"
     if yes_spend is not None:
-        if yes_spend + _HALF_A_CENT < offer.dollars:
+        if not offer.dollars - _HALF_A_CENT <= yes_spend < math.inf:
             raise ConfigError(
-                f"--yes-spend {yes_spend:g} is less than the {dollars(offer.dollars)} that this "
+                f"--yes-spend {yes_spend:g} does not cover the {dollars(offer.dollars)} that this "
                 "may cost; nothing was launched."
             )
         return

@@ -49,7 +49,9 @@ def launch(server: Lambda, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Non
         ((), None, "Nobody can confirm this here; nothing was launched. .*--yes-spend 1.50"),
         ((), "yes\n", "not the figure; nothing was launched"),
         ((), "", "not the figure"),
-        (("--yes-spend", "1.4"), None, r"--yes-spend 1.4 is less than the \$1.50"),
+        (("--yes-spend", "1.4"), None, r"--yes-spend 1.4 does not cover the \$1.50"),
+        (("--yes-spend", "nan"), None, "--yes-spend nan does not cover"),
+        (("--yes-spend", "2", "--max-hours", "inf"), None, "no finite cap"),
         (("--yes-spend", "2", "--region", "mars"), None, "can't be had in mars"),
         (("--yes-spend", "2", "--max-hours", "0.1"), None, "The caps allow 6.0 minutes"),
     ],
@@ -107,3 +109,5 @@ def test_a_missing_key_or_file_is_told(server: Lambda, monkeypatch: pytest.Monke
     with pytest.raises(ConfigError, match=r"no settings of a cloud: nowhere\.yaml"):
         app(["cloud", "types", "--settings", "nowhere.yaml"], standalone_mode=False)
     assert not server.calls
+    with pytest.raises(StoreError, match="holds no key"):  # nobody looked: that is no "0 ended"
+        app(["cloud", "reap"], standalone_mode=False)

@@ -8,6 +8,7 @@ name besides. Later lines say what became of it, field by field; the newest coun
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ from trimtab.core.home import home
 from trimtab.runs.store.processes import Process
 
 PREFIX = "trimtab"
+
+_log = logging.getLogger(__name__)
 
 
 class Copy(BaseModel):
@@ -157,7 +160,7 @@ class Ledger:
         for line in read_bytes(self._path(tag)).splitlines():
             try:
                 fields |= json.loads(line)
-            except (json.JSONDecodeError, TypeError):  # torn by a crash
+            except (ValueError, TypeError):  # torn by a crash, or damaged
                 continue
         try:
             return Record.model_validate(fields)
@@ -165,8 +168,17 @@ class Ledger:
             raise StoreError(f"{self._path(tag)} can't be read: {error.errors()[0]}.") from None
 
     def records(self) -> list[Record]:
-        """Return every machine, in the order of their launch."""
-        found = [self.read(path.stem) for path in self.folder.glob(f"{PREFIX}-*.jsonl")]
+        """Return every machine, in the order of their launch.
+
+        A journal that can't be read must not keep the others from being ended: it is left out, and
+        its machine counts as one of another ledger, with its deadline in its name.
+        """
+        found = []
+        for path in self.folder.glob(f"{PREFIX}-*.jsonl"):
+            try:
+                found.append(self.read(path.stem))
+            except StoreError as error:
+                _log.warning("%s", error)
         return sorted(found, key=lambda each: each.start)
 
     def open_records(self) -> list[Record]:

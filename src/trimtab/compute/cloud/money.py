@@ -71,6 +71,8 @@ def make_offer(
         )
     if not found.dollars_per_hour > 0:
         raise ConfigError(f"{name} has no price, so no cap can be kept.")
+    if not all(math.isfinite(cap) for cap in (max_dollars, max_hours or 0.0)):
+        raise ConfigError(f"--max-usd {max_dollars:g} --max-hours {max_hours}: no finite cap.")
     hours = min(max_dollars / found.dollars_per_hour, math.inf if max_hours is None else max_hours)
     margin = min(_MOST_MARGIN_H, _SHARE_OF_MARGIN * hours)
     if 60 * hours < _LEAST_MINUTES:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trimtab.compute.cloud.endings import end
-from trimtab.compute.cloud.errors import AliveError, UnansweredError
+from trimtab.compute.cloud.errors import AliveError
 from trimtab.compute.cloud.ledger import Ledger, Record, deadline_of
 from trimtab.compute.cloud.machine import Reach
 from trimtab.compute.cloud.providers.base import Instance, Provider
@@ -75,17 +75,18 @@ class Reaper:
         Raises:
             StoreError: A provider gave no answer, or a machine did not end; the rest was done.
         """
-        records = {record.tag: record for record in self.ledger.records()}
-        known = {json.dumps(r.provider, sort_keys=True): r.provider for r in records.values()}
-        known |= {json.dumps(config, sort_keys=True): dict(config) for config in configs}
+        records = self.ledger.records()
+        asked = {json.dumps(config, sort_keys=True): dict(config) for config in configs}
+        known = {json.dumps(each.provider, sort_keys=True): each.provider for each in records}
         ended = 0
         problems: list[str] = []
-        for config in known.values():
-            mine = [record for record in records.values() if record.provider == config]
+        for name, config in (known | asked).items():
+            mine = [record for record in records if record.provider == config]
             try:
                 ended += self._reap_one(self.make(config), mine, problems)
             except TrimtabError as error:
-                if any(r.ended is None for r in mine) or isinstance(error, UnansweredError):
+                # a provider that was given up long ago need not answer
+                if name in asked or any(record.ended is None for record in mine):
                     problems.append(str(error))
         if problems:
             raise StoreError(" ".join(problems), hint="Give `trimtab cloud reap` again.")

@@ -7,9 +7,11 @@ from cloud_sequence import Machines, Scene, Time, play
 from loopback_lambda import Lambda, Rented
 
 from trimtab.compute.cloud import launches
+from trimtab.compute.cloud.errors import UnansweredError
 from trimtab.compute.cloud.ledger import Copy, Ledger, Record
 from trimtab.compute.cloud.money import make_offer
 from trimtab.compute.cloud.providers.base import Provider
+from trimtab.compute.ssh.hosts import Host
 from trimtab.core.errors import StoreError
 
 
@@ -93,6 +95,29 @@ def test_machines_of_others_are_left_alone_until_their_names_say_otherwise(
     time.advance(61)
     assert scene.reaper.reap([scene.config]) == 1
     assert [each.name for each in server.alive()] == ["theirs", "trimtab-notes"]
+
+
+def test_a_journal_that_is_damaged_keeps_no_other_machine_alive(
+    scene: Scene, ready: Record, server: Lambda, time: Time
+) -> None:
+    (scene.ledger.folder / "trimtab-aaaaaa-bbbbbb-1.jsonl").write_bytes(b'{"tag": "x"}\n\xff')
+    with (scene.ledger.folder / f"{ready.tag}.jsonl").open("ab") as file:
+        file.write(b'{"ended": 12')  # a crash tore this line
+    scene.ledger.beat(ready.tag, time.now())
+    assert scene.ledger.note(ready.tag, why="x").ended is None
+    time.advance(3600 * 5)
+    assert scene.reaper.reap() == 1 and not server.alive()
+
+
+@pytest.mark.parametrize("address", ["-oProxyCommand=sh", "a b", "x;y'"])
+def test_what_is_no_address_reaches_no_ssh(
+    provider: Provider, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = provider.host("10.0.0.1", Host(address="cloud", port=22))
+    assert (plain.address, plain.port) == ("ubuntu@10.0.0.1", 22)
+    monkeypatch.setattr(type(provider), "user", None)
+    with pytest.raises(UnansweredError, match="is no address"):
+        provider.host(address, Host(address="cloud"))
 
 
 @pytest.mark.parametrize("seed", [1, 10])

@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Generic, Literal, TypeVar
 
+from pydantic import ValidationError
+
 from trimtab.compute.cloud.clock import Clock
+from trimtab.compute.cloud.errors import UnansweredError
 from trimtab.compute.ssh.hosts import Host
 from trimtab.core.folder import Folder
 from trimtab.core.spec import Spec
@@ -138,9 +141,16 @@ class Provider(ABC, Generic[C]):
         """
 
     def host(self, address: str, host: Host) -> Host:
-        """Return how ssh reaches a machine: ``host``, with its address filled in."""
+        """Return how ssh reaches a machine: ``host``, with its address filled in.
+
+        Raises:
+            UnansweredError: What the provider says is no address.
+        """
         at = address if self.user is None or "@" in address else f"{self.user}@{address}"
-        return host.model_copy(update={"address": at})
+        try:
+            return Host.model_validate(host.model_dump() | {"address": at})
+        except ValidationError:
+            raise UnansweredError(f"{address!r} is no address of a machine.") from None
 
 
 PROVIDERS: Folder[Provider[Spec]] = Folder("compute/cloud/providers", "cloud provider")
