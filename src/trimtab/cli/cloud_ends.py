@@ -112,8 +112,8 @@ def reap(settings: Path | None, every: str | None) -> None:
             time.sleep(wait)
             try:
                 reaper.reap()
-            except TrimtabError as error:
-                complain(f"error: {error}")
+            except Exception as error:  # whatever it is: as long as this lives, machines end
+                complain(f"error: {type(error).__name__}: {error}")
             wait = next_look(cloud.ledger, time.time(), pause)
 
 

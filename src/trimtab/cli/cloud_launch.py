@@ -67,7 +67,7 @@ def launch(
     record = launches.intend(cloud.ledger, offer, cloud.settings.provider, provider.clock.now())
     with stopping.going_on_with(f"trimtab cloud reap (it ends {record.tag}, if it is there)"):
         if keeper:
-            start_keeper(cloud)
+            _start_keeper(cloud, record)
         record = launches.launch(cloud.ledger, provider, record, complain)
     say(f"{record.tag} is launched ({record.id}).")
     if waits:
@@ -85,7 +85,7 @@ def wait(settings: Path | None, name: str | None) -> None:
     _wait(cloud, record)
 
 
-def start_keeper(cloud: Cloud) -> None:
+def _start_keeper(cloud: Cloud, record: Record) -> None:
     """Start a process that ends what should not be there, and that outlives this one."""
     log = cloud.ledger.folder / "keeper.log"
     try:
@@ -98,6 +98,7 @@ def start_keeper(cloud: Cloud) -> None:
                 start_new_session=True,
             )
     except OSError as error:
+        cloud.ledger.note(record.tag, ended=record.start, why="it was never ordered")
         raise StoreError(f"{log} can't be written: {error.strerror}.") from None
     say(f"A process here looks every 5 minutes whether machines should end; its log: {log}")
 

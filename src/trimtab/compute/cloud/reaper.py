@@ -170,6 +170,6 @@ class Reaper:
         try:
             if self.reach.is_working(record):
                 return ""
-        except StoreError as error:
-            return f"it gives no sign of life: {error.message}"
+        except (TrimtabError, ValueError) as error:  # one that answers nonsense is no different
+            return f"it gives no sign of life: {error}"[:300]
         return f"nobody used it for {(now - beat) / 60:.0f} minutes, and no workers are there"
