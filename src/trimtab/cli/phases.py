@@ -39,6 +39,7 @@ from trimtab.runs.usage.stages import differences, stages
 from trimtab.runs.work import checks
 from trimtab.runs.work.phases import Job, run_phases
 from trimtab.runs.work.selection import needed_judges
+from trimtab.runs.work.single import UnitWorker
 from trimtab.runs.work.stay import Stay
 from trimtab.runs.work.units import KINDS, Kind
 
@@ -246,6 +247,21 @@ def work_on(
     with _logged(attempt, again):
         job = Job(run, attempt.number, progress, count)
         return run_phases([job], kinds, grower(run), mirror_of(run), stay)
+
+
+@contextmanager
+def units_of(run: Run, again: str, progress: Progress) -> Iterator[UnitWorker]:
+    """Give what does units of a run by their names, under an attempt of its own.
+
+    Args:
+        run: The run.
+        again: The command that goes on where this one is stopped.
+        progress: Told what happens.
+    """
+    attempt, count = _start(run, progress)
+    job = Job(run, attempt.number, progress, count)
+    with _logged(attempt, again), UnitWorker(job) as worker:
+        yield worker
 
 
 @contextmanager

@@ -84,7 +84,7 @@ def work_together(
     shared = share(run, wanted, need.bytes)
     for line in shared.why:
         say(line)
-    board = _Board(run, len(shared.slots))
+    board = Board(run, counted(len(shared.slots), "worker"))
 
     def watch() -> None:
         board.look()
@@ -100,13 +100,13 @@ def work_together(
     return outcome, len(shared.slots)
 
 
-class _Board:
+class Board:
     """One bar over all that the workers do, from what is in the run."""
 
-    def __init__(self, run: Run, workers: int) -> None:
-        """Draw nothing yet."""
+    def __init__(self, run: Run, name: str) -> None:
+        """Draw nothing yet; the bar is to have a name."""
         self._run = run
-        self._name = counted(workers, "worker")
+        self._name = name
         self._progress: Progress = make_progress()
         self._total: int | None = None
         self._done = 0

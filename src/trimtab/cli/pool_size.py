@@ -154,10 +154,15 @@ def _threads(machine: Machine, number: int) -> int:
 
 
 def _slot(machine: Machine, index: int, threads: int) -> dict[str, str]:
-    slot = dict.fromkeys(_THREADS, str(threads))
+    slot = thread_variables(threads)
     if machine.gpu == 1 and machine.gpus:
         slot["CUDA_VISIBLE_DEVICES"] = machine.gpus[index]
     return slot
+
+
+def thread_variables(threads: int) -> dict[str, str]:
+    """Return the variables by which libraries learn how many threads they have."""
+    return dict.fromkeys(_THREADS, str(threads))
 
 
 def _why(

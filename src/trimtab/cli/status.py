@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.table import Table
 
 from trimtab.cli.terminal import wide_console
+from trimtab.compute.ray import state as ray
 from trimtab.compute.slurm import status as slurm
 from trimtab.runs.store.run import Run
 from trimtab.runs.usage.spending import spending
@@ -29,7 +30,9 @@ def status(run_dir: Path) -> None:
     console = wide_console()
     console.print(table)
     stands = standing(run) if counted is None else [HOW, *counted.standing()]
-    for line in [*stands, *slurm.standing(run, owed > 0), *spending(run)]:
+    stands += [*slurm.standing(run, owed > 0)]
+    stands += [*ray.standing(run.dir, owed > 0), *spending(run)]
+    for line in stands:
         console.print(line)
     for gate in checks.at_hand(run, None if counted is None else counted.rows_owed > 0):
         line = f"{gate.status}: {gate.name}: {gate.detail}"

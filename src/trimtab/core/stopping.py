@@ -79,6 +79,12 @@ def again() -> None:
         raise Stopped(_received[0].name)
 
 
+def ask(number: signal.Signals = signal.SIGTERM) -> None:
+    """Have ``again`` raise ``Stopped`` as if a signal had come: another thread was told to end."""
+    if not _received:
+        _received.append(number)
+
+
 def received() -> signal.Signals | None:
     """Return the signal that asked this program to end; None if there was none."""
     return _received[0] if _received else None

@@ -93,7 +93,7 @@ class Requests(Spec):
 
     def is_known(self, model: ModelSpec) -> bool:
         """Return whether an entry means ``model``; otherwise a guess is asked for."""
-        return self._given(model) is not None or _preset(model) is not None
+        return self.given(model) is not None or _preset(model) is not None
 
     def of_models(self, models: Iterable[ModelSpec]) -> Resources:
         """Return what a worker needs that loads any of ``models``, one at a time; or none.
@@ -122,13 +122,14 @@ class Requests(Spec):
 
     def _of_model(self, model: ModelSpec) -> Resources:
         preset = _preset(model) or _presets()[_OTHER]
-        request = self._given(model) or _of_preset(preset)
+        request = self.given(model) or _of_preset(preset)
         if not uses_gpu(model):  # the plan says where a model runs, and is not to be changed
             return request.model_copy(update={"gpus": 0})
         most = request.gpus if model.device_map is not None else 1
         return request.model_copy(update={"gpus": min(request.gpus, most)})
 
-    def _given(self, model: ModelSpec) -> Resources | None:
+    def given(self, model: ModelSpec) -> Resources | None:
+        """Return what ``models`` says of a model; None if it says nothing."""
         name = model.id.lower()
         return next((each for part, each in self.models.items() if part in name), None)
 

@@ -19,7 +19,16 @@ from trimtab.core.seals import SUMS
 Sums = Mapping[str, tuple[int, str]]
 """Size and SHA-256 of files, by their paths within a run."""
 
-LEFT_OUT = ("/claims/", "/ssh/", "/slurm/", "/report/", "/finished.json", ".*.lock", ".*.tmp")
+LEFT_OUT = (
+    "/claims/",
+    "/ssh/",
+    "/slurm/",
+    "/ray/",
+    "/report/",
+    "/finished.json",
+    ".*.lock",
+    ".*.tmp",
+)
 """What is of one machine alone, or is made anew."""
 
 _SHARED = ("samples", "pairs", "conversations", "plan")

@@ -61,6 +61,11 @@ class Need:
         return self.bytes
 
 
+def bytes_of_worker(spec: ModelSpec | None) -> int:
+    """Return what a worker needs that holds a model, or none: an estimate."""
+    return _PROCESS + (0 if spec is None else _bytes_of(spec))
+
+
 def _bytes_of(spec: ModelSpec) -> int:
     """Return what a model needs of main memory; on a GPU its weights pass through there."""
     try:

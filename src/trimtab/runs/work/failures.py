@@ -26,6 +26,10 @@ class Failures:
         """Return whether a unit is not to be tried again in this piece of work."""
         return bool({(folder, owner_of(unit)), (folder, unit.name)} & self._skipped)
 
+    def skips_judge(self, folder: Path, unit: Unit) -> bool:
+        """Return whether the judge of a unit is not to be tried again, with any window."""
+        return (folder, owner_of(unit)) in self._skipped
+
     def any_in(self, folder: Path) -> bool:
         """Return whether anything failed in the run of ``folder``."""
         return any(where == folder for where, _ in self._what)

@@ -138,7 +138,7 @@ def _take(
         if stay is not None and stay.end is not None:
             break
         if not failures.skip(worker.run.dir, unit):
-            anything = _attempt(worker, unit, every, pool, failures, workers)
+            anything = attempt(worker, unit, every, pool, failures, workers)
             if anything is None:
                 busy.append((worker, unit))
             elif anything and stay is not None:
@@ -187,7 +187,7 @@ def _by_loaded_model(
     return sorted(ready, key=rank)
 
 
-def _attempt(
+def attempt(
     worker: Worker,
     unit: Unit,
     every: Sequence[Unit],
