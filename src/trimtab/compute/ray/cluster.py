@@ -38,6 +38,9 @@ _SETTINGS = {
 }
 
 
+_HINT = "This command must run on one of its machines; `ray status` tells how it is."
+
+
 class LostError(Exception):
     """A worker died, and was not brought back in time; its unit is owed."""
 
@@ -169,7 +172,7 @@ def _init(ray: Any, address: str | None, options: Mapping[str, Any]) -> None:
             ) from error
         raise StoreError(
             f"The Ray cluster {where} can't be used: {_squeezed(str(error))}",
-            hint="This command must run on one of its machines; `ray status` tells how it is.",
+            hint=_HINT if address else "Is there a disk, a memory or a limit that is full?",
         ) from error
 
 
