@@ -53,11 +53,23 @@ def _check(ended: Finished, run: Path, finished: Path) -> None:
     assert (run / "summary.json").read_bytes() == (finished / "summary.json").read_bytes()
 
 
-def test_two_nodes_give_the_records_of_one_process(
-    two_nodes: Any, planned: Path, finished: Path
+def test_what_the_page_shows_gives_the_records_of_one_process_on_two_nodes(
+    two_nodes: Any, config: Path, tmp_path: Path, finished: Path, repo: Path
 ) -> None:
-    ended = _submit(planned, two_nodes.address).wait()
+    page = (repo / "docs" / "many-machines.md").read_text().partition("\n## Ray\n")[2]
+    shown = page.partition("```bash\n")[2].partition("```")[0]
+    planned = tmp_path / "runs" / "spread"
+    for known, here in (
+        ("configs/gsm8k_best_of_n/smoke.yaml", config),
+        ("runs/spread", planned),
+        ("10.0.0.1:6379", two_nodes.address),
+    ):
+        assert known in shown
+        shown = shown.replace(known, str(here))
+    logs = tmp_path / "logs"
+    _, ended, status = (Command(line.split()[1:], logs).wait() for line in shown.splitlines())
     _check(ended, planned, finished)
+    assert status.code == 0
     assert f"room for 2 on {two_nodes.address} (2 nodes)" in ended.out
     assert len(list(planned.glob("attempts/0*/usage.jsonl"))) == 2, "both had something to do"
     again = _submit(planned, two_nodes.address).wait()
