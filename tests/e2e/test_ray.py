@@ -16,7 +16,7 @@ from run_records import num_records, records
 if reason := ray_cluster.missing():
     pytest.skip(reason, allow_module_level=True)
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.campaign, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,6 @@ def test_what_the_page_shows_gives_the_records_of_one_process_on_two_nodes(
     assert again.code == 0 and "Nothing is owed" in again.out
 
 
-@pytest.mark.campaign
 def test_workers_that_are_killed_have_their_units_done_again(
     two_nodes: Any, planned: Path, finished: Path
 ) -> None:
@@ -93,7 +92,6 @@ def test_workers_that_are_killed_have_their_units_done_again(
     assert len(killed) == 3
 
 
-@pytest.mark.campaign
 def test_a_node_that_is_lost_has_its_units_done_by_others(planned: Path, finished: Path) -> None:
     with ray_cluster.cluster() as cluster:
         other = next(iter(cluster.worker_nodes))
@@ -106,7 +104,6 @@ def test_a_node_that_is_lost_has_its_units_done_by_others(planned: Path, finishe
     _check(ended, planned, finished)
 
 
-@pytest.mark.campaign
 def test_a_signal_ends_all_workers_and_says_how_to_go_on(
     two_nodes: Any, planned: Path, finished: Path
 ) -> None:
@@ -126,7 +123,6 @@ def test_a_signal_ends_all_workers_and_says_how_to_go_on(
     _check(_submit(planned, two_nodes.address).wait(), planned, finished)
 
 
-@pytest.mark.campaign
 def test_one_of_this_machine_ends_with_the_command_however_that_ends(
     planned: Path, finished: Path, tmp_path: Path
 ) -> None:

@@ -26,6 +26,7 @@ from trimtab.cli import (
     export_commands,
     failures,
     job_commands,
+    plan_commands,
     vector_commands,
     work_commands,
 )
@@ -154,11 +155,22 @@ def plan(
     winner: Winner = None,
     model: Model = None,
     override: Override = None,
+    on: plan_commands.Way = None,
+    profile: plan_commands.Profile = None,
+    price: plan_commands.Price = None,
 ) -> None:
     """Show cells, rows and estimates; load no model."""
     from trimtab.cli import planning
 
-    planning.show(planning.load(config, tuple(override or ()), winner, model), out)
+    recipe = planning.load(config, tuple(override or ()), winner, model)
+    planning.show(recipe, out)
+    if on is not None:
+        from trimtab.cli import plan_on
+
+        plan_on.show(recipe, plan_on.Place(on, profile, price))
+
+
+app.command("calibrate")(plan_commands.calibrate)
 
 
 @app.command()

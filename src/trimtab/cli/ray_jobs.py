@@ -87,7 +87,7 @@ def submit(
 
 def _work(run: Run, address: str | None, profile: Profile, *, other_code: bool) -> str | None:
     kinds = ssh_jobs._kinds(run)
-    asked = _requests(run, profile)
+    asked = requests(run, profile)
     source = None if other_code else str(manifest.code()["source"])
 
     def make(request: Request) -> tuple[type, Sequence[object]]:
@@ -124,7 +124,7 @@ def _work(run: Run, address: str | None, profile: Profile, *, other_code: bool) 
     return failed
 
 
-def _requests(run: Run, profile: Profile) -> dict[str | None, Request]:
+def requests(run: Run, profile: Profile) -> dict[str | None, Request]:
     """Return what a worker needs, by the model that it holds.
 
     A profile's word holds; else GPUs are those of the presets, and memory is what an estimate from
