@@ -26,7 +26,7 @@ from trimtab.runs.usage.calibrations import Calibration, kept
 from trimtab.runs.usage.memory import Need, planned_models
 from trimtab.runs.work.units import KINDS
 
-_WORDS = {"fit": "fit", "generate": "window of rows", "score": "window of a judge"}
+_WORDS = {"fit": ("fit", ""), "generate": ("window", " of rows"), "score": ("window", " of judges")}
 _HOUR_S = 3600.0
 
 
@@ -63,7 +63,11 @@ def show(recipe: Recipe[RecipeConfig], place: Place) -> None:
         settings = recipe.config.model_dump(mode="json")
         run = Run.create(Path(folder) / "run", settings, planned.plan, planned.data.folders())
         number = num_units(run)
-        parts = [counted(number[kind], _WORDS[kind]) for kind in KINDS if kind in number]
+        parts = [
+            f"{counted(number[kind], _WORDS[kind][0])}{_WORDS[kind][1]}"
+            for kind in KINDS
+            if kind in number
+        ]
         say(f"on {place.on}: {counted(sum(number.values()), 'unit')} ({', '.join(parts)})")
         workers = ways[place.on](run, place)
         _hours(run, workers, place.price)
@@ -119,7 +123,14 @@ def _hours(run: Run, workers: int, price: float | None) -> None:
     owed, known = amounts(run), kept()
     models = planned_models(run)
     table = Table()
-    for name in ("machine", "model", "speeds of", "one worker", f"{workers} workers", "dollars"):
+    for name in (
+        "machine",
+        "model",
+        "speeds of",
+        "one alone",
+        counted(workers, "worker"),
+        "dollars",
+    ):
         table.add_column(name, justify="left" if name in ("machine", "model") else "right")
     unknown = []
     for key, amount in owed.items():

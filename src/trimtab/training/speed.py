@@ -1,7 +1,8 @@
 """How many tokens per second a model reads, writes and learns from on this machine.
 
 Random tokens, so that nothing is shared between rows and no text ends of itself before its limit;
-every number is the best of some turns, after one that warms up.
+every number is the best of three turns, the first of which only warms up, or of fewer where those
+take long.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from trimtab.engine.request import Request, Text
 from trimtab.training.sft.config import AdapterTraining
 from trimtab.training.sft.fit import new_adapter
 
-_TURNS = 2
+_TURNS = 3
+_MOST_SECONDS = 20.0
+"""After these no further turn is begun."""
 
 
 @dataclass(frozen=True)
@@ -101,11 +104,11 @@ def _learning(engine: Engine, prompts: list[tuple[int, ...]]) -> Callable[[], No
 
 def _seconds(engine: Engine, work: Callable[[], object]) -> float:
     """Return the least time that some work takes; of several turns the first one is left out."""
-    taken = []
-    for _ in range(_TURNS + 1):
+    taken: list[float] = []
+    while len(taken) < _TURNS and sum(taken) < _MOST_SECONDS:
         began = time.monotonic()
         work()
         if engine.loaded.device.type == "cuda":
             torch.cuda.synchronize()
         taken.append(time.monotonic() - began)
-    return max(min(taken[1:]), 1e-9)
+    return max(min(taken[1:] or taken), 1e-9)
