@@ -64,11 +64,16 @@ def cluster(nodes: int = 2, cpus: int = 1) -> Iterator[Any]:
     some = Cluster(initialize_head=True, head_node_args={**size, "temp_dir": folder})
     try:
         for _ in range(nodes - 1):
-            some.add_node(num_cpus=cpus, object_store_memory=_STORE)
+            add_node(some, cpus)
         yield some
     finally:
         some.shutdown()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def add_node(some: Any, cpus: int = 1) -> None:
+    """Add a node to a cluster."""
+    some.add_node(num_cpus=cpus, object_store_memory=_STORE)
 
 
 def workers(run: Path) -> set[int]:

@@ -21,9 +21,9 @@ from trimtab.core.spec import ModelSpec
 from trimtab.models.load import resolve
 from trimtab.recipes.base import Recipe, RecipeConfig, grows
 from trimtab.runs.store.run import Run
-from trimtab.runs.usage.amounts import Amounts, amounts, num_trainings, num_units
 from trimtab.runs.usage.calibrations import Calibration, kept
 from trimtab.runs.usage.memory import Need, planned_models
+from trimtab.runs.work.amounts import Amounts, amounts, num_trainings, num_units
 from trimtab.runs.work.units import KINDS
 
 _WORDS = {"fit": ("fit", ""), "generate": ("window", " of rows"), "score": ("window", " of judges")}

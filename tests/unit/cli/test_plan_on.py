@@ -11,7 +11,7 @@ from trimtab.core.errors import ConfigError
 from trimtab.models.tiny import save_tiny
 from trimtab.recipes.base import load_recipe
 from trimtab.runs.usage import calibrations
-from trimtab.runs.usage.amounts import amounts, num_units
+from trimtab.runs.work.amounts import amounts, num_units
 from trimtab.runs.work.units import units
 
 EXPERIMENT = """
