@@ -71,7 +71,7 @@ class Cloud:
 
 @pytest.fixture
 def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
-    with sshd() as server, loopback_lambda(address="root@127.0.0.1", boot_s=0.5) as provider:
+    with sshd() as server, loopback_lambda(address="root@127.0.0.1") as provider:
         made = Cloud(tmp_path, server, provider)
         yield made
         for pid in made.timers():  # a real machine would be gone

@@ -120,7 +120,7 @@ def test_what_is_no_address_reaches_no_ssh(
         provider.host(address, Host(address="cloud"))
 
 
-@pytest.mark.parametrize("seed", [1, 10])
+@pytest.mark.parametrize("seed", [10, 25])
 def test_nothing_survives_and_no_cap_is_passed(seed: int, tmp_path) -> None:
     assert play(seed, tmp_path).problems == []
 
