@@ -56,7 +56,11 @@ def _path() -> str:
 @contextmanager
 def cluster(nodes: int = 2, cpus: int = 1) -> Iterator[Any]:
     """Run a cluster; it ends with the block, and other clusters of this machine stay."""
-    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": _path()}
+    os.environ |= {
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_worker_niceness": "0",  # else they give way to all other tests
+        "PYTHONPATH": _path(),
+    }
     from ray.cluster_utils import Cluster
 
     folder = tempfile.mkdtemp(prefix="tt-ray-", dir="/tmp")  # paths of sockets must be short

@@ -35,6 +35,8 @@ _SETTINGS = {
     # a worker without a GPU sees none: as Ray has it now, and says that it will not
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    # else workers give way to everything else on the machine
+    "RAY_worker_niceness": "0",
 }
 
 
