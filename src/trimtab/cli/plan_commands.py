@@ -8,9 +8,11 @@ from typing import Annotated
 import typer
 
 Way = Annotated[
-    str | None, typer.Option("--on", help="Also as a queue and in hours: local, slurm or ray.")
+    str | None, typer.Option("--on", help="As a queue and in hours: local, slurm, ray or cloud.")
 ]
-Profile = Annotated[Path | None, typer.Option(help="With --on: what the cluster wants (YAML).")]
+Profile = Annotated[
+    Path | None, typer.Option(help="With --on: what the cluster or provider wants (YAML).")
+]
 Price = Annotated[
     float | None, typer.Option(min=0, help="With --on: dollars of one worker for an hour.")
 ]

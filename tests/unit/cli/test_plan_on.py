@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
+from loopback_lambda import KEY, loopback_lambda
 
 from trimtab.cli import calibrate, planning
 from trimtab.cli.plan_on import Place, show
@@ -78,3 +80,29 @@ def test_a_model_that_nobody_measured_is_judged_by_its_size_or_not_at_all(
     calibrations.note(calibrations.Calibration.model_validate_json(json.dumps(half)))
     show(load_recipe(config), Place("local"))
     assert "other, by size" in capsys.readouterr().out
+
+
+def test_machines_that_can_be_rented_have_room_prices_and_hours_where_their_gpu_was_measured(
+    config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LAMBDA_API_KEY", KEY)
+    recipe = load_recipe(config)
+    planned = recipe.plan().models[0]
+    measured = {
+        "model": "m", "identity": "o", "device": "cuda", "host": "h", "hardware": "NVIDIA A100",
+        "num_parameters": planned.card.num_parameters, "machine": {}, "code": {}, "rows": 1,
+        "dtype": planned.spec.dtype, "threads": 2, "time": 1.0, "forward": 1e12, "generate": 0.01,
+        "train": 1e12, "peak_memory_mib": None, "other_load": None,
+    }  # fmt: skip
+    with loopback_lambda() as state:
+        provider = {"name": "lambda", "ssh_key": "mine", "base_url": state.url}
+        settings = config.parent / "cloud.yaml"
+        settings.write_text(yaml.safe_dump({"provider": provider}))
+        for hardware, told in (("NVIDIA A100", "not measured"), ("NVIDIA A10", " h ")):
+            one = measured | {"hardware": hardware}
+            calibrations.note(calibrations.Calibration.model_validate_json(json.dumps(one)))
+            show(recipe, Place("cloud", settings))
+            said = capsys.readouterr().out
+            (line,) = [line for line in said.splitlines() if "gpu_1x_a10" in line]
+            assert told in line and f"{state.cents / 100:.2f}" in line
+    assert "a worker needs about" in said and KEY not in said
