@@ -248,6 +248,7 @@ def test_every_file_of_a_run_is_described(finished_run: Path, repo: Path) -> Non
         "conversations/",
         "report/<section>/",
         "slurm/",
+        "ray/",
         "ssh/",
     )
     assert "judges.json" in made and all(name.startswith(others) for name in made)
