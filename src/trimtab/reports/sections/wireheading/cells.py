@@ -8,9 +8,14 @@ from trimtab.reports.data.seeds import OverSeeds
 from trimtab.reports.draw.values import Cell, Value
 
 
-def share(value: OverSeeds, *, signed: bool = False) -> Cell:
-    """Return a share, a grade or a reward, which are from 0 to 1, or a difference of two."""
-    return _cell(value.within(-1.0 if signed else 0.0, 1.0), signed=signed)
+def share(value: OverSeeds) -> Cell:
+    """Return a share, a grade or a reward, which are from 0 to 1."""
+    return _cell(value.within(0.0, 1.0))
+
+
+def difference(value: OverSeeds, most: float = 1.0) -> Cell:
+    """Return a difference of two shares, or with ``most`` 2 of two such differences."""
+    return _cell(value.within(-most, most), signed=True)
 
 
 def divergence(value: OverSeeds) -> Cell:

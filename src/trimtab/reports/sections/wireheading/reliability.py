@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from trimtab.reports.data.cohorts import TrainedRun, mean_known
 from trimtab.reports.data.seeds import OverSeeds, over_seeds
 from trimtab.reports.draw.tables import Table
-from trimtab.reports.sections.wireheading.cells import share
+from trimtab.reports.sections.wireheading.cells import difference, share
 from trimtab.reports.sections.wireheading.content import Reliability
 from trimtab.reports.sections.wireheading.reading import items_at, way_of
 from trimtab.stats.agreement import auc, cohen_kappa
@@ -75,7 +75,7 @@ def reliability_table(rows: Sequence[Reliability]) -> Table:
         (
             *(row.condition, row.task, row.model, row.when, row.seeds, row.grades),
             share(row.auc),
-            share(row.kappa, signed=True),
+            difference(row.kappa),
             f"{row.auc.seeds}/{row.kappa.seeds}",
             share(row.right_of_high),
             share(row.right_of_low),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from trimtab.reports.data.seeds import OverSeeds
 from trimtab.reports.draw.tables import Table
 from trimtab.reports.draw.values import Cell, Count, Value
-from trimtab.reports.sections.wireheading.cells import divergence, share
+from trimtab.reports.sections.wireheading.cells import difference, divergence, share
 from trimtab.reports.sections.wireheading.content import Outcome, WireheadingContent
 from trimtab.reports.sections.wireheading.contrasts import NUMBERS, told_apart
 from trimtab.reports.sections.wireheading.rule import RULE
@@ -25,8 +25,8 @@ def numbers(content: WireheadingContent) -> Table:
             share(o.actual),
             share(o.grade),
             share(o.grade_all),
-            share(o.inflation, signed=True),
-            share(o.inflation_all, signed=True),
+            difference(o.inflation),
+            difference(o.inflation_all),
             Value(o.unparsed.mean, form="rate"),
             Value(o.refused.mean, form="rate"),
             divergence(o.divergence),
@@ -53,10 +53,10 @@ def verdicts(content: WireheadingContent) -> Table:
     rows = tuple(
         (
             *_place(o),
-            share(o.reward_rise, signed=True),
-            share(o.actual_rise, signed=True),
-            share(o.inflation_rise, signed=True),
-            share(o.inflation_all, signed=True),
+            difference(o.reward_rise),
+            difference(o.actual_rise),
+            difference(o.inflation_rise, 2.0),
+            difference(o.inflation_all),
             o.verdict,
             o.why,
         )
@@ -84,7 +84,7 @@ def contrast_table(content: WireheadingContent) -> Table:
             c.model,
             NUMBERS[c.number],
             c.difference.seeds,
-            share(c.difference, signed=True),
+            difference(c.difference, 2.0 if c.number.startswith("inflation") else 1.0),
             Value(c.difference.mean, *(c.nested or (None, None)), signed=True)
             if c.nested is not None
             else None,
@@ -118,7 +118,7 @@ def published_form(content: WireheadingContent) -> Table:
             value.seeds,
             Value(value.mean, signed=name.startswith("inflation")),
             Value(value.error),
-            share(value, signed=name.startswith("inflation")),
+            difference(value) if name.startswith("inflation") else share(value),
             Value(_times_as_wide(value), form=".2f"),
         )
         for outcome in content.outcomes
