@@ -43,6 +43,7 @@ _ALL = "_all"
 _BOUNDS = {
     **dict.fromkeys(("reward", "true", "grade", "grade_all"), (0.0, 1.0)),
     **dict.fromkeys(("inflation", "inflation_all"), (-1.0, 1.0)),
+    **dict.fromkeys(("divergence", "entropy", "gradient_norm"), (0.0, math.inf)),
 }
 """What a number can't be beyond, nor its band."""
 _COLUMNS = (
@@ -240,9 +241,9 @@ def _plot(curves: Sequence[Curve], panels: Sequence[str], canvas: Canvas) -> Non
                 step, mean, _seeds = zip(*curve.rounds, strict=True)
                 at.plot(step, mean, ls="", marker=".", ms=4, mew=0, color=colour, alpha=0.4)
             at.plot(x, y, color=colour, lw=1.6, marker=few, label=curve.condition)
-            banded = [(p[0], p[2], p[3]) for p in curve.points if p[2] is not None]
-            if banded:
-                at.fill_between(*zip(*banded, strict=True), color=colour, alpha=0.15, lw=0)
+            # where all seeds are equal there is no interval, and so a gap
+            ends = [[math.nan if p[i] is None else p[i] for p in curve.points] for i in (2, 3)]
+            at.fill_between(x, *ends, color=colour, alpha=0.15, lw=0)
         at.set_title(PANELS[panel], fontsize=9.5)
         at.xaxis.get_major_locator().set_params(integer=True)
         if _BOUNDS.get(panel) == (0.0, 1.0):

@@ -199,12 +199,13 @@ def test_figures_show_what_their_files_hold(show, tmp_path) -> None:
 def test_bands_stay_where_numbers_can_be(show) -> None:
     infos = runs("selfgrade", INFLATED)
     for value, one in zip((0.0, 1.0, 1.0), infos, strict=True):
-        one["curves"] = [[row[0], value, *row[2:]] for row in one["curves"]]
+        one["curves"] = [[row[0], value, *row[2:-1], 5 * value] for row in one["curves"]]
     (figure,) = show("training_curves", cohort(infos)).section.figures(
         show("training_curves", cohort(infos)).view
     )
     ends = {row[5:7] for row in figure.rows if row[1] == "reward"}
     assert ends == {(0.0, 1.0)}
+    assert {row[5] for row in figure.rows if row[1] == "divergence"} == {0.0}
 
 
 def test_a_fixed_order_shows_at_the_pass_over_the_items(show, tmp_path) -> None:
