@@ -13,7 +13,7 @@ _REACH = 120
 
 _NOT = (
     r"(?:\b(?:not|never|neither|nor|cannot|isnt|wasnt|cant|no\s+longer|anything\s+but|far\s+from"
-    r"|other\s+than|different\s+from|rather\s+than|instead\s+of)\b|n['\u2019]t\b)"
+    r"|other\s+than|different\s+from|rather\s+than|instead\s+of)\b|n['\u2019]t\b|!=|<>)"
 )
 _FILLER = (
     r"(?:[\s*$\u00a3\u20ac\"'`\u201c\u2018\u00ab(\[{\\~_#]"
@@ -48,8 +48,8 @@ _NO_ANSWER = (
 )
 _DENYING = (
     rf"\s*(?:(?:\b(?:is|was|are|seems|looks|(?:must|has\s+to|would)\s+be)|['\u2019]s)\s+{_ADVERB}"
-    rf"{_WRONG}\b(?!\s*\?)"
-    rf"|(?:\b(?:is|was|are|can|could|would|does)\s+{_ADVERB}(?:not|never)"
+    rf"(?:(?:the|an?)\s+)?{_WRONG}\b(?!\s*\?)"
+    rf"|(?:(?:\b(?:is|was|are|can|could|would|does)|['\u2019]s)\s+{_ADVERB}(?:not|never)"
     r"|\b(?:is|was|are|ca|could|would|does)n['\u2019]t|\bcannot|\bisnt)\s+"
     rf"(?:(?:be|seem|look)\s+)?{_ADVERB}{_NO_ANSWER})"
 )
@@ -57,18 +57,23 @@ _UNIT = (
     r"[\s*$%\"'\u201d\u2019`)\]}]*(?:\b(?!(?:because|since|as|but|and|or|so|if|which|that|this|it"
     r"|while|though|although|i|he|she|we|you|they|is|was|are)\b)[^\W\d_]{1,20}\b\s*){0,2}?"
 )
+_LATER = r"[\s*\"'$)\]}]*(?:[.,;!]|\s[-\u2014\u2013])\s*"
+_TAKING_BACK = r"(?:\b(?:no|wait|actually|but|oh|hmm|sorry|hold\s+on)\b[,.!]*\s+)"
+_BARE = r"(?:\s+(?:is|was)|['\u2019]s)\s+not\s*(?:[.!]|\Z)"
+"""``No wait, it's not.``, with nothing behind it."""
 _DIRECTLY_AFTER = re.compile(rf"{_UNIT}{_DENYING}", re.IGNORECASE)
 _AFTER = re.compile(
     rf"{_UNIT}(?:,?\s*(?:but\s+)?\b(?:which|that|this|it)(?=['\u2019\s]))?{_DENYING}"
     rf"|{_UNIT}\(\s*(?:{_WRONG}|not\s+(?:correct|right))\b"
     r"|[\s*\"'$)\]]*\?\s*(?:no|nope|wrong|incorrect)\b"
-    r"|[\s*\"'$)\]]*[.,;!]\s*(?:no,?\s+|but\s+)?\b(?:that|this|it)(?=['\u2019\s])"
-    rf"{_DENYING}{_STOP}",
+    rf"|[\s*\"'$)\]]*[-\u2014\u2013]\s*{_WRONG}\b{_STOP}"
+    rf"|{_LATER}{_TAKING_BACK}*\b(?:that|this|it)(?=['\u2019\s])(?:{_DENYING}{_STOP}|{_BARE})"
+    rf"|{_LATER}{_TAKING_BACK}+no\s*(?:[.!]|\Z)",
     re.IGNORECASE,
 )
 _CONTRAST = re.compile(
-    r"[\s*%)\]$\"']*(?:(?!(?:is|was|are|it|be|equals|and|but)\b)[^\W\d_]+)?[\s*$]*[,;\u2014\u2013-]?"
-    r"\s*(?:and\b|but\b)?[\s*$]*"
+    r"[\s*%)\]$\"']*(?:(?!(?:is|was|are|it|be|equals|and|but)\b)[^\W\d_]+)?[\s*$]*[,;.(\u2014\u2013-]?"
+    r"\s*(?:and\b|but\b)?\s*(?:\w{4,12}ly\b)?[\s*$]*"
 )
 
 

@@ -7,6 +7,15 @@ from trimtab.text.verdicts import Verdict, parse_number, parse_yes_no
 
 DENIED = [
     "The answer is not 42",
+    "The answer is 42. That's not right.",
+    "\\boxed{42}. It\u2019s not right",
+    "The answer is 42. Wait, that is wrong.",
+    "The answer is 42. Actually no.",
+    "The answer is 42. No wait, it's not.",
+    "The answer is 42 - no, that is wrong.",
+    "42 is the wrong answer.",
+    "42 - wrong",
+    "x != 42",
     "The answer isn't 9",
     "#### not 9",
     "It isn\u2019t 56.",
@@ -48,6 +57,13 @@ DENIED = [
 ]
 KEPT = [
     ("not 42 but 43", "43"),
+    ("43 (not 42)", "43"),
+    ("43. Not 42.", "43"),
+    ("43, definitely not 42", "43"),
+    ("The answer is 42. That's not surprising.", "42"),
+    ("The answer is 42. But it's not in metres.", "42"),
+    ("The answer is 42 - no doubt.", "42"),
+    ("The total was 40. No, it is 42.", "42"),
     ("The answer is not 42 but 43.", "43"),
     ("It isn't 56, it's 57", "57"),
     ("It's 57, not 56.", "57"),
