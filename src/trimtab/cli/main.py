@@ -162,12 +162,11 @@ def plan(
     """Show cells, rows and estimates; load no model."""
     from trimtab.cli import planning
 
+    show_queue = None if on is None else plan_commands.queue(on, profile, price)
     recipe = planning.load(config, tuple(override or ()), winner, model)
     planning.show(recipe, out)
-    if on is not None:
-        from trimtab.cli import plan_on
-
-        plan_on.show(recipe, plan_on.Place(on, profile, price))
+    if show_queue is not None:
+        show_queue(recipe)
 
 
 app.command("calibrate")(plan_commands.calibrate)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from trimtab.recipes.base import Recipe, RecipeConfig
 
 Way = Annotated[
     str | None, typer.Option("--on", help="As a queue and in hours: local, slurm, ray or cloud.")
@@ -16,6 +21,15 @@ Profile = Annotated[
 Price = Annotated[
     float | None, typer.Option(min=0, help="With --on: dollars of one worker for an hour.")
 ]
+
+
+def queue(
+    on: str, profile: Path | None, price: float | None
+) -> Callable[[Recipe[RecipeConfig]], None]:
+    """Return what shows a plan as a queue; a way that there is not is told before anything else."""
+    from trimtab.cli import plan_on
+
+    return partial(plan_on.show, place=plan_on.Place(on, profile, price))
 
 
 def calibrate(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -35,27 +36,29 @@ class Place:
         profile: What the cluster wants, or the settings of the provider; the user's own if none
             is given.
         price: Dollars for an hour of one worker, if known.
+
+    Raises:
+        ConfigError: There is no such way, or the price is no finite number.
     """
 
     on: str
     profile: Path | None = None
     price: float | None = None
 
+    def __post_init__(self) -> None:
+        """Check them before anything is planned."""
+        if self.on not in _WAYS:
+            raise ConfigError(f"--on {self.on!r} is no way. {did_you_mean(self.on, list(_WAYS))}")
+        if self.price is not None and not math.isfinite(self.price):
+            raise ConfigError(f"--price {self.price} is no price: give dollars for an hour.")
+
 
 def show(recipe: Recipe[RecipeConfig], place: Place) -> None:
     """Print what a plan would be as a queue, and how long it would take on machines that are known.
 
     Raises:
-        ConfigError: There is no such way, or a model needs more than the profile's limits.
+        ConfigError: A model needs more than the profile's limits.
     """
-    ways: Mapping[str, Callable[[Run, Place], int]] = {
-        "local": _local,
-        "cloud": _cloud,
-        "ray": _ray,
-        "slurm": _slurm,
-    }
-    if place.on not in ways:
-        raise ConfigError(f"--on {place.on!r} is no way. {did_you_mean(place.on, list(ways))}")
     planned = recipe.plan()
     with tempfile.TemporaryDirectory(prefix="trimtab-plan-") as folder:
         settings = recipe.config.model_dump(mode="json")
@@ -67,7 +70,7 @@ def show(recipe: Recipe[RecipeConfig], place: Place) -> None:
             if kind in number
         ]
         say(f"on {place.on}: {counted(sum(number.values()), 'unit')} ({', '.join(parts)})")
-        workers = ways[place.on](run, place)
+        workers = _WAYS[place.on](run, place)
         show_hours(run, workers, place.price)
 
 
@@ -120,3 +123,11 @@ def _ray(run: Run, place: Place) -> int:
     of = "the profile" if profile.workers and profile.workers <= most else "units"
     say(f"workers of one model: at most {number} ({of}), as many as the cluster has room for")
     return number
+
+
+_WAYS: Mapping[str, Callable[[Run, Place], int]] = {
+    "local": _local,
+    "cloud": _cloud,
+    "ray": _ray,
+    "slurm": _slurm,
+}

@@ -68,7 +68,9 @@ def test_a_model_that_nobody_measured_is_judged_by_its_size_or_not_at_all(
     said = capsys.readouterr().out
     assert "not known of any machine: `trimtab calibrate" in said and "workers: " in said
     with pytest.raises(ConfigError, match="--on 'slrum'"):
-        show(load_recipe(config), Place("slrum"))
+        Place("slrum")
+    with pytest.raises(ConfigError, match="--price inf"):
+        Place("local", price=float("inf"))
     planned = load_recipe(config).plan()
     half = {
         "model": "other", "identity": "o", "device": "cpu", "host": "h", "hardware": "C9",
