@@ -35,6 +35,17 @@ _EQUALS = re.compile(r"[=\u2248\u2192]")
 _EQUATIONS = re.compile(r"=[^=]*(?:,|;|\bor\b|\band\b)\s*[^=,;]*[A-Za-z][^=,;]*=")
 _OPERATORS = re.compile(rf"[{OPAQUE}\u03c0\u221a\u221e\u00b1<>\u2264\u2265\u2260|+*\u00d7\u00f7^]")
 _VARIABLE = re.compile(r"(?<![A-Za-z])[xyzn](?![A-Za-z])")
+# "twenty apples, 5 of which are red" says twenty, "five, 6 or 7" nothing
+_CLAUSE = re.compile(
+    r"(?:\s[^\W\d_]{1,20}){0,2}?(?:[;(]|,(?!\s*(?:and\s|or\s)?\W{0,2}\d)"
+    r"|,\s\d+\sof\s(?:which|them|whom)\b|\s(?:because|since)\b)"
+)
+_NOT = re.compile(r"\s*not\b\s*(?=[a-z])", re.IGNORECASE)
+_INSTEAD = re.compile(
+    r"[\s*%]*(?:[^\W\d_]{1,20}\s*)?[,;.]?\s*(?:(?:but|rather|instead|no)\b[\s,]*)?"
+    r"(?:\b(?:it|that|this|(?:the\s+)?answer)(?:\s+is|['\u2019]s)\b)?",
+    re.IGNORECASE,
+)
 _ENUMERATOR = re.compile(r"[.)]\s+[A-Za-z*]")
 # "apples - 5" may be minus five, or a label and five; "is - 5" is minus five
 _LABEL_OR_MINUS = re.compile(r"(?<!\bis)(?<!\bbe)(?<!\bwas)(?<!equals)(?<=[A-Za-z)\]])\s?\Z")
@@ -117,12 +128,15 @@ def announced(text: str) -> Found | None:
 
 def _behind(text: str, start: int, rule: str) -> Found | None:
     """Return the number that an announcement which ends at ``start`` is followed by."""
+    denial = _NOT.match(text, start)
+    start = denial.end() if denial else start
     in_words = words_at(text, start)
-    if in_words is not None and is_denied(text, start, start + len(in_words)):
-        return None
-    if in_words is not None and not _more_numbers(text, start):
-        value = number_in_words(in_words)
-        return Found(rule, None if value is None else str(value), start + len(in_words))
+    end = start + len(in_words or "")
+    if in_words is not None and is_denied(text, start, end):
+        other = _INSTEAD.match(text, end)
+        return _said_in_words(text, other.end(), rule) if other else None
+    if in_words is not None and (_CLAUSE.match(text, end) or not _more_numbers(text, start)):
+        return _said_in_words(text, start, rule)
     numeral = next(standing_numbers(text, start, _near(text, start)), None)
     gap = text[start : numeral.start] if numeral else ""
     if numeral is None or not _GAP.fullmatch(gap) or _NO_ANNOUNCEMENT.search(gap):
@@ -139,6 +153,15 @@ def _behind(text: str, start: int, rule: str) -> Found | None:
         # "Answer: in 10 years they will be 40" says the second
         return None
     return Found(rule, None if is_unclear(text, numeral) else numeral.text.strip(), numeral.end)
+
+
+def _said_in_words(text: str, start: int, rule: str) -> Found | None:
+    """Return the number whose words begin at ``start``; None if none do, or it is denied."""
+    words = words_at(text, start)
+    if words is None or is_denied(text, start, start + len(words)):
+        return None
+    value = number_in_words(words)
+    return Found(rule, None if value is None else str(value), start + len(words))
 
 
 def _near(text: str, start: int) -> int:
@@ -184,11 +207,9 @@ def _undenied(text: str, numerals: list[Numeral]) -> Found | None:
     """Return the last number of a line, or the one that it is held against; None if denied."""
     last = numerals[-1]
     if is_denied(text, last.start, last.end):
-        against = numerals[-2:-1]
-        if not against or not is_contrast(text, against[0].end, last.start):
-            return None
-        last = against[0]
-        if is_denied(text, last.start, last.end):
+        denied, last = last, numerals[-2] if len(numerals) > 1 else last
+        against = is_contrast(text, (last.start, last.end), denied.start)
+        if not against or is_denied(text, last.start, last.end):
             return None
     return Found("last_number", _last_value(text, last), last.end)
 

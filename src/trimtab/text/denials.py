@@ -12,14 +12,15 @@ _REACH = 120
 """Characters before and behind that are looked at."""
 
 _NOT = (
-    r"(?:\b(?:not|never|neither|nor|cannot|isnt|wasnt|cant|no\s+longer|anything\s+but|far\s+from"
-    r"|other\s+than|different\s+from|rather\s+than|instead\s+of)\b|n['\u2019]t\b|!=|<>)"
+    r"(?:\b(?:not|never|neither|nor|cannot|isnt|aint|wasnt|cant|hardly|no\s+longer"
+    r"|anything\s+but|far\s+from|unlikely\s+to\s+be|other\s+than|different\s+from"
+    r"|differs\s+from|rather\s+than|instead\s+of)\b|n['\u2019]t\b|!=|<>)"
 )
 _FILLER = (
     r"(?:[\s*$\u00a3\u20ac\"'`\u201c\u2018\u00ab(\[{\\~_#]"
     r"|\\?(?:be|been|being|an?|the|to|either|exactly|quite|really|actually|truly|definitely"
     r"|certainly|equals?|going|number|value|grade|score|label|come|add|sum|amount|out|up|boxed"
-    r"|text)\b)*"
+    r"|text)\b|,?\s*\b(?:in\s+fact|after\s+all|of\s+course|at\s+all)\b,?)*"
 )
 _THOUGHT = r"\b(?:think|thinks|believe|believes|true|the\s+case|say|saying|mean)\b"
 _SUBJECT = (
@@ -27,11 +28,21 @@ _SUBJECT = (
     r"(?:answer|result|solution|total|sum|number|value))"
 )
 _WRONG = r"(?:wrong|incorrect|false|mistaken|impossible)"
+_NO_FACT = (
+    rf"(?:(?:{_NOT}\s+{_THOUGHT}|\bdoubt)(?:\s+that)?"
+    rf"|\b(?:{_WRONG}|untrue|unlikely|improbable|not)\s+that|\bno\s+way(?:\s+that)?)"
+)
+_NOT_SAID = (
+    rf"(?:{_NOT}|\b(?:nobody|no\s+one))\s+(?:(?:would|will|can|could)\s+)?(?:say|answer|guess)"
+    r"|\b(?:we|you|i)\s+(?:(?:do|does|did|can|could|will|would)\s*"
+    r"(?:not|n['\u2019]t)|cannot|never)\s+(?:get|obtain|reach|arrive\s+at)"
+)
 _BEFORE = re.compile(
     rf"(?:{_NOT}\s*[:=]?{_FILLER}"
-    # "I don't think that the answer is 42", "I doubt it's 42"
-    rf"|(?:{_NOT}\s+{_THOUGHT}|\bdoubt)\s+(?:that\s+)?{_SUBJECT}"
+    # "I don't think that the answer is 42", "I doubt it's 42", "There's no way it is 42"
+    rf"|{_NO_FACT}\s+{_SUBJECT}"
     rf"(?:['\u2019]s|\s+(?:is|was|equals|would\s+be|could\s+be|can\s+be)|\s*[:=])?{_FILLER}"
+    rf"|(?:{_NOT_SAID}){_FILLER}"
     rf"|(?:\b{_WRONG}|{_NOT}\s+(?:the|my|our))\s+(?:answer|result|solution|total|value|number)"
     rf"(?:\s+(?:is|was|would\s+be)|\s*:)?{_FILLER})\Z",
     re.IGNORECASE,
@@ -49,6 +60,9 @@ _NO_ANSWER = (
 _DENYING = (
     rf"\s*(?:(?:\b(?:is|was|are|seems|looks|(?:must|has\s+to|would)\s+be)|['\u2019]s)\s+{_ADVERB}"
     rf"(?:(?:the|an?)\s+)?{_WRONG}\b(?!\s*\?)"
+    rf"|(?:\b(?:does\s+not|doesn['\u2019]t|will\s+not|won['\u2019]t|can\s*not|can['\u2019]t)"
+    rf"\s+(?:work|fit)|\bfails|\bis\s+(?:far\s+|much\s+)?too\s+"
+    rf"(?:large|big|high|small|low|many|few|much|little)){_STOP}"
     rf"|(?:(?:\b(?:is|was|are|can|could|would|does)|['\u2019]s)\s+{_ADVERB}(?:not|never)"
     r"|\b(?:is|was|are|ca|could|would|does)n['\u2019]t|\bcannot|\bisnt)\s+"
     rf"(?:(?:be|seem|look)\s+)?{_ADVERB}{_NO_ANSWER})"
@@ -71,6 +85,13 @@ _AFTER = re.compile(
     rf"|{_LATER}{_TAKING_BACK}+no\s*(?:[.!]|\Z)",
     re.IGNORECASE,
 )
+_STATED = re.compile(
+    rf"\b{_SUBJECT}(?:\s+(?:is|was|equals)|['\u2019]s)\s+\W{{0,4}}\Z", re.IGNORECASE
+)
+_NEXT = re.compile(
+    r"[\s*%)\]$\"']*[,;.]\s*(?:and\s+)?(?:it|that|this)(?:\s+(?:is|was)|['\u2019]s)\s*",
+    re.IGNORECASE,
+)
 _CONTRAST = re.compile(
     r"[\s*%)\]$\"']*(?:(?!(?:is|was|are|it|be|equals|and|but)\b)[^\W\d_]+)?[\s*$]*[,;.(\u2014\u2013-]?"
     r"\s*(?:and\b|but\b)?\s*(?:\w{4,12}ly\b)?[\s*$]*"
@@ -90,13 +111,19 @@ def is_word_denied(text: str, start: int, end: int) -> bool:
     return _denial_before(text, start) is not None or _matches(_DIRECTLY_AFTER, text, end)
 
 
-def is_contrast(text: str, end: int, start: int) -> bool:
-    """Return whether a number that ends at ``end`` is held against a denied one at ``start``.
+def is_contrast(text: str, first: tuple[int, int], start: int) -> bool:
+    """Return whether a number at ``first`` is held against a denied one at ``start``.
 
-    ``57, not 56`` and ``57 apples instead of 56`` say 57.
+    ``57, not 56``, ``57 apples instead of 56`` and ``It is 57. It's not 56.`` say 57.
     """
+    begin, end = first
     denial = _denial_before(text, start)
-    return denial is not None and _CONTRAST.fullmatch(text, end, max(end, denial)) is not None
+    if denial is None:
+        return False
+    if _CONTRAST.fullmatch(text, end, max(end, denial)):
+        return True
+    stated = _STATED.search(text, max(0, begin - _REACH), begin)
+    return stated is not None and _NEXT.fullmatch(text, end, max(end, denial)) is not None
 
 
 def _matches(pattern: re.Pattern[str], text: str, end: int) -> bool:

@@ -1,4 +1,4 @@
-"""English words for numbers, as an answer in words gives them: ``twenty-one``, ``a dozen``."""
+"""English words for numbers, as an answer in words gives them: ``twenty-one``, ``a hundred``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SMALL = {
 _LARGE = {"hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9}
 _WORD = re.compile(r"[a-z]+")
 _NUMBER = (
-    rf"(?:(?:minus|negative)\s+)?(?:{'|'.join((*_SMALL, *_LARGE))})\b"
+    rf"(?:(?:minus|negative)\s+)?(?:a\s+(?:{'|'.join(_LARGE)})|{'|'.join((*_SMALL, *_LARGE))})\b"
     rf"(?:(?:[\s-]+|\s+and\s+)(?:{'|'.join((*_SMALL, *_LARGE))})\b)*"
 )
 _OPENING = re.compile(rf"\W{{0,6}}{_NUMBER}", re.IGNORECASE)

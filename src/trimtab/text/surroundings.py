@@ -33,6 +33,12 @@ _BEFORE = re.compile(
     r"|\d\s?(?:%|percent)\s(?:of|out of)\s|\b(?i:percent|half|thirds?|quarters?|fifths?|tenths?)"
     r"\sof\s|\b(?i:twice|thrice|double|triple)\s)\Z"
 )
+# "is more than 42" is a bound, "4 more than 42" a calculation, "at least 42" often an answer
+_BOUND = re.compile(
+    r"(?:\b(?:is|was|are|were|be)|['\u2019]s)\s(?:much\s|far\s)?(?:(?:less|more|greater|fewer|smaller"
+    r"|bigger|larger|higher|lower)\sthan|under|over|above|below)\s[$*\u00a3\u20ac]{0,3}\Z",
+    re.IGNORECASE,
+)
 _BETWEEN = re.compile(r"\bbetween\s+(?:\S*\d\S*\s+and\s+)?\S{0,2}\Z", re.IGNORECASE)
 _LABELLED = re.compile(
     r"\b(?:day|step|week|month|year|room|page|case|question|problem|item|no\.|#)\s*\Z",
@@ -69,7 +75,11 @@ def is_unclear(text: str, numeral: Numeral) -> bool:
     before = text[max(0, numeral.start - CONTEXT) : numeral.start]
     if numeral.value is None or _AFTER.match(text, numeral.end) or _BEFORE.search(before):
         return True
-    if _BETWEEN.search(before) or _ROUNDED_OFF.match(text, numeral.start + numeral.text.find(".")):
+    if (
+        _BETWEEN.search(before)
+        or _BOUND.search(before)
+        or _ROUNDED_OFF.match(text, numeral.start + numeral.text.find("."))
+    ):
         return True
     # (1,2) is a pair, 1,2 a decimal number
     bracketed = before[-1:] in _OPEN and text[numeral.end : numeral.end + 1] in _CLOSED

@@ -54,6 +54,20 @@ DENIED = [
     "not 10 % of 50",
     "The answer is not 10 % of 50.",
     "It is not half of 10",
+    "There's no way it's 42.",
+    "It is impossible that the answer is 42",
+    "It's false that the answer is 42",
+    "I wouldn't say 42.",
+    "Nobody would say 42",
+    "We do not get 42.",
+    "It is hardly 42",
+    "The answer differs from 42.",
+    "The answer is not, in fact, 42.",
+    "42 does not work.",
+    "42 is too large.",
+    "The answer is more than 42",
+    "I don't believe that it is more than 42",
+    "The answer is not a hundred",
 ]
 KEPT = [
     ("not 42 but 43", "43"),
@@ -87,7 +101,15 @@ KEPT = [
     ("He did not eat 3", "3"),
     ("5 is not enough, so the answer is 12", "12"),
     ("He sold 12 that day, which is not bad", "12"),
-    ("I don't believe that it is more than 42", "42"),
+    ("It is 42. It's not 41.", "42"),
+    ("The answer is not twenty but thirty", "30"),
+    ("The answer is not twenty. It is thirty.", "30"),
+    ("The answer is a hundred, not 90.", "100"),
+    ("The answer is thirty apples, 5 of which are red", "30"),
+    ("He needs at least 42 boxes.", "42"),
+    ("5 is 2 more than 3", "3"),
+    ("4 is too small, so it is 5", "5"),
+    ("3 does not work but 4 does. The answer is 4", "4"),
 ]
 
 
