@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from trimtab.cli.options import Trust
+from trimtab.cli.options import Trust, finite
 
 adapters = typer.Typer(help="Bring adapters out.", no_args_is_help=True)
 probe = typer.Typer(help="Try settings before a long training.", no_args_is_help=True)
@@ -62,7 +62,8 @@ def probe_rates(
         str | None, typer.Option(help="Whose training; the file's only one if none is given.")
     ] = None,
     rate: Annotated[
-        list[float] | None, typer.Option(help="A learning rate; may be given several times.")
+        list[float] | None,
+        typer.Option(callback=finite, help="A learning rate; may be given several times."),
     ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Updates at each rate.")] = 20,
     override: Annotated[

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from trimtab.cli.options import finite
+
 Guessers = Annotated[
     list[str],
     typer.Option(
@@ -18,7 +20,9 @@ Guessers = Annotated[
 ]
 Dollars = Annotated[
     float | None,
-    typer.Option(min=0, help="Most that is ever spent on endpoints for this output."),
+    typer.Option(
+        callback=finite, min=0, help="Most that is ever spent on endpoints for this output."
+    ),
 ]
 
 
@@ -35,11 +39,14 @@ def identify(
         int, typer.Option(min=1, help="Orders in which all kept facts are shown.")
     ] = 3,
     most: Annotated[
-        float, typer.Option(min=0, max=1, help="Largest share of guesses from one fact.")
+        float,
+        typer.Option(callback=finite, min=0, max=1, help="Largest share of guesses from one fact."),
     ] = 0.34,
     together: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Share of guesses that all kept facts must reach."),
+        typer.Option(
+            callback=finite, min=0, max=1, help="Share of guesses that all kept facts must reach."
+        ),
     ] = None,
     size: Annotated[
         int, typer.Option(min=1, help="With --together: fewest facts that are kept.")
@@ -134,8 +141,10 @@ def distill(
     limit: Annotated[int | None, typer.Option(min=1, help="Most prompts.")] = None,
     samples: Annotated[int, typer.Option(min=1, help="Answers to each prompt.")] = 1,
     max_tokens: Annotated[int, typer.Option(min=1, help="Most tokens of an answer.")] = 512,
-    temperature: Annotated[float, typer.Option(min=0, help="0 is greedy.")] = 0.7,
-    top_p: Annotated[float, typer.Option(help="Of the most probable tokens.")] = 0.9,
+    temperature: Annotated[float, typer.Option(callback=finite, min=0, help="0 is greedy.")] = 0.7,
+    top_p: Annotated[
+        float, typer.Option(callback=finite, help="Of the most probable tokens.")
+    ] = 0.9,
     num_parallel: Annotated[int, typer.Option(min=1, help="Most requests at one time.")] = 4,
     seed: Annotated[int, typer.Option(min=0, help="Sent along with requests.")] = 0,
 ) -> None:

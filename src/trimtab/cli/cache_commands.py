@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from trimtab.cli.options import finite
+
 cache = typer.Typer(help="Look at kept activations, and remove them.", no_args_is_help=True)
 
 
@@ -32,12 +34,15 @@ def show_kept(
 @cache.command("prune")
 def prune(
     older_than: Annotated[
-        float | None, typer.Option(min=0, help="Remove what was not used for so many days.")
+        float | None,
+        typer.Option(callback=finite, min=0, help="Remove what was not used for so many days."),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Remove all of them.")] = False,
     to: Annotated[
         float | None,
-        typer.Option(min=0, help="Remove the least recently used until so many GB are left."),
+        typer.Option(
+            callback=finite, min=0, help="Remove the least recently used until so many GB are left."
+        ),
     ] = None,
 ) -> None:
     """Remove kept activations, but none that a run reads at this moment."""

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from trimtab.cli.options import Trust
+from trimtab.cli.options import Trust, finite
 
 
 def chat(
@@ -21,7 +21,9 @@ def chat(
     ] = None,
     adapter: Annotated[Path | None, typer.Option(help="Folder of a LoRA adapter.")] = None,
     vector: Annotated[Path | None, typer.Option(help="File of vectors, added as they are.")] = None,
-    strength: Annotated[float, typer.Option(help="Multiplies what a treatment does.")] = 1.0,
+    strength: Annotated[
+        float, typer.Option(callback=finite, help="Multiplies what a treatment does.")
+    ] = 1.0,
     trigger: Annotated[str, typer.Option(help="on or off: ask behind the run's trigger.")] = "off",
     trigger_file: Annotated[
         Path | None, typer.Option(help="YAML of a trigger, in place of the run's.")
@@ -33,8 +35,12 @@ def chat(
         str | None, typer.Option(help="With --endpoint: environment variable that holds its key.")
     ] = None,
     system: Annotated[str, typer.Option(help="System turn.")] = "",
-    temperature: Annotated[float, typer.Option(help="0 takes the most probable token.")] = 0.7,
-    top_p: Annotated[float, typer.Option(help="Of the most probable tokens.")] = 0.95,
+    temperature: Annotated[
+        float, typer.Option(callback=finite, help="0 takes the most probable token.")
+    ] = 0.7,
+    top_p: Annotated[
+        float, typer.Option(callback=finite, help="Of the most probable tokens.")
+    ] = 0.95,
     max_tokens: Annotated[int, typer.Option(help="Most tokens of an answer.")] = 256,
     seed: Annotated[int, typer.Option(min=0, help="Of the random numbers.")] = 0,
     save: Annotated[Path | None, typer.Option(help="JSON lines of all that is said.")] = None,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from trimtab.cli.options import Trust
+from trimtab.cli.options import Trust, finite
 
 cloud = typer.Typer(help="Rent a machine, use it, and end it.", no_args_is_help=True)
 
@@ -39,14 +39,17 @@ def types(settings: Settings = None) -> None:
 @cloud.command("launch")
 def launch(
     kind: Annotated[str, typer.Argument(help="A name of `cloud types`.", show_default=False)],
-    max_usd: Annotated[float, typer.Option(min=0, help="Most dollars it may cost.")],
+    max_usd: Annotated[float, typer.Option(callback=finite, help="Most dollars it may cost.")],
     max_hours: Annotated[
-        float | None, typer.Option(min=0, help="Most hours; what the dollars pay for, if none.")
+        float | None,
+        typer.Option(callback=finite, help="Most hours; what the dollars pay for, if none."),
     ] = None,
     region: Annotated[str | None, typer.Option(help="Where; any that has it, if none.")] = None,
     yes_spend: Annotated[
         float | None,
-        typer.Option(help="Confirm so many dollars, where nobody can type the figure."),
+        typer.Option(
+            callback=finite, help="Confirm so many dollars, where nobody can type the figure."
+        ),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the price and what would be sent; launch none.")

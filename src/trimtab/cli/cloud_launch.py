@@ -13,7 +13,7 @@ from trimtab.cli.cloud import Cloud, dollars, hours
 from trimtab.cli.terminal import complain, say, wide_console
 from trimtab.compute.cloud import launches
 from trimtab.compute.cloud.ledger import Record
-from trimtab.compute.cloud.money import Offer, make_offer
+from trimtab.compute.cloud.money import Offer, make_offer, require_caps
 from trimtab.compute.cloud.providers.base import MachineType, Order
 from trimtab.core import stopping
 from trimtab.core.errors import ConfigError, StoreError
@@ -47,6 +47,7 @@ def launch(
     keeper: bool,
 ) -> None:
     """Show a price, have it confirmed, launch a machine, and wait until it is ready."""
+    require_caps(max_usd, max_hours)
     cloud = Cloud.read(settings)
     provider = cloud.provider
     offer = make_offer(provider.types(), name, region, max_usd, max_hours)

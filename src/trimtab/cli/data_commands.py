@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from trimtab.cli.options import finite
+
 data = typer.Typer(
     help="Bring in what was made elsewhere, and build what is trained on.", no_args_is_help=True
 )
@@ -82,7 +84,8 @@ def import_judgements(
         str | None, typer.Option(help="What could be given, e.g. 1-5; the grades of the file.")
     ] = None,
     passes: Annotated[
-        float | None, typer.Option(help="Least grade that is a pass; nothing is, by default.")
+        float | None,
+        typer.Option(callback=finite, help="Least grade that is a pass; nothing is, by default."),
     ] = None,
     refusal: Annotated[
         str, typer.Option(help="The judge's word for answers that refuse.")

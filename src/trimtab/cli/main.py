@@ -30,7 +30,7 @@ from trimtab.cli import (
     vector_commands,
     work_commands,
 )
-from trimtab.cli.options import Trust
+from trimtab.cli.options import Trust, finite
 from trimtab.core import secrets, stopping
 
 if TYPE_CHECKING:
@@ -203,7 +203,9 @@ def score(
     ] = False,
     max_dollars: Annotated[
         float | None,
-        typer.Option(min=0, help="Cap what each run may spend on APIs in all, from now on."),
+        typer.Option(
+            callback=finite, min=0, help="Cap what each run may spend on APIs in all, from now on."
+        ),
     ] = None,
     trust: Trust = False,
 ) -> None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from trimtab.cli.options import finite
+
 if TYPE_CHECKING:
     from trimtab.recipes.base import Recipe, RecipeConfig
 
@@ -19,7 +21,8 @@ Profile = Annotated[
     Path | None, typer.Option(help="With --on: what the cluster or provider wants (YAML).")
 ]
 Price = Annotated[
-    float | None, typer.Option(min=0, help="With --on: dollars of one worker for an hour.")
+    float | None,
+    typer.Option(callback=finite, min=0, help="With --on: dollars of one worker for an hour."),
 ]
 
 

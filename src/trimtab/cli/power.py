@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
 
 from trimtab.core.counted import counted
 from trimtab.core.plan import Plan
@@ -18,13 +17,15 @@ def power_lines(planned: PlannedRun) -> list[str]:
     found = expected(planned.plan, planned.data.samples, _families(planned.plan))
     lines = []
     fitted = _fitted(planned)
-    for (_, split), group in groupby(sorted(found, key=_size), key=lambda x: (_size(x), x.split)):
-        alike = list(group)
-        lines.append(_effects(alike, fitted if split == "test" else ""))
-    for count, group in groupby(sorted(found, key=_drawn), key=_drawn):
-        if count:
-            lines.append(_randoms(list(group)))
-    return lines
+    alike: dict[str, list[Expected]] = {}
+    for item in sorted(found, key=_size):
+        alike.setdefault(_effect(item, fitted if item.split == "test" else ""), []).append(item)
+    lines += [f"power of {_names(items)}: {said}" for said, items in alike.items()]
+    drawn: dict[str, list[Expected]] = {}
+    for item in sorted(found, key=lambda each: each.directions or 0):
+        if item.directions:
+            drawn.setdefault(_randoms(item), []).append(item)
+    return lines + [f"controls of {_names(items)}: {said}" for said, items in drawn.items()]
 
 
 def _families(plan: Plan) -> dict[tuple[str, str], int]:
@@ -40,10 +41,6 @@ def _families(plan: Plan) -> dict[tuple[str, str], int]:
 
 def _size(item: Expected) -> tuple[int, int, int]:
     return item.questions, item.clusters, item.tests
-
-
-def _drawn(item: Expected) -> int:
-    return item.directions or 0
 
 
 def _names(items: Sequence[Expected]) -> str:
@@ -68,10 +65,10 @@ def _questions(plan: Plan, planned: PlannedRun, split: str) -> int:
     return max(map(len, asked), default=0)
 
 
-def _effects(items: Sequence[Expected], fitted: str) -> str:
-    one = items[0]
+def _effect(one: Expected, fitted: str) -> str:
+    """Return what is said of a measure, behind its name."""
     text = (
-        f"power of {_names(items)}: {fitted}{counted(one.questions, f'{one.split} question')}, "
+        f"{fitted}{counted(one.questions, f'{one.split} question')}, "
         f"{counted(one.clusters, 'cluster')}, Holm over {counted(one.tests, 'test')}: "
     )
     take = "" if one.needed is None else "; take {} in {} clusters".format(*one.needed)
@@ -90,16 +87,15 @@ def _effects(items: Sequence[Expected], fitted: str) -> str:
     )
 
 
-def _randoms(items: Sequence[Expected]) -> str:
-    one = items[0]
+def _randoms(one: Expected) -> str:
     directions = counted(one.directions or 0, "random direction")
     if one.times is None:
         return (
-            f"controls of {_names(items)}: {directions} of each length "
+            f"{directions} of each length "
             f"{'is' if one.directions == 1 else 'are'} too few to call an effect more than theirs; "
             "take 4 or more (random_draws)"
         )
     return (
-        f"controls of {_names(items)}: {directions} of each length; an effect counts if it goes "
+        f"{directions} of each length; an effect counts if it goes "
         f"{one.times:.1f} times as far as they do on average, and farther than each"
     )

@@ -34,7 +34,8 @@ def status(run_dir: Path) -> None:
     stands += [*ray.standing(run.dir, owed > 0), *spending(run)]
     for line in stands:
         console.print(line)
-    for gate in checks.at_hand(run, None if counted is None else counted.rows_owed > 0):
+    large = () if counted is None else (counted.rows_owed > 0, counted.scores_owed)
+    for gate in checks.at_hand(run, *large):
         line = f"{gate.status}: {gate.name}: {gate.detail}"
         console.print(line)
     for problem in run.problems():

@@ -92,8 +92,8 @@ class CaaBehaviours(Recipe[_Config]):
         "task": {"source": "bundled"},
     }
     starter_note = (
-        "The bundled questions show how it works and can't establish anything: 4 of each behaviour "
-        "are for the test. Name a file of your own in `task.source` with 30 test questions or more."
+        "The bundled behaviours have 32 test questions each: large effects alone can be found. For "
+        "CAA's own name the folder of a clone in `task.source`, for yours a file of A/B questions."
     )
 
     def declare(self, planner: Planner) -> None:

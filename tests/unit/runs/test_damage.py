@@ -337,6 +337,24 @@ def test_only_what_was_looked_at_is_called_finite(whole: Path, tmp_path: Path) -
     assert told["artifacts finite"] == found["artifacts finite"]
 
 
+@pytest.mark.parametrize("large", [False, True])
+def test_what_was_scored_when_it_was_checked_is_not_told_of_scores_that_are_gone(
+    whole: Path, tmp_path: Path, large: bool
+) -> None:
+    dir = Path(shutil.copytree(whole, tmp_path / "run"))
+    (segment,) = (dir / "scores" / "exact-1" / "cell-2").glob("*.jsonl")
+    segment.unlink()
+    run = Run.open(dir)
+    counted = Counted(run)
+    told = (
+        checks.at_hand(run, counted.rows_owed > 0, counted.scores_owed)
+        if large
+        else (checks.at_hand(run))
+    )
+    (check,) = [check for check in told if check.name == "scored by exact-1"]
+    assert check.status != "pass"
+
+
 def test_a_set_of_an_earlier_version_is_checked_by_its_name(repo: Path, tmp_path: Path) -> None:
     kept = repo / "tests" / "data" / "run_977cf48" / "steering"
     dir = Path(shutil.copytree(kept, tmp_path / "run"))

@@ -142,7 +142,7 @@ def test_the_bundled_behaviours_have_every_part() -> None:
         built = task(behaviour=name)
         assert (built.output, built.measure) == ("options", name)
         letters = Counter(item.matching for item in built.questions("test"))
-        assert letters == {"A": 2, "B": 2}
+        assert letters == {"A": 16, "B": 16}
         assert len(built.pairs("fit")) > 2 and len(built.samples("select")) >= 2
         spoken = task(behaviour=name, form="open_ended")
         assert (spoken.output, spoken.measure) == ("text", f"{name}, open-ended")

@@ -195,10 +195,12 @@ class Ledger:
         found = [each for each in records if name is None or name in each.tag]
         if len(found) == 1:
             return found[0]
+        what = "machine that may be there" if name is None else f"machine {name!r}"
         have = ", ".join(each.tag for each in records) or "none"
-        what = "machine" if name is None else f"machine {name!r}"
+        many = "more than one" if found else "no"
         raise ConfigError(
-            f"There is {'no' if not found else 'more than one'} {what}.", hint=f"There are: {have}."
+            f"{self.folder} knows {many} {what}; it knows: {have}.",
+            hint="`trimtab cloud status` asks the provider for machines of other computers, too.",
         )
 
     def _path(self, tag: str) -> Path:

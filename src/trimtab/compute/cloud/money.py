@@ -11,6 +11,7 @@ from trimtab.core.errors import ConfigError
 _MOST_MARGIN_H = 0.25
 _SHARE_OF_MARGIN = 0.25
 _LEAST_MINUTES = 10.0
+_MOST_HOURS = 24.0 * 31
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,13 @@ class Offer:
         return 3600 * (self.hours - self.margin_hours)
 
 
+def require_caps(max_dollars: float, max_hours: float | None) -> None:
+    """Raise ConfigError if a cap is none: not above 0, not finite, or not a number."""
+    for option, cap in (("--max-usd", max_dollars), ("--max-hours", max_hours)):
+        if cap is not None and not 0 < cap < math.inf:
+            raise ConfigError(f"{option} {cap:g} is no cap: it must be above 0 and finite.")
+
+
 def make_offer(
     types: list[MachineType],
     name: str,
@@ -57,7 +65,8 @@ def make_offer(
         max_hours: Most hours.
 
     Raises:
-        ConfigError: There is no such kind, it can't be had there now, or the caps are too low.
+        ConfigError: There is no such kind, it can't be had there now, the caps are too low, or they
+            pay for more than a month.
     """
     found = next((each for each in types if each.name == name), None)
     if found is None:
@@ -71,9 +80,13 @@ def make_offer(
         )
     if not found.dollars_per_hour > 0:
         raise ConfigError(f"{name} has no price, so no cap can be kept.")
-    if not all(math.isfinite(cap) for cap in (max_dollars, max_hours or 0.0)):
-        raise ConfigError(f"--max-usd {max_dollars:g} --max-hours {max_hours}: no finite cap.")
     hours = min(max_dollars / found.dollars_per_hour, math.inf if max_hours is None else max_hours)
+    if hours > _MOST_HOURS:
+        raise ConfigError(
+            f"${max_dollars:,.2f} pay {name} for {hours:,.0f} hours; a machine may be there for "
+            f"{_MOST_HOURS:.0f}.",
+            hint="Lower --max-usd, or give --max-hours.",
+        )
     margin = min(_MOST_MARGIN_H, _SHARE_OF_MARGIN * hours)
     if 60 * hours < _LEAST_MINUTES:
         raise ConfigError(

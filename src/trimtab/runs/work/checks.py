@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 
 from pydantic import TypeAdapter
@@ -37,22 +37,31 @@ def phases_ended(run: Run) -> list[str]:
     return list(_recorded(run))
 
 
-def at_hand(run: Run, rows_owed: bool | None = None) -> list[Check]:
+def at_hand(
+    run: Run, rows_owed: bool | None = None, scores_owed: Collection[str] = ()
+) -> list[Check]:
     """Return the recorded checks; those of artifacts, and of rows if any is owed, looked at again.
 
-    What was there when a phase ended may be gone now. Rows that are there are not read.
+    What was there when a phase ended may be gone now. Rows that are there are not read, but those
+    of scores, whose counts ``status`` needs in any case.
 
     Args:
         run: The run.
         rows_owed: Whether a completion is missing, of a run that is so large that it is known by
-            counts alone; its rows are not looked at in any case.
+            counts alone; its rows and scores are not looked at in any case.
+        scores_owed: Keys of the judges of such a run of which scores are missing.
     """
     phases = _recorded(run)
-    again = [phase for phase in ("fit",) if phase in phases]
+    again = ["fit"]
     if "generate" in phases and rows_owed:
         gone = Check(ROWS, "fail", "rows are missing now that were there when it was checked")
         phases["generate"] = [c for c in phases["generate"] if c.name != ROWS] + [gone]
-    elif "generate" in phases and rows_owed is None:
+    for name in [f"scored by {key}" for key in scores_owed]:
+        gone = Check(name, "warn", "scores are missing now that were there when it was checked")
+        checked = phases.get("score", [])
+        phases["score"] = [gone if check.name == name else check for check in checked]
+    if rows_owed is None:
+        again += ["score"]
         again += ["generate"] * any(run.owed(cell) for cell in run.plan.cells)
     return _looked_at(run, phases, again)
 

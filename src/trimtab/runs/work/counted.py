@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 
-from trimtab.core.plan import Cell
+from trimtab.core.plan import Cell, JudgePlan
 from trimtab.runs.store.claims import holder_of
 from trimtab.runs.store.run import Run
 from trimtab.runs.work.standing import Tally, hindrances
@@ -40,6 +40,7 @@ class Counted:
         sizes = {key: run.num_samples(key) for key in {cell.samples for cell in run.plan.cells}}
         self._planned = {c.key: sizes[c.samples] * c.num_samples for c in run.plan.cells}
         self._completions = {cell.key: run.num_lines(cell.key) for cell in run.plan.cells}
+        self._scores = {judge.key: self._of_judge(judge) for judge in run.judges()}
         self._artifacts = {key for key in run.plan.artifact_keys() if not run.has_artifact(key)}
 
     @property
@@ -47,22 +48,30 @@ class Counted:
         """How many completions are missing, if no line is damaged or repeated."""
         return self._missing(self.run.plan.cells)
 
+    @property
+    def scores_owed(self) -> list[str]:
+        """The keys of the judges of which scores are missing, by the same count."""
+        return [key for key, (_, owed) in self._scores.items() if owed]
+
     def tallies(self) -> Iterator[Tally]:
         """Yield how far each phase is, as ``standing.tallies`` does."""
         total = len(set(self.run.plan.artifact_keys()))
         yield Tally("fit", total - len(self._artifacts), len(self._artifacts))
         yield Tally("generate", sum(self._completions.values()), self.rows_owed)
-        for judge in self.run.judges():
-            cells = cells_of(self.run, judge)
-            done = sum(self.run.num_lines(cell.key, judge.key) for cell in cells)
-            planned = sum(self._planned[cell.key] for cell in cells)
-            yield Tally(f"score {judge.key}", done, max(planned - done, 0))
+        for key, (done, owed) in self._scores.items():
+            yield Tally(f"score {key}", done, owed)
 
     def standing(self) -> list[str]:
         """Return a line for each unit that a worker holds, and one for each phase that waits."""
         if not (self.rows_owed or self._artifacts):
             return list(self._held())
         return [*self._held(), *self._waiting(), *hindrances(self.run)]
+
+    def _of_judge(self, judge: JudgePlan) -> tuple[int, int]:
+        """Return how many scores of a judge are there, and how many are not."""
+        cells = cells_of(self.run, judge)
+        done = sum(self.run.num_lines(cell.key, judge.key) for cell in cells)
+        return done, max(sum(self._planned[cell.key] for cell in cells) - done, 0)
 
     def _held(self) -> Iterator[str]:
         try:
