@@ -51,7 +51,7 @@ CELLS = {
     ("steering", "caa +0.3", "generation"): "07e3b88e0d177913",
     ("steering", "random +0.3 #1", "options"): "547e0e2a7abc4a45",
     ("gated", "gated", "generation"): "f2894c639d16bc20",
-    ("behaviours", "agreement +1", "agreement"): "fbb484f1a864c125",
+    ("behaviours", "agreement +1", "agreement"): "fbb484f1a864c125",  # with four of 32 questions
     ("best of n", "candidates", "generation"): "6423fc405208efee",
 }
 

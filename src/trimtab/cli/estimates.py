@@ -18,12 +18,20 @@ _FLOPS_PER_CORE = 60e9
 """What a core sustains in float32 on small models; a rough figure for a rough estimate."""
 
 
-def estimates(planned: PlannedRun) -> list[str]:
-    """Return what the first model needs, and what is fitted, generated, scored, in lines."""
+def estimates(planned: PlannedRun, later: int = 0) -> list[str]:
+    """Return what the first model needs, and what is fitted, generated, scored, in lines.
+
+    Args:
+        planned: What is known of the run.
+        later: Most tokens that the first model writes for what is not planned yet.
+    """
     model, plan = planned.models[0], planned.plan
     spec = model.spec
     memory = estimate_bytes(model.card, spec.dtype, USUAL_ROWS, USUAL_TOKENS, spec.quantization)
     tokens = _written(planned)
+    first = planned.models[0].identity
+    tokens[first] = tokens.get(first, 0.0) + later
+    trials = f", at most {_rounded(later)} of them in what the plan grows by" * bool(later)
     pairs = sum(2 * len(p) for p in planned.data.pairs.values())
     works = [(fit, _workload(planned, fit)) for fit in plan.fits]
     known = [(fit, work) for fit, work in works if work is not None]
@@ -35,7 +43,7 @@ def estimates(planned: PlannedRun) -> list[str]:
         f"{memory.total / 2**30:.1f} GiB at {USUAL_ROWS} rows",
         f"fit: {counted(len(list(plan.artifact_keys())), 'artifact')} from {pairs} passages",
         *_training([work for _, work in known]),
-        f"generate: about {_rounded(sum(tokens.values()))} tokens",
+        f"generate: about {_rounded(sum(tokens.values()))} tokens{trials}",
         f"score: {counted(len(plan.judges), 'judge')} ({', '.join(j.key for j in plan.judges)})",
     ]
     if spec.device == "cpu":

@@ -64,11 +64,13 @@ def show(recipe: Recipe[RecipeConfig], place: Place) -> None:
         settings = recipe.config.model_dump(mode="json")
         run = Run.create(Path(folder) / "run", settings, planned.plan, planned.data.folders())
         number = num_units(run)
+        late = sum(bool(fit.completions) for fit in run.plan.fits)
         parts = [
-            f"{counted(number[kind], _WORDS[kind][0])}{_WORDS[kind][1]}"
+            f"{counted(number[kind] - late * (kind == 'score'), _WORDS[kind][0])}{_WORDS[kind][1]}"
             for kind in KINDS
             if kind in number
         ]
+        parts += [f"{counted(late, 'fit')} of answers"] * bool(late)
         say(f"on {place.on}: {counted(sum(number.values()), 'unit')} ({', '.join(parts)})")
         workers = _WAYS[place.on](run, place)
         show_hours(run, workers, place.price)

@@ -106,7 +106,11 @@ def show(recipe: Recipe[RecipeConfig], out: Path | None) -> None:
     whole = recipe.foreseen() or planned
     console = wide_console()
     console.print(_cells_table(planned))
-    for line in (*estimates(whole), *recipe.estimates(planned), *power_lines(whole)):
+    for line in (
+        *estimates(whole, recipe.later_tokens(planned)),
+        *recipe.estimates(planned),
+        *power_lines(whole),
+    ):
         console.print(line, soft_wrap=True)
     if outlook is not None:
         console.print(f"That is the beginning of a plan that grows: {outlook}.", soft_wrap=True)

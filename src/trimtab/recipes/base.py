@@ -136,6 +136,11 @@ class Recipe(ABC, Generic[C]):
         """Return what a plan that grows may come to, in a sentence; None where it does not grow."""
         return None
 
+    def later_tokens(self, planned: PlannedRun) -> int:
+        """Return the most tokens that are written for what grows and is in no plan yet."""
+        del planned
+        return 0
+
     def estimates(self, planned: PlannedRun) -> Sequence[str]:
         """Return what ``trimtab plan`` tells of the recipe's own costs, a line each."""
         return ()

@@ -120,6 +120,12 @@ class Gsm8kSearch(Recipe[_Config]):
         """Return the trials and answers that a search takes at most, and what follows."""
         return self.config.search.outlook
 
+    def later_tokens(self, planned: PlannedRun) -> int:
+        """Return the most tokens of all trials' answers, as if no trial were given up."""
+        answers = self.config.search.trials * sum(self.config.search.rungs)
+        longest = max(c.sampling.max_tokens for c in planned.plan.cells if c.sampling is not None)
+        return answers * longest
+
     def grow(self, run: Run) -> PlannedFragment | None:
         """Return the next rung, batch, confirm step or test; None when the test is there."""
         if any(cell.purpose == "result" for cell in run.plan.cells):
