@@ -9,7 +9,7 @@ import typer
 
 from trimtab.cli import phases
 from trimtab.cli.terminal import complain, say
-from trimtab.compute.slurm import client, profile, progress
+from trimtab.compute.slurm import client, progress
 from trimtab.compute.slurm import submit as submitting
 from trimtab.compute.slurm.profile import Profile
 from trimtab.core import stopping
@@ -39,7 +39,7 @@ def submit(
     """Submit what a run owes, or show what would be submitted."""
     if on not in _WAYS:
         raise ConfigError(f"Workers can't be started on {on!r}. {did_you_mean(on, _WAYS)}")
-    wanted = profile.read_profile(profile_file)
+    wanted = Profile.read(profile_file)
     if workers is not None:
         wanted = wanted.model_copy(update={"workers": workers})
     run = phases.open_run(run_dir, trusted=trusted)

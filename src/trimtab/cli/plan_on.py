@@ -13,9 +13,9 @@ from rich.table import Table
 from trimtab.cli import plan_cloud, pool_size, ray_jobs
 from trimtab.cli.plan_hours import show_hours
 from trimtab.cli.terminal import say, wide_console
-from trimtab.compute.ray.profile import read_profile as read_ray_profile
+from trimtab.compute.ray.profile import Profile as RayProfile
 from trimtab.compute.slurm.groups import groups
-from trimtab.compute.slurm.profile import read_profile
+from trimtab.compute.slurm.profile import Profile
 from trimtab.core.counted import counted
 from trimtab.core.errors import ConfigError, did_you_mean
 from trimtab.recipes.base import Recipe, RecipeConfig, grows
@@ -92,7 +92,7 @@ def _cloud(run: Run, place: Place) -> int:
 
 def _slurm(run: Run, place: Place) -> int:
     """Print the job arrays; return the largest number of workers."""
-    profile = read_profile(place.profile)
+    profile = Profile.read(place.profile)
     stages = groups(run, profile, grows=grows(run))
     table = Table()
     for name in ("job", "workers", "units", "each has", "time limit", "begins"):
@@ -115,7 +115,7 @@ def _slurm(run: Run, place: Place) -> int:
 
 def _ray(run: Run, place: Place) -> int:
     """Print what a worker asks for; return the number of workers that units are there for."""
-    profile = read_ray_profile(place.profile)
+    profile = RayProfile.read(place.profile)
     models = planned_models(run)
     for key, request in ray_jobs.requests(run, profile).items():
         what = f"a worker with {models[key].id}" if key is not None else "a worker without a model"

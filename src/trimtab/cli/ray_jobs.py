@@ -17,10 +17,10 @@ from trimtab.compute.ray import state
 from trimtab.compute.ray.cluster import Cluster, connect
 from trimtab.compute.ray.placement import Request, room
 from trimtab.compute.ray.pool import Pool, Work
-from trimtab.compute.ray.profile import Profile, read_profile
+from trimtab.compute.ray.profile import Profile
 from trimtab.compute.ray.staff import Staff
+from trimtab.compute.resources import uses_gpu
 from trimtab.compute.slurm.groups import owed_units
-from trimtab.compute.slurm.resources import uses_gpu
 from trimtab.core import stopping
 from trimtab.core.counted import counted
 from trimtab.core.errors import HeldError, JudgeError, StoreError
@@ -59,7 +59,7 @@ def submit(
         MemoryShortError: A unit was short of memory, and again where it had more.
         JudgeError: A judge failed; the report of the rest is written.
     """
-    profile = read_profile(profile_file)
+    profile = Profile.read(profile_file)
     if workers is not None:
         profile = profile.model_copy(update={"workers": workers})
     address = address or profile.address or os.environ.get("RAY_ADDRESS") or None

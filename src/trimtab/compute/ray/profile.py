@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from trimtab.compute.slurm.resources import Requests
-from trimtab.core.config import read_yaml, validate
-from trimtab.core.home import home
+from trimtab.compute.resources import Requests
 
 _Word = Annotated[str, Field(pattern=r"^[^\s\"'\\]+$")]
 
@@ -24,23 +21,8 @@ class Profile(Requests):
         patience_minutes: How long to wait for a node that has what a worker needs.
     """
 
+    FILE: ClassVar = "ray.yaml"
+
     address: _Word | None = None
     workers: int | None = Field(default=None, ge=1, le=1000)
     patience_minutes: float = Field(default=1.0, ge=0, le=1440)
-
-
-def default_file() -> Path:
-    """Return the profile that holds where none is named; it need not exist."""
-    return home() / "ray.yaml"
-
-
-def read_profile(path: Path | None) -> Profile:
-    """Return a profile; without ``path`` the user's own one, or one in which nothing is said.
-
-    Raises:
-        ConfigError: The file is not there, or says what no profile can.
-    """
-    if path is None and not default_file().is_file():
-        return Profile()
-    path = path or default_file()
-    return validate(Profile, read_yaml(path), str(path))

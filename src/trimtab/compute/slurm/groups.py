@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from trimtab.compute.resources import Resources
 from trimtab.compute.slurm.profile import Profile
-from trimtab.compute.slurm.resources import Resources
 from trimtab.core.spec import ModelSpec
 from trimtab.runs.store.run import Run
 from trimtab.runs.work.state import State, lacks_rows

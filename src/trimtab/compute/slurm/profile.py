@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field, field_validator
 
-from trimtab.compute.slurm.resources import Requests
-from trimtab.core.config import read_yaml, validate
-from trimtab.core.home import home
+from trimtab.compute.resources import Requests
 
 _Word = Annotated[str, Field(pattern=r"^[^\s\"'\\]+$")]
 _Line = Annotated[str, Field(pattern=r"^[^\n\r]*$")]
@@ -34,6 +31,8 @@ class Profile(Requests):
         command: How trimtab is called, word by word; the Python of this process if none is given.
     """
 
+    FILE: ClassVar = "slurm.yaml"
+
     partition: _Word | None = None
     account: _Word | None = None
     qos: _Word | None = None
@@ -51,20 +50,3 @@ class Profile(Requests):
             if not line.startswith("-"):
                 raise ValueError(f"{line!r} is no option of sbatch: it must begin with a dash")
         return lines
-
-
-def default_file() -> Path:
-    """Return the profile that holds where none is named; it need not exist."""
-    return home() / "slurm.yaml"
-
-
-def read_profile(path: Path | None) -> Profile:
-    """Return a profile; without ``path`` the user's own one, or one in which nothing is said.
-
-    Raises:
-        ConfigError: The file is not there, or says what no profile can.
-    """
-    if path is None and not default_file().is_file():
-        return Profile()
-    path = path or default_file()
-    return validate(Profile, read_yaml(path), str(path))

@@ -6,9 +6,9 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from trimtab.compute.resources import Resources
 from trimtab.compute.slurm.groups import FINISH, Group
 from trimtab.compute.slurm.profile import Profile
-from trimtab.compute.slurm.resources import Resources
 from trimtab.core.counted import counted
 from trimtab.core.errors import ConfigError
 from trimtab.runs.work.units import KINDS

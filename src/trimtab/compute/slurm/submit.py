@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from trimtab.compute.resources import uses_gpu
 from trimtab.compute.slurm import client, submissions
 from trimtab.compute.slurm.groups import FINISH, Group, groups
 from trimtab.compute.slurm.profile import Profile
-from trimtab.compute.slurm.resources import uses_gpu
 from trimtab.compute.slurm.scripts import Script, check_path, finish_script, stage_script
 from trimtab.compute.slurm.submissions import Submission, SubmittedJob, job_names
 from trimtab.core.errors import ConfigError, HeldError, StoreError

@@ -3,8 +3,8 @@
 import pytest
 import yaml
 
-from trimtab.compute.slurm.profile import Profile, read_profile
-from trimtab.compute.slurm.resources import Resources
+from trimtab.compute.resources import Resources
+from trimtab.compute.slurm.profile import Profile
 from trimtab.core.errors import ConfigError
 from trimtab.core.spec import ModelSpec
 
@@ -66,5 +66,5 @@ def test_a_wrong_profile_is_told(data: dict, says: str, tmp_path) -> None:
     path = tmp_path / "cluster.yaml"
     path.write_text(yaml.safe_dump(data))
     with pytest.raises(ConfigError, match=says) as error:
-        read_profile(path)
+        Profile.read(path)
     assert str(path) in str(error.value)

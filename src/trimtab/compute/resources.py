@@ -1,15 +1,17 @@
-"""What a worker asks SLURM for, by the model that it loads."""
+"""What a worker asks a cluster for, by the model that it loads."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+from typing import ClassVar, Self
 
 from pydantic import Field, field_validator
 
 from trimtab.core.config import read_yaml, validate
 from trimtab.core.errors import ConfigError
+from trimtab.core.home import home
 from trimtab.core.spec import ModelSpec, Spec
 
 _FILE = Path(__file__).with_name("resources.yaml")
@@ -77,10 +79,13 @@ class Requests(Spec):
     """What workers ask for, and what they may not.
 
     Attributes:
+        FILE: The user's own file of a subclass, which need not exist.
         models: What workers ask for, by a part of the model's id, in the place of the presets.
         without_model: The same for workers that load no model, and for checks and report.
         limits: What no worker may ask for more than.
     """
+
+    FILE: ClassVar[str]
 
     models: dict[str, Resources] = Field(default_factory=dict)
     without_model: Resources | None = None
@@ -90,6 +95,19 @@ class Requests(Spec):
     @classmethod
     def _lower(cls, models: dict[str, Resources]) -> dict[str, Resources]:
         return {name.lower(): request for name, request in models.items()}
+
+    @classmethod
+    def read(cls, path: Path | None) -> Self:
+        """Return what a file says; without one the user's own, or that nothing is said.
+
+        Raises:
+            ConfigError: The file is not there, or says what it can't.
+        """
+        own = home() / cls.FILE
+        if path is None and not own.is_file():
+            return cls()
+        path = path or own
+        return validate(cls, read_yaml(path), str(path))
 
     def is_known(self, model: ModelSpec) -> bool:
         """Return whether an entry means ``model``; otherwise a guess is asked for."""
