@@ -17,6 +17,7 @@ from weakref import WeakSet
 
 import torch
 
+from trimtab.engine.acts.adapters import distinct
 from trimtab.engine.acts.gates import resolve
 from trimtab.engine.acts.prompted import resolve_vectors
 from trimtab.engine.agreement import check_agreement
@@ -168,7 +169,9 @@ class Engine:
 
     def _results(self, kind: type, requests: Sequence[Request]) -> Iterator[Result]:
         if kind is Text:
-            ordered = [requests[i] for i in order([Load(r.prompt, 0) for r in requests])]
+            owner = {key: n for n, key in enumerate(distinct(r.adapter for r in requests), 1)}
+            loads = [Load(r.prompt, 0, owner[r.adapter.key] if r.adapter else 0) for r in requests]
+            ordered = [requests[i] for i in order(loads)]
             dynamic = [r for r in ordered if isinstance(r.want, Text) and r.want.dynamic]
             fixed = [r for r in ordered if isinstance(r.want, Text) and not r.want.dynamic]
             if dynamic and self._records_steps:

@@ -163,18 +163,24 @@ class _LaidOut:
     ) -> Sequence[_Addition]:
         """Return what the factors of one layer add; ``numbers`` tells whose they are."""
         total = len(self._number_T)
-        if self._are_long and not any(factor.dropout for factor in factors):
+        lines = self._lines_for(numbers, device) if can_group(factors) else None
+        in_place = lines is not None and lines.first is not None and not torch.is_grad_enabled()
+        if self._are_long and not in_place and not any(factor.dropout for factor in factors):
             return [SpannedAddition(factors, self._spans_for(tuple(numbers)), total)]
-        if can_group(factors):
-            place = (device, *numbers)
-            if place not in self._lines:
-                tokens = [np.flatnonzero(self._number_T == n) for n in numbers]
-                self._lines[place] = Lines.of(tokens, total, device)
-            return [GroupedAddition.of(factors, self._lines[place])]
+        if lines is not None:
+            return [GroupedAddition.of(factors, lines)]
         return [
             Addition(factor, total, self._index(number, device))
             for number, factor in zip(numbers, factors, strict=True)
         ]
+
+    def _lines_for(self, numbers: Sequence[int], device: torch.device) -> Lines:
+        """Return the tokens of some adapters, a line for each."""
+        place = (device, *numbers)
+        if place not in self._lines:
+            tokens = [np.flatnonzero(self._number_T == number) for number in numbers]
+            self._lines[place] = Lines.of(tokens, len(self._number_T), device)
+        return self._lines[place]
 
     def _spans_for(self, numbers: tuple[int, ...]) -> list[Span]:
         """Return the spans of some adapters, each by its place among them."""

@@ -31,14 +31,15 @@ class Lines:
         token_KM: Tokens in lines, the first token in the place of padding.
         token_N: The tokens that carry an adapter, line by line.
         place_N: Where they stand in the rectangle, counted line by line.
-        is_all: Whether the rectangle is all tokens of the pass in their order.
+        first: First token of the rectangle, if it is tokens of the pass that lie side by side in
+            their order; None if it is not.
     """
 
     num_tokens: int
     token_KM: torch.Tensor
     token_N: torch.Tensor
     place_N: torch.Tensor
-    is_all: bool
+    first: int | None
 
     @classmethod
     def of(cls, tokens: Sequence[np.ndarray], num_tokens: int, device: torch.device) -> Lines:
@@ -49,9 +50,10 @@ class Lines:
             line[: len(some)] = some
         places = [line * most + np.arange(len(some)) for line, some in enumerate(tokens)]
         arrays = (rectangle, np.concatenate(tokens), np.concatenate(places))
-        is_all = np.array_equal(rectangle.ravel(), np.arange(num_tokens))
+        start = int(rectangle[0, 0])
+        lie_together = np.array_equal(rectangle.ravel(), start + np.arange(rectangle.size))
         token_KM, token_N, place_N = (torch.from_numpy(a).to(device) for a in arrays)
-        return cls(num_tokens, token_KM, token_N, place_N, is_all)
+        return cls(num_tokens, token_KM, token_N, place_N, start if lie_together else None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,8 +88,10 @@ class GroupedAddition:
         Without gradients it may be added in place.
         """
         lines = self.lines
-        if lines.is_all and y_1TO.dtype == self.up_KRO.dtype and not torch.is_grad_enabled():
-            x_KMI, y_KMO = (z.view(*lines.token_KM.shape, -1) for z in (x_1TI, y_1TO))
+        alike = y_1TO.dtype == self.up_KRO.dtype
+        if lines.first is not None and alike and not torch.is_grad_enabled():
+            here = slice(lines.first, lines.first + lines.token_KM.numel())
+            x_KMI, y_KMO = (z[0, here].unflatten(0, lines.token_KM.shape) for z in (x_1TI, y_1TO))
             y_KMO.baddbmm_(torch.bmm(x_KMI, self.down_KIR), self.up_KRO)
             return y_1TO
         x_KMI = x_1TI[0, lines.token_KM].to(self.down_KIR.dtype)

@@ -51,15 +51,22 @@ class Load:
     Attributes:
         prompt: Its token ids.
         num_tokens: Tokens computed beyond the prompt, all branches together.
+        owner: Number of its adapter. Rows of one adapter stand together: what it adds is then one
+            product on tokens that lie side by side, and few adapters are in a batch at a time.
     """
 
     prompt: tuple[int, ...]
     num_tokens: int
+    owner: int = 0
 
 
 def order(loads: Sequence[Load]) -> list[int]:
-    """Return the indices of ``loads``, longest prompts first, equal prompts side by side."""
-    return sorted(range(len(loads)), key=lambda i: (-len(loads[i].prompt), loads[i].prompt, i))
+    """Return the indices of ``loads``: of each owner longest prompts first, equal ones together."""
+
+    def place(i: int) -> tuple[int, int, tuple[int, ...], int]:
+        return loads[i].owner, -len(loads[i].prompt), loads[i].prompt, i
+
+    return sorted(range(len(loads)), key=place)
 
 
 def batches(loads: Sequence[Load], most_tokens: int) -> list[list[int]]:

@@ -69,9 +69,23 @@ def test_a_token_of_each_adapter_is_computed_where_it_lies() -> None:
     factors = factors_of([2, 2, 2, 2])
     x, y = drawn(1, 4, 6), drawn(1, 4, 5)
     lines = Lines.of([np.array([i]) for i in range(4)], 4, torch.device("cpu"))
-    assert lines.is_all
+    assert lines.first == 0
     group = GroupedAddition.of(factors, lines)
     expected = group.to(x, y).detach()
     with torch.no_grad():
         assert torch.allclose(group.to(x, y.clone()), expected, atol=1e-6)
-    assert not Lines.of([np.array([1]), np.array([0])], 2, torch.device("cpu")).is_all
+    assert Lines.of([np.array([1]), np.array([0])], 2, torch.device("cpu")).first is None
+
+
+def test_lines_that_lie_behind_rows_of_the_base_are_computed_where_they_lie() -> None:
+    factors = factors_of([2, 2, 2, 2])
+    x, y = drawn(1, 11, 6), drawn(1, 11, 5)
+    tokens = [2 + np.arange(2) + 2 * i for i in range(4)]
+    lines = Lines.of(tokens, 11, torch.device("cpu"))
+    assert lines.first == 2
+    group = GroupedAddition.of(factors, lines)
+    expected = group.to(x, y).detach()
+    with torch.no_grad():
+        found = group.to(x, y.clone())
+    assert torch.allclose(found, expected, atol=1e-6)
+    assert torch.equal(found[:, :2], y[:, :2]) and torch.equal(found[:, 10:], y[:, 10:])
