@@ -79,7 +79,8 @@ def estimate(units: Units, clusters: Mapping[str, str], metric: Metric, seed: in
     """Return mean and interval over ``units``; all None where nothing is scored.
 
     Wilson's interval where the values are 0 or 1 and no two units share a cluster, else the
-    percentile interval of a bootstrap that draws whole clusters.
+    percentile interval of a bootstrap that draws whole clusters; and where those are all alike, so
+    that no draw differs, a rate has Wilson's over clusters.
     """
     values_U = np.array(list(units.values()), dtype=np.float64)
     codes_U = codes_of([clusters[unit] for unit in units])
@@ -113,7 +114,21 @@ def estimates(
             totals[index] = cluster_totals(values, groups)
     drawn = bootstrap_means(list(totals.values()), seed=seed, level=CONFIDENCE)
     found |= dict(zip(totals, drawn, strict=True))
-    return [_estimate(values, found.get(i), num) for i, (values, num) in enumerate(scored)]
+    return [
+        _certain(_estimate(values, found.get(i), num), metric)
+        for i, ((values, num), (_, metric)) in enumerate(zip(scored, wanted, strict=True))
+    ]
+
+
+def _certain(estimate: Estimate, metric: Metric) -> Estimate:
+    """Return a rate that is the same in every cluster with Wilson's interval over clusters."""
+    clusters = estimate.num_clusters
+    if estimate.interval is not None or metric.kind == "number" or clusters < 2:
+        return estimate
+    assert estimate.mean is not None
+    interval = wilson(clusters * estimate.mean, clusters, CONFIDENCE)
+    method = f"{interval.method} over clusters, which are all alike"
+    return estimate.model_copy(update={"interval": ends(interval), "method": method})
 
 
 def _estimate(values: Floats, interval: Interval | None, num_clusters: int) -> Estimate:

@@ -58,7 +58,8 @@ def number(
 
 def decimals(value: float, *, percent: bool, change: bool) -> int:
     """Return how many digits of ``value`` (already scaled) stand behind the point."""
-    small = change and 0 < abs(value) < 0.995
+    # what is left of a sum that should be 0 is 0
+    small = change and 1e-9 < abs(value) < 0.995
     if (percent and not small) or abs(value) >= 99.95:
         return 1
     return 2 if abs(value) >= 0.0995 else 3

@@ -5,8 +5,9 @@ GLOSSARY = (
     (
         "mean [interval]",
         "Rates are in percent. Intervals are 95 %: Wilson's where values are 0 or 1 and every "
-        "question is a cluster of its own; otherwise percentiles of 2000 bootstrap resamples that "
-        "draw whole clusters, such as categories.",
+        "question is a cluster of its own, and over clusters where a rate is the same in all of "
+        "them; otherwise percentiles of 2000 bootstrap resamples that draw whole clusters, such as "
+        "categories.",
     ),
     (
         "Δ",

@@ -29,7 +29,7 @@ from trimtab.reports.data.statistics import (
 from trimtab.reports.data.units import mean_over
 from trimtab.stats.crossed import Spread, crossed_interval, crossed_p_value, spread
 from trimtab.stats.hybrid import hybrid_interval
-from trimtab.stats.intervals import Interval, wilson
+from trimtab.stats.intervals import Interval
 
 
 @dataclass(frozen=True)
@@ -98,10 +98,7 @@ def rates(
     """
     pooled = [(mean_over(parts), metric) for parts, metric in wanted]
     found = estimates(pooled, clusters_U, seed)
-    return [
-        _widened(_certain(estimate, metric), parts)
-        for estimate, (parts, metric) in zip(found, wanted, strict=True)
-    ]
+    return [_widened(estimate, parts) for estimate, (parts, _) in zip(found, wanted, strict=True)]
 
 
 def square_numbers(
@@ -149,17 +146,6 @@ def _numbers(
         if base is None
         else _widened_change(difference, [gap - base for gap in four.gaps]),
     )
-
-
-def _certain(estimate: Estimate, metric: Metric) -> Estimate:
-    """Return a rate that is the same in every cluster with Wilson's interval over clusters."""
-    clusters = estimate.num_clusters
-    if estimate.interval is not None or metric.kind == "number" or clusters < 2:
-        return estimate
-    assert estimate.mean is not None
-    interval = wilson(clusters * estimate.mean, clusters, CONFIDENCE)
-    method = f"{interval.method} over clusters, which are all alike"
-    return estimate.model_copy(update={"interval": ends(interval), "method": method})
 
 
 def _hybrid(
