@@ -90,10 +90,12 @@ class CaaBehaviours(Recipe[_Config]):
         "headline": "matching",
         "behaviours": ["agreement", "patience"],
         "task": {"source": "bundled"},
+        "steering": {"unit": "relative", "strengths": [-0.3, 0.3]},
     }
     starter_note = (
         "The bundled behaviours have 32 test questions each: large effects alone can be found. For "
-        "CAA's own name the folder of a clone in `task.source`, for yours a file of A/B questions."
+        "CAA's own name the folder of a clone in `task.source`, for yours a file of A/B questions. "
+        "Strengths are shares of the residual norm: the raw vectors of small models do little."
     )
 
     def declare(self, planner: Planner) -> None:

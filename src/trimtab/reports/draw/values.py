@@ -34,7 +34,8 @@ class Value:
         high: Upper end.
         form: ``rate`` (percent), ``number`` (3 digits), ``points`` (in percent already), ``p``, or
             a format specification (``.3g``).
-        signed: Whether it is a change: a plus is written, and less than a point has more decimals.
+        signed: Whether it is a change with a sign: a plus is written.
+        change: Whether it is the size of one: less than a point has more decimals, as with a sign.
         significant: Whether it gets a star.
         suffix: What stands behind the number, such as a percent sign.
         few: Whether its interval rests on so few clusters that it is too narrow; it gets a dagger.
@@ -45,6 +46,7 @@ class Value:
     high: float | None = None
     form: str = "number"
     signed: bool = False
+    change: bool = False
     significant: bool = False
     suffix: str = ""
     few: bool = False
@@ -60,7 +62,7 @@ class Value:
         if self.mean is None or self.interval is not None or self.form not in _FORMS:
             return False
         scaled = self.mean * scale(_FORMS[self.form])
-        digits = decimals(scaled, percent=self.form != "number", change=self.signed)
+        digits = decimals(scaled, percent=self.form != "number", change=self.signed or self.change)
         return round(scaled, digits) == 0
 
 
@@ -112,10 +114,12 @@ def write_cell(cell: Cell) -> Written:
     if cell.form not in _FORMS:
         return Written(format(cell.mean, cell.form) + cell.suffix, star=cell.significant)
     form, percent = _FORMS[cell.form], cell.form != "number"
-    text = number(cell.mean * scale(form), sign=cell.signed, percent=percent) + cell.suffix
+    change = cell.signed or cell.change
+    text = number(cell.mean * scale(form), sign=cell.signed, percent=percent, change=change)
+    text += cell.suffix
     interval = ""
     if cell.interval is not None:
-        interval = bounds(cell.interval, form, percent=percent, change=cell.signed)
+        interval = bounds(cell.interval, form, percent=percent, change=change)
         interval += DAGGER * cell.few
     return Written(text, interval, cell.significant)
 

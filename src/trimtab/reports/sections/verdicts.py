@@ -100,7 +100,7 @@ class Verdicts(Section[NoConfig, VerdictsContent]):
                     ),
                     probability(verdict.p_holm),
                     verdict.n,
-                    Value(verdict.mde, form=form),
+                    Value(verdict.mde, form=form, change=True),
                 )
             )
         columns = (

@@ -111,13 +111,13 @@ def test_the_finding_claims_what_survives_correction_and_counts_the_rest(run) ->
     assert behaviour_finding(content, 6).translate(PLAIN) == (
         "Probability of the matching letter (points), 3 behaviours: at -1 lower for kind (-20.0); "
         "at +1 higher for kind (+21.0); 4 of 6 effects null or not established (Holm, 6 tests; "
-        "this run would miss a true difference below 7.0 more than one time in five). "
+        "this run would miss a true difference below 7.0 points more than one time in five). "
         "mmlu changed under kind -1 (uncorrected)."
     )
     content = read_behaviours(without(run, "kind", "mmlu"), "baseline")
     assert behaviour_finding(content, 6).translate(PLAIN) == (
         "No effect on the matching letter was established in any of 2 behaviours (Holm, 6 tests; "
-        "this run would miss a true difference below 7.0 more than one time in five)."
+        "this run would miss a true difference below 7.0 points more than one time in five)."
     )
 
 

@@ -106,7 +106,7 @@ def test_the_test_split_alone_says_whether_it_helps() -> None:
     null = sentence(content(change(0.2, 0.001), change(0.01, 0.7)))
     assert "Steering is not shown to help: on 40 test problems correct changes by +1.0" in null
     assert "no difference that this test can tell from none" in null
-    assert "would miss a true difference below 12.0 more than one time in five" in null
+    assert "would miss a true difference below 12.0 points more than one time in five" in null
     few = change(0.01, 0.7).model_copy(update={"num_clusters": 3})
     assert "no difference of any size could be" in sentence(content(change(0.2, 0.001), few))
     assert "No configuration beats the baseline" not in null and "as good" not in null

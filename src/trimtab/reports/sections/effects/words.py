@@ -35,7 +35,8 @@ def power_of(comparison: Comparison, form: Form, tests: int) -> str:
         )
     if comparison.mde is None:
         return "; too few answers differ to say what this run could have found"
-    smallest = number(comparison.mde * scale(form), percent=form == "rate")
+    rate = form == "rate"
+    smallest = number(comparison.mde * scale(form), percent=rate, change=True) + " points" * rate
     return f"; this run would miss a true difference below {smallest} more than one time in five"
 
 

@@ -112,7 +112,7 @@ def _detectable(comparison: Comparison | None, tests: int) -> Cell:
         return None
     if not can_establish(comparison, tests):
         return "none"
-    return Value(comparison.mde, form="rate")
+    return Value(comparison.mde, form="rate", change=True)
 
 
 def _mcnemar(test: McNemar | None) -> str | None:
