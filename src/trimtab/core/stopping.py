@@ -7,6 +7,7 @@ the row in hand is finished first. Records need neither, as they survive SIGKILL
 
 from __future__ import annotations
 
+import atexit
 import signal
 import sys
 from collections.abc import Iterator
@@ -67,6 +68,8 @@ def latch(grace_s: float = GRACE_S) -> None:
         again()
 
     signal.signal(signal.SIGALRM, overdue)
+    # an interpreter that ends gives back the handler first: an alarm would kill what has finished
+    atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)
     for number in (*SIGNALS, *WARNINGS):
         if number in WARNINGS or signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, note)

@@ -58,6 +58,18 @@ except stopping.Stopped as stop:
     print(rows, stop, stopping.received().name, signal.getitimer(signal.ITIMER_REAL)[0] == 0)
 """
 
+_ENDS_SLOWLY = """
+import os, signal, sys, time
+from trimtab.core import stopping
+class Slow:
+    def __del__(self, sleep=time.sleep):
+        sleep(0.6)
+kept = Slow()  # goes when the interpreter has given back its handlers
+stopping.latch(0.3)
+os.kill(os.getpid(), signal.SIGTERM)
+print("done")
+"""
+
 
 def ends(*argv: str, program: str = _PROGRAM) -> tuple[int, str]:
     done = subprocess.run(
@@ -97,3 +109,7 @@ def test_a_row_that_takes_longer_than_the_grace_is_abandoned() -> None:
 def test_a_second_interrupt_of_a_worker_ends_it_and_what_is_ignored_stays_so() -> None:
     assert ends("60", "SIGINT", "SIGINT", program=_WORKER) == (-signal.SIGINT, "")
     assert ends("60", "SIGHUP", "SIGCONT", program=_WORKER) == (0, "slept\nwent on\n")
+
+
+def test_no_alarm_hits_what_has_finished() -> None:
+    assert ends(program=_ENDS_SLOWLY) == (0, "done\n")
