@@ -26,8 +26,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "helpers"))
 
-from run_records import records
-
+from trimtab.compute.chaos.comparison import records
 from trimtab.models.machine import other_load, read_clock, usable_cores
 
 

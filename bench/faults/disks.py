@@ -10,7 +10,8 @@ from pathlib import Path
 from cli_process import Finished
 
 from faults import mounts
-from faults.ground import Ground, Outcome, limited, with_home, wrong
+from faults.ground import Ground, Outcome, with_home, wrong
+from trimtab.compute.chaos.commands import limited
 
 _LARGE = 2**26
 

@@ -6,19 +6,19 @@ the cause is gone, the run's rows, artifacts and summary are those of the undist
 
 import json
 import os
-import resource
 import shutil
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import yaml
 from cli_process import Command, Finished
-from run_records import fitted, records
+
+from trimtab.compute.chaos.commands import mishaps
+from trimtab.compute.chaos.comparison import compare, rows
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 HANG_S = 300.0
@@ -129,20 +129,8 @@ class Ground:
 
     def differences(self, run: Path) -> list[str]:
         """Return in what a finished run differs from the undisturbed one."""
-        found, wanted = records(run), records(self.whole)
-        lines = [
-            f"{folder}: {len(found.get(folder, []))} rows, not the {len(wanted.get(folder, []))}"
-            for folder in sorted(found.keys() | wanted.keys())
-            if found.get(folder) != wanted.get(folder)
-        ]
-        made, known = fitted(run), fitted(self.whole)
-        lines += [f"{n} differs" for n in made.keys() | known.keys() if made.get(n) != known.get(n)]
-        summary = run / "summary.json"
-        if not summary.is_file():
-            return [*lines, "there is no summary"]
-        if summary.read_bytes() != (self.whole / "summary.json").read_bytes():
-            lines.append("the summary differs")
-        return lines
+        # kinds that may write a row twice do not ask for ``doubled``
+        return replace(compare(run, self.whole), doubled=()).lines()
 
     def resumed(self, run: Path) -> list[str]:
         """Go on with a run to its end; return what does not hold then."""
@@ -174,30 +162,17 @@ def ended(command: Command, seconds: float = HANG_S) -> Finished:
 
 def wrong(done: Finished, codes: Sequence[int]) -> list[str]:
     """Return what is wrong with how a command ended."""
-    said, last = done.out + done.err, (done.err.splitlines() or [""])[-1]
-    lines = []
-    if "Traceback" in said or "unforeseen" in said:
-        lines.append(f"a traceback: {last[:200]}")
-    if done.code not in codes:
-        lines.append(f"exit code {done.code}: {last[:200]}")
-    elif done.code > 0 and not last.startswith(("error: ", "interrupted")):
+    last = (done.err.splitlines() or [""])[-1]
+    lines = mishaps(done.code, done.out, done.err, codes)
+    if done.code in codes and done.code > 0 and not last.startswith(("error: ", "interrupted")):
         lines.append(f"exit code {done.code} without a line of error: {last[:200]!r}")
     return lines
 
 
 def doubled(run: Path) -> list[str]:
     """Return the rows that stand twice in a run."""
-    seen: Counter[tuple] = Counter()
-    for path in [*run.glob("completions/*/*.jsonl"), *run.glob("scores/*/*/*.jsonl")]:
-        for line in path.read_bytes().split(b"\n")[:-1]:
-            row = json.loads(line)
-            seen[str(path.parent.relative_to(run)), row["sample_id"], row["index"]] += 1
-    return [f"{key} stands {count} times" for key, count in seen.items() if count > 1]
-
-
-def limited(num_bytes: int) -> Callable[[], None]:
-    """Return what lets a process write no file of more than ``num_bytes``."""
-    return partial(resource.setrlimit, resource.RLIMIT_FSIZE, (num_bytes, resource.RLIM_INFINITY))
+    found = rows(run).items()
+    return [f"{key} stands {len(versions)} times" for key, versions in found if len(versions) > 1]
 
 
 def with_home(home: Path) -> Callable[[], None]:

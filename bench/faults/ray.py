@@ -18,9 +18,9 @@ from typing import Any
 
 import ray_cluster
 from cli_process import Command
-from run_records import num_records
 
 from faults.ground import Ground, Outcome, doubled, ended, wrong
+from trimtab.compute.chaos.comparison import num_records
 
 _MOST_SECONDS = 300.0
 _INTERRUPTED = (130, 143, -9)

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import slurm_cluster
 import yaml
-from run_records import num_records
 
 from faults import slurm_kinds
 from faults.ground import Ground, Outcome, doubled, wrong
 from faults.slurm_kinds import Scene
+from trimtab.compute.chaos.comparison import num_records
 
 _MOST_SECONDS = 600.0
 _MOST_SUBMISSIONS = 5

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 from cli_process import Command, trimtab
-from run_records import fitted, num_records, records
+
+from trimtab.compute.chaos.comparison import fitted, num_records, records
 
 _NUM_KILLS = 10
 

@@ -14,8 +14,8 @@ import yaml
 from cli_process import Command, Finished, with_variables
 from loopback_lambda import KEY, Lambda, loopback_lambda
 from loopback_sshd import Sshd, missing, sshd
-from run_records import records
 
+from trimtab.compute.chaos.comparison import records
 from trimtab.compute.cloud.ledger import Ledger
 from trimtab.core.errors import HeldError
 from trimtab.core.locks import locked

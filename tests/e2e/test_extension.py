@@ -8,7 +8,8 @@ import pytest
 import yaml
 from cli_process import Command, trimtab
 from extension_files import write_extension
-from run_records import num_records, records
+
+from trimtab.compute.chaos.comparison import num_records, records
 
 _NUM_KILLS = 6
 

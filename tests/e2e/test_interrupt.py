@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from cli_process import Command, trimtab
-from run_records import num_records
+
+from trimtab.compute.chaos.comparison import num_records
 
 
 @pytest.mark.parametrize(("by", "words"), [("SIGINT", ""), ("SIGTERM", " by SIGTERM")])

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from cli_process import Command, trimtab
-from run_records import PASSING, num_records, records
+
+from trimtab.compute.chaos.comparison import PASSING, num_records, records
 
 
 @pytest.mark.slow

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from cli_process import trimtab
 from equal_runs import Comparison, numbers_of_summary
-from run_records import records
+
+from trimtab.compute.chaos.comparison import records
 
 KEPT = Path(__file__).parents[1] / "data" / "run_977cf48"
 RUNS = ("steering", "best_of_n")

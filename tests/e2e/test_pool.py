@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from cli_process import Command, Finished
 from forked_workers import fork_workers
-from run_records import num_records, records
 
+from trimtab.compute.chaos.comparison import num_records, records
 from trimtab.runs.store.claims import holder_of
 
 

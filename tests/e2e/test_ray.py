@@ -11,7 +11,8 @@ import pytest
 import ray_cluster
 from cli_process import Command, Finished, trimtab
 from ray_cluster import lives, slow_workers, workers
-from run_records import num_records, records
+
+from trimtab.compute.chaos.comparison import num_records, records
 
 if reason := ray_cluster.missing():
     pytest.skip(reason, allow_module_level=True)

@@ -11,8 +11,8 @@ import postgres_server
 import pytest
 import yaml
 from cli_process import Command, trimtab
-from run_records import num_records, records
 
+from trimtab.compute.chaos.comparison import num_records, records
 from trimtab.models.tiny import save_tiny
 from trimtab.runs.store.run import Run
 

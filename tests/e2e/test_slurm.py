@@ -10,11 +10,11 @@ import pytest
 import slurm_cluster
 import yaml
 from cli_process import Command, trimtab
-from run_records import fitted, num_records, records
 from slurm_cluster import wait_until
 from small_run import make_parts
 
 from trimtab.cli import jobs
+from trimtab.compute.chaos.comparison import fitted, num_records, records
 from trimtab.compute.slurm import client, progress, submissions
 from trimtab.compute.slurm.status import standing
 from trimtab.compute.slurm.submit import live_jobs

@@ -9,7 +9,8 @@ import pytest
 import yaml
 from cli_process import Command, trimtab
 from loopback_sshd import Sshd, missing, sshd
-from run_records import num_records, records
+
+from trimtab.compute.chaos.comparison import num_records, records
 
 if reason := missing():
     pytest.skip(reason, allow_module_level=True)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 from cli_process import Command, Finished, trimtab
-from run_records import fitted, num_records, records
+
+from trimtab.compute.chaos.comparison import fitted, num_records, records
 
 
 @pytest.fixture

@@ -10,9 +10,12 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+
+from trimtab.compute.chaos.commands import limited
 
 _PRELOAD = [
     "torch",
@@ -117,3 +120,34 @@ def trimtab(argv: list[str], log_dir: Path, threads: int = 1) -> Finished:
 def with_variables(values: dict[str, str]) -> None:
     """Set environment variables; to be what is prepared for a command."""
     os.environ.update(values)
+
+
+class Forked:
+    """A command as ``trimtab.compute.chaos.commands.launch`` starts it, without its imports."""
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        environment: Mapping[str, str],
+        logs: tuple[Path, Path],
+        limit: int | None,
+    ) -> None:
+        """Start it in a process group of its own."""
+        prepare = partial(_prepare, dict(environment), limit)
+        self._command = Command(list(argv), logs[0].parent / "forked", prepare=prepare)
+        for link, path in zip(logs, (self._command._out, self._command._err), strict=True):
+            path.touch()
+            link.symlink_to(path)
+        assert self._command.process.pid is not None
+        self.pid: int = self._command.process.pid
+
+    def poll(self) -> int | None:
+        """Return its exit code; None while it runs."""
+        return self._command.process.exitcode
+
+
+def _prepare(environment: dict[str, str], limit: int | None) -> None:
+    os.setsid()
+    os.environ.update(environment)
+    if limit is not None:
+        limited(limit)()

@@ -2,8 +2,9 @@
 
 Exit codes: 0 success; 1 other; 2 wrong configuration or data; 3 model; 4 non-finite values; 5
 another process works on the run; 6 run directory; 7 a judge failed; 8 an honesty check failed; 9
-memory is short; 75 a worker left work to others; 130, 143 and 129 stopped by SIGINT (Ctrl-C),
-SIGTERM and SIGHUP. What nobody foresaw is one line as well, see ``cli.failures``.
+memory is short; 10 a fault of ``chaos`` lost something; 75 a worker left work to others; 130, 143
+and 129 stopped by SIGINT (Ctrl-C), SIGTERM and SIGHUP. What nobody foresaw is one line as well, see
+``cli.failures``.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from trimtab.cli import (
     adapter_commands,
     build_commands,
     cache_commands,
+    chaos_commands,
     chat_commands,
     cloud_commands,
     data_commands,
@@ -386,6 +388,7 @@ app.command("chat")(chat_commands.chat)
 app.command("push")(adapter_commands.push)
 app.command("submit")(job_commands.submit)
 app.command("cancel")(job_commands.cancel)
+app.command("chaos")(chaos_commands.chaos)
 
 
 def main() -> None:

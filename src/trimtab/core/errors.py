@@ -9,7 +9,8 @@
     ├── StoreError          6  the run directory can't be read or written
     ├── JudgeError          7  a judge could not run; its scores stay owed
     ├── CheckError           8  the run finished but an honesty check failed
-    └── MemoryShortError     9  a model, a training or a row does not fit into memory
+    ├── MemoryShortError     9  a model, a training or a row does not fit into memory
+    └── LossError           10  a fault that ``chaos`` played lost or changed something
 
 Every message names the value, where it came from and what to do. Bugs of trimtab itself are plain
 assertions and keep their traceback.
@@ -104,6 +105,12 @@ class CheckError(TrimtabError):
     """The run finished, and an honesty check failed."""
 
     exit_code = 8
+
+
+class LossError(TrimtabError):
+    """A fault that was played on purpose lost, doubled or changed something, or left it running."""
+
+    exit_code = 10
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

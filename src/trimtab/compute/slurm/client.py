@@ -149,6 +149,12 @@ def requeue(number: str) -> str | None:
     return _said(done) or "scontrol gave no reason" if done.returncode else None
 
 
+def send(number: str, signal: str) -> str | None:
+    """Send a signal to the tasks of a job, not to its script; return why that can't be."""
+    done = _call(["scancel", f"--signal={signal}", number])
+    return _said(done) or "scancel gave no reason" if done.returncode else None
+
+
 def _call(command: Sequence[str], text: str = "") -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "LC_ALL": "C"}
     # formats of a user's own would be taken for those that are asked for here

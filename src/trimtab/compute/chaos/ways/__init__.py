@@ -1,0 +1,1 @@
+"""Where workers are started that faults hit, a file each."""
