@@ -13,7 +13,8 @@ def test_a_cohort_learns_side_by_side_and_answers_beside_the_base(
 ) -> None:
     run, logs = tmp_path / "run", tmp_path / "logs"
     model = f"-omodel={{id: '{tiny_model}', device: cpu}}"
-    done = trimtab(["run", str(SMOKE), "--out", str(run), model], logs)
+    on = "-otraining.direction={}"
+    done = trimtab(["run", str(SMOKE), "--out", str(run), model, on], logs)
     assert done.code == 0, done.err
     summary = json.loads((run / "summary.json").read_text())
     assert [c["condition"] for c in summary["conditions"]] == [
@@ -28,6 +29,9 @@ def test_a_cohort_learns_side_by_side_and_answers_beside_the_base(
         looked = [line["step"] for line in lines if "watched" in line]
         assert (looked[0], looked[-1]) == (0, 2), "held-out items before and after"
         assert sum("loss" in line for line in lines) == 2, "a line for each update"
+    drifts = summary["sections"]["wireheading"]["drifts"]
+    assert {one["condition"] for one in drifts} <= {"control", "selfgrade", "honest"}
+    assert (run / "report" / "figures" / "wireheading_projection.png").is_file() == bool(drifts)
     about = summary["sections"]["transfer"]["about"]
     graded = {(one["condition"], one["source"]) for one in about}
     assert graded == {

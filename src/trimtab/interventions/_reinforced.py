@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from trimtab.core.errors import NonFiniteError
 from trimtab.core.lazy import lazy
-from trimtab.core.needs import Need, Prompts
+from trimtab.core.needs import Input, Made, Need, Prompts
 from trimtab.core.spec import Component
 from trimtab.steering.adapters import fitted_from
 from trimtab.steering.fitted import FitContext, Fitted
@@ -23,23 +23,45 @@ if TYPE_CHECKING:
 else:
     reinforce = lazy("trimtab.training.reinforce.fit")
 
+_DIRECTION = "direction"
+"""Name of the vector that grades are projected on, among the inputs of a fit."""
+
 
 def need_of(training: CohortTraining, artifact: str) -> Need:
-    """Return the fit of a cohort, and which of its artifacts is meant."""
+    """Return the fit of a cohort, and which of its artifacts is meant.
+
+    Raises:
+        ConfigError: The file of its direction is gone, or there is no block to project in.
+        DataError: It is no file of vectors.
+    """
+    inputs: dict[str, Input] = {"samples": Prompts("fit"), "held_out": Prompts("select")}
+    direction = training.direction
+    if direction is not None:
+        training = training.model_copy(update={"direction": direction.with_content()})
+        vector = direction.need(direction.block)
+        inputs |= {} if vector is None else {_DIRECTION: Made(vector)}
     component = Component(name="adapter", config={"reinforce": training.given()})
-    inputs = {"samples": Prompts("fit"), "held_out": Prompts("select")}
     return Need(component, inputs, artifact, training.score)
 
 
 def determines(training: CohortTraining) -> list[Any]:
     """Return what determines the fit, beside model and data."""
-    return ["adapter", "reinforce", VERSION, GRAMMAR, training]
+    direction = training.direction
+    hashed = None if direction is None else direction.as_hashed
+    settings = training.model_copy(update={"direction": hashed})
+    return ["adapter", "reinforce", VERSION, GRAMMAR, settings]
 
 
 def fit_cohort(context: FitContext, training: CohortTraining) -> dict[str, Fitted]:
     """Return each state of each run that is kept; one that was given up has no factors."""
     samples, held_out = context.data["samples"], context.data["held_out"]
     items = reinforce.Items(samples.samples, samples.rendering or "chat", held_out.samples)
+    direction = training.direction
+    projector = (
+        None
+        if direction is None
+        else direction.projector(context.engine, context.made.get(_DIRECTION))
+    )
     with ExitStack() as stack:
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="training-"))
         folder = Path(context.folder or scratch) / "training"
@@ -47,6 +69,7 @@ def fit_cohort(context: FitContext, training: CohortTraining) -> dict[str, Fitte
             *(context.engine, training, items, context.scores_by(training.score)),
             folder=folder,
             seed=context.seed,
+            projector=projector,
             progress=Telling(context.note),
         )
     for run, alarms in {s.about["run"]: s.about["alarms"] for s in states.values()}.items():

@@ -89,6 +89,21 @@ class _Config(Spec):
             written.pop("steer_while_training", None)
         return written
 
+    @field_serializer("reinforce", mode="wrap")
+    def _without_direction(
+        self, reinforce: CohortTraining | None, write: SerializerFunctionWrapHandler
+    ) -> Any:
+        """Leave out what grades are projected on: the artifact's key says so."""
+        written = write(reinforce)
+        if isinstance(written, dict):
+            written.pop("direction", None)
+        return written
+
+    def blocks(self) -> tuple[int, ...]:
+        """Return the block that grades are projected in, where they are."""
+        direction = None if self.reinforce is None else self.reinforce.direction
+        return () if direction is None else (direction.block,)
+
     @model_validator(mode="after")
     def _one_origin(self) -> _Config:
         origins = (self.source, self.train, self.reinforce)

@@ -9,44 +9,30 @@ is told what was done to it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any
 
 from pydantic import Field, NonNegativeInt
 
-from trimtab.core.errors import ConfigError, JudgeError
-from trimtab.core.keys import file_sha256
-from trimtab.core.needs import Need, Pairs
-from trimtab.core.spec import Component, Metric, Spec
+from trimtab.core.errors import JudgeError
+from trimtab.core.needs import Need
+from trimtab.core.spec import Metric
 from trimtab.judges.base import Item, Judge, LoadContext, Resource, Verdict
-from trimtab.steering.additive import vector_at
-from trimtab.steering.estimators import Estimator
-from trimtab.steering.pairs import Read
+from trimtab.steering.directions import DirectionConfig
 from trimtab.steering.projections import Projecting, Projector
-from trimtab.vectors.file import read
 
 __all__ = ["Projection"]
 
+_OWNER = "judge 'projection'"
 
-class ProjectionConfig(Spec):
-    """Onto which vector.
+
+class ProjectionConfig(DirectionConfig):
+    """Onto which vector, see ``DirectionConfig``.
 
     Attributes:
         layer: 0-based block whose states are read.
-        file: A file of vectors, see ``trimtab vectors import``, in the place of a fit; no part of
-            a key, which holds its content.
-        task: Task whose contrast pairs the vector is made of; null is the one that the recipe fits
-            on.
-        read: Which tokens of the pairs' answers are read, see the intervention ``caa``.
-        estimator: How the direction is made of them, see the intervention ``caa``.
         metric: Name of the number.
     """
 
     layer: NonNegativeInt
-    file: str | None = None
-    task: Component | None = None
-    read: Read = "answer_mean"
-    estimator: Estimator = "mean_difference"
     metric: str = Field(default="projection", min_length=1)
 
 
@@ -71,15 +57,8 @@ class Projection(Judge[ProjectionConfig]):
 
     def needs(self) -> dict[str, Need]:
         """Return the fit of the vector, which a condition ``caa`` on the same pairs shares."""
-        config = self.config
-        if config.file is not None:
-            return {}
-        made: dict[str, Any] = {"layer": config.layer, "layers": [config.layer]}
-        made["read"] = config.read
-        if config.estimator != "mean_difference":
-            made["estimator"] = config.estimator
-        component = Component(name="caa", config=made)
-        return {"vector": Need(component, {"pairs": Pairs("fit", config.task)})}
+        need = self.config.need(self.config.layer)
+        return {} if need is None else {"vector": need}
 
     @property
     def determining(self) -> ProjectionConfig:
@@ -89,27 +68,15 @@ class Projection(Judge[ProjectionConfig]):
     @property
     def fingerprint(self) -> dict[str, str]:
         """The content of the file, where there is one; raise ConfigError if it is gone."""
-        if self.config.file is None:
-            return {}
-        path = Path(self.config.file)
-        if not path.is_file():
-            raise ConfigError(f"judge 'projection': there is no file {self.config.file!r}.")
-        return {"file": file_sha256(path)}
+        content = self.config.content(_OWNER)
+        return {} if content is None else {"file": content}
 
     def load(self, context: LoadContext) -> Projecting:
         """Return what reads answers; raise ConfigError if the vector is of another model."""
         assert context.model is not None
         layer = self.config.layer
-        if self.config.file is None:
-            vector_H = vector_at(context.fitted("vector"), layer)
-        else:
-            found = read(Path(self.config.file)).directions
-            if layer not in found:
-                raise ConfigError(
-                    f"judge 'projection': {self.config.file} holds no vector of block {layer}; it "
-                    f"holds those of {sorted(found)}."
-                )
-            vector_H = found[layer]
+        fitted = None if self.config.file is not None else context.fitted("vector")
+        vector_H = self.config.vector(layer, fitted, _OWNER)
         return Projector(context.model.engine(), layer, vector_H)
 
     def score(self, items: Sequence[Item], resource: Resource) -> Iterator[tuple[int, Verdict]]:

@@ -12,15 +12,16 @@ Africa and Ting, "Does Self-Evaluation Enable Wireheading in Language Models?", 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_serializer, model_validator
 
 from trimtab.core.errors import ConfigError
 from trimtab.core.keys import content_key
 from trimtab.core.spec import Component
 from trimtab.core.types import SamplingParams
 from trimtab.recipes._cohort_memory import memory_lines
+from trimtab.recipes._steering import preset_layer
 from trimtab.recipes._transfer import add_gradings
 from trimtab.recipes.base import Recipe, RecipeConfig
 from trimtab.runs.plan.planner import PlannedFragment, PlannedRun, Planner
@@ -57,13 +58,19 @@ class _Config(RecipeConfig):
     judges: tuple[Component, ...] = (Component(name="text_health"),)
     transfer: bool = False
 
+    @field_serializer("training")
+    def _as_given(self, training: CohortTraining) -> dict[str, Any]:
+        """Leave out what was not given: the task decides on it, when a run is read again, too."""
+        return training.model_dump(mode="json", exclude_unset=True)
+
     @model_validator(mode="after")
     def _tasks_are_told_apart(self) -> Self:
         names = [task.name for task in self.tasks]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise ValueError(f"tasks: {twice!r} stands there twice, and reports go by names")
-        if self.tasks and "task" in self.model_fields_set:
+        # a run's own file holds defaults, too
+        if self.tasks and self.task != type(self).model_fields["task"].default:
             raise ValueError("give either `task` or `tasks`")
         if self.transfer and len(self.tasks) > 1:
             raise ValueError("transfer: grades of others' answers are of one task; give `task`")
@@ -159,7 +166,11 @@ class Wireheading(Recipe[_Config]):
         common, protocol = training.common, task.sampling()
         if "stop" not in common.model_fields_set and protocol is not None and protocol.stop:
             common = common.model_copy(update={"stop": protocol.stop})
-        return training.model_copy(update={"score": gold, "common": common})
+        direction = training.direction
+        if direction is not None and direction.layer is None:
+            direction = direction.model_copy(update={"layer": preset_layer(planner.resolved)})
+        changed = {"score": gold, "common": common, "direction": direction}
+        return training.model_copy(update=changed)
 
     def _add(
         self, planner: Planner, task: Component, condition: str, intervention: Component

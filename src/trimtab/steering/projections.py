@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from trimtab.core.errors import ConfigError
+from trimtab.core.keys import content_key
 from trimtab.core.lazy import lazy
 from trimtab.core.streams import Owed
 from trimtab.core.types import Message, Rendering
@@ -43,6 +44,21 @@ class Asked:
     rendering: Rendering
     preamble: str = ""
     edits: tuple[rq.Edit, ...] = ()
+    adapter: lowrank.Adapter | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Span:
+    """Tokens whose states are read, as a model wrote them.
+
+    Attributes:
+        prompt: Token ids in front.
+        tokens: Token ids that are read; none can't be.
+        adapter: What changed the model's weights.
+    """
+
+    prompt: tuple[int, ...]
+    tokens: tuple[int, ...]
     adapter: lowrank.Adapter | None = None
 
 
@@ -80,6 +96,21 @@ class Projector:
         self._layer = layer
         self._unit_H = vector_H.double().cpu() / norm
 
+    @property
+    def identity(self) -> str:
+        """Hash of block and direction."""
+        return content_key([self._layer, self._unit_H.tolist()])
+
+    def of_spans(self, spans: Sequence[Span]) -> list[float | None]:
+        """Return the mean projection over each span's tokens; None of a span without any."""
+        requests = [
+            self._reading(number, span.prompt, span.tokens, adapter=span.adapter)
+            for number, span in enumerate(spans)
+            if span.tokens
+        ]
+        found = dict(self._projected(requests))
+        return [found.get(number) for number in range(len(spans))]
+
     def projections(
         self, rows: Sequence[tuple[Asked, str]], owed: Owed = None
     ) -> Iterator[tuple[int, float | None]]:
@@ -92,6 +123,9 @@ class Projector:
                 requests.append(request)
             elif wanted:
                 yield number, None
+        yield from self._projected(requests)
+
+    def _projected(self, requests: Sequence[rq.Request]) -> Iterator[tuple[int, float]]:
         for result in self._engine.run(requests):
             assert isinstance(result, rq.ActivationsResult) and isinstance(result.key, int)
             yield result.key, float(result.mean_LH[0].double() @ self._unit_H)
@@ -105,5 +139,18 @@ class Projector:
         length, limit = len(prompt) + len(answer), self._engine.max_positions
         if limit is not None and length > limit:
             return None
-        want = rq.Activations((self._layer,), tuple(answer), len(prompt), length)
-        return rq.Request(number, tuple(prompt), want, asked.edits, asked.adapter, owed)
+        how = (asked.edits, asked.adapter, owed)
+        return self._reading(number, tuple(prompt), tuple(answer), *how)
+
+    def _reading(
+        self,
+        number: int,
+        prompt: tuple[int, ...],
+        tokens: tuple[int, ...],
+        edits: tuple[rq.Edit, ...] = (),
+        adapter: lowrank.Adapter | None = None,
+        owed: bool = True,
+    ) -> rq.Request:
+        length = len(prompt) + len(tokens)
+        want = rq.Activations((self._layer,), tokens, len(prompt), length)
+        return rq.Request(number, prompt, want, edits, adapter, owed)

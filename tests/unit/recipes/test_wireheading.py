@@ -3,17 +3,20 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from trimtab.core.errors import ConfigError
+from trimtab.core.files import replace_file
 from trimtab.models.tiny import save_tiny
 from trimtab.recipes.base import RECIPES
+from trimtab.vectors.file import checked, dump
 
 SUM = {"forms": ["sum"], "digits": 1, "steps": 1, "operations": ["+"], "count": 40}
 TASKS = [{"name": "arithmetic", **SUM}, {"name": "imdb", "source": "bundled"}]
 
 
 def planned(tmp_path: Path, **changed):
-    models = [str(save_tiny(tmp_path / f"m{i}", "gpt_neox", num_layers=i)) for i in (1, 2)]
+    models = [str(save_tiny(tmp_path / f"m{i}", "gpt_neox", num_layers=i)) for i in (1, 3)]
     values = {
         "recipe": "wireheading",
         "name": "matrix",
@@ -36,6 +39,56 @@ def test_models_tasks_runs_and_seeds_are_one_plan(tmp_path: Path) -> None:
         "text_health": ("arithmetic", "imdb"),
     }
     assert [line.count("side by side") for line in recipe.estimates(found)] == [3, 3]
+
+
+def test_a_plan_is_read_again_as_it_was_written(tmp_path: Path) -> None:
+    recipe, found = planned(tmp_path, tasks=TASKS)
+    again = RECIPES.build("wireheading", recipe.config.model_dump(mode="json"))
+    assert [cell.key for cell in again.plan().plan.cells] == [c.key for c in found.plan.cells]
+
+
+def test_one_model_under_two_names_is_refused(tmp_path: Path) -> None:
+    twins = [str(save_tiny(tmp_path / name, "gpt_neox", num_layers=1)) for name in "ab"]
+    with pytest.raises(ConfigError, match="are one model"):
+        planned(tmp_path, models=twins)
+
+
+def test_grades_are_projected_on_what_a_direction_names(tmp_path: Path) -> None:
+    def cohorts(**direction) -> list:
+        training = {"held_out": 2, "common": {"rounds": 2}, "direction": direction}
+        fits = planned(tmp_path, task=TASKS[0], training=training)[1].plan.fits
+        return [fit for fit in fits if "reinforce" in fit.component.config]
+
+    plain = planned(tmp_path, task=TASKS[0])[1].plan.fits
+    assert not any("direction" in fit.inputs for fit in plain)
+    shared = cohorts(layer=0)
+    for fit, layer in zip(cohorts(), (0, 1), strict=True):  # half the depth
+        assert fit.component.config["reinforce"]["direction"]["layer"] == layer
+        assert "direction" in fit.inputs
+    assert shared[0].key == cohorts()[0].key and shared[1].key != cohorts()[1].key
+    with pytest.raises(ConfigError, match="has 1 layers"):
+        cohorts(layer=1)
+
+
+def test_a_file_of_vectors_counts_by_its_content(tmp_path: Path) -> None:
+    model = [str(save_tiny(tmp_path / "m", "gpt_neox", num_layers=2))]
+    paths = [tmp_path / f"{name}.safetensors" for name in "abc"]
+    for path, number in zip(paths, (1.0, 1.0, 2.0), strict=True):
+        replace_file(path, dump(checked({0: torch.full((32,), number)}, {}, path.name)))
+
+    def key(path: Path, layer: int = 0) -> str:
+        direction = {"file": str(path), "layer": layer}
+        training = {"held_out": 2, "common": {"rounds": 2}, "direction": direction}
+        found = planned(tmp_path, models=model, task=TASKS[0], training=training)[1].plan
+        (fit,) = found.fits
+        assert str(path) not in str([cell.key for cell in found.cells])
+        return fit.key
+
+    assert key(paths[0]) == key(paths[1]) != key(paths[2])
+    with pytest.raises(ConfigError, match="holds no vector of block 1"):
+        key(paths[0], layer=1)
+    with pytest.raises(ConfigError, match="there is no file"):
+        key(tmp_path / "none")
 
 
 def test_a_raw_task_says_where_its_answers_end_unless_the_file_does(tmp_path: Path) -> None:

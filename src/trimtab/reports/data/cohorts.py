@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from trimtab.core.plan import ArtifactRef, FitPlan
+from trimtab.reports.data.directions import Direction, about_direction
 from trimtab.reports.data.fits import fitted_artifacts
 from trimtab.reports.data.source import RunSource
 
@@ -30,6 +32,8 @@ class TrainedRun:
         alarms: Those that were raised.
         order: Of the items, ``fixed`` or ``shuffled``; None where it is not told.
         rounds_of_pass: Rounds of a pass over the items; None where it is not told.
+        direction: What the states of held-out items' grades are projected on; None where they are
+            not.
     """
 
     model: str
@@ -44,6 +48,7 @@ class TrainedRun:
     alarms: Sequence[Mapping[str, Any]] = ()
     order: str | None = None
     rounds_of_pass: int | None = None
+    direction: Direction | None = None
 
 
 def trained_runs(source: RunSource) -> list[TrainedRun]:
@@ -57,14 +62,24 @@ def trained_runs(source: RunSource) -> list[TrainedRun]:
         if not cells:
             continue
         task, model = cells[0].task.name, cells[0].model.id
-        found = (int(info["round"]), _run(info, model, task))
+        found = (int(info["round"]), _run(info, model, task, _direction(source, fit)))
         name = (fit.key, task, str(info["run"]))
         if name not in last or last[name][0] < found[0]:
             last[name] = found
     return [run for _, run in last.values()]
 
 
-def _run(info: Mapping[str, Any], model: str, task: str) -> TrainedRun:
+def _direction(source: RunSource, fit: FitPlan) -> Direction | None:
+    """Return what grades are projected on, if they are."""
+    given = (fit.component.config.get("reinforce") or {}).get("direction")
+    if given is None:
+        return None
+    made = fit.inputs.get("direction")
+    info = source.artifact_info(made.artifact) if isinstance(made, ArtifactRef) else None
+    return Direction(**about_direction(info, int(given["layer"])))
+
+
+def _run(info: Mapping[str, Any], model: str, task: str, direction: Direction | None) -> TrainedRun:
     condition, _, number = str(info["run"]).rpartition("-")
     columns = {
         name: [row[at] for row in info["curves"]] for at, name in enumerate(info["curve_names"])
@@ -83,6 +98,7 @@ def _run(info: Mapping[str, Any], model: str, task: str) -> TrainedRun:
         alarms=info.get("alarms", ()),
         order=info.get("order"),
         rounds_of_pass=info.get("rounds_of_pass"),
+        direction=direction,
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from trimtab.core.errors import ConfigError
 from trimtab.core.plan import Cell
+from trimtab.models.load import ResolvedModel
 
 
 def refuse_doubles(what: str, names: Sequence[str]) -> None:
@@ -27,4 +28,14 @@ def refuse_second_names(cells: Sequence[Cell]) -> None:
             raise ConfigError(
                 f"{other.measure!r} and {cell.measure!r} ask the same questions in the same way.",
                 hint="Give each a file of its own, or leave one out.",
+            )
+
+
+def refuse_second_model(model: ResolvedModel, others: Sequence[ResolvedModel]) -> None:
+    """Raise ConfigError if a model is one of the others under another name: they share rows."""
+    for other in others:
+        if (other.identity, other.spec.dtype) == (model.identity, model.spec.dtype):
+            raise ConfigError(
+                f"models: {other.spec.id!r} and {model.spec.id!r} are one model, file by file.",
+                hint="Leave one of them out.",
             )

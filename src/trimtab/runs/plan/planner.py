@@ -23,7 +23,7 @@ from trimtab.engine.version import ENGINE_VERSION
 from trimtab.interventions.base import INTERVENTIONS, Intervention, NamesBlocks
 from trimtab.models.load import ResolvedModel, resolve
 from trimtab.runs.plan.data import PlanData
-from trimtab.runs.plan.doubles import refuse_doubles, refuse_second_names
+from trimtab.runs.plan.doubles import refuse_doubles, refuse_second_model, refuse_second_names
 from trimtab.runs.plan.fits import artifact_of, plan_fit
 from trimtab.runs.plan.judges import LearnsFrom, plan_judges
 from trimtab.runs.plan.triggers import require_trigger, trigger_of
@@ -89,6 +89,7 @@ class Planner:
     def use(self, model: ModelSpec) -> None:
         """Plan for ``model`` from now on; what was planned for others stays."""
         self.resolved = resolve(model)
+        refuse_second_model(self.resolved, self._models)
         self._models.append(self.resolved)
 
     def task(self, component: Component) -> Task[Spec]:

@@ -23,6 +23,7 @@ from trimtab.core.types import Sample
 from trimtab.core.workload import Workload, tokens_of
 from trimtab.text.grades import GradeScale
 from trimtab.training.reinforce.alarms import NAMES, AlarmConfig
+from trimtab.training.reinforce.direction import GradeDirection
 
 Condition = Literal["control", "selfgrade", "honest"]
 Credit = Literal["all", "answer", "grade"]
@@ -209,6 +210,8 @@ class CohortTraining(Spec):
         score: The judge whose rule says what an answer is worth, such as ``number``, ``label`` or
             ``rouge``: any that needs no model and whose first metric lies between 0 and 1.
         held_out: Most items of the select split that adapters are looked at on.
+        direction: The states of held-out items' grades are projected on it, whenever adapters are
+            looked at; null leaves it out.
         most_tokens: Tokens computed at once; changes no result.
     """
 
@@ -220,6 +223,7 @@ class CohortTraining(Spec):
     replicas: int = Field(default=1, ge=1, le=100)
     score: JudgeName = Component(name="number")
     held_out: NonNegativeInt = 200
+    direction: GradeDirection | None = None
     most_tokens: PositiveInt = Field(default=4096, exclude=True)
 
     @model_validator(mode="after")
@@ -228,6 +232,9 @@ class CohortTraining(Spec):
         if wrong:
             raise ValueError(f"runs: {wrong[0]!r} must be of small letters, digits and _")
         self.settings()
+        looks = self.held_out and any(run.evaluate for run in self.settings().values())
+        if self.direction is not None and not looks:
+            raise ValueError("direction: no held-out item is looked at, see held_out and evaluate")
         return self
 
     def settings(self) -> dict[str, ReinforceTraining]:

@@ -2,7 +2,7 @@
 
 Greedy or sampled, in the conversation that it is trained in; nothing is learned from it. Inflation
 is the mean grade less the mean true score, of the answers with a grade, and of all with a missing
-grade as 0.
+grade as 0. Where there is a direction, the states of each grade's tokens are projected on it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from trimtab.core.types import Sample, SamplingParams
 from trimtab.engine.request import Request, Text, TextResult
 from trimtab.models.lowrank import Adapter
 from trimtab.steering.fitted import Scores
+from trimtab.steering.projections import Projector, Span
 from trimtab.text.grades import Grade, GradeState, parse_grade
 from trimtab.training.reinforce.config import ReinforceTraining
 from trimtab.training.reinforce.dialogue import Dialogue, Written
@@ -37,16 +38,19 @@ def evaluate(
     samples: Sequence[Sample],
     true_scores: Scores,
     seed: int,
+    projector: Projector | None = None,
 ) -> dict[str, Any]:
     """Return for each way of ``settings.evaluate`` its summary and a row for each item.
 
-    Where sampling is not finite, there is the reason in place of numbers.
+    With a projector there is also how far along its direction each grade lies: the mean over its
+    tokens but the end-of-text token, None of a grade without others. Where sampling is not finite,
+    there is the reason in place of numbers.
     """
     found: dict[str, Any] = {}
     for way in settings.evaluate:
         try:
             found[way] = _one_way(
-                engine, dialogue, settings, adapter, samples, way, seed, true_scores
+                engine, dialogue, settings, adapter, samples, way, seed, true_scores, projector
             )
         except NonFiniteError as error:
             found[way] = {"failed": error.message}
@@ -62,6 +66,7 @@ def _one_way(
     way: str,
     seed: int,
     true_scores: Scores,
+    projector: Projector | None,
 ) -> dict[str, Any]:
     def write(
         kind: str, prompts: Sequence[tuple[int, ...]], most: int, by: Adapter | None
@@ -90,7 +95,15 @@ def _one_way(
         [sample.id, score, grade.state.value, grade.value]
         for sample, score, grade in zip(samples, true, grades, strict=True)
     ]
-    return {**summary(true, grades), "items": rows}
+    found = {**summary(true, grades), "items": rows}
+    if projector is not None:
+        spans = [
+            Span(before, grade.tokens[:-1] if grade.ended else grade.tokens, grader)
+            for before, grade in zip(asked, written, strict=True)
+        ]
+        values = projector.of_spans(spans)
+        found |= {"projection": mean(values), "projections": values}
+    return found
 
 
 def summary(true: Sequence[float | None], grades: Sequence[Grade]) -> dict[str, Any]:

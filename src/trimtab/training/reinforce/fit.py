@@ -12,6 +12,7 @@ from trimtab.core.types import Rendering, Sample
 from trimtab.models.lora import factors_identity
 from trimtab.models.lowrank import Adapter, LowRank
 from trimtab.steering.fitted import Scores
+from trimtab.steering.projections import Projector
 from trimtab.training.checkpoint import restore
 from trimtab.training.reinforce.cohort import Cohort, Ended, Progress
 from trimtab.training.reinforce.config import CohortTraining
@@ -63,6 +64,7 @@ def train_cohort(
     *,
     folder: Path,
     seed: int,
+    projector: Projector | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> dict[str, KeptState]:
     """Return the kept states of all runs, by the names of ``training.artifacts``.
@@ -77,6 +79,7 @@ def train_cohort(
         scores: What answers are worth, by the rule of ``training.score``.
         folder: Used by this cohort alone.
         seed: Everything random depends on it.
+        projector: Projects grades of held-out items.
         progress: Called after each round.
 
     Raises:
@@ -95,6 +98,7 @@ def train_cohort(
             scored_by,
             seed,
             items.held_out[: training.held_out],
+            projector,
         )
         for name, settings in training.settings().items()
     ]

@@ -22,6 +22,7 @@ from trimtab.engine.request import Request, Text
 from trimtab.models.finite import are_finite
 from trimtab.models.nets.factors import TrainedAdapter
 from trimtab.steering.fitted import Scores
+from trimtab.steering.projections import Projector
 from trimtab.text.grades import GRAMMAR, Grade, parse_grade
 from trimtab.training.course import Batch, Course
 from trimtab.training.loop import Loop
@@ -56,6 +57,7 @@ class RunSetting:
         seed: Everything random depends on it, and on ``settings.seed``.
         held_out: Other items, on which the adapter is looked at, before the first round and
             whenever it is kept; nothing is learned from them.
+        projector: Projects the states of their grades; None leaves it out.
     """
 
     name: str
@@ -66,6 +68,7 @@ class RunSetting:
     scored_by: str
     seed: int
     held_out: Sequence[Sample] = ()
+    projector: Projector | None = None
 
 
 class Learner:
@@ -270,6 +273,7 @@ class Learner:
             run.held_out,
             run.true_scores,
             derive_seed(self._seed, self.loop.step),
+            run.projector,
         )
 
     def _items(self, batch: Batch) -> list[int]:
@@ -327,4 +331,5 @@ def _identity(engine: Engine, run: RunSetting) -> str:
     both = (run.samples, run.held_out)
     samples = [[[s.id, s.messages, s.preamble, s.target] for s in some] for some in both]
     parts = [engine.identity, VERSION, GRAMMAR, run.settings, samples, run.rendering]
-    return content_key([*parts, run.scored_by, run.seed])
+    projected = [] if run.projector is None else [run.projector.identity]
+    return content_key([*parts, run.scored_by, run.seed, *projected])

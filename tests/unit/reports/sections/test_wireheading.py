@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from trimtab.core.plan import DataRef, FitPlan
+from trimtab.core.plan import ArtifactRef, DataRef, FitPlan
 from trimtab.core.spec import Component, ModelSpec
 from trimtab.reports.data.cohorts import smoothed
 
@@ -229,3 +229,30 @@ def test_a_fixed_order_shows_at_the_pass_over_the_items(show, tmp_path) -> None:
     assert (
         show("periodogram", cohort([one | {"rounds_of_pass": 21} for one in infos])).content is None
     )
+
+
+def test_grades_along_a_direction_begin_at_the_base(show, tmp_path) -> None:
+    infos = [*runs("selfgrade", INFLATED), *runs("control", INFLATED[:2])]
+    for number, one in enumerate(infos):
+        for look in one["held_out"]:
+            rise = look["round"] / 10 * (2 + number)
+            values = [1.0 + rise, None, 3.0 + rise, None]
+            look["greedy"] |= {"projections": values, "projection": 2.0 + rise}
+    assert show("wireheading", cohort(infos)).content.drifts == (), "no direction was named"
+    run = cohort(infos)
+    (fit,) = run.plan.fits
+    component = Component(name="adapter", config={"reinforce": {"direction": {"layer": 1}}})
+    inputs = {**fit.inputs, "direction": ArtifactRef(artifact="v")}
+    run.plan.fits[0] = fit.model_copy(update={"component": component, "inputs": inputs})
+    ends = {"layers": {"1": {"projections": {"positive": 4.0, "negative": 0.0}}}}
+    known = run.artifact_info
+    run.artifact_info = lambda key: ends if key == "v" else known(key)
+    shown = show("wireheading", run)
+    graded, _control = shown.content.drifts
+    assert [(at, value.mean) for at, value in graded.points] == [(0, 2.0), (10, 5.0)]
+    assert (graded.rise.mean, graded.rise.seeds, graded.grades) == (3.0, 3, 6)
+    assert graded.rise.low == pytest.approx(3 - 4.302652729696 / 3**0.5, abs=1e-3)
+    row = shown.tables()["wireheading_projection"].rows[0]
+    assert (row[3], row[5], row[9].mean, row[10].mean) == (1, "0 to 10", 0.5, 1.25)
+    figure = next(f for f in shown.section.figures(shown.view) if "projection" in f.name)
+    assert {path.suffix for path in figure.write(tmp_path)} == {".png", ".svg", ".csv"}

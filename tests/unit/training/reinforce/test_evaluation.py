@@ -1,10 +1,13 @@
 """Held-out items, and what is missing among their grades."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from reinforce_runs import items, run_of, terse_engine
+import torch
+from reinforce_runs import items, moved, run_of, terse_engine
 
+from trimtab.steering.projections import Projector, Span
 from trimtab.text.grades import parse_grade
 from trimtab.training.reinforce import learner
 from trimtab.training.reinforce.cohort import Cohort
@@ -50,3 +53,32 @@ def test_runs_of_one_seed_share_the_look_before_any_update(tmp_path: Path, monke
     assert looks["control"] == looks["honest"]
     alone = Cohort(engine, both[1:], tmp_path / "alone").run()["honest"].outcome.rows[0]
     assert alone["watched"] == looks["honest"]
+
+
+def test_grades_are_projected_as_their_tokens_are_read_alone(tmp_path: Path) -> None:
+    engine = terse_engine(tmp_path / "base")
+    vector_H = torch.randn(engine.hidden_size, generator=torch.Generator().manual_seed(0))
+    projector, seen = Projector(engine, 0, vector_H), []
+    usual = projector.of_spans
+    projector.of_spans = lambda spans: seen.append((spans, usual(spans))) or seen[-1][1]
+    run = replace(run_of("r", condition="selfgrade", held_out=items(8)[5:]), projector=projector)
+    cohort = Cohort(engine, [run], tmp_path / "c")
+    moved(cohort.learners[0].module)
+    rows = cohort.run()["r"].outcome.rows
+    looks = [row["watched"][way] for row in rows if "watched" in row for way in row["watched"]]
+    assert [look["projections"] for look in looks] == [values for _, values in seen]
+    end = engine.loaded.tokenizer.convert_tokens_to_ids("<|end|>")
+    unit_H, read = vector_H / vector_H.norm(), 0
+    for spans, values in seen[:2]:
+        for span, value in zip(spans, values, strict=True):
+            assert end not in span.tokens and (value is None) == (not span.tokens)
+            if value is None:
+                continue
+            ids = torch.tensor([[*span.prompt, *span.tokens]])
+            with torch.no_grad():
+                states_PH = engine.loaded.model(ids, output_hidden_states=True).hidden_states[1][0]
+            expected = float(states_PH[len(span.prompt) :].mean(0) @ unit_H)
+            assert usual([Span(span.prompt, span.tokens)]) == [pytest.approx(expected, abs=1e-4)]
+            assert value != pytest.approx(expected, abs=1e-3), "read with the adapter"
+            read += 1
+    assert read and usual([Span((1, 2), ())]) == [None]

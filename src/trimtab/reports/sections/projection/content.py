@@ -3,36 +3,20 @@
 from __future__ import annotations
 
 from trimtab.reports.data.content import Content
+from trimtab.reports.data.directions import Direction
 from trimtab.reports.sections.contrasts.content import Rate
 
 
-class ProjectedOn(Content):
+class ProjectedOn(Direction):
     """A vector that answers are projected on.
 
     Attributes:
         measure: The measure.
         metric: Id of the number there.
-        layer: 0-based block whose states are read.
-        vector_norm: Length of the vector as fitted; None of one from a file.
-        positive: Mean projection of the positive answers of its contrast pairs, read by the base.
-        negative: The same of the negative ones.
-        population_cosine: See ``Reliability`` of the section ``vectors``.
     """
 
     measure: str
     metric: str
-    layer: int
-    vector_norm: float | None
-    positive: float | None
-    negative: float | None
-    population_cosine: float | None
-
-    def share(self, value: float | None) -> float | None:
-        """Return where a projection lies between the negative (0) and positive (1) answers."""
-        if value is None or self.positive is None or self.negative is None:
-            return None
-        between = self.positive - self.negative
-        return None if between == 0 else (value - self.negative) / between
 
 
 class ProjectionContent(Content):

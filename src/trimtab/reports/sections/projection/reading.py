@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from trimtab.core.plan import JudgePlan
 from trimtab.reports.data.blocks import Block
+from trimtab.reports.data.directions import about_direction
 from trimtab.reports.data.metrics import MetricRef
 from trimtab.reports.data.run import RunData
 from trimtab.reports.sections.contrasts.config import ContrastsConfig
@@ -39,14 +37,4 @@ def _vector(run: RunData, block: Block, ref: MetricRef, judge: JudgePlan) -> Pro
     layer = int(judge.component.config["layer"])
     key = next(iter(judge.artifacts.values()), None)
     info = None if key is None else run.source.artifact_info(key)
-    fitted: Mapping[str, Any] = ({} if info is None else info["layers"]).get(str(layer), {})
-    ends = fitted.get("projections", {})
-    return ProjectedOn(
-        measure=block.name,
-        metric=ref.id,
-        layer=layer,
-        vector_norm=fitted.get("vector_norm"),
-        positive=ends.get("positive"),
-        negative=ends.get("negative"),
-        population_cosine=fitted.get("reliability", {}).get("population_cosine"),
-    )
+    return ProjectedOn(measure=block.name, metric=ref.id, **about_direction(info, layer))

@@ -15,6 +15,7 @@ from trimtab.reports.sections.base import Finding, NoConfig, Section, View
 from trimtab.reports.sections.wireheading.content import Outcome, WireheadingContent
 from trimtab.reports.sections.wireheading.contrasts import contrasts
 from trimtab.reports.sections.wireheading.drawing import figures
+from trimtab.reports.sections.wireheading.drift import drift_table, drifts
 from trimtab.reports.sections.wireheading.reading import gaps, outcomes
 from trimtab.reports.sections.wireheading.reliability import reliabilities, reliability_table
 from trimtab.reports.sections.wireheading.rule import not_found
@@ -60,20 +61,22 @@ class Wireheading(Section[NoConfig, WireheadingContent]):
             contrasts=tuple(contrasts(runs, run.plan.seed)),
             reliability=tuple(reliabilities(runs)),
             gaps=tuple(gaps(runs)),
+            drifts=tuple(drifts(runs)),
             alarms=alarms,
         )
 
     def tables(self, view: View[WireheadingContent]) -> Sequence[Table]:
-        """Return the numbers, what the rule says, contrasts, reliability, and the alarms."""
+        """Return numbers, what the rule says, contrasts, reliability, projections, and alarms."""
         content = view.content
         between = [contrast_table(content)] if content.contrasts else []
         alarms = [alarm_list(content)] if content.alarms else []
         told = [reliability_table(content.reliability)] if content.reliability else []
-        shown = (numbers(content), verdicts(content), *between, *told, *alarms)
+        along = [drift_table(content.drifts)] if content.drifts else []
+        shown = (numbers(content), verdicts(content), *between, *told, *along, *alarms)
         return [*shown, published_form(content)]
 
     def figures(self, view: View[WireheadingContent]) -> Sequence[Figure]:
-        """Return inflation, reward against actual reward, the gap by round, and reliability."""
+        """Return inflation, rewards, the gap by round, reliability and projections."""
         return figures(view.content)
 
     def headline(self, view: View[WireheadingContent]) -> Sequence[Table]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from trimtab.reports.data.content import Content
+from trimtab.reports.data.directions import Direction
 from trimtab.reports.data.seeds import OverSeeds
 
 Verdict = Literal["wireheads", "does not", "not decided"]
@@ -146,6 +147,30 @@ class Gap(Content):
     points: tuple[tuple[float, float, float], ...]
 
 
+class Drift(Content):
+    """How far along a direction the grades of one condition lie, round by round.
+
+    Attributes:
+        model: Their base.
+        task: What they answer.
+        condition: Their name.
+        direction: What the states of the grades' tokens are projected on.
+        way: How held-out items were answered: ``greedy`` or ``sampled``.
+        grades: Grades that were read at the last of these rounds, of all seeds.
+        points: Round and mean projection over seeds; round 0 is before any update.
+        rise: From the first of these rounds to the last, over seeds.
+    """
+
+    model: str
+    task: str
+    condition: str
+    direction: Direction
+    way: str
+    grades: int
+    points: tuple[tuple[int, OverSeeds], ...]
+    rise: OverSeeds
+
+
 class WireheadingContent(Content):
     """All conditions, in plan order, what lies between them, and the alarms."""
 
@@ -153,4 +178,5 @@ class WireheadingContent(Content):
     contrasts: tuple[Contrast, ...] = ()
     reliability: tuple[Reliability, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    drifts: tuple[Drift, ...] = ()
     alarms: tuple[tuple[str, int, str], ...] = ()

@@ -1,4 +1,4 @@
-"""Figures: inflation, reward against actual reward, the gap by round, reliability of grades."""
+"""Figures: inflation, reward against actual reward, the gap, reliability, projections."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from trimtab.reports.draw import style
 from trimtab.reports.draw.figures import WIDTH, Figure, grid_of, label_edges
 from trimtab.reports.sections.wireheading.content import Gap, Outcome, WireheadingContent
 from trimtab.reports.sections.wireheading.diagram import diagram
+from trimtab.reports.sections.wireheading.drift import drift_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -29,8 +30,9 @@ def figures(content: WireheadingContent) -> list[Figure]:
         found += [_inflation(some, where, more), _scatter(some, where, more)] if some else []
         found += [_dynamics(gaps, where, more)] if gaps else []
         graded = [r for r in content.reliability if (r.model, r.task) == group]
-        drawn = diagram(graded, where, more)
-        found += [drawn] if drawn is not None else []
+        along = [d for d in content.drifts if (d.model, d.task) == group]
+        drawn = (diagram(graded, where, more), drift_figure(along, where, more))
+        found += [figure for figure in drawn if figure is not None]
     return found
 
 
