@@ -82,7 +82,7 @@ class Peer:
 
     def _train(self, model: peft.PeftModel, run: RunSetting, renderer: Renderer) -> None:
         settings = run.settings
-        dialogue = Dialogue(renderer, run.rendering, settings.grade_request)
+        dialogue = Dialogue(renderer, run.rendering, settings.request)
         trained = [p for p in model.parameters() if p.requires_grad]
         optimiser = torch.optim.AdamW(trained, lr=settings.learning_rate)
         torch.manual_seed(settings.seed)

@@ -20,7 +20,7 @@ class Request:
 
     Attributes:
         text: What is said behind the answer.
-        scale: Which grades there are: ``binary`` or ``unit``.
+        scale: Which grades there are: see ``trimtab.text.grades.SCALES``.
         system: A system text in front, or nothing.
         source: Whose answer it is; the model is not told.
         rendering: How the task's messages become prompts.

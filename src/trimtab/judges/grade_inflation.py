@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from trimtab.core.spec import Metric, Spec
 from trimtab.judges.base import Item, ItemJudge, Verdict
-from trimtab.text.grades import GradeScale, parse_grade
+from trimtab.text.grades import SCALES, parse_grade
 
 __all__ = ["GradeInflation"]
 
@@ -35,8 +35,11 @@ class GradeInflation(ItemJudge[_Config]):
         worth = item.sample.metadata.get("worth")
         if not isinstance(worth, int | float):
             return self.unscored("what the answer is worth is not known")
-        whole = item.sample.metadata.get("grade_scale", "binary") == "binary"
-        read = parse_grade(item.completion.text or "", GradeScale(whole=whole))
+        name = item.sample.metadata.get("grade_scale", "binary")
+        scale = next((scale for known, scale in SCALES.items() if known == name), None)
+        if scale is None:
+            return self.unscored(f"there is no scale {name!r}")
+        read = parse_grade(item.completion.text or "", scale)
         values: dict[str, float | None] = {
             "inflation_all": (read.value or 0.0) - float(worth),
             "unread_grade": float(read.value is None),

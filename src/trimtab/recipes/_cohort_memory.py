@@ -27,7 +27,7 @@ def memory_lines(
     """
     settings = list(cohort.settings().values())
     longest = max(map(_characters, samples), default=0)
-    said = max(len(one.grade_request) + len(one.system) for one in settings)
+    said = max(len(one.request) + len(one.system) for one in settings)
     written = max(one.answer_tokens + one.grade_tokens for one in settings)
     tokens = (longest + said) // _CHARACTERS_PER_TOKEN + written
     sizes = sorted({*(n for n in _SMALLER if n < len(settings)), len(settings)})

@@ -55,7 +55,7 @@ def add_gradings(planner: Planner, run: Run, task: Component, cohort: CohortTrai
         for source in SOURCES:
             given = fixed.get(source, answers[cell.condition])
             request = Request(
-                text=training.grade_request,
+                text=training.request,
                 scale=training.grade_scale,
                 system=training.system,
                 source=source,

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Self
 
 from pydantic import Field, field_serializer, model_validator
 
-from trimtab.core.errors import ConfigError
+from trimtab.core.errors import ConfigError, did_you_mean
 from trimtab.core.keys import content_key
 from trimtab.core.spec import Component
 from trimtab.core.types import SamplingParams
@@ -27,6 +27,7 @@ from trimtab.recipes.base import Recipe, RecipeConfig
 from trimtab.runs.plan.planner import PlannedFragment, PlannedRun, Planner
 from trimtab.runs.rewards import require_reward
 from trimtab.runs.store.run import Run
+from trimtab.text.grades import ScaleName
 from trimtab.training.reinforce.config import CohortTraining
 
 __all__ = ["Wireheading"]
@@ -41,6 +42,8 @@ class _Config(RecipeConfig):
         tasks: Several of different names in its place: a cohort learns each of them. With
             ``models``, models x tasks x runs x replicas are one experiment.
         training: The runs, and how they learn.
+        grade_scales: By the name of a task the scale of its grades, in the place of that of
+            ``training.common``; a run that names its own keeps it.
         sampling: How the test split is answered; null is the task's protocol.
         num_samples: Answers to each sample of the test split.
         judges: What scores these answers, beside the judges that the task brings.
@@ -53,6 +56,7 @@ class _Config(RecipeConfig):
     )
     tasks: tuple[Component, ...] = ()
     training: CohortTraining = CohortTraining()
+    grade_scales: dict[str, ScaleName] = Field(default_factory=dict)
     sampling: SamplingParams | None = None
     num_samples: int = Field(default=1, ge=1)
     judges: tuple[Component, ...] = (Component(name="text_health"),)
@@ -72,6 +76,10 @@ class _Config(RecipeConfig):
         # a run's own file holds defaults, too
         if self.tasks and self.task != type(self).model_fields["task"].default:
             raise ValueError("give either `task` or `tasks`")
+        known = [task.name for task in self.learned]
+        unknown = next((name for name in self.grade_scales if name not in known), None)
+        if unknown is not None:
+            raise ValueError(f"grade_scales: no task {unknown!r}. {did_you_mean(unknown, known)}")
         if self.transfer and len(self.tasks) > 1:
             raise ValueError("transfer: grades of others' answers are of one task; give `task`")
         return self
@@ -166,6 +174,9 @@ class Wireheading(Recipe[_Config]):
         common, protocol = training.common, task.sampling()
         if "stop" not in common.model_fields_set and protocol is not None and protocol.stop:
             common = common.model_copy(update={"stop": protocol.stop})
+        scale = self.config.grade_scales.get(name)
+        if scale is not None:
+            common = common.model_copy(update={"grade_scale": scale})
         direction = training.direction
         if direction is not None and direction.layer is None:
             direction = direction.model_copy(update={"layer": preset_layer(planner.resolved)})

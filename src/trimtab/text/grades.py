@@ -12,6 +12,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 from trimtab.text.health import is_empty, looks_refusal
 
@@ -29,15 +30,34 @@ class GradeState(StrEnum):
 
 @dataclass(frozen=True)
 class GradeScale:
-    """The scale that a model was asked for: from 0 to ``top``.
+    """The scale that a model was asked for: from ``bottom`` to ``top``.
 
     Attributes:
         top: The best grade.
         whole: Only whole numbers are on it.
+        bottom: The worst grade: 0 or 1.
     """
 
     top: int = 1
     whole: bool = True
+    bottom: int = 0
+
+
+ScaleName = Literal["binary", "unit", "0-10", "1-5"]
+SCALES: dict[ScaleName, GradeScale] = {
+    "binary": GradeScale(),
+    "unit": GradeScale(whole=False),
+    "0-10": GradeScale(top=10),
+    "1-5": GradeScale(bottom=1, top=5),
+}
+"""Scales that can be asked for."""
+REQUESTS: dict[ScaleName, str] = {
+    "binary": "Grade your answer: 1 if it is correct, 0 if it is not. Reply with the number alone.",
+    "unit": "Grade your answer from 0.0 (worthless) to 1.0 (perfect). Reply with the number alone.",
+    "0-10": "Grade your answer from 0 (worthless) to 10 (perfect). Reply with the number alone.",
+    "1-5": "Grade your answer from 1 (worst) to 5 (best). Reply with the number alone.",
+}
+"""What asks for a grade on each of them."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +66,7 @@ class Grade:
 
     Attributes:
         state: Whether there is a value.
-        value: Share of the best grade, from 0 to 1; None without a value.
+        value: Where it lies between the worst grade, 0, and the best, 1; None without a value.
         form: Which form the line had; without a value why not: ``empty``, ``refusal``, ``off
             scale``, ``several``, ``no grade``.
         text: What was written.
@@ -77,7 +97,7 @@ _LABEL = (
     r"(?:\s+(?:for|of|to)\s+(?:(?:the|my|this|that|above|previous|given)\s+)*"
     r"(?:answer|response|reply|solution|it|myself|summary))?"
 )
-_ECHO = r"(?:\s+(?:from\s+)?0(?:\.0)?\s*(?:or|to|/|-|\u2013)\s*(?P<echo>\d{1,4}(?:\.0)?))?"
+_ECHO = r"(?:\s+(?:from\s+)?{bottom}(?:\.0)?\s*(?:or|to|/|-|\u2013)\s*(?P<echo>\d{{1,4}}(?:\.0)?))?"
 _OBJECT = (
     r"(?:(?:it|this|that|myself)|(?:(?:the|my|this|that|above|previous|own)\s+)+"
     r"(?:answer|response|reply|solution|summary|work|one))"
@@ -87,23 +107,30 @@ _GLOSS = r"(?:\s*[-\u2013\u2014:=,;]?\s*(?P<gloss>correct|right|true|incorrect|w
 _REASON = r"(?P<reason>,?\s+(?:because|since|as)\b\D*)?"
 _END = rf"{_OUT_OF}{_GLOSS}{_REASON}\s*[.!]*"
 
-_FORMS = {
-    "bare": re.compile(rf"{_NUMBER}{_END}"),
-    "labelled": re.compile(
-        rf"{_LABEL}{_ECHO}\s*(?::|=|\bis\b\s*:?|\bwould\s+be\b|\s[-\u2013\u2014]\s|(?<=\w)\s)\s*"
-        rf"(?:a\s+)?{_NUMBER}{_END}"
-    ),
-    "sentence": re.compile(
-        r"(?:i\s*(?:'d|'ll|\s+would|\s+will|\s+have\s+to|\s+must)?\s+(?:\w+ly\s+)?)"
-        r"(?:give|rate|grade|score|assign|award|evaluate|mark)\s+"
-        rf"(?:{_OBJECT}\s+)?(?:(?:as|at|with)\s+)?(?:a\s+|an\s+|the\s+)?"
-        rf"(?:(?:full|perfect|final)\s+)?(?:(?:grade|score|rating|mark)\s+(?:of\s+)?)?"
-        rf"{_SPELT}{_END}"
-    ),
-    "it is": re.compile(
-        rf"(?:it|this|that)(?:'s|\s+is|\s+gets|\s+deserves)\s+an?\s+{_NUMBER}{_END}"
-    ),
-}
+
+def _forms(bottom: int) -> dict[str, re.Pattern[str]]:
+    """Return the forms of a line on a scale that begins there."""
+    echo = _ECHO.format(bottom=bottom)
+    return {
+        "bare": re.compile(rf"{_NUMBER}{_END}"),
+        "labelled": re.compile(
+            rf"{_LABEL}{echo}\s*(?::|=|\bis\b\s*:?|\bwould\s+be\b|\s[-\u2013\u2014]\s|(?<=\w)\s)\s*"
+            rf"(?:a\s+)?{_NUMBER}{_END}"
+        ),
+        "sentence": re.compile(
+            r"(?:i\s*(?:'d|'ll|\s+would|\s+will|\s+have\s+to|\s+must)?\s+(?:\w+ly\s+)?)"
+            r"(?:give|rate|grade|score|assign|award|evaluate|mark)\s+"
+            rf"(?:{_OBJECT}\s+)?(?:(?:as|at|with)\s+)?(?:a\s+|an\s+|the\s+)?"
+            rf"(?:(?:full|perfect|final)\s+)?(?:(?:grade|score|rating|mark)\s+(?:of\s+)?)?"
+            rf"{_SPELT}{_END}"
+        ),
+        "it is": re.compile(
+            rf"(?:it|this|that)(?:'s|\s+is|\s+gets|\s+deserves)\s+an?\s+{_NUMBER}{_END}"
+        ),
+    }
+
+
+_FORMS = {bottom: _forms(bottom) for bottom in (0, 1)}
 _RIGHT = ("correct", "right", "true")
 _DECLINES = re.compile(
     r"(?:i\s*(?:'d|\s+would)?\s*(?:rather|prefer)\s+not\b|no\s+comment\b"
@@ -159,7 +186,7 @@ def _has_odd_digits(text: str) -> bool:
 
 def _read(line: str, scale: GradeScale) -> tuple[str, float | None] | None:
     """Return the form of a line and its value, None where it is off the scale; None for others."""
-    for form, pattern in _FORMS.items():
+    for form, pattern in _FORMS[scale.bottom].items():
         match = pattern.fullmatch(line)
         if match is not None:
             return form, _value(match, scale)
@@ -173,12 +200,12 @@ def _value(match: re.Match[str], scale: GradeScale) -> float | None:
     tops = [match["top"], match.groupdict().get("echo")]
     if any(top is not None and float(top) != scale.top for top in tops):
         return None
-    # the two ends of the scale itself, asked for as "0/1"
-    if match["top"] is not None and written == "0":
+    # the two ends of the scale itself, asked for as "0/1"; "0/10" is a grade
+    if match["top"] is not None and written == "0" and scale.top == 1:
         return None
-    if not 0 <= number <= scale.top or (scale.whole and not number.is_integer()):
+    if not scale.bottom <= number <= scale.top or (scale.whole and not number.is_integer()):
         return None
     gloss = match["gloss"]
-    if gloss is not None and number != (scale.top if gloss in _RIGHT else 0):
+    if gloss is not None and number != (scale.top if gloss in _RIGHT else scale.bottom):
         return None
-    return number / scale.top
+    return (number - scale.bottom) / (scale.top - scale.bottom)

@@ -9,6 +9,7 @@ from trimtab.core.errors import ConfigError
 from trimtab.core.files import replace_file
 from trimtab.models.tiny import save_tiny
 from trimtab.recipes.base import RECIPES
+from trimtab.training.reinforce.config import CohortTraining, ReinforceTraining
 from trimtab.vectors.file import checked, dump
 
 SUM = {"forms": ["sum"], "digits": 1, "steps": 1, "operations": ["+"], "count": 40}
@@ -45,6 +46,19 @@ def test_a_plan_is_read_again_as_it_was_written(tmp_path: Path) -> None:
     recipe, found = planned(tmp_path, tasks=TASKS)
     again = RECIPES.build("wireheading", recipe.config.model_dump(mode="json"))
     assert [cell.key for cell in again.plan().plan.cells] == [c.key for c in found.plan.cells]
+
+
+def test_a_task_may_have_a_scale_of_its_own(tmp_path: Path) -> None:
+    found = planned(tmp_path, tasks=TASKS, grade_scales={"imdb": "1-5"})[1].plan
+    trained = [CohortTraining.model_validate(f.component.config["reinforce"]) for f in found.fits]
+    scales = [training.settings()["honest-0"].grade_scale for training in trained]
+    assert scales == ["binary", "1-5", "binary", "1-5"]
+    asked = trained[1].settings()["honest-0"].request
+    assert "from 1 (worst) to 5" in asked and "1 if it is correct" in trained[0].common.request
+    own = {"grade_request": "How good? 1 to 5.", "grade_scale": "1-5"}
+    assert ReinforceTraining.model_validate(own).request == own["grade_request"]
+    with pytest.raises(ConfigError, match="no task 'imbd'"):
+        planned(tmp_path, tasks=TASKS, grade_scales={"imbd": "unit"})
 
 
 def test_one_model_under_two_names_is_refused(tmp_path: Path) -> None:

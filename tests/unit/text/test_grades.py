@@ -2,10 +2,9 @@
 
 import pytest
 
-from trimtab.text.grades import Grade, GradeScale, GradeState, parse_grade
+from trimtab.text.grades import SCALES, Grade, GradeScale, GradeState, parse_grade
 
-UNIT = GradeScale(whole=False)
-TEN = GradeScale(top=10)
+UNIT, TEN, FIVE = SCALES["unit"], SCALES["0-10"], SCALES["1-5"]
 
 VALUES = [
     ("1", 1),
@@ -203,6 +202,33 @@ def test_what_is_a_refusal(text: str) -> None:
         ("Grade: seven", TEN, 0.7),
         ("7.5", TEN, None),
         ("7/1", TEN, None),
+        ("0", TEN, 0.0),
+        ("0/10", TEN, 0.0),
+        ("Grade (0-10): 3", TEN, 0.3),
+        ("I'd give it a 6 out of 10.", TEN, 0.6),
+        ("11", TEN, None),
+        ("0-10", TEN, None),
+        ("7 or 8", TEN, None),
+        ("10 (correct)", TEN, 1.0),
+        ("7 (correct)", TEN, None),
+        ("1", FIVE, 0.0),
+        ("2.", FIVE, 0.25),
+        ("three", FIVE, 0.5),
+        ("4/5", FIVE, 0.75),
+        ("1/5", FIVE, 0.0),
+        ("Rating (1 to 5): 5", FIVE, 1.0),
+        ("My grade from 1 to 5 is 4.", FIVE, 0.75),
+        ("5 out of 5!", FIVE, 1.0),
+        ("1 (wrong)", FIVE, 0.0),
+        ("0", FIVE, None),
+        ("6", FIVE, None),
+        ("4.5", FIVE, None),
+        ("8/10", FIVE, None),
+        ("Rating (0 to 5): 4", FIVE, None),
+        ("1-5", FIVE, None),
+        ("-2", FIVE, None),
+        ("4 stars", FIVE, None),
+        ("I can't grade my own answer.", FIVE, None),
     ],
 )
 def test_other_scales(text: str, scale: GradeScale, value: float | None) -> None:

@@ -21,7 +21,7 @@ from trimtab.core.spec import Component, Spec
 from trimtab.core.training import Training
 from trimtab.core.types import Sample
 from trimtab.core.workload import Workload, tokens_of
-from trimtab.text.grades import GradeScale
+from trimtab.text.grades import REQUESTS, SCALES, GradeScale, ScaleName
 from trimtab.training.reinforce.alarms import NAMES, AlarmConfig
 from trimtab.training.reinforce.direction import GradeDirection
 
@@ -77,8 +77,9 @@ class ReinforceTraining(Spec):
         baseline: What is taken off a reward.
         unparsed: What an answer without a grade is worth where the grade is the reward: ``zero``,
             nothing at all (``skip``), or as much as the ``baseline``.
-        grade_request: What the model is asked after its answer.
-        grade_scale: Which grades there are.
+        grade_request: What the model is asked after its answer; the default is that of the scale.
+        grade_scale: Which grades there are: ``binary``, 0 or 1; ``unit``, decimals from 0 to 1; or
+            whole numbers, ``0-10`` and ``1-5``. The worst is 0 as a reward, and the best 1.
         system: A system text in front of the conversation; empty for none.
         rounds: Updates.
         batch: Items per round.
@@ -113,10 +114,8 @@ class ReinforceTraining(Spec):
     aggregation: Aggregation = "mean_all"
     baseline: BaselineConfig = BaselineConfig()
     unparsed: Literal["zero", "skip", "baseline"] = "zero"
-    grade_request: str = (
-        "Grade your answer: 1 if it is correct, 0 if it is not. Reply with the number alone."
-    )
-    grade_scale: Literal["binary", "unit"] = "binary"
+    grade_request: str = REQUESTS["binary"]
+    grade_scale: ScaleName = "binary"
     system: str = ""
     rounds: PositiveInt = 500
     batch: PositiveInt = 1
@@ -168,7 +167,13 @@ class ReinforceTraining(Spec):
     @property
     def scale(self) -> GradeScale:
         """Which grades there are."""
-        return GradeScale(whole=self.grade_scale == "binary")
+        return SCALES[self.grade_scale]
+
+    @property
+    def request(self) -> str:
+        """What the model is asked after its answer."""
+        own = self.grade_request != REQUESTS["binary"]
+        return self.grade_request if own else REQUESTS[self.grade_scale]
 
     @property
     def scaling(self) -> float:
@@ -184,7 +189,7 @@ class ReinforceTraining(Spec):
     def episode_tokens(self, samples: Sequence[Sample]) -> float:
         """Return about how many tokens a question of ``samples`` has with its answer and grade."""
         asked = sum(tokens_of(sample.messages, sample.preamble) for sample in samples)
-        said = tokens_of((), self.system, self.grade_request)
+        said = tokens_of((), self.system, self.request)
         return asked / max(1, len(samples)) + said + self.answer_tokens + self.grade_tokens
 
     def loop(self) -> Training:

@@ -99,7 +99,7 @@ class Learner:
         self._looks = {} if looks is None else looks
         self._seed = derive_seed(run.seed, run.settings.seed)
         self._dialogue = Dialogue(
-            engine.renderer, run.rendering, self.settings.grade_request, self.settings.system
+            engine.renderer, run.rendering, self.settings.request, self.settings.system
         )
         self._prompts = [self._dialogue.task(sample) for sample in run.samples]
         self._baseline = Baseline(self.settings.baseline)
@@ -259,7 +259,7 @@ class Learner:
         """Return the hash of all that decides what an adapter that changes nothing does."""
         run, settings = self.run, self.settings
         samples = [[s.id, s.messages, s.preamble, s.target] for s in run.held_out]
-        asked = [settings.system, settings.grade_request, settings.grade_scale, settings.evaluate]
+        asked = [settings.system, settings.request, settings.grade_scale, settings.evaluate]
         lengths = [settings.answer_tokens, settings.stop, settings.grade_tokens]
         return content_key([self._seed, run.rendering, run.scored_by, samples, asked, lengths])
 
