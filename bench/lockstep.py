@@ -1,13 +1,14 @@
 """Runs that are rewarded, in lockstep on one base, against the same runs one after the other.
 
     python bench/lockstep.py [--model ID] [--runs 15] [--rounds 10] [--batch 1] [--answer-tokens 16]
-        [--grade-tokens 6] [--digits 1] [--peer-runs 3]
+        [--grade-tokens 6] [--digits 1] [--peer-runs 3] [--trl PYTHON]
 
 Sums of small numbers, conditions control, selfgrade and honest in turn, a seed for each three.
 Prints rounds of a run per second, sampling and learning apart, their ratios, whether the samples
 are the same, and how far the adapters are apart. Then the same rounds as the published script does
 them, for ``--peer-runs`` runs (0: none): transformers' ``generate``, then one forward pass of the
-conversation with gradients through peft's factors, one conversation at a time.
+conversation with gradients through peft's factors, one conversation at a time. With ``--trl`` TRL's
+GRPO does as much of the rounds of one run as it can, see ``trl_grpo``: two answers and no grade.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import peft
 import torch
+import trl_grpo
 from machine import header
 
 from trimtab.core.spec import Component, ModelSpec
@@ -158,6 +160,7 @@ def main() -> None:
         *(("grade-tokens", 6), ("digits", 1), ("peer-runs", 3)),
     ):
         parser.add_argument(f"--{name}", type=int, default=value)
+    parser.add_argument("--trl", help="interpreter of an environment that has TRL")
     args = parser.parse_args()
     header("lockstep")
     engine = Engine(load_model(resolve(ModelSpec(id=args.model, dtype="float32"))))
@@ -190,6 +193,8 @@ def main() -> None:
             f"round: {peer.tokens / (args.peer_runs * args.rounds):.1f} here, "
             f"{together.tokens / total:.1f} in lockstep"
         )
+    if args.trl:
+        print(trl_grpo.column(args.trl, engine, runs[0], total / together.seconds))
 
 
 if __name__ == "__main__":

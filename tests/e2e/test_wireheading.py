@@ -3,7 +3,10 @@
 import json
 from pathlib import Path
 
+import yaml
 from cli_process import trimtab
+
+from trimtab.models.tiny import save_tiny
 
 SMOKE = Path(__file__).parents[2] / "configs" / "wireheading" / "smoke.yaml"
 
@@ -41,3 +44,35 @@ def test_a_cohort_learns_side_by_side_and_answers_beside_the_base(
     }
     again = trimtab(["resume", str(run)], logs)
     assert again.code == 0, again.err
+
+
+def test_a_matrix_of_models_and_tasks_is_one_run_and_one_report(
+    tmp_path: Path, tiny_model: Path
+) -> None:
+    other = save_tiny(tmp_path / "other", "gpt_neox", num_layers=1)
+    sums = {"name": "arithmetic", "forms": ["sum"], "digits": 1, "steps": 1, "count": 40}
+    common = {"rounds": 1, "answer_tokens": 3, "grade_tokens": 2, "evaluate": ["greedy"]}
+    config = tmp_path / "matrix.yaml"
+    matrix = {
+        "recipe": "wireheading",
+        "name": "matrix",
+        "models": [{"id": str(path), "device": "cpu"} for path in (tiny_model, other)],
+        "tasks": [{**sums, "limit": 3}, {"name": "imdb", "characters": 40, "limit": 3}],
+        "grade_scales": {"imdb": "1-5"},
+        "training": {"common": common, "held_out": 2},
+        "sampling": {"max_tokens": 4},
+        "judges": [],
+    }
+    config.write_text(yaml.safe_dump(matrix))
+    done = trimtab(["run", str(config), "--out", str(tmp_path / "run")], tmp_path / "logs")
+    assert done.code == 0, done.err
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    outcomes = summary["sections"]["wireheading"]["outcomes"]
+    assert [(o["model"], o["task"], o["condition"]) for o in outcomes] == [
+        (str(model), task, condition)
+        for model in (tiny_model, other)
+        for task in ("arithmetic", "imdb")
+        for condition in ("control", "selfgrade", "honest")
+    ]
+    figures = {path.name for path in (tmp_path / "run" / "report" / "figures").iterdir()}
+    assert {f"training_curves{n}.png" for n in ("", "_2", "_3", "_4")} <= figures

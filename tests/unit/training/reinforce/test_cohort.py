@@ -281,3 +281,18 @@ def test_after_fifty_rounds_each_run_is_what_it_is_alone(engine: Engine, tmp_pat
         assert len(outcome.rows) == 50
         assert written(ended[run.name].outcome) == written(outcome)
         assert (weights(learner) - weights(alone.learners[0])).abs().max() < 1e-5
+
+
+def test_after_fifty_rounds_of_six_runs_one_is_what_it_is_alone(
+    engine: Engine, tmp_path: Path
+) -> None:
+    short = {"rounds": 50, "answer_tokens": 3, "grade_tokens": 1, "keep_every": 50}
+    names = ["control", "selfgrade", "honest"] * 2
+    plan = [run_of(f"r{i}", seed=i, condition=name, **short) for i, name in enumerate(names)]
+    together = Cohort(engine, plan, tmp_path / "all")
+    ended = together.run()
+    alone = Cohort(engine, plan[2:3], tmp_path / "alone")
+    start = weights(alone.learners[0])
+    assert written(ended["r2"].outcome) == written(alone.run()["r2"].outcome)
+    assert (weights(alone.learners[0]) - start).abs().max() > 1e-3
+    assert (weights(together.learners[2]) - weights(alone.learners[0])).abs().max() < 1e-5
