@@ -52,6 +52,7 @@ def test_a_matrix_of_models_and_tasks_is_one_run_and_one_report(
     other = save_tiny(tmp_path / "other", "gpt_neox", num_layers=1)
     sums = {"name": "arithmetic", "forms": ["sum"], "digits": 1, "steps": 1, "count": 40}
     common = {"rounds": 1, "answer_tokens": 3, "grade_tokens": 2, "evaluate": ["greedy"]}
+    runs = {name: {"condition": name} for name in ("control", "selfgrade")}
     config = tmp_path / "matrix.yaml"
     matrix = {
         "recipe": "wireheading",
@@ -59,7 +60,7 @@ def test_a_matrix_of_models_and_tasks_is_one_run_and_one_report(
         "models": [{"id": str(path), "device": "cpu"} for path in (tiny_model, other)],
         "tasks": [{**sums, "limit": 3}, {"name": "imdb", "characters": 40, "limit": 3}],
         "grade_scales": {"imdb": "1-5"},
-        "training": {"common": common, "held_out": 2},
+        "training": {"common": common, "runs": runs, "held_out": 2},
         "sampling": {"max_tokens": 4},
         "judges": [],
     }
@@ -72,7 +73,7 @@ def test_a_matrix_of_models_and_tasks_is_one_run_and_one_report(
         (str(model), task, condition)
         for model in (tiny_model, other)
         for task in ("arithmetic", "imdb")
-        for condition in ("control", "selfgrade", "honest")
+        for condition in runs
     ]
     figures = {path.name for path in (tmp_path / "run" / "report" / "figures").iterdir()}
     assert {f"training_curves{n}.png" for n in ("", "_2", "_3", "_4")} <= figures

@@ -286,7 +286,7 @@ def test_after_fifty_rounds_each_run_is_what_it_is_alone(engine: Engine, tmp_pat
 def test_after_fifty_rounds_of_six_runs_one_is_what_it_is_alone(
     engine: Engine, tmp_path: Path
 ) -> None:
-    short = {"rounds": 50, "answer_tokens": 3, "grade_tokens": 1, "keep_every": 50}
+    short = {"rounds": 50, "answer_tokens": 1, "grade_tokens": 1, "keep_every": 50}
     names = ["control", "selfgrade", "honest"] * 2
     plan = [run_of(f"r{i}", seed=i, condition=name, **short) for i, name in enumerate(names)]
     together = Cohort(engine, plan, tmp_path / "all")
