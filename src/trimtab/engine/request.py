@@ -14,6 +14,7 @@ from typing import Literal
 import torch
 
 from trimtab.core.types import FinishReason, GateReading, SamplingParams
+from trimtab.engine.conversations import Conversations
 from trimtab.models.lowrank import Adapter
 
 
@@ -165,12 +166,15 @@ class Text:
         dynamic: Steering in the place of ``Request.edits``, if its strength is dynamic.
         watch: Told the text so far after each token that doesn't end it, by this process; what a
             dynamic strength steers is told at its end alone.
+        conversations: Where the turn is kept, and where what its prompt begins with is looked up;
+            rows with edits, and those that other processes write, read their prompts themselves.
     """
 
     sampling: SamplingParams
     seed: int = 0
     dynamic: DynamicStrength | None = None
     watch: Callable[[str], None] | None = None
+    conversations: Conversations | None = None
 
 
 @dataclass(frozen=True)

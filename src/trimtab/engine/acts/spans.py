@@ -63,15 +63,18 @@ class SpannedAddition:
     def to(self, x_1TI: torch.Tensor, y_1TO: torch.Tensor) -> torch.Tensor:
         """Return the output ``y`` for the input ``x`` with the addition; gradients flow.
 
-        Without gradients it is added in place.
+        It is added in place, where no gradient is asked for or ``y`` is what a layer made.
         """
         scalings = [factor.scaling for factor in self.factors]
         tensors = [tensor for factor in self.factors for tensor in (factor.down, factor.up)]
         if not torch.is_grad_enabled():
             _add(x_1TI[0], y_1TO[0], self.spans, scalings, tensors)
             return y_1TO
+        # a view would have to copy its gradient, and a leaf that asks for one can't be changed
+        copied = y_1TO.is_leaf or y_1TO._base is not None
+        own_1TO = y_1TO.clone() if copied else y_1TO
         added: torch.Tensor = _Spanned.apply(  # type: ignore[no-untyped-call]
-            x_1TI, y_1TO, self.spans, scalings, *tensors
+            x_1TI, own_1TO, self.spans, scalings, *tensors
         )
         return added
 
@@ -109,11 +112,12 @@ class _Spanned(torch.autograd.Function):
         scalings: Sequence[float],
         *tensors: torch.Tensor,
     ) -> torch.Tensor:
-        sum_1TO = y_1TO.clone()
-        low = _add(x_1TI[0], sum_1TO[0], spans, scalings, tensors)
+        # no linear layer needs its output for gradients
+        context.mark_dirty(y_1TO)
+        low = _add(x_1TI[0], y_1TO[0], spans, scalings, tensors)
         context.save_for_backward(x_1TI, *low, *tensors)
         context.spans, context.scalings = spans, scalings
-        return sum_1TO
+        return y_1TO
 
     @staticmethod
     @once_differentiable
@@ -122,7 +126,7 @@ class _Spanned(torch.autograd.Function):
         spans, scalings = context.spans, context.scalings
         low, tensors = saved[: len(spans)], saved[len(spans) :]
         slopes: list[torch.Tensor | None] = [None] * len(tensors)
-        x_slope_1TI = torch.zeros_like(x_1TI) if context.needs_input_grad[0] else None
+        x_slope_1TI = _empty_in(x_1TI, spans) if context.needs_input_grad[0] else None
         for (number, first, end), low_NR in zip(spans, low, strict=True):
             down, up = tensors[2 * number], tensors[2 * number + 1]
             above_NO = above_1TO[0, first:end].to(up.dtype)
@@ -134,8 +138,13 @@ class _Spanned(torch.autograd.Function):
             ):
                 before = slopes[at]
                 slopes[at] = slope if before is None else before.add_(slope)
-            if x_slope_1TI is not None:
-                x_slope_1TI[0, first:end] = (slope_NR @ down).to(x_1TI.dtype)
+            if x_slope_1TI is None:
+                continue
+            here = x_slope_1TI[0, first:end]
+            if here.dtype == down.dtype:
+                torch.mm(slope_NR, down, out=here)
+            else:
+                here.copy_(slope_NR @ down)
         wanted = context.needs_input_grad[4:]
         return (
             x_slope_1TI,
@@ -144,3 +153,14 @@ class _Spanned(torch.autograd.Function):
             None,
             *(slope if want else None for slope, want in zip(slopes, wanted, strict=True)),
         )
+
+
+def _empty_in(x_1TI: torch.Tensor, spans: Sequence[Span]) -> torch.Tensor:
+    """Return a tensor like ``x`` that is 0 where no span lies; within them it is to be set."""
+    slope_1TI = torch.empty_like(x_1TI)
+    at = 0
+    for _, first, end in spans:
+        slope_1TI[0, at:first] = 0
+        at = end
+    slope_1TI[0, at:] = 0
+    return slope_1TI

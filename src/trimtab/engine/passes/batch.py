@@ -13,8 +13,10 @@ import torch
 from trimtab.engine.acts.adapters import AdapterTable, Additions
 from trimtab.engine.acts.edits import Deltas, EditTable
 from trimtab.engine.batching.segments import Segment, chunks
-from trimtab.engine.passes.attention import Part, Seen, by_parts
+from trimtab.engine.conversations import Turn
+from trimtab.engine.passes.attention import KeyValue, Part, Seen, by_parts
 from trimtab.engine.passes.cache import PrefixCache, SuffixCache
+from trimtab.engine.passes.continued import Continued, conversations_of
 from trimtab.engine.passes.forward import forward
 from trimtab.engine.passes.leads import Leads
 from trimtab.engine.passes.passes import Pass, Store
@@ -54,8 +56,11 @@ class DecodeBatch:
         self._loaded = loaded
         self._most_tokens = most_tokens
         num_layers = loaded.layout.num_layers
-        self._primer = Primer(loaded, requests, most_tokens)
-        self._leads = Leads(loaded, requests, self._primer, most_tokens)
+        self._continued = Continued(loaded, requests, num_rows, roomy)
+        anew = self._continued.cache is None
+        # where rows go on from turns, what prompts have in common was computed with those
+        self._primer = Primer(loaded, requests, most_tokens, length=None if anew else 0)
+        self._leads = Leads(loaded, requests if anew else [], self._primer, most_tokens)
         self._inherit = 0 < self._primer.length <= _SHORT and self._leads.cache is None
         self._prompts = PrefixCache(num_layers, num_rows, loaded.layout.devices, roomy)
         self._own = SuffixCache(num_layers, num_rows, most_new, loaded.dtype)
@@ -70,7 +75,8 @@ class DecodeBatch:
             self._requests[row] = request
         entering = set(rows)
         kept = [i for i, r in enumerate(self._requests) if r is not None and i not in entering]
-        stops = [self._leads.stop(request) for request in requests]
+        begun = self._continued.enter(rows, requests, kept)
+        stops = [max(n, self._leads.stop(r)) for n, r in zip(begun, requests, strict=True)]
         segments = [
             Segment(r.prompt[stop:-1], stop, len(r.prompt), r.edits, r.adapter)
             for r, stop in zip(requests, stops, strict=True)
@@ -80,7 +86,7 @@ class DecodeBatch:
             pasts = self._primer.pasts([requests[i].adapter for i in some])
             lead = pasts[0] if self._inherit else None
             store = Store(self._prompts, mine, kept, lead)
-            pasts += self._leads.pasts([requests[i] for i in some])
+            pasts += self._leads.pasts([requests[i] for i in some]) + self._continued.pasts(mine)
             passed = () if self._inherit else pasts
             Pass(self._loaded, [segments[i] for i in some], passed, store).run()
             kept += mine
@@ -92,8 +98,33 @@ class DecodeBatch:
         self._forget_views()
         self._requests = [self._requests[i] for i in rows]
         self._prompts.select(rows)
+        if self._continued.cache is not None:
+            self._continued.cache.select(rows)
         self._own.select(rows)
         self._compile()
+
+    def note(self, row: int, tokens: Sequence[int]) -> None:
+        """Keep the turn of a row that just wrote its last token, if later ones may go on from it.
+
+        ``tokens`` are those that it wrote.
+        """
+        request = self._requests[row]
+        assert request is not None
+        conversations = conversations_of(self._loaded, request)
+        if conversations is None:
+            return
+        pairs = []
+        for layer in range(self._loaded.layout.num_layers):
+            seen = [cache.of_row(layer, row_B[row]) for _, cache, row_B in self._shared(layer)]
+            seen.append(self._written_by(row, layer, len(tokens)))
+            key_KSD, value_KSD = (torch.cat(some, dim=1) for some in zip(*seen, strict=True))
+            pairs.append((key_KSD, value_KSD))
+        turn = Turn((*request.prompt, *tokens[:-1]), tuple(pairs))
+        conversations.keep(request.adapter, turn)
+
+    def _written_by(self, row: int, layer: int, count: int) -> KeyValue:
+        """Return the keys and values [K, S, D] of a row's first ``count`` own tokens."""
+        return self._own.of_row(layer, row, count)
 
     def step(self, ids_B: torch.Tensor, more: Deltas | None = None) -> torch.Tensor:
         """Run every row's next token; return final hidden states [B, H].
@@ -175,5 +206,8 @@ class DecodeBatch:
         leads = self._leads.cache
         if leads is not None and not leads.is_empty(layer):
             yield b"leads", leads, self._lead_row_B
+        continued = self._continued.cache
+        if continued is not None and not continued.is_empty(layer):
+            yield b"continued", continued, self._row_B
         if not self._prompts.is_empty(layer):
             yield b"prompts", self._prompts, self._row_B

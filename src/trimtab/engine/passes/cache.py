@@ -197,6 +197,13 @@ class PrefixCache:
         slot_T = self.slot_LB[layer, row_T]
         return length_C[slot_T], start_C[slot_T]
 
+    def of_row(self, layer: int, row: int) -> KeyValue:
+        """Return the keys and values [K, S, D] of the past of one row."""
+        slot = int(self.slot_LB[layer, row])
+        key, value = self.storage(layer)
+        length = int(self._tables[layer][0][slot])
+        return key[slot, :, :length], value[slot, :, :length]
+
     def part(
         self, layer: int, row_T: np.ndarray, position_T: np.ndarray, window: int | None
     ) -> Part:
@@ -307,6 +314,13 @@ class SuffixCache:
             return Part(None, None, (num_rows, 1))
         mask = torch.from_numpy(hide(visible_BS)[:, None, None]).to(device)
         return Part(None, None, (num_rows, 1), mask)
+
+    def of_row(self, layer: int, row: int, count: int) -> KeyValue:
+        """Return the keys and values [K, S, D] of the first ``count`` tokens of one row."""
+        pages = self._pages[layer][: -(-count // self._page)]
+        key_KSD = torch.cat([key[row] for key, _ in pages], dim=1)
+        value_KDS = torch.cat([value[row] for _, value in pages], dim=2)
+        return key_KSD[:, :count], value_KDS[:, :, :count].transpose(1, 2)
 
     def select(self, rows: Sequence[int]) -> None:
         """Drop all rows but these."""

@@ -62,7 +62,8 @@ def write(
         last_B, logprob_B = sampler.choose(
             hidden_BH, [row.index for row in rows], [len(row.tokens) for row in rows]
         )
-        for row, token, logprob in zip(rows, last_B.tolist(), logprob_B.tolist(), strict=True):
+        chosen = zip(rows, last_B.tolist(), logprob_B.tolist(), strict=True)
+        for i, (row, token, logprob) in enumerate(chosen):
             if row.done:
                 continue
             if not np.isfinite(logprob):
@@ -70,6 +71,7 @@ def write(
             result = extend(loaded, row, token, logprob)
             if result is not None:
                 row.done = True
+                batch.note(i, row.tokens)
                 yield result
         free = [i for i, row in enumerate(rows) if row.done]
         if waiting and entering(len(free), len(rows)):

@@ -134,6 +134,11 @@ class StaticBatch(DecodeBatch):
         self._tables.clear()
         super().keep(rows)
 
+    def _written_by(self, row: int, layer: int, count: int) -> KeyValue:
+        pair = self._written[layer]
+        assert pair is not None
+        return pair[0][row, :, :count], pair[1][row, :, :count]
+
     def launch(self, writing: Sequence[int]) -> torch.Tensor:
         """Run every row's next token; return what was chosen [B, 2], valid until the next launch.
 

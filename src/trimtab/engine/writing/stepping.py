@@ -105,6 +105,9 @@ class _Stepping:
             result = extend(self._loaded, row, int(token), logprob)
             if result is not None:
                 row.done = True
+                # the batch may have fewer rows by now
+                place = next(i for i, other in enumerate(self._rows) if other is row)
+                self._batch.note(place, row.tokens)
                 yield result
 
     def _renew(self) -> None:

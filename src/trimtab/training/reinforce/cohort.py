@@ -25,6 +25,7 @@ import torch
 from trimtab.core.errors import ModelError, NonFiniteError, StoreError
 from trimtab.core.records import read_json, write_json
 from trimtab.engine.batching.within_memory import is_out_of_memory
+from trimtab.engine.conversations import Conversations
 from trimtab.engine.reading.divergence import drawn_tokens
 from trimtab.engine.reading.likelihood import Learned
 from trimtab.engine.request import Request, TextResult
@@ -206,12 +207,16 @@ class Cohort:
         for learner in learners:
             learner.round = None
         whole = [x for x in learners if x.run.name not in broken]
-        requests = {x.run.name: x.answer_requests(batches[x.run.name]) for x in whole}
+        kept = Conversations()
+        requests = {
+            x.run.name: x.answer_requests(batches[x.run.name], conversations=kept) for x in whole
+        }
         answers = self._write(requests, broken)
         requests = {
-            x.run.name: x.grade_requests(batches[x.run.name], answers[x.run.name])
+            name: x.grade_requests(batches[name], answers[name], conversations=kept)
             for x in whole
-            if x.run.name in answers
+            for name in [x.run.name]
+            if name in answers
         }
         grades = self._write(requests, broken)
         for learner in whole:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from trimtab.core.errors import NonFiniteError
 from trimtab.core.keys import derive_seed
 from trimtab.core.types import Sample, SamplingParams
+from trimtab.engine.conversations import Conversations
 from trimtab.engine.request import Request, Text, TextResult
 from trimtab.models.lowrank import Adapter
 from trimtab.steering.fitted import Scores
@@ -68,14 +69,17 @@ def _one_way(
     true_scores: Scores,
     projector: Projector | None,
 ) -> dict[str, Any]:
+    conversations = Conversations()
+
     def write(
         kind: str, prompts: Sequence[tuple[int, ...]], most: int, by: Adapter | None
     ) -> list[Written]:
         stop = settings.stop if kind == _ANSWER else ()
         sampling = SamplingParams(max_tokens=most, temperature=WAYS[way], stop=stop)
         requests = [
-            Request(number, prompt, Text(sampling, derive_seed(seed, kind, number)), adapter=by)
+            Request(number, prompt, Text(sampling, key, conversations=conversations), adapter=by)
             for number, prompt in enumerate(prompts)
+            for key in [derive_seed(seed, kind, number)]
         ]
         results = {r.key: r for r in engine.run(requests) if isinstance(r, TextResult)}
         return [Written.of(results[number], engine.renderer) for number in range(len(requests))]

@@ -16,6 +16,7 @@ import torch
 
 from trimtab.core.keys import content_key, derive_seed
 from trimtab.core.types import Rendering, Sample, SamplingParams
+from trimtab.engine.conversations import Conversations
 from trimtab.engine.reading.divergence import Drawn, drawn_tokens
 from trimtab.engine.reading.likelihood import Learned
 from trimtab.engine.request import Request, Text
@@ -37,6 +38,7 @@ from trimtab.training.sft.fit import layers_of
 
 if TYPE_CHECKING:
     from trimtab.engine.engine import Engine
+    from trimtab.models.lowrank import Adapter
 
 
 Looks = dict[str, dict[str, Any]]
@@ -127,22 +129,24 @@ class Learner:
         """Whether the adapter can be computed with."""
         return are_finite(self.module.parameters())
 
-    def answer_requests(self, batch: Batch) -> list[Request]:
-        """Return what asks for the answers of a round."""
-        adapter, most = self.module.adapter, self.settings.answer_tokens
-        return [
-            self._request("answer", batch, number, self._prompts[item], most, adapter)
-            for number, item in enumerate(self._items(batch))
-        ]
+    def answer_requests(
+        self, batch: Batch, conversations: Conversations | None = None
+    ) -> list[Request]:
+        """Return what asks for the answers of a round, as first turns of ``conversations``."""
+        prompts = [self._prompts[item] for item in self._items(batch)]
+        return self._requests("answer", batch, prompts, self.module.adapter, conversations)
 
-    def grade_requests(self, batch: Batch, answers: Sequence[Written]) -> list[Request]:
-        """Return what asks for the grades of these answers."""
+    def grade_requests(
+        self,
+        batch: Batch,
+        answers: Sequence[Written],
+        conversations: Conversations | None = None,
+    ) -> list[Request]:
+        """Return what asks for the grades of these answers, where ``conversations`` go on."""
         adapter = None if self.settings.grader == "base" else self.module.adapter
-        most = self.settings.grade_tokens
-        return [
-            self._request("grade", batch, number, self._before_grade(item, answer), most, adapter)
-            for number, (item, answer) in enumerate(zip(self._items(batch), answers, strict=True))
-        ]
+        both = zip(self._items(batch), answers, strict=True)
+        prompts = [self._before_grade(item, answer) for item, answer in both]
+        return self._requests("grade", batch, prompts, adapter, conversations)
 
     def settle(self, batch: Batch, answers: Sequence[Written], grades: Sequence[Written]) -> None:
         """Read the grades, score the answers, and work out what each episode is worth."""
@@ -282,19 +286,25 @@ class Learner:
     def _before_grade(self, item: int, answer: Written) -> tuple[int, ...]:
         return (*self._prompts[item], *answer.tokens, *self._dialogue.request(answer.tokens))
 
-    def _request(
+    def _requests(
         self,
         kind: str,
         batch: Batch,
-        number: int,
-        prompt: tuple[int, ...],
-        most: int,
-        adapter: Any,
-    ) -> Request:
-        seed = derive_seed(self._seed, kind, batch.step, number)
-        stop = self.settings.stop if kind == "answer" else ()
-        want = Text(SamplingParams(max_tokens=most, temperature=1.0, stop=stop), seed)
-        return Request((self.run.name, number), prompt, want, adapter=adapter)
+        prompts: Sequence[tuple[int, ...]],
+        adapter: Adapter | None,
+        conversations: Conversations | None,
+    ) -> list[Request]:
+        settings = self.settings
+        is_answer = kind == "answer"
+        most = settings.answer_tokens if is_answer else settings.grade_tokens
+        stop = settings.stop if is_answer else ()
+        sampling = SamplingParams(max_tokens=most, temperature=1.0, stop=stop)
+        seeds = [derive_seed(self._seed, kind, batch.step, n) for n in range(len(prompts))]
+        wants = [Text(sampling, seed, conversations=conversations) for seed in seeds]
+        return [
+            Request((self.run.name, number), prompt, want, adapter=adapter)
+            for number, (prompt, want) in enumerate(zip(prompts, wants, strict=True))
+        ]
 
     def _reward(self, grade: Grade, true: float | None) -> float | None:
         if self.settings.condition != "selfgrade":
