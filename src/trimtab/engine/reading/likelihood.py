@@ -17,11 +17,12 @@ from typing import Any
 import torch
 from torch.autograd.function import once_differentiable
 
-from trimtab.engine.batching.segments import Segment
+from trimtab.engine.batching.segments import Segment, common_prefix
 from trimtab.engine.passes.head import Head
 from trimtab.engine.passes.passes import Pass
+from trimtab.engine.passes.primer import Primer
 from trimtab.engine.reading.gradients import require_usual
-from trimtab.engine.request import Edit
+from trimtab.engine.request import Edit, Options, Request
 from trimtab.models.load import LoadedModel
 from trimtab.models.lowrank import Adapter
 
@@ -76,26 +77,42 @@ def labelled_states(
     Both are on the head's device. For the arguments see ``token_logprobs``.
     """
     require_usual(loaded, max(len(row.tokens) for row in rows))
+    primer = _common_start(loaded, rows)
+    start = primer.length
     segments = [
         Segment(
-            row.tokens[: row.places[-1]],
-            0,
+            row.tokens[start : row.places[-1]],
+            start,
             row.places[0] if row.num_prompt is None else row.num_prompt,
             row.edits,
             row.adapter,
         )
         for row in rows
     ]
-    computed = Pass(loaded, segments).run(recompute=recompute)
+    pasts = primer.pasts([row.adapter for row in rows])
+    computed = Pass(loaded, segments, pasts).run(recompute=recompute)
     hidden_TH = computed.hidden_TH
     lines = [
-        first + place - 1
+        first + place - 1 - start
         for first, row in zip(computed.first_R, rows, strict=True)
         for place in row.places
     ]
     tokens = [row.tokens[place] for row in rows for place in row.places]
     hidden_NH = hidden_TH[torch.tensor(lines, device=hidden_TH.device)].to(head.device)
     return hidden_NH, torch.tensor(tokens, device=head.device)
+
+
+def _common_start(loaded: LoadedModel, rows: Sequence[Learned]) -> Primer:
+    """Return what the rows begin with, computed once, where it is the same for all.
+
+    Nothing where gradients are asked for, which would have to flow into it, or where anything acts.
+    """
+    length = 0
+    if not torch.is_grad_enabled() and not any(row.adapter or row.edits for row in rows):
+        first = min(row.places[0] for row in rows)
+        length = common_prefix([(row.tokens[: row.places[-1]], ()) for row in rows], first - 1)
+    requests = [Request(None, row.tokens, Options(())) for row in rows]
+    return Primer(loaded, requests, length=length)
 
 
 class _LogProbs(torch.autograd.Function):
