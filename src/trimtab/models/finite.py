@@ -18,7 +18,8 @@ else:
 def are_finite(tensors: Iterable[torch.Tensor]) -> bool:
     """Return whether no value of some floating-point tensors is NaN or infinite.
 
-    Their greatest magnitude tells; a look at each value of each tensor takes six times as long.
+    Their norm tells, unless squares overflow; then their greatest magnitude does, in five times as
+    long, and a look at each value of each tensor would take thirty times as long.
     """
     values = [tensor.detach() for tensor in tensors if tensor.numel()]
-    return bool(utils.get_total_norm(values, math.inf).isfinite())
+    return any(bool(utils.get_total_norm(values, kind).isfinite()) for kind in (2.0, math.inf))

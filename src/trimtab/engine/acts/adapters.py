@@ -98,19 +98,20 @@ def check_adapters(
     Args:
         adapters: Of requests.
         layout: Parts of the model.
-        checked: Adapters that fit; those that can't change any more are added.
+        checked: Adapters that fit and were finite; those that pass are added. One in training may
+            be so no more, and is looked at again.
     """
     for adapter in {id(a): a for a in adapters if a is not None}.values():
-        if adapter in checked:
+        if adapter in checked and not adapter.requires_grad:
             continue
-        if not adapter.factors:
-            raise ConfigError("An adapter has no factors.")
-        check_base(adapter, layout)
+        if adapter not in checked:
+            if not adapter.factors:
+                raise ConfigError("An adapter has no factors.")
+            check_base(adapter, layout)
         if not are_finite(t for f in adapter.factors.values() for t in (f.down, f.up)):
             bad = [n for n, f in adapter.factors.items() if not are_finite([f.down, f.up])]
             raise ConfigError(f"An adapter's factors of {bad[0]!r} are not finite.")
-        if not adapter.requires_grad:
-            checked.add(adapter)
+        checked.add(adapter)
 
 
 class AdapterTable:
