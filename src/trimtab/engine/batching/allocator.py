@@ -43,6 +43,15 @@ def _keep_freed_memory() -> None:
         libc.mallopt(_M_ARENA_MAX, 1)
 
 
+def give_back() -> None:
+    """Hand what is free to the system, before work of another kind, whose blocks fit no hole.
+
+    Backward passes leave gigabytes of holes, which generation would keep beside its own blocks.
+    """
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def _keep_few_kernels() -> None:
     """Let oneDNN, and torch above it, keep the kernels of few shapes.
 

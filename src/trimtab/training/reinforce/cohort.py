@@ -24,6 +24,7 @@ import torch
 
 from trimtab.core.errors import ModelError, NonFiniteError, StoreError
 from trimtab.core.records import read_json, write_json
+from trimtab.engine.batching.allocator import give_back
 from trimtab.engine.batching.within_memory import is_out_of_memory
 from trimtab.engine.conversations import Conversations
 from trimtab.engine.reading.divergence import drawn_tokens
@@ -168,6 +169,7 @@ class Cohort:
 
     def _round(self) -> None:
         start = time.monotonic()
+        give_back()
         learners = self._at_work()
         batches = {x.run.name: x.loop.batch() for x in learners}
         broken = self._sample(learners, batches)

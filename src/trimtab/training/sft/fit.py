@@ -13,6 +13,7 @@ import torch
 from trimtab.core.errors import ConfigError
 from trimtab.core.keys import content_key, derive_seed
 from trimtab.core.types import Conversation
+from trimtab.engine.batching.allocator import give_back
 from trimtab.engine.request import Edit
 from trimtab.models import labels
 from trimtab.models.lora import factors_identity
@@ -108,7 +109,9 @@ def tune(
         ),
         edits,
     )
+    give_back()
     outcome = loop.run()
+    give_back()
     about = {**_about(module, fit, held_out, outcome), **_steered(edits)}
     found = {}
     for name, step in settings.kept(len(fit.rows)).items():
