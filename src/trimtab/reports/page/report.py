@@ -29,7 +29,7 @@ from trimtab.reports.sections.base import (
     all_sections,
 )
 
-VERSION = 3
+VERSION = 4
 _SILENT = Finding(-1, "No section of this report has a finding.")
 
 

@@ -109,9 +109,7 @@ def tune(
         ),
         edits,
     )
-    give_back()
-    outcome = loop.run()
-    give_back()
+    outcome = _trained(loop)
     about = {**_about(module, fit, held_out, outcome), **_steered(edits)}
     found = {}
     for name, step in settings.kept(len(fit.rows)).items():
@@ -120,6 +118,14 @@ def tune(
         norms = changes(adapter)
         found[name] = Kept(adapter, {**about, "checkpoint": name, "update": step, "change": norms})
     return found
+
+
+def _trained(loop: Loop) -> Outcome:
+    """Run a training between two kinds of work, whose memory it does not share."""
+    give_back()
+    outcome = loop.run()
+    give_back()
+    return outcome
 
 
 def new_adapter(engine: Engine, settings: AdapterTraining, seed: int) -> TrainedAdapter:
