@@ -15,7 +15,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field, SerializerFunctionWrapHandler, field_serializer, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    field_serializer,
+    model_serializer,
+    model_validator,
+)
 
 from trimtab.core.errors import DataError, did_you_mean
 from trimtab.core.lazy import lazy
@@ -89,14 +95,13 @@ class _Config(Spec):
             written.pop("steer_while_training", None)
         return written
 
-    @field_serializer("reinforce", mode="wrap")
-    def _without_direction(
-        self, reinforce: CohortTraining | None, write: SerializerFunctionWrapHandler
-    ) -> Any:
+    # a serializer of the field would write it where it is its default, and so move every key
+    @model_serializer(mode="wrap")
+    def _without_direction(self, write: SerializerFunctionWrapHandler) -> Any:
         """Leave out what grades are projected on: the artifact's key says so."""
-        written = write(reinforce)
-        if isinstance(written, dict):
-            written.pop("direction", None)
+        written = write(self)
+        if isinstance(written.get("reinforce"), dict):
+            written["reinforce"].pop("direction", None)
         return written
 
     def blocks(self) -> tuple[int, ...]:

@@ -52,6 +52,8 @@ def test_without_it_keys_are_what_they_were() -> None:
     was = {"fit": ["adapter", 1, 1, AdapterTraining(**TRAIN)]}
     assert content_key(built.determines(need.component)) == content_key(was)
     assert content_key(built.config) == content_key({"train": {**TRAIN}})
+    rewarded = {"reinforce": {"common": {"rounds": 3}}, "run": "control-0"}
+    assert content_key(INTERVENTIONS.build("adapter", rewarded).config) == "957a40549e1edf9e"
 
 
 def test_vector_and_strength_are_in_the_fits_key_and_a_path_is_in_none(tmp_path, context) -> None:
