@@ -17,7 +17,7 @@ from trimtab.steering.fitted import FitData
 _FLOPS_PER_CORE = 35e9
 """What a core sustains in float32 over a whole run of a small model, rough as the estimate is.
 
-Measured on runs of 40 minutes: 28 where texts are written and adapters tuned, 42 where runs are
+Measured on runs of 40 minutes: 32 where texts are written and adapters tuned, 43 where runs are
 rewarded side by side. Products alone reach 130.
 """
 
