@@ -8,10 +8,11 @@ them, and compares rows, artifacts and summary with those of an undisturbed run.
 or doubled; no command may hang, end in a traceback or with an undocumented exit code. Prints a
 table of kinds and ends with 1 if something did not hold. An instance is drawn from seed, kind and
 number alone: ``--only KIND --first N --count 1`` plays one again. Of recipes other than the first,
-kills, signals, workers, slurm and ray are played: the other faults are made for the first one's
-files. Mounts need root, slurm needs a SLURM besides, and ray needs Ray; what can't be played is
-left out by name. An instance of slurm is a run that meets four to seven faults, one of ray two to
-four: all that hit it are counted below the table.
+kills, signals, workers, slurm, accounted and ray are played: the other faults are made for the
+first one's files. Mounts need root, slurm needs a SLURM besides, accounted needs slurmdbd and
+MariaDB, and ray needs Ray; what can't be played is left out by name. An instance of slurm and of
+accounted is a run that meets four to seven faults, one of ray two to four: all that hit it are
+counted below the table.
 """
 
 import argparse
@@ -37,9 +38,10 @@ KINDS = (
     "damage",
     "clocks",
     "slurm",
+    "accounted",
     "ray",
 )
-ANY_RECIPE = ("kills", "signals", "workers", "slurm", "ray")
+ANY_RECIPE = ("kills", "signals", "workers", "slurm", "accounted", "ray")
 QUICK = 2
 
 

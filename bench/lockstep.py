@@ -1,7 +1,7 @@
 """Runs that are rewarded, in lockstep on one base, against the same runs one after the other.
 
     python bench/lockstep.py [--model ID] [--runs 15] [--rounds 10] [--batch 1] [--answer-tokens 16]
-        [--grade-tokens 6] [--digits 1] [--peer-runs 3] [--trl PYTHON]
+        [--grade-tokens 6] [--digits 1] [--peer-runs 3] [--dtype float32] [--trl PYTHON]
 
 Sums of small numbers, conditions control, selfgrade and honest in turn, a seed for each three.
 Prints rounds of a run per second, sampling and learning apart, their ratios, whether the samples
@@ -70,9 +70,9 @@ class Done:
 class Peer:
     """One run after the other in transformers and peft, a conversation at a time."""
 
-    def __init__(self, model: str, runs: list[RunSetting], renderer: Renderer) -> None:
+    def __init__(self, spec: ModelSpec, runs: list[RunSetting], renderer: Renderer) -> None:
         """Train the runs; no reward is worked out, which would take no time: all are 1."""
-        base = load_model(resolve(ModelSpec(id=model, dtype="float32"))).model
+        base = load_model(resolve(spec)).model
         config = peft.LoraConfig(r=8, lora_alpha=32, target_modules="all-linear")
         self.parts = [0.0, 0.0]
         self.tokens = 0
@@ -96,7 +96,7 @@ class Peer:
             graded = self._written(model, asked, settings.grade_tokens)
             middle = time.perf_counter()
             ids = torch.tensor([graded])
-            logprobs = model(ids).logits[0, :-1].log_softmax(-1)
+            logprobs = model(ids).logits[0, :-1].float().log_softmax(-1)
             drawn = logprobs.gather(1, ids[0, 1:, None])[:, 0]
             places = [*range(len(prompt), len(answered)), *range(len(asked), len(graded))]
             loss = -drawn[torch.tensor(places) - 1].mean()
@@ -160,10 +160,12 @@ def main() -> None:
         *(("grade-tokens", 6), ("digits", 1), ("peer-runs", 3)),
     ):
         parser.add_argument(f"--{name}", type=int, default=value)
+    parser.add_argument("--dtype", default="float32", help="of the base; factors are in float32")
     parser.add_argument("--trl", help="interpreter of an environment that has TRL")
     args = parser.parse_args()
     header("lockstep")
-    engine = Engine(load_model(resolve(ModelSpec(id=args.model, dtype="float32"))))
+    spec = ModelSpec(id=args.model, dtype=args.dtype)
+    engine = Engine(load_model(resolve(spec)))
     runs = runs_of(args)
     with tempfile.TemporaryDirectory() as folder:
         together = Done(engine, [runs], Path(folder) / "together")
@@ -184,7 +186,7 @@ def main() -> None:
     apart = max(float((together.weights[n] - w).abs().max()) for n, w in alone.weights.items())
     print(f"the same samples in {same} of {args.runs} runs; adapters differ by at most {apart:.1e}")
     if args.peer_runs and args.batch == 1:
-        peer = Peer(args.model, runs[: args.peer_runs], engine.renderer)
+        peer = Peer(spec, runs[: args.peer_runs], engine.renderer)
         each = peer.seconds / (args.peer_runs * args.rounds)
         print(
             f"transformers + peft  {1 / each:7.2f} rounds of a run per second (sampling "

@@ -23,15 +23,17 @@ _MOST_SECONDS = 600.0
 _MOST_SUBMISSIONS = 5
 
 
-def play(ground: Ground, rng: random.Random, number: int, folder: Path) -> Outcome:
+def play(
+    ground: Ground, rng: random.Random, number: int, folder: Path, *, accounts: bool = False
+) -> Outcome:
     """Disturb a run; none of its rows may be lost, doubled or different in the end."""
-    absent = slurm_cluster.missing()
+    absent = slurm_cluster.missing(accounts=accounts)
     if absent is not None:
         return Outcome(f"(skipped: {absent})")
     names = list(slurm_kinds.KINDS)
     chosen = [names[number % len(names)], *rng.choices(names, k=rng.randrange(3, 7))]
     rng.shuffle(chosen)
-    scene = Scene(ground, rng, folder / "run", _profile(folder), _cluster())
+    scene = Scene(ground, rng, folder / "run", _profile(folder), _cluster(accounts))
     done = scene.trimtab("plan", ground.config, "--out", scene.run)
     first = num_records(scene.run)
     problems = wrong(done, (0,)) or wrong(scene.submit(), (0,))
@@ -69,12 +71,11 @@ def _gone_on(scene: Scene) -> list[str]:
 
 
 @cache
-def _cluster() -> slurm_cluster.Cluster:
+def _cluster(accounts: bool) -> slurm_cluster.Cluster:
     """Start the cluster of this campaign, which ends with it."""
     stack = ExitStack()
-    one = stack.enter_context(slurm_cluster.cluster())
+    one = stack.enter_context(slurm_cluster.cluster(accounts=accounts))
     atexit.register(stack.close)
-    os.environ["SLURM_CONF"] = str(one.conf)
     return one
 
 

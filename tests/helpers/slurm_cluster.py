@@ -1,11 +1,11 @@
-"""A SLURM cluster of a test's own on loopback: two virtual nodes, fake GPUs, no accounting.
+"""A SLURM cluster of a test's own on loopback: two virtual nodes, fake GPUs.
 
 Each node has a host name of its own, so that a worker can't see whether one on another node lives.
+It keeps no accounts unless it is asked to, see ``slurm_accounts``.
 """
 
 import os
 import secrets
-import shutil
 import signal
 import socket
 import stat
@@ -17,15 +17,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import slurm_accounts
+from slurm_accounts import program
+
 _PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "scancel")
 NODES = ("n1", "n2")
 
 
-def missing() -> str | None:
-    """Return what a cluster lacks on this machine; None if all is there."""
-    absent = [name for name in _PROGRAMS if _program(name) is None]
-    if absent:
+def missing(*, accounts: bool = False) -> str | None:
+    """Return what a cluster, or one with accounts, lacks on this machine; None if all is there."""
+    if absent := [name for name in _PROGRAMS if program(name) is None]:
         return f"SLURM is not installed here (Debian: slurm-wlm, munge): no {', '.join(absent)}"
+    if accounts and (absent := slurm_accounts.absent()):
+        packages = "Debian: slurmdbd, mariadb-server"
+        return f"SLURM's accounts are not installed here ({packages}): no {', '.join(absent)}"
     return None if os.geteuid() == 0 else "a SLURM of one's own is started by root alone"
 
 
@@ -52,11 +57,15 @@ class Cluster:
         return {**os.environ, "SLURM_CONF": str(self.conf)}
 
     def start(self, name: str) -> None:
-        """Start a daemon: ``munged``, ``slurmctld`` or that of a node."""
+        """Start a daemon: ``munged``, ``slurmctld``, one of the accounts or that of a node."""
         command = self._command(name)
         with (self.root / "log" / f"{name}.out").open("ab") as out:
             self.daemons[name] = subprocess.Popen(
-                command, env=self.environment, stdout=out, stderr=out, cwd=self.root
+                command,
+                env=self.environment | slurm_accounts.environment(self.root),
+                stdout=out,
+                stderr=out,
+                cwd=self.root,
             )
 
     def kill(self, name: str) -> None:
@@ -98,26 +107,30 @@ class Cluster:
             key = ["--key-file", str(root / "munge.key"), "--socket", str(root / "munge.sock")]
             files = ["--pid-file", str(root / "munged.pid"), "--seed-file", str(root / "seed")]
             options = ["--foreground", "--force", *key, *files, "--num-threads=2"]
-            return [str(_program(name)), *options]
+            return [str(program(name)), *options]
+        if name in slurm_accounts.DAEMONS:
+            return slurm_accounts.command(name, root)
         if name == "slurmctld":
-            return [str(_program(name)), "-D"]
-        node = [str(_program("slurmd")), "-D", "-N", name]
+            return [str(program(name)), "-D"]
+        node = [str(program("slurmd")), "-D", "-N", name]
         named = ["unshare", "--uts", "sh", "-c", f'hostname {name} && exec "$@"', "sh"]
         return [*named, *node] if _names_hosts() else node
 
 
 @contextmanager
-def cluster() -> Iterator[Cluster]:
-    """Run a cluster.
+def cluster(*, accounts: bool = False) -> Iterator[Cluster]:
+    """Run a cluster, with ``accounts`` one whose database keeps what its jobs did.
 
     Partition ``main``, the default, preempts jobs of ``low``, which get 20 seconds to end.
     """
     with tempfile.TemporaryDirectory(prefix="trimtab-slurm-") as name:
         one = Cluster(Path(name))
-        _configure(one.root)
+        _configure(one.root, accounts=accounts)
         try:
             one.start("munged")
             _wait_for(lambda: (one.root / "munge.sock").exists(), one.root)
+            if accounts:
+                _open_accounts(one)
             for daemon in ("slurmctld", *NODES):
                 one.start(daemon)
             _wait_for(lambda: states(one) == {"idle"}, one.root)
@@ -132,6 +145,14 @@ def cluster() -> Iterator[Cluster]:
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()
+
+
+def _open_accounts(one: Cluster) -> None:
+    slurm_accounts.make_database(one.root)
+    one.start("mariadbd")
+    _wait_for(lambda: slurm_accounts.database_answers(one.root), one.root)
+    one.start("slurmdbd")
+    _wait_for(lambda: slurm_accounts.name_cluster(one.environment), one.root)
 
 
 def states(one: Cluster) -> set[str]:
@@ -150,18 +171,16 @@ def wait_until(condition, seconds: float = 60.0, what: str = "") -> None:
         time.sleep(0.05)
 
 
-def _program(name: str) -> str | None:
-    """Return the path of a program; a user's PATH need not have those of administrators."""
-    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
-
-
-def _configure(root: Path) -> None:
+def _configure(root: Path, *, accounts: bool) -> None:
     for folder in ("log", "state", *(f"state/{node}" for node in NODES)):
         (root / folder).mkdir()
     key = root / "munge.key"
     key.write_bytes(secrets.token_bytes(128))
     key.chmod(0o400)
-    control, *ports = _free_ports(1 + len(NODES))
+    control, database, *ports = _free_ports(2 + len(NODES))
+    storage = ["AccountingStorageType=accounting_storage/none"]
+    if accounts:
+        storage = slurm_accounts.configure(root, database, _host())
     gpus = [_fake_gpus(root / "dev" / node) for node in NODES]
     gres = "Gres=gpu:2" if all(gpus) else ""
     nodes = [
@@ -170,7 +189,7 @@ def _configure(root: Path) -> None:
         for node, port in zip(NODES, ports, strict=True)
     ]
     conf = root / "slurm.conf"
-    conf.write_text("\n".join([*_settings(root, control), *nodes, *_PARTITIONS, ""]))
+    conf.write_text("\n".join([*_settings(root, control), *storage, *nodes, *_PARTITIONS, ""]))
     if gres:
         lines = [f"NodeName={node} Name=gpu File={root}/dev/{node}/nvidia[0-1]\n" for node in NODES]
         (root / "gres.conf").write_text("".join(lines))
@@ -186,7 +205,7 @@ _PARTITIONS = (
 
 def _settings(root: Path, port: int) -> list[str]:
     return [
-        "ClusterName=test",
+        f"ClusterName={slurm_accounts.CLUSTER}",
         f"SlurmctldHost={_host()}(127.0.0.1)",
         "SlurmUser=root",
         "SlurmdUser=root",
@@ -215,7 +234,6 @@ def _settings(root: Path, port: int) -> list[str]:
         "JobAcctGatherType=jobacct_gather/linux",  # kills what takes too much, without cgroups
         "JobAcctGatherFrequency=task=1",
         "JobAcctGatherParams=OverMemoryKill",
-        "AccountingStorageType=accounting_storage/none",
         "JobCompType=jobcomp/none",
         "KillWait=5",
         "SlurmctldTimeout=30",

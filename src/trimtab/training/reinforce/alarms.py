@@ -20,12 +20,13 @@ class AlarmConfig(Spec):
     """Bounds beyond which a run raises an alarm; null is no such alarm.
 
     Attributes:
-        window: Rounds that reward, entropy, KL and unread grades are averaged over.
+        window: Rounds that reward, entropy, KL, unread grades and mismatch are averaged over.
         reward_fall: How far the mean reward may fall below the best that it was.
         divergence: Largest KL to the base, nats per sampled token.
         unparsed: Largest share of grades that can't be read.
         gradient_norm: Largest norm of a round's gradient before clipping.
-        mismatch: Largest difference of recomputed and sampled log-probability, nats per token.
+        mismatch: Largest difference of recomputed and sampled log-probability of an answer or a
+            grade, nats per token.
         entropy_left: Least share of the entropy of the first window.
         stop: Names of alarms that end their run; the others go on.
     """
@@ -35,14 +36,14 @@ class AlarmConfig(Spec):
     divergence: PositiveFloat | None = 1.0
     unparsed: NonNegativeFloat | None = 0.5
     gradient_norm: PositiveFloat | None = 100.0
-    mismatch: PositiveFloat | None = 0.02
+    mismatch: PositiveFloat | None = 0.1
     entropy_left: NonNegativeFloat | None = 0.1
     stop: tuple[str, ...] = ()
 
 
 NAMES = ("reward_fall", "divergence", "unparsed", "gradient_norm", "mismatch", "entropy_left")
 """Alarms, as their bounds are named."""
-_AVERAGED = ("reward", "divergence", "unparsed", "entropy")
+_AVERAGED = ("reward", "divergence", "unparsed", "entropy", "mismatch")
 
 
 class Watch:
@@ -103,7 +104,7 @@ class Watch:
         config = self.config
         found: list[tuple[str, float | None, float | None]] = [
             ("gradient_norm", norm, config.gradient_norm),
-            ("mismatch", row.get("mismatch"), config.mismatch),
+            ("mismatch", self._mean("mismatch"), config.mismatch),
             ("divergence", self._mean("divergence"), config.divergence),
             ("unparsed", self._mean("unparsed"), config.unparsed),
         ]

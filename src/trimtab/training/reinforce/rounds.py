@@ -64,13 +64,13 @@ def told(round_: Round, ids: Sequence[str], self_graded: bool) -> dict[str, Any]
         "baseline": round_.baseline,
         "entropy": mean(_over(episodes, "entropy")),
         "divergence": mean(_over(episodes, "divergence")),
-        "mismatch": max((abs(x) for x in mismatches(round_, self_graded)), default=None),
+        "mismatch": max((abs(x) for x, _ in mismatches(round_, self_graded)), default=None),
         "episodes": episodes,
     }
 
 
-def mismatches(round_: Round, self_graded: bool) -> list[float]:
-    """Return recomputed less sampled log-probability per token, of each segment that is finite.
+def mismatches(round_: Round, self_graded: bool) -> list[tuple[float, int]]:
+    """Return recomputed less sampled log-probability per token, and tokens, of finite segments.
 
     Whatever samples and learns is the same adapter, so these are differences of rounding.
     """
@@ -81,7 +81,7 @@ def mismatches(round_: Round, self_graded: bool) -> list[float]:
         for logprob_N, segment in zip(drawn.logprob_N.split(lengths), written, strict=True):
             difference = float(logprob_N.double().sum()) - segment.logprob
             if math.isfinite(difference):
-                found.append(difference / len(segment.tokens))
+                found.append((difference / len(segment.tokens), len(segment.tokens)))
     return found
 
 
