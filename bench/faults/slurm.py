@@ -5,7 +5,6 @@ is owed when its jobs have ended is submitted again, as a user would.
 """
 
 import atexit
-import os
 import random
 from contextlib import ExitStack
 from functools import cache

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -243,13 +244,12 @@ def load_optimizer(
     module: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]
 ) -> None:
     """Give an optimiser what ``optimizer_tensors`` returned."""
+    states: dict[str, dict[str, torch.Tensor]] = defaultdict(dict)
+    for key, value in tensors.items():
+        name, _, of = key.rpartition("/")
+        states[name][of] = value
     for name, parameter in module.named_parameters():
-        state = {
-            key.rpartition("/")[2]: value
-            for key, value in tensors.items()
-            if key.rpartition("/")[0] == name
-        }
-        if state:
+        if name in states:
             optimizer.state[parameter] = {
-                key: value.to(parameter.device) for key, value in state.items()
+                key: value.to(parameter.device) for key, value in states[name].items()
             }

@@ -17,7 +17,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -68,6 +68,8 @@ class Loop:
             name_of: Returns an item's name, for messages.
         """
         self.module = module
+        # walking through the modules takes longer than an update of small factors
+        self.trained = {n: p for n, p in module.named_parameters() if p.requires_grad}
         self.objective = objective
         self.course = course
         self.num_items = num_items
@@ -78,7 +80,7 @@ class Loop:
         self.name_of = name_of
         self.total = course.settings.num_steps(num_items)
         self.checkpoints = Checkpoints(course.folder)
-        self._optimizer = _adamw(module, course.settings)
+        self._optimizer = _adamw(list(self.trained.values()), course.settings)
         self._step = 0
         self._best: tuple[float, ...] | None = None
         self._best_step: int | None = None
@@ -161,7 +163,7 @@ class Loop:
         if math.isfinite(total) and math.isfinite(norm):
             self._in_a_row = 0
             if self.course.settings.most_skipped:
-                self._good.take(self.module, self._optimizer)
+                self._good.take(self.trained, self._optimizer)
             for group in self._optimizer.param_groups:
                 group["lr"] = rate
             self._optimizer.step()
@@ -316,7 +318,7 @@ class Loop:
             self._optimizer.zero_grad(set_to_none=True)
             loss, _ = self.objective.loss([item])
             loss.backward()
-            grads = [p.grad for p in self.module.parameters() if p.grad is not None]
+            grads = [p.grad for p in self.trained.values() if p.grad is not None]
             if not are_finite([loss, *grads]):
                 alone.append(item)
         names = [self.name_of(item) for item in alone or batch.items]
@@ -338,15 +340,14 @@ class Loop:
 
     def _clip(self, weight: float) -> float:
         """Turn summed gradients into those of the mean loss, clip them, and return their norm."""
-        parameters = [p for p in self.module.parameters() if p.grad is not None]
+        parameters = [p for p in self.trained.values() if p.grad is not None]
         for parameter in parameters:
             assert parameter.grad is not None
             parameter.grad.div_(weight)
         return float(nn.utils.clip_grad_norm_(parameters, self.course.settings.clip, foreach=False))
 
 
-def _adamw(module: nn.Module, settings: Training) -> torch.optim.AdamW:
-    trainable = [p for p in module.parameters() if p.requires_grad]
+def _adamw(trainable: Sequence[nn.Parameter], settings: Training) -> torch.optim.AdamW:
     groups = [
         {"params": [p for p in trainable if p.dim() > 1], "weight_decay": settings.weight_decay},
         {"params": [p for p in trainable if p.dim() <= 1], "weight_decay": 0.0},

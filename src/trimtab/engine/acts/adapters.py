@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from trimtab.core.errors import ConfigError, ModelError
 from trimtab.engine.acts.grouped import GroupedAddition, Lines, can_group
-from trimtab.engine.acts.spans import Span, SpannedAddition, are_long, spans_of
+from trimtab.engine.acts.spans import Span, SpannedAddition, are_long, can_span, spans_of
 from trimtab.models.finite import are_finite
 from trimtab.models.layout import Layout
 from trimtab.models.lowrank import Adapter, LowRank, check_base
@@ -166,7 +166,7 @@ class _LaidOut:
         total = len(self._number_T)
         lines = self._lines_for(numbers, device) if can_group(factors) else None
         in_place = lines is not None and lines.first is not None and not torch.is_grad_enabled()
-        if self._are_long and not in_place and not any(factor.dropout for factor in factors):
+        if self._are_long and not in_place and can_span(factors):
             return [SpannedAddition(factors, self._spans_for(tuple(numbers)), total)]
         if lines is not None:
             return [GroupedAddition.of(factors, lines)]

@@ -74,8 +74,9 @@ class GroupedAddition:
     def of(cls, factors: Sequence[LowRank], lines: Lines) -> GroupedAddition:
         """Stack the factors; gradients flow."""
         down_KIR = torch.stack([factor.down for factor in factors]).transpose(1, 2)
-        up_KRO = torch.stack([factor.scaling * factor.up for factor in factors]).transpose(1, 2)
-        return cls(down_KIR, up_KRO, lines)
+        scaling_K = down_KIR.new_tensor([factor.scaling for factor in factors])
+        up_KOR = torch.stack([factor.up for factor in factors]) * scaling_K[:, None, None]
+        return cls(down_KIR, up_KOR.transpose(1, 2), lines)
 
     @property
     def num_tokens(self) -> int:
@@ -88,11 +89,13 @@ class GroupedAddition:
         Without gradients it may be added in place.
         """
         lines = self.lines
-        alike = y_1TO.dtype == self.up_KRO.dtype
-        if lines.first is not None and alike and not torch.is_grad_enabled():
+        if lines.first is not None and not torch.is_grad_enabled():
             here = slice(lines.first, lines.first + lines.token_KM.numel())
             x_KMI, y_KMO = (z[0, here].unflatten(0, lines.token_KM.shape) for z in (x_1TI, y_1TO))
-            y_KMO.baddbmm_(torch.bmm(x_KMI, self.down_KIR), self.up_KRO)
+            low_KMR = torch.bmm(x_KMI.to(self.down_KIR.dtype), self.down_KIR)
+            sum_KMO = y_KMO.to(self.up_KRO.dtype).baddbmm_(low_KMR, self.up_KRO)
+            if sum_KMO.dtype != y_KMO.dtype:  # else it is the same tensor
+                y_KMO.copy_(sum_KMO)
             return y_1TO
         x_KMI = x_1TI[0, lines.token_KM].to(self.down_KIR.dtype)
         added_KMO = torch.bmm(torch.bmm(x_KMI, self.down_KIR), self.up_KRO)

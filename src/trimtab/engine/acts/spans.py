@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -46,12 +47,18 @@ def are_long(spans: Sequence[Span]) -> bool:
     return tokens >= LEAST_LENGTH * len(spans)
 
 
+def can_span(factors: Sequence[LowRank]) -> bool:
+    """Whether factors of a layer can be computed span by span."""
+    formats = {tensor.dtype for factor in factors for tensor in (factor.down, factor.up)}
+    return len(formats) == 1 and not any(factor.dropout for factor in factors)
+
+
 @dataclass(frozen=True, eq=False)
 class SpannedAddition:
     """What adapters add to the output of a linear layer.
 
     Attributes:
-        factors: Their factors, of any ranks, without dropout.
+        factors: Their factors, of any ranks and one number format, without dropout.
         spans: Which tokens each of them sees, by its place among ``factors``.
         num_tokens: T, of the pass.
     """
@@ -86,18 +93,27 @@ def _add(
     scalings: Sequence[float],
     tensors: Sequence[torch.Tensor],
 ) -> list[torch.Tensor]:
-    """Add to ``y`` what the factors make of ``x``; return the products [N, R] between them."""
+    """Add to ``y`` what the factors make of ``x``; return the products [N, R] between them.
+
+    Where ``y`` is shorter than the factors it is widened as a whole, and rounded once.
+    """
+    reach, dtype = _reach(spans), tensors[0].dtype
+    wide_x, wide_y = x_TI[reach].to(dtype), y_TO[reach].to(dtype)
     found = []
     for number, first, end in spans:
         down, up = tensors[2 * number], tensors[2 * number + 1]
-        low_NR = (x_TI[first:end].to(down.dtype) @ down.T).mul_(scalings[number])
-        here = y_TO[first:end]
-        if here.dtype == up.dtype:
-            here.addmm_(low_NR, up.T)
-        else:  # rounded once
-            here.copy_(torch.addmm(here.to(up.dtype), low_NR, up.T))
+        here = slice(first - reach.start, end - reach.start)
+        low_NR = (wide_x[here] @ down.T).mul_(scalings[number])
+        wide_y[here].addmm_(low_NR, up.T)
         found.append(low_NR)
+    if dtype != y_TO.dtype:
+        y_TO[reach].copy_(wide_y)
     return found
+
+
+def _reach(spans: Sequence[Span]) -> slice:
+    """Return the tokens from the first span to the last."""
+    return slice(spans[0][1], spans[-1][2])
 
 
 class _Spanned(torch.autograd.Function):
@@ -126,25 +142,23 @@ class _Spanned(torch.autograd.Function):
         spans, scalings = context.spans, context.scalings
         low, tensors = saved[: len(spans)], saved[len(spans) :]
         slopes: list[torch.Tensor | None] = [None] * len(tensors)
-        x_slope_1TI = _empty_in(x_1TI, spans) if context.needs_input_grad[0] else None
+        reach, dtype = _reach(spans), tensors[0].dtype
+        wide_x, wide_above = x_1TI[0, reach].to(dtype), above_1TO[0, reach].to(dtype)
+        wide_slope = _empty_in(wide_x, spans) if context.needs_input_grad[0] else None
         for (number, first, end), low_NR in zip(spans, low, strict=True):
             down, up = tensors[2 * number], tensors[2 * number + 1]
-            above_NO = above_1TO[0, first:end].to(up.dtype)
+            here = slice(first - reach.start, end - reach.start)
+            above_NO = wide_above[here]
             slope_NR = (above_NO @ up).mul_(scalings[number])
-            x_NI = x_1TI[0, first:end].to(down.dtype)
             for at, slope in (
-                (2 * number, slope_NR.T @ x_NI),
+                (2 * number, slope_NR.T @ wide_x[here]),
                 (2 * number + 1, above_NO.T @ low_NR),
             ):
                 before = slopes[at]
                 slopes[at] = slope if before is None else before.add_(slope)
-            if x_slope_1TI is None:
-                continue
-            here = x_slope_1TI[0, first:end]
-            if here.dtype == down.dtype:
-                torch.mm(slope_NR, down, out=here)
-            else:
-                here.copy_(slope_NR @ down)
+            if wide_slope is not None:
+                torch.mm(slope_NR, down, out=wide_slope[here])
+        x_slope_1TI = None if wide_slope is None else _whole(wide_slope, reach, x_1TI)
         wanted = context.needs_input_grad[4:]
         return (
             x_slope_1TI,
@@ -155,12 +169,19 @@ class _Spanned(torch.autograd.Function):
         )
 
 
-def _empty_in(x_1TI: torch.Tensor, spans: Sequence[Span]) -> torch.Tensor:
-    """Return a tensor like ``x`` that is 0 where no span lies; within them it is to be set."""
-    slope_1TI = torch.empty_like(x_1TI)
-    at = 0
-    for _, first, end in spans:
-        slope_1TI[0, at:first] = 0
-        at = end
-    slope_1TI[0, at:] = 0
+def _empty_in(wide_x: torch.Tensor, spans: Sequence[Span]) -> torch.Tensor:
+    """Return a tensor like ``wide_x`` that is 0 between spans; within them it is to be set."""
+    wide_slope = torch.empty_like(wide_x)
+    start = spans[0][1]
+    for (*_, end), (_, first, _) in pairwise(spans):
+        wide_slope[end - start : first - start] = 0
+    return wide_slope
+
+
+def _whole(wide_slope: torch.Tensor, reach: slice, x_1TI: torch.Tensor) -> torch.Tensor:
+    """Return slopes of all tokens in the number format of ``x``; 0 outside of ``reach``."""
+    if len(wide_slope) == x_1TI.shape[1]:
+        return wide_slope[None].to(x_1TI.dtype)
+    slope_1TI = torch.zeros_like(x_1TI)
+    slope_1TI[0, reach].copy_(wide_slope)
     return slope_1TI

@@ -72,7 +72,7 @@ class Watch:
             values.append(unread if name == "unparsed" else row.get(name))
             del values[: -self.config.window]
         found = []
-        for name, value, bound in self._crossed(row, norm):
+        for name, value, bound in self._crossed(norm):
             if all(alarm["name"] != name for alarm in self.raised):
                 text = f"{name} {value:.3g}, and {bound:.3g} is the bound"
                 found.append({"round": number, "name": name, "value": value, "text": text})
@@ -99,7 +99,7 @@ class Watch:
         self._best_reward, self._first_entropy = state["best_reward"], state["first_entropy"]
         self.raised = list(state["raised"])
 
-    def _crossed(self, row: Mapping[str, Any], norm: float) -> list[tuple[str, float, float]]:
+    def _crossed(self, norm: float) -> list[tuple[str, float, float]]:
         """Return name, value and bound of each alarm of this round; means need a full window."""
         config = self.config
         found: list[tuple[str, float | None, float | None]] = [

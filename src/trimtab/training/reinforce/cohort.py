@@ -334,5 +334,5 @@ class Cohort:
 
 def _sound(learner: Learner) -> bool:
     """Whether all gradients that there are are finite."""
-    grads = [p.grad for p in learner.module.parameters() if p.grad is not None]
+    grads = [p.grad for p in learner.loop.trained.values() if p.grad is not None]
     return are_finite(grads)

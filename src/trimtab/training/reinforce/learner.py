@@ -127,7 +127,7 @@ class Learner:
     @property
     def is_finite(self) -> bool:
         """Whether the adapter can be computed with."""
-        return are_finite(self.module.parameters())
+        return are_finite(self.loop.trained.values())
 
     def answer_requests(
         self, batch: Batch, conversations: Conversations | None = None
@@ -215,7 +215,7 @@ class Learner:
 
     def alarmed(self, number: int, row: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Return the alarms of round ``number``, of which ``row`` is told, before its update."""
-        grads = [p.grad for p in self.module.parameters() if p.grad is not None]
+        grads = [p.grad for p in self.loop.trained.values() if p.grad is not None]
         norm = float(torch.nn.utils.get_total_norm(grads)) / self.weight if grads else 0.0
         return self.watch.after(number, row, norm)
 
