@@ -47,6 +47,8 @@ class _Config(Spec):
     Attributes:
         forms: ``sum`` is ``What is 23 + 45?``; ``story`` says the same in sentences.
         digits: Most digits of a number.
+        step_digits: Most digits of the numbers after the first, which makes problems easier; as
+            ``digits`` if not given.
         steps: Operations in a problem.
         operations: Which ones; a story has no product.
         count: Problems to draw, before they are shared out.
@@ -63,6 +65,7 @@ class _Config(Spec):
 
     forms: tuple[Form, ...] = Field(default=("sum", "story"), min_length=1)
     digits: int = Field(default=2, ge=1, le=9)
+    step_digits: int | None = Field(default=None, ge=1, le=9)
     steps: int = Field(default=2, ge=1, le=8)
     operations: tuple[Literal["+", "-", "*"], ...] = Field(default=("+", "-"), min_length=1)
     count: int = Field(default=600, ge=1)
@@ -207,8 +210,8 @@ class _Draw:
 def _terms(draw: _Draw, config: _Config, form: Form) -> Terms:
     """Return the first number and the operations on it; no intermediate result is negative."""
     allowed = tuple(op for op in config.operations if form == "sum" or op != "*") or ("+",)
-    largest = 10**config.digits - 1
-    terms = [("+", 1 + draw.below(largest))]
+    terms = [("+", 1 + draw.below(10**config.digits - 1))]
+    largest = 10 ** (config.step_digits or config.digits) - 1
     for _ in range(config.steps):
         so_far = _value(tuple(terms))
         op = draw.among(tuple(op for op in allowed if op != "-" or so_far > 1) or ("+",))
