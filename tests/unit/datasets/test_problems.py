@@ -1,6 +1,7 @@
 """Number problems: what files are read, how splits are kept apart, what is asked."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +184,14 @@ def test_raw_arithmetic_asks_after_worked_examples_of_the_fit_split() -> None:
         for shot in shots:
             question, solution = shot.removeprefix("Question: ").split("\nAnswer: ")
             assert fit[question] == solution
+
+
+def test_later_numbers_of_a_sum_may_be_shorter() -> None:
+    config = {"forms": ["sum"], "operations": ["+"], "digits": 3, "step_digits": 1, "count": 100}
+    samples = TASKS.build("arithmetic", config).samples("test")
+    terms = [map(int, re.findall(r"\d+", s.messages[0].content)) for s in samples]
+    first, *later = zip(*terms, strict=True)
+    assert max(first) > 99 and max(map(max, later)) < 10 and len(later) == 2
 
 
 def test_arithmetic_gets_harder_and_says_when_there_is_not_enough() -> None:

@@ -11,6 +11,7 @@ from reinforce_runs import run_of, terse_engine
 
 from trimtab.core.errors import StoreError
 from trimtab.engine.engine import Engine
+from trimtab.training.reinforce import cohort
 from trimtab.training.reinforce.cohort import Cohort
 
 RUNS = [
@@ -63,6 +64,30 @@ def test_each_run_ends_as_it_does_alone(engine: Engine, tmp_path: Path) -> None:
     rows = ended["r1"].outcome.rows
     assert any(e["grade_state"] == "unparsed" for row in rows for e in row["episodes"])
     assert any(e["grade_value"] == 1 for row in rows for e in row["episodes"])
+
+
+@pytest.mark.parametrize(
+    ("dtype", "found", "is_given_up"),
+    [
+        (torch.float32, (2e-4, 2), True),
+        (torch.bfloat16, (2e-4, 2), False),
+        (torch.bfloat16, (-0.3, 2), False),
+        (torch.bfloat16, (-0.3, 16), True),
+        (torch.bfloat16, (0.8, 1), True),
+    ],
+)
+def test_a_run_that_learns_from_other_probabilities_than_it_sampled_with_is_given_up(
+    dtype: torch.dtype,
+    found: tuple[float, int],
+    is_given_up: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Roundings of a short format are none: they are large for one token, and average out."""
+    monkeypatch.setattr(cohort, "mismatches", lambda *_: [(0.0, 9), found])
+    (ended,) = Cohort(terse_engine(tmp_path, dtype), runs(1), tmp_path / "all").run().values()
+    assert (ended.failed is not None) == is_given_up
+    assert not is_given_up or f"{abs(found[0]):.2g} nats per token" in str(ended.failed)
 
 
 def test_an_alarm_ends_its_run_alone_where_it_should(engine: Engine, tmp_path: Path) -> None:
