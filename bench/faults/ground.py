@@ -107,7 +107,7 @@ class Ground:
 
     def start(self, run: Path) -> list[str]:
         """Return the command that begins or goes on with ``run``."""
-        if (run / "plan" / "0000.json").is_file():
+        if is_planned(run):
             return ["resume", str(run)]
         return ["run", str(self.config), "--out", str(run)]
 
@@ -136,6 +136,11 @@ class Ground:
         """Go on with a run to its end; return what does not hold then."""
         done = self.run(self.start(run))
         return wrong(done, (0,)) or self.differences(run)
+
+
+def is_planned(run: Path) -> bool:
+    """Whether there is a run."""
+    return (run / "plan" / "0000.json").is_file()
 
 
 def _experiment(model: Path, recipe: str) -> dict[str, Any]:
