@@ -1,13 +1,16 @@
 """``trimtab chaos``: faults on a tiny experiment, and what is told of a loss that is planted."""
 
 import json
+import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
+import ray_cluster
 import slurm_cluster
 import yaml
 from cli_process import Forked
@@ -115,3 +118,35 @@ def test_faults_on_slurm_lose_nothing(slurm: None, small: Path, tmp_path: Path) 
     assert own_jobs(out / "planned") == []
     told = subprocess.run(["squeue", "-h", "-j", stranger, "-o", "%T"], capture_output=True)
     assert told.stdout.strip() == b"RUNNING"
+
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "many-machines.md").read_text()
+COMMANDS = [line for line in PAGE.splitlines() if line.startswith("trimtab chaos ")]
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("line", COMMANDS, ids=[line.split("--out ")[1] for line in COMMANDS])
+def test_the_commands_of_the_page_lose_nothing(
+    line: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if "--on slurm" in line:
+        request.getfixturevalue("slurm")
+    (tmp_path / "configs").symlink_to(ROOT / "configs")
+    command = [sys.executable, "-m", *shlex.split(line)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Nothing was lost" in done.stdout
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(1800)
+def test_faults_on_ray_lose_nothing(small: Path, tmp_path: Path) -> None:
+    if absent := ray_cluster.missing():
+        pytest.skip(absent)
+    with ray_cluster.cluster() as cluster:
+        asked = chaos.Asked("ray", address=cluster.address)
+        chaos.play(small, tmp_path / "out", asked, None, 1, 0)
+    found = json.loads((tmp_path / "out" / "chaos.json").read_text())
+    assert set(found["faults"]) == {"double", "kill", "preempt"}

@@ -58,7 +58,7 @@ _NO_ANSWER = (
     rf"|accurate|valid|possible)\b(?!-){_STOP}"
 )
 _DENYING = (
-    rf"\s*(?:(?:\b(?:is|was|are|seems|looks|(?:must|has\s+to|would)\s+be)|['\u2019]s)\s+{_ADVERB}"
+    rf"\s*(?:(?:\b(?:is|was|are|seems|looks|(?:must|has\s+to|would)\s+be)|['\u2019](?:s|re))\s+{_ADVERB}"
     rf"(?:(?:the|an?)\s+)?{_WRONG}\b(?!\s*\?)"
     rf"|(?:\b(?:does\s+not|doesn['\u2019]t|will\s+not|won['\u2019]t|can\s*not|can['\u2019]t)"
     rf"\s+(?:work|fit)|\bfails|\bis\s+(?:far\s+|much\s+)?too\s+"
@@ -73,15 +73,26 @@ _UNIT = (
 )
 _LATER = r"[\s*\"'$)\]}]*(?:[.,;!]|\s[-\u2014\u2013])\s*"
 _TAKING_BACK = r"(?:\b(?:no|wait|actually|but|oh|hmm|sorry|hold\s+on)\b[,.!]*\s+)"
+_FORMER = (
+    r"(?:\s+(?:is|was)\s+(?:my|our|his|her|their|the)\s+(?:first|initial|original|earlier|previous)"
+    r"\s+(?:guess|answer|thought|attempt|try|idea|result|estimate))?"
+)
+_UNSURE = (
+    r"(?:(?:i|we)\s+(?:do\s+not|don['\u2019]t|can(?:not|['\u2019]t)|could\s*n['\u2019]t)\s+"
+    r"(?:know|say|tell|be\s+sure)|(?:i['\u2019]m|i\s+am|we\s+are|we['\u2019]re)?\s*not\s+(?:so\s+)?sure"
+    r"|no\s+idea|hard\s+to\s+(?:say|tell)|who\s+knows)\b"
+)
 _BARE = r"(?:\s+(?:is|was)|['\u2019]s)\s+not\s*(?:[.!]|\Z)"
 """``No wait, it's not.``, with nothing behind it."""
 _DIRECTLY_AFTER = re.compile(rf"{_UNIT}{_DENYING}", re.IGNORECASE)
 _AFTER = re.compile(
     rf"{_UNIT}(?:,?\s*(?:but\s+)?\b(?:which|that|this|it)(?=['\u2019\s]))?{_DENYING}"
     rf"|{_UNIT}\(\s*(?:{_WRONG}|not\s+(?:correct|right))\b"
-    r"|[\s*\"'$)\]]*\?\s*(?:no|nope|wrong|incorrect)\b"
+    rf"|[\s*\"'$)\]]*\?\s*(?:(?:no|nope|wrong|incorrect)\b|{_UNSURE})"
     rf"|[\s*\"'$)\]]*[-\u2014\u2013]\s*{_WRONG}\b{_STOP}"
-    rf"|{_LATER}{_TAKING_BACK}*\b(?:that|this|it)(?=['\u2019\s])(?:{_DENYING}{_STOP}|{_BARE})"
+    rf"|{_FORMER}{_LATER}{_TAKING_BACK}*\b(?:that|this|it)(?=['\u2019\s])(?:{_DENYING}{_STOP}|{_BARE})"
+    # "Some say 42, but they are wrong"
+    rf"|{_UNIT},\s*(?:but|and|yet)\s+(?:they|he|she|everyone|everybody)(?=['\u2019\s]){_DENYING}{_STOP}"
     rf"|{_LATER}{_TAKING_BACK}+no\s*(?:[.!]|\Z)",
     re.IGNORECASE,
 )

@@ -55,6 +55,12 @@ DENIED = [
     "The answer is not 10 % of 50.",
     "It is not half of 10",
     "There's no way it's 42.",
+    "Some say 42, but they are wrong.",
+    "My friend said 42 apples, but he is mistaken.",
+    "I got 42, but they're wrong",
+    "42 was my first guess, but it is wrong.",
+    "Is it 42? I don't know.",
+    "Is it 42? I'm not sure.",
     "It is impossible that the answer is 42",
     "It's false that the answer is 42",
     "I wouldn't say 42.",
@@ -70,6 +76,9 @@ DENIED = [
     "The answer is not a hundred",
 ]
 KEPT = [
+    ("The answer is 42. They are wrong about the rest.", "42"),
+    ("42 was my first guess, and it is right.", "42"),
+    ("What is 20 + 23? I don't know, maybe 43.", "43"),
     ("not 42 but 43", "43"),
     ("43 (not 42)", "43"),
     ("43. Not 42.", "43"),
