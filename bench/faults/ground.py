@@ -35,7 +35,19 @@ EXPERIMENTS: dict[str, dict[str, Any]] = {
         "judges": [{"name": "rubric", "rubric": "truth"}, "text_health"],
     },
     "gsm8k_best_of_n": {
-        "judges": ["likelihood", {"name": "energy", "kind": "head", "training": {"steps": 4}}]
+        # differences of digits: some of what a random model writes is right
+        "task": {
+            "name": "arithmetic",
+            "forms": ["sum"],
+            "operations": ["-"],
+            "digits": 1,
+            "steps": 1,
+            "count": 30,
+            "max_tokens": 16,
+        },
+        "sampling": {"temperature": 1.0, "top_p": 1.0},
+        "candidates": 8,
+        "judges": ["likelihood", {"name": "energy", "kind": "head", "training": {"steps": 4}}],
     },
     "gsm8k_search": {
         "space": {
