@@ -36,8 +36,8 @@ class Ray(Local):
         self._address = address
 
     def start(self, run: Path, *, limit: int | None = None, again: bool = False) -> Work:
-        """Hand out the run; a second time that is refused as long as the first is at work."""
-        codes = (*self.scene.codes, HeldError.exit_code) if again else self.scene.codes
+        """Hand out the run; of two that are given at once either may be the one that is refused."""
+        codes = (*self.scene.codes, HeldError.exit_code)
         return RayWork(self.scene.commands.start(self._argv(run), limit), codes)
 
     def finish(self, run: Path) -> list[str]:
