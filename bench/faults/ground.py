@@ -52,7 +52,12 @@ EXPERIMENTS: dict[str, dict[str, Any]] = {
     "gsm8k_search": {
         "space": {
             "caa": {"layer": {"low": 0, "high": 1}, "strength": {"low": 0.1, "high": 0.4}},
-            "pca": {"layer": 1, "strength": {"low": 0.1, "high": 0.4}},
+            "pca": {
+                "name": "caa",
+                "estimator": "pca",
+                "layer": 1,
+                "strength": {"low": 0.1, "high": 0.4},
+            },
         },
     },
     "weird_generalization": {

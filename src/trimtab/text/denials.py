@@ -13,7 +13,8 @@ _REACH = 120
 
 _NOT = (
     r"(?:\b(?:not|never|neither|nor|cannot|isnt|aint|wasnt|cant|hardly|no\s+longer"
-    r"|anything\s+but|far\s+from|unlikely\s+to\s+be|other\s+than|different\s+from"
+    r"|(?<!n't be )(?<!not be )anything\s+but|far\s+from|unlikely\s+to\s+be|other\s+than"
+    r"|different\s+from"
     r"|differs\s+from|rather\s+than|instead\s+of)\b|n['\u2019]t\b|!=|<>)"
 )
 _FILLER = (
@@ -29,7 +30,8 @@ _SUBJECT = (
 )
 _WRONG = r"(?:wrong|incorrect|false|mistaken|impossible)"
 _NO_FACT = (
-    rf"(?:(?:{_NOT}\s+{_THOUGHT}|\bdoubt)(?:\s+that)?"
+    rf"(?:(?:{_NOT}\s+{_THOUGHT}|(?<!no )(?<!not )(?<!n['\u2019]t )(?<!without )\bdoubt)"
+    r"(?:\s+that)?"
     rf"|\b(?:{_WRONG}|untrue|unlikely|improbable|not)\s+that|\bno\s+way(?:\s+that)?)"
 )
 _NOT_SAID = (
@@ -80,7 +82,7 @@ _FORMER = (
 _UNSURE = (
     r"(?:(?:i|we)\s+(?:do\s+not|don['\u2019]t|can(?:not|['\u2019]t)|could\s*n['\u2019]t)\s+"
     r"(?:know|say|tell|be\s+sure)|(?:i['\u2019]m|i\s+am|we\s+are|we['\u2019]re)?\s*not\s+(?:so\s+)?sure"
-    r"|no\s+idea|hard\s+to\s+(?:say|tell)|who\s+knows)\b"
+    r"|no\s+idea|hard\s+to\s+(?:say|tell)|who\s+knows)\b(?:\s+for\s+(?:sure|certain))?"
 )
 _BARE = r"(?:\s+(?:is|was)|['\u2019]s)\s+not\s*(?:[.!]|\Z)"
 """``No wait, it's not.``, with nothing behind it."""
@@ -88,14 +90,22 @@ _DIRECTLY_AFTER = re.compile(rf"{_UNIT}{_DENYING}", re.IGNORECASE)
 _AFTER = re.compile(
     rf"{_UNIT}(?:,?\s*(?:but\s+)?\b(?:which|that|this|it)(?=['\u2019\s]))?{_DENYING}"
     rf"|{_UNIT}\(\s*(?:{_WRONG}|not\s+(?:correct|right))\b"
-    rf"|[\s*\"'$)\]]*\?\s*(?:(?:no|nope|wrong|incorrect)\b|{_UNSURE})"
+    rf"|[\s*\"'$)\]]*\?\s*(?:(?:no|nope|wrong|incorrect)\b|{_UNSURE}{_STOP})"
     rf"|[\s*\"'$)\]]*[-\u2014\u2013]\s*{_WRONG}\b{_STOP}"
     rf"|{_FORMER}{_LATER}{_TAKING_BACK}*\b(?:that|this|it)(?=['\u2019\s])(?:{_DENYING}{_STOP}|{_BARE})"
-    # "Some say 42, but they are wrong"
-    rf"|{_UNIT},\s*(?:but|and|yet)\s+(?:they|he|she|everyone|everybody)(?=['\u2019\s]){_DENYING}{_STOP}"
     rf"|{_LATER}{_TAKING_BACK}+no\s*(?:[.!]|\Z)",
     re.IGNORECASE,
 )
+_OTHERS_SAY = re.compile(
+    r"\b(?!(?:i|we)\b)[^\W\d_]+\s+(?:says?|said|thinks?|thought|claims?|claimed|guess(?:es|ed)?|gets?|got)"
+    rf"(?:\s+that)?(?:\s+{_SUBJECT}(?:['\u2019]s|\s+(?:is|was)))?{_FILLER}\Z",
+    re.IGNORECASE,
+)
+_THEY_ERR = re.compile(
+    rf"{_UNIT},?\s*(?:but|and|yet)\s+(?:they|he|she|everyone|everybody)(?=['\u2019\s]){_DENYING}{_STOP}",
+    re.IGNORECASE,
+)
+"""``Some say 42, but they are wrong``; of ``I say 42, and they are wrong`` it denies nothing."""
 _STATED = re.compile(
     rf"\b{_SUBJECT}(?:\s+(?:is|was|equals)|['\u2019]s)\s+\W{{0,4}}\Z", re.IGNORECASE
 )
@@ -111,7 +121,10 @@ _CONTRAST = re.compile(
 
 def is_denied(text: str, start: int, end: int) -> bool:
     """Return whether the number from ``start`` to ``end`` is denied before or behind it."""
-    return _denial_before(text, start) is not None or _matches(_AFTER, text, end)
+    if _denial_before(text, start) is not None or _matches(_AFTER, text, end):
+        return True
+    said = _OTHERS_SAY.search(text, max(0, start - _REACH), start)
+    return said is not None and _matches(_THEY_ERR, text, end)
 
 
 def is_word_denied(text: str, start: int, end: int) -> bool:

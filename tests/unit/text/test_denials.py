@@ -57,7 +57,8 @@ DENIED = [
     "There's no way it's 42.",
     "Some say 42, but they are wrong.",
     "My friend said 42 apples, but he is mistaken.",
-    "I got 42, but they're wrong",
+    "They got 42, but they're wrong",
+    "Is it 42? I can't say for sure.",
     "42 was my first guess, but it is wrong.",
     "Is it 42? I don't know.",
     "Is it 42? I'm not sure.",
@@ -76,6 +77,13 @@ DENIED = [
     "The answer is not a hundred",
 ]
 KEPT = [
+    ("Others say 41. I say 42, and they are wrong.", "42"),
+    ("He says 41 and I say 42, but he is wrong.", "42"),
+    ("Is it 42? We can't say it's wrong.", "42"),
+    ("Is it 42? Not sure why you ask: yes.", "42"),
+    ("There is no doubt it's 42", "42"),
+    ("I don't doubt it's 42", "42"),
+    ("It can't be anything but 42", "42"),
     ("The answer is 42. They are wrong about the rest.", "42"),
     ("42 was my first guess, and it is right.", "42"),
     ("What is 20 + 23? I don't know, maybe 43.", "43"),

@@ -88,12 +88,13 @@ class GroupedAddition:
 
         Without gradients it may be added in place.
         """
-        lines = self.lines
-        if lines.first is not None and not torch.is_grad_enabled():
+        lines, dtype = self.lines, self.up_KRO.dtype
+        is_wide = torch.promote_types(y_1TO.dtype, dtype) == dtype
+        if lines.first is not None and is_wide and not torch.is_grad_enabled():
             here = slice(lines.first, lines.first + lines.token_KM.numel())
             x_KMI, y_KMO = (z[0, here].unflatten(0, lines.token_KM.shape) for z in (x_1TI, y_1TO))
             low_KMR = torch.bmm(x_KMI.to(self.down_KIR.dtype), self.down_KIR)
-            sum_KMO = y_KMO.to(self.up_KRO.dtype).baddbmm_(low_KMR, self.up_KRO)
+            sum_KMO = y_KMO.to(dtype).baddbmm_(low_KMR, self.up_KRO)
             if sum_KMO.dtype != y_KMO.dtype:  # else it is the same tensor
                 y_KMO.copy_(sum_KMO)
             return y_1TO

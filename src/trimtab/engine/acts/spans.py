@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -95,25 +94,38 @@ def _add(
 ) -> list[torch.Tensor]:
     """Add to ``y`` what the factors make of ``x``; return the products [N, R] between them.
 
-    Where ``y`` is shorter than the factors it is widened as a whole, and rounded once.
+    Where ``y`` is shorter than the factors it is widened block by block, and rounded once.
     """
-    reach, dtype = _reach(spans), tensors[0].dtype
-    wide_x, wide_y = x_TI[reach].to(dtype), y_TO[reach].to(dtype)
+    dtype = torch.promote_types(y_TO.dtype, tensors[0].dtype)
     found = []
-    for number, first, end in spans:
-        down, up = tensors[2 * number], tensors[2 * number + 1]
-        here = slice(first - reach.start, end - reach.start)
-        low_NR = (wide_x[here] @ down.T).mul_(scalings[number])
-        wide_y[here].addmm_(low_NR, up.T)
-        found.append(low_NR)
-    if dtype != y_TO.dtype:
-        y_TO[reach].copy_(wide_y)
+    for block in _blocks(spans):
+        reach = _reach(block)
+        wide_x, wide_y = x_TI[reach].to(dtype), y_TO[reach].to(dtype)
+        for number, first, end in block:
+            down, up = (tensor.to(dtype) for tensor in tensors[2 * number : 2 * number + 2])
+            here = slice(first - reach.start, end - reach.start)
+            low_NR = (wide_x[here] @ down.T).mul_(scalings[number])
+            wide_y[here].addmm_(low_NR, up.T)
+            found.append(low_NR)
+        if dtype != y_TO.dtype:
+            y_TO[reach].copy_(wide_y)
     return found
 
 
-def _reach(spans: Sequence[Span]) -> slice:
-    """Return the tokens from the first span to the last."""
-    return slice(spans[0][1], spans[-1][2])
+def _blocks(spans: Sequence[Span]) -> list[list[Span]]:
+    """Return the spans in groups between which there are tokens without an adapter."""
+    blocks: list[list[Span]] = []
+    for span in spans:
+        if blocks and blocks[-1][-1][2] == span[1]:
+            blocks[-1].append(span)
+        else:
+            blocks.append([span])
+    return blocks
+
+
+def _reach(block: Sequence[Span]) -> slice:
+    """Return the tokens of a block."""
+    return slice(block[0][1], block[-1][2])
 
 
 class _Spanned(torch.autograd.Function):
@@ -142,46 +154,54 @@ class _Spanned(torch.autograd.Function):
         spans, scalings = context.spans, context.scalings
         low, tensors = saved[: len(spans)], saved[len(spans) :]
         slopes: list[torch.Tensor | None] = [None] * len(tensors)
-        reach, dtype = _reach(spans), tensors[0].dtype
-        wide_x, wide_above = x_1TI[0, reach].to(dtype), above_1TO[0, reach].to(dtype)
-        wide_slope = _empty_in(wide_x, spans) if context.needs_input_grad[0] else None
-        for (number, first, end), low_NR in zip(spans, low, strict=True):
-            down, up = tensors[2 * number], tensors[2 * number + 1]
-            here = slice(first - reach.start, end - reach.start)
-            above_NO = wide_above[here]
-            slope_NR = (above_NO @ up).mul_(scalings[number])
-            for at, slope in (
-                (2 * number, slope_NR.T @ wide_x[here]),
-                (2 * number + 1, above_NO.T @ low_NR),
-            ):
-                before = slopes[at]
-                slopes[at] = slope if before is None else before.add_(slope)
-            if wide_slope is not None:
-                torch.mm(slope_NR, down, out=wide_slope[here])
-        x_slope_1TI = None if wide_slope is None else _whole(wide_slope, reach, x_1TI)
+        dtype = torch.promote_types(above_1TO.dtype, tensors[0].dtype)
+        x_slope_1TI = _empty_in(x_1TI, spans) if context.needs_input_grad[0] else None
+        lows = iter(low)
+        for block in _blocks(spans):
+            reach = _reach(block)
+            wide_x, wide_above = x_1TI[0, reach].to(dtype), above_1TO[0, reach].to(dtype)
+            wide_slope = None if x_slope_1TI is None else _as_wide(x_slope_1TI[0, reach], dtype)
+            for number, first, end in block:
+                down, up = (tensor.to(dtype) for tensor in tensors[2 * number : 2 * number + 2])
+                here = slice(first - reach.start, end - reach.start)
+                above_NO = wide_above[here]
+                slope_NR = (above_NO @ up).mul_(scalings[number])
+                _sum(slopes, 2 * number, slope_NR.T @ wide_x[here])
+                _sum(slopes, 2 * number + 1, above_NO.T @ next(lows))
+                if wide_slope is not None:
+                    torch.mm(slope_NR, down, out=wide_slope[here])
+            if x_slope_1TI is not None and wide_slope is not None and x_slope_1TI.dtype != dtype:
+                x_slope_1TI[0, reach].copy_(wide_slope)
         wanted = context.needs_input_grad[4:]
         return (
             x_slope_1TI,
             above_1TO,
             None,
             None,
-            *(slope if want else None for slope, want in zip(slopes, wanted, strict=True)),
+            *(
+                slope.to(tensor.dtype) if want and slope is not None else None
+                for slope, tensor, want in zip(slopes, tensors, wanted, strict=True)
+            ),
         )
 
 
-def _empty_in(wide_x: torch.Tensor, spans: Sequence[Span]) -> torch.Tensor:
-    """Return a tensor like ``wide_x`` that is 0 between spans; within them it is to be set."""
-    wide_slope = torch.empty_like(wide_x)
-    start = spans[0][1]
-    for (*_, end), (_, first, _) in pairwise(spans):
-        wide_slope[end - start : first - start] = 0
-    return wide_slope
+def _sum(slopes: list[torch.Tensor | None], at: int, slope: torch.Tensor) -> None:
+    """Add a slope to what is there already: an adapter may have several spans."""
+    before = slopes[at]
+    slopes[at] = slope if before is None else before.add_(slope)
 
 
-def _whole(wide_slope: torch.Tensor, reach: slice, x_1TI: torch.Tensor) -> torch.Tensor:
-    """Return slopes of all tokens in the number format of ``x``; 0 outside of ``reach``."""
-    if len(wide_slope) == x_1TI.shape[1]:
-        return wide_slope[None].to(x_1TI.dtype)
-    slope_1TI = torch.zeros_like(x_1TI)
-    slope_1TI[0, reach].copy_(wide_slope)
+def _as_wide(slope_NI: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """Return what holds slopes in ``dtype``: the tensor itself where it has that format."""
+    return slope_NI if slope_NI.dtype == dtype else slope_NI.new_empty(slope_NI.shape, dtype=dtype)
+
+
+def _empty_in(x_1TI: torch.Tensor, spans: Sequence[Span]) -> torch.Tensor:
+    """Return a tensor like ``x`` that is 0 where no span lies; within them it is to be set."""
+    slope_1TI = torch.empty_like(x_1TI)
+    at = 0
+    for _, first, end in spans:
+        slope_1TI[0, at:first] = 0
+        at = end
+    slope_1TI[0, at:] = 0
     return slope_1TI

@@ -95,7 +95,7 @@ class Watch:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take it back."""
-        self._last = {name: list(values) for name, values in state["last"].items()}
+        self._last = {name: list(state["last"].get(name, ())) for name in _AVERAGED}
         self._best_reward, self._first_entropy = state["best_reward"], state["first_entropy"]
         self.raised = list(state["raised"])
 
