@@ -74,6 +74,22 @@ def test_spans_amid_the_base_leave_its_slopes_alone() -> None:
     assert touched.tolist() == [i in (2, 3, 7, 8) for i in range(10)]
 
 
+def test_a_base_that_is_wider_than_the_factors_keeps_its_digits() -> None:
+    """Also the tokens between the spans, and what no gradient is asked of."""
+    x, y = drawn(1, 10, 6).double(), drawn(1, 10, 5).double() / 3
+    nothing = [LowRank(drawn(2, 6), torch.zeros(5, 2), 1.0)] * 4
+    spans = [(0, 0, 3), (1, 5, 6), (2, 6, 8), (3, 8, 9)]
+    lines = Lines.of([np.array([i]) for i in range(4)], 10, torch.device("cpu"))
+    for addition in (SpannedAddition(nothing, spans, 10), GroupedAddition.of(nothing, lines)):
+        with torch.no_grad():
+            assert torch.equal(addition.to(x, y.clone()), y)
+    wide = x.clone().requires_grad_()
+    some = factors_of([2, 2, 2, 2])
+    found = SpannedAddition(some, spans, 10).to(wide, y.clone()).sum()
+    slopes = torch.autograd.grad(found, [wide, some[0].down])
+    assert [slope.dtype for slope in slopes] == [torch.float64, torch.float32]
+
+
 def test_factors_of_two_formats_or_with_dropout_are_not_computed_by_spans() -> None:
     first, second = factors_of([2, 2])
     assert can_span([first, second])

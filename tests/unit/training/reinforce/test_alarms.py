@@ -47,6 +47,14 @@ def test_what_is_not_known_raises_nothing_and_null_is_no_alarm() -> None:
     assert not rounds(Watch(off), 1, [{}, *WILD.values()], 1e9)[1]
 
 
+def test_a_state_that_knows_fewer_averages_is_taken_back() -> None:
+    watch = Watch(AlarmConfig(window=2))
+    state = watch.state()
+    del state["last"]["mismatch"]
+    watch.restore(state)
+    assert not rounds(watch, 1, [{}] * 3)[1]
+
+
 def test_an_alarm_that_is_none_is_refused() -> None:
     with pytest.raises(ValidationError, match="no alarm 'kl'; there are reward_fall"):
         ReinforceTraining(alarms={"stop": ["kl"]})
