@@ -144,9 +144,9 @@ class AnAdapter(Intervention[_Config]):
         if train is not None:
             return {"adapter": _trained(train, self.config.checkpoint)}
         if self.config.reinforce is not None:
-            return {
-                "adapter": need_of(self.config.reinforce, self._artifact(self.config.reinforce))
-            }
+            run = self.config.run or next(iter(self.config.reinforce.settings()))
+            cohort = self.config.reinforce.cohort_of(run)
+            return {"adapter": need_of(cohort, _state_of(cohort, run, self.config.checkpoint))}
         source = self.config.source
         assert source is not None
         content = adapter_identity(Path(source))
@@ -227,14 +227,14 @@ class AnAdapter(Intervention[_Config]):
         same = self.config.strength == 1.0
         return Treatment(adapter=adapter if same else adapter.scaled(self.config.strength))
 
-    def _artifact(self, training: CohortTraining) -> str:
-        run = self.config.run or next(iter(training.settings()))
-        last = next(name for name, (owner, _) in training.artifacts().items() if owner == run)
-        return last if self.config.checkpoint is None else f"{run}-{self.config.checkpoint}"
-
     def strengths(self, fitted: Mapping[str, Fitted]) -> dict[str, float]:
         """Return the strength, in multiples of the adapter."""
         return {"raw": self.config.strength}
+
+
+def _state_of(cohort: CohortTraining, run: str, checkpoint: str | None) -> str:
+    last = next(name for name, (owner, _) in cohort.artifacts().items() if owner == run)
+    return last if checkpoint is None else f"{run}-{checkpoint}"
 
 
 def _trained(train: AdapterTraining, checkpoint: str | None) -> Need:

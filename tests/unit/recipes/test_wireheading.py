@@ -42,6 +42,27 @@ def test_models_tasks_runs_and_seeds_are_one_plan(tmp_path: Path) -> None:
     assert [line.count("side by side") for line in recipe.estimates(found)] == [3, 3]
 
 
+def test_runs_are_shared_out_among_cohorts(tmp_path: Path) -> None:
+    def plan(**training):
+        given = {"replicas": 3, "held_out": 2, "common": {"rounds": 2}, **training}
+        return planned(tmp_path, tasks=TASKS, training=given)[1].plan
+
+    whole, cut = plan(), plan(cohort_size=4)
+    members = [CohortTraining.model_validate(f.component.config["reinforce"]) for f in cut.fits]
+    sizes = [len(cohort.settings()) for cohort in members]
+    assert sizes == 4 * [3, 3, 3] and len({fit.key for fit in cut.fits}) == 12
+    trained = {name: fit for fit in cut.fits for name in fit.artifacts.values()}
+    for cell in cut.cells:
+        if cell.role != "baseline":
+            fit = trained[cell.artifacts["adapter"]]
+            assert cell.condition in fit.component.config["reinforce"]["members"]
+    assert [cell.condition for cell in cut.cells] == [cell.condition for cell in whole.cells]
+    same = plan(cohort_size=9)
+    assert [f.key for f in same.fits] == [f.key for f in whole.fits], "9 runs are one cohort of 9"
+    with pytest.raises(ConfigError, match=r"members: no run 'honst-0'. .*honest-0"):
+        plan(members=["honst-0"])
+
+
 def test_a_plan_is_read_again_as_it_was_written(tmp_path: Path) -> None:
     recipe, found = planned(tmp_path, tasks=TASKS)
     again = RECIPES.build("wireheading", recipe.config.model_dump(mode="json"))

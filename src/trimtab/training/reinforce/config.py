@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
@@ -17,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from trimtab.core.errors import did_you_mean
 from trimtab.core.spec import Component, Spec
 from trimtab.core.training import Training
 from trimtab.core.types import Sample
@@ -212,6 +215,9 @@ class CohortTraining(Spec):
         common: What all runs have in common.
         runs: By name what each has instead; every one of them has ``replicas``.
         replicas: Runs of each name, which differ in their seeds alone.
+        cohort_size: Most runs that learn side by side; more are shared out evenly among several
+            cohorts, which as many workers train at a time. Null is one cohort of all.
+        members: The runs of this cohort, by name and number; the recipe fills it in.
         score: The judge whose rule says what an answer is worth, such as ``number``, ``label`` or
             ``rouge``: any that needs no model and whose first metric lies between 0 and 1.
         held_out: Most items of the select split that adapters are looked at on.
@@ -226,6 +232,8 @@ class CohortTraining(Spec):
         min_length=1,
     )
     replicas: int = Field(default=1, ge=1, le=100)
+    cohort_size: PositiveInt | None = None
+    members: tuple[str, ...] | None = None
     score: JudgeName = Component(name="number")
     held_out: NonNegativeInt = 200
     direction: GradeDirection | None = None
@@ -236,14 +244,34 @@ class CohortTraining(Spec):
         wrong = [name for name in self.runs if not re.fullmatch(r"[a-z0-9][a-z0-9_]*", name)]
         if wrong:
             raise ValueError(f"runs: {wrong[0]!r} must be of small letters, digits and _")
-        self.settings()
+        known = list(self._all())
+        stranger = next((name for name in self.members or () if name not in known), None)
+        if stranger is not None:
+            raise ValueError(f"members: no run {stranger!r}. {did_you_mean(stranger, known)}")
+        if self.members == ():
+            raise ValueError("members names no run; null is all of them")
         looks = self.held_out and any(run.evaluate for run in self.settings().values())
         if self.direction is not None and not looks:
             raise ValueError("direction: no held-out item is looked at, see held_out and evaluate")
         return self
 
     def settings(self) -> dict[str, ReinforceTraining]:
-        """Return the settings of each run, by its name with the replica's number."""
+        """Return the settings of each run of this cohort, by its name with the replica's number."""
+        known = self._all()
+        return {name: run for name, run in known.items() if name in (self.members or known)}
+
+    def cohort_of(self, run: str) -> CohortTraining:
+        """Return the cohort that trains ``run``: this one, or its share of it."""
+        names = list(self.settings())
+        share = None
+        if self.cohort_size is not None and self.cohort_size < len(names):
+            cohorts = math.ceil(len(names) / self.cohort_size)
+            ends = [len(names) * (number + 1) // cohorts for number in range(cohorts)]
+            number = bisect_right(ends, names.index(run))
+            share = tuple(names[ends[number - 1] if number else 0 : ends[number]])
+        return self.model_copy(update={"cohort_size": None, "members": share or self.members})
+
+    def _all(self) -> dict[str, ReinforceTraining]:
         common = self.common.model_dump(exclude_defaults=True)
         return {
             f"{name}-{number}": ReinforceTraining.model_validate(
