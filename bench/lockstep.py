@@ -1,7 +1,8 @@
 """Runs that are rewarded, in lockstep on one base, against the same runs one after the other.
 
     python bench/lockstep.py [--model ID] [--runs 15] [--rounds 10] [--batch 1] [--answer-tokens 16]
-        [--grade-tokens 6] [--digits 1] [--peer-runs 3] [--dtype float32] [--trl PYTHON]
+        [--grade-tokens 6] [--digits 1] [--peer-runs 3] [--processes 1] [--dtype float32]
+        [--trl PYTHON]
 
 Sums of small numbers, conditions control, selfgrade and honest in turn, a seed for each three.
 Prints rounds of a run per second, sampling and learning apart, their ratios, whether the samples
@@ -9,12 +10,20 @@ are the same, and how far the adapters are apart. Then the same rounds as the pu
 them, for ``--peer-runs`` runs (0: none): transformers' ``generate``, then one forward pass of the
 conversation with gradients through peft's factors, one conversation at a time. With ``--trl`` TRL's
 GRPO does as much of the rounds of one run as it can, see ``trl_grpo``: two answers and no grade.
+
+With ``--processes N`` the runs are shared out among as many cohorts, each in a process of its own,
+as ``cohort_size`` and ``--workers`` do it; so are the runs alone, and the peer trains
+``--peer-runs`` in every process. ``OMP_NUM_THREADS`` is the threads of each.
 """
 
 import argparse
+import multiprocessing
 import tempfile
 import time
+from collections.abc import Callable
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
+from typing import Any
 
 import peft
 import torch
@@ -151,52 +160,115 @@ def runs_of(args: argparse.Namespace) -> list[RunSetting]:
     ]
 
 
+class Share:
+    """What one process trains: its part of the runs, in each way that is measured."""
+
+    def __init__(self, args: argparse.Namespace, number: int, barrier: Barrier) -> None:
+        """Load the base model; the peer loads its own."""
+        spec = ModelSpec(id=args.model, dtype=args.dtype)
+        ends = [args.runs * n // args.processes for n in (number, number + 1)]
+        self._runs = runs_of(args)[slice(*ends)]
+        self._engine = Engine(load_model(resolve(spec)))
+        self._barrier = barrier
+        with tempfile.TemporaryDirectory() as folder:
+            self.together = self._after_all(
+                lambda: Done(self._engine, [self._runs], Path(folder) / "together")
+            )
+            self.alone = self._after_all(
+                lambda: Done(self._engine, [[run] for run in self._runs], Path(folder) / "alone")
+            )
+        wanted = args.peer_runs if args.batch == 1 else 0
+        some = self._runs[:wanted]
+        self.peer = self._after_all(lambda: Peer(spec, some, self._engine.renderer))
+
+    def _after_all(self, train: Callable[[], Any]) -> Any:
+        """Start when all processes are there."""
+        self._barrier.wait()
+        return train()
+
+
+def _share(args: argparse.Namespace, number: int, barrier: Barrier, queue: Any) -> None:
+    share = Share(args, number, barrier)
+    queue.put((share.together, share.alone, share.peer))
+
+
+def measured(args: argparse.Namespace) -> list[tuple[Done, Done, Peer]]:
+    """Train in all processes at a time; return what each took and left."""
+    start = multiprocessing.get_context("spawn")
+    barrier, queue = start.Barrier(args.processes), start.Queue()
+    processes = [
+        start.Process(target=_share, args=(args, number, barrier, queue))
+        for number in range(args.processes)
+    ]
+    for process in processes:
+        process.start()
+    found = [queue.get() for _ in processes]
+    for process in processes:
+        process.join()
+    return found
+
+
 def main() -> None:
     """Train both ways, and print how they compare."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="bundled:smollm2-135m-instruct")
     for name, value in (
         *(("runs", 15), ("rounds", 10), ("batch", 1), ("answer-tokens", 16)),
-        *(("grade-tokens", 6), ("digits", 1), ("peer-runs", 3)),
+        *(("grade-tokens", 6), ("digits", 1), ("peer-runs", 3), ("processes", 1)),
     ):
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--dtype", default="float32", help="of the base; factors are in float32")
     parser.add_argument("--trl", help="interpreter of an environment that has TRL")
     args = parser.parse_args()
     header("lockstep")
-    spec = ModelSpec(id=args.model, dtype=args.dtype)
-    engine = Engine(load_model(resolve(spec)))
-    runs = runs_of(args)
-    with tempfile.TemporaryDirectory() as folder:
-        together = Done(engine, [runs], Path(folder) / "together")
-        alone = Done(engine, [[run] for run in runs], Path(folder) / "alone")
+    shares = measured(args)
     total = args.runs * args.rounds
-    for name, done in (("lockstep", together), ("one after the other", alone)):
-        sampling, learning = done.parts
+    seconds, parts = {}, {}
+    for at, name in enumerate(("lockstep", "one after the other")):
+        done = [share[at] for share in shares]
+        seconds[name] = max(one.seconds for one in done)
+        parts[name] = [sum(column) for column in zip(*(one.parts for one in done), strict=True)]
+        sampling, learning = parts[name]
         print(
-            f"{name:20} {total / done.seconds:7.2f} rounds of a run per second "
-            f"({done.seconds:.1f} s: sampling {sampling:.1f}, learning {learning:.1f})"
+            f"{name:20} {total / seconds[name]:7.2f} rounds of a run per second "
+            f"({seconds[name]:.1f} s; in all processes sampling {sampling:.1f}, learning "
+            f"{learning:.1f})"
         )
-    ratios = [a / b for a, b in zip(alone.parts, together.parts, strict=True)]
-    print(
-        f"ratio {alone.seconds / together.seconds:.2f} (sampling {ratios[0]:.2f}, learning "
-        f"{ratios[1]:.2f})"
-    )
-    same = sum(together.samples[name] == alone.samples[name] for name in alone.samples)
-    apart = max(float((together.weights[n] - w).abs().max()) for n, w in alone.weights.items())
-    print(f"the same samples in {same} of {args.runs} runs; adapters differ by at most {apart:.1e}")
+    together, alone = seconds.values()
+    ratios = [b / a for a, b in zip(*parts.values(), strict=True)]
+    print(f"ratio {alone / together:.2f} (sampling {ratios[0]:.2f}, learning {ratios[1]:.2f})")
+    _compare(shares, args)
     if args.peer_runs and args.batch == 1:
-        peer = Peer(spec, runs[: args.peer_runs], engine.renderer)
-        each = peer.seconds / (args.peer_runs * args.rounds)
-        print(
-            f"transformers + peft  {1 / each:7.2f} rounds of a run per second (sampling "
-            f"{peer.parts[0]:.1f} s, learning {peer.parts[1]:.1f} s of {args.peer_runs} runs); "
-            f"lockstep is {each * total / together.seconds:.2f} times as fast; tokens written in a "
-            f"round: {peer.tokens / (args.peer_runs * args.rounds):.1f} here, "
-            f"{together.tokens / total:.1f} in lockstep"
-        )
+        _beside_peer([share[2] for share in shares], shares, args)
     if args.trl:
-        print(trl_grpo.column(args.trl, engine, runs[0], total / together.seconds))
+        spec = ModelSpec(id=args.model, dtype=args.dtype)
+        engine = Engine(load_model(resolve(spec)))
+        print(trl_grpo.column(args.trl, engine, runs_of(args)[0], total / together))
+
+
+def _compare(shares: list[tuple[Done, Done, Peer]], args: argparse.Namespace) -> None:
+    same, apart = 0, 0.0
+    for together, alone, _ in shares:
+        same += sum(together.samples[name] == alone.samples[name] for name in alone.samples)
+        for name, weights in alone.weights.items():
+            apart = max(apart, float((together.weights[name] - weights).abs().max()))
+    print(f"the same samples in {same} of {args.runs} runs; adapters differ by at most {apart:.1e}")
+
+
+def _beside_peer(
+    peers: list[Peer], shares: list[tuple[Done, Done, Peer]], args: argparse.Namespace
+) -> None:
+    done = len(peers) * args.peer_runs * args.rounds
+    rate = done / max(peer.seconds for peer in peers)
+    sampling, learning = (sum(peer.parts[at] for peer in peers) / done for at in (0, 1))
+    ours = args.runs * args.rounds / max(share[0].seconds for share in shares)
+    written = sum(share[0].tokens for share in shares) / (args.runs * args.rounds)
+    print(
+        f"transformers + peft  {rate:7.2f} rounds of a run per second (a round: sampling "
+        f"{sampling:.2f} s, learning {learning:.2f} s of a process); lockstep is "
+        f"{ours / rate:.2f} times as fast; tokens written in a round: "
+        f"{sum(peer.tokens for peer in peers) / done:.1f} here, {written:.1f} in lockstep"
+    )
 
 
 if __name__ == "__main__":

@@ -46,6 +46,37 @@ def test_a_cohort_learns_side_by_side_and_answers_beside_the_base(
     assert again.code == 0, again.err
 
 
+def test_cohorts_of_two_workers_learn_what_one_cohort_does(
+    tmp_path: Path, tiny_model: Path
+) -> None:
+    model = f"-omodel={{id: '{tiny_model}', device: cpu}}"
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    for run, more in ((whole, []), (cut, ["-otraining.cohort_size=2", "--workers", "2"])):
+        argv = ["run", str(SMOKE), "--out", str(run), model, "-otransfer=false", *more]
+        done = trimtab(argv, tmp_path / "logs")
+        assert done.code == 0, done.err
+
+    def episodes(run: Path) -> dict[str, list]:
+        return {
+            path.parent.name: [
+                line.get("episodes") for line in map(json.loads, path.read_text().splitlines())
+            ]
+            for path in (run / "artifacts").rglob("steps.jsonl")
+        }
+
+    def written(rounds: list) -> list:
+        return [
+            [(e["item"], e["answer"]["text"], e["grade"]["text"], e["reward"]) for e in some or ()]
+            for some in rounds
+        ]
+
+    alone, together = episodes(cut), episodes(whole)
+    assert sorted(alone) == sorted(together) == ["control-0", "honest-0", "selfgrade-0"]
+    for name, rounds in together.items():
+        assert written(alone[name]) == written(rounds), name
+    assert len(list((cut / "artifacts").rglob("cohort.json"))) == 2
+
+
 def test_a_matrix_of_models_and_tasks_is_one_run_and_one_report(
     tmp_path: Path, tiny_model: Path
 ) -> None:

@@ -9,6 +9,7 @@ from trimtab.core.plan import Cell, FitPlan
 from trimtab.core.types import Sample
 from trimtab.core.workload import CHARACTERS_PER_TOKEN, Workload, tokens_of
 from trimtab.interventions.base import INTERVENTIONS
+from trimtab.models.load import ResolvedModel
 from trimtab.models.machine import usable_cores
 from trimtab.models.memory import USUAL_ROWS, USUAL_TOKENS, estimate_bytes
 from trimtab.runs.plan.planner import PlannedRun
@@ -23,15 +24,13 @@ rewarded side by side. Products alone reach 130.
 
 
 def estimates(planned: PlannedRun, later: int = 0) -> list[str]:
-    """Return what the first model needs, and what is fitted, generated, scored, in lines.
+    """Return what each model needs, and what is fitted, generated, scored, in lines.
 
     Args:
         planned: What is known of the run.
         later: Most tokens that the first model writes for what is not planned yet.
     """
-    model, plan = planned.models[0], planned.plan
-    spec = model.spec
-    memory = estimate_bytes(model.card, spec.dtype, USUAL_ROWS, USUAL_TOKENS, spec.quantization)
+    plan = planned.plan
     tokens = _written(planned)
     first = planned.models[0].identity
     tokens[first] = tokens.get(first, 0.0) + later
@@ -41,16 +40,13 @@ def estimates(planned: PlannedRun, later: int = 0) -> list[str]:
     known = [(fit, work) for fit, work in works if work is not None]
     unknown = sum(work is None and _learns(fit) for fit, work in works)
     lines = [
-        f"model: {spec.id} in {spec.dtype}{f', {spec.quantization},' if spec.quantization else ''} "
-        f"{f'over {spec.device_map}' if spec.device_map else f'on {spec.device}'}, "
-        f"{model.card.num_parameters / 1e6:.0f}M parameters; about "
-        f"{memory.total / 2**30:.1f} GiB at {USUAL_ROWS} rows",
+        *map(_needs, planned.models),
         f"fit: {counted(len(list(plan.artifact_keys())), 'artifact')} from {pairs} passages",
         *_training([work for _, work in known]),
         f"generate: about {_rounded(sum(tokens.values()))} tokens{trials}",
         f"score: {counted(len(plan.judges), 'judge')} ({', '.join(j.key for j in plan.judges)})",
     ]
-    if spec.device == "cpu":
+    if all(model.spec.device == "cpu" for model in planned.models):
         lines.append(_time(planned, tokens, known, unknown))
     return lines
 
@@ -58,6 +54,18 @@ def estimates(planned: PlannedRun, later: int = 0) -> list[str]:
 def rows_of(planned: PlannedRun, cell: Cell) -> int:
     """Return how many answers a cell asks for."""
     return len(planned.data.samples[cell.samples]) * cell.num_samples
+
+
+def _needs(model: ResolvedModel) -> str:
+    spec = model.spec
+    memory = estimate_bytes(model.card, spec.dtype, USUAL_ROWS, USUAL_TOKENS, spec.quantization)
+    quantized = f", {spec.quantization}," if spec.quantization else ""
+    place = f"over {spec.device_map}" if spec.device_map else f"on {spec.device}"
+    return (
+        f"model: {spec.id} in {spec.dtype}{quantized} {place}, "
+        f"{model.card.num_parameters / 1e6:.0f}M parameters; about "
+        f"{memory.total / 2**30:.1f} GiB at {USUAL_ROWS} rows"
+    )
 
 
 def _training(works: Sequence[Workload]) -> Iterator[str]:
@@ -81,8 +89,9 @@ def _time(
     """Return how long it takes on this machine's processor, each model at its own size."""
     parameters = {model.identity: model.card.num_parameters for model in planned.models}
     first = planned.models[0].identity
-    passes = dict(written)
-    passes[first] = passes.get(first, 0.0) + _tokens_read(planned)
+    passes = {**dict.fromkeys(parameters, 0.0), **written}
+    for name, tokens in _read(planned).items():
+        passes[name] = passes.get(name, 0.0) + tokens
     for fit, work in trainings:
         passes[fit.model_identity] = passes.get(fit.model_identity, 0.0) + work.passes
     flops = sum(
@@ -133,14 +142,24 @@ def _written(planned: PlannedRun) -> dict[str | None, float]:
     return found
 
 
-def _tokens_read(planned: PlannedRun) -> float:
-    """Return tokens of prompts, which conditions share, and of the answers that fits read."""
-    samples = (sample for some in planned.data.samples.values() for sample in some)
-    return sum(tokens_of(sample.messages) for sample in samples) + sum(
-        tokens_of(pair.messages, pair.positive, pair.negative)
-        for pairs in planned.data.pairs.values()
-        for pair in pairs
-    )
+def _read(planned: PlannedRun) -> dict[str | None, float]:
+    """Return tokens of prompts, which a model's conditions share, and of pairs that fits read."""
+    data = planned.data
+    read = {(cell.model_identity, cell.samples) for cell in planned.plan.cells}
+    found: dict[str | None, float] = {}
+    for model, key in read:
+        tokens = sum(tokens_of(sample.messages) for sample in data.samples[key])
+        found[model] = found.get(model, 0.0) + tokens
+    fitted = {
+        (fit.model_identity, ref.key)
+        for fit in planned.plan.fits
+        for ref in fit.data.values()
+        if ref.kind == "pairs"
+    }
+    for model, key in fitted:
+        tokens = sum(tokens_of(p.messages, p.positive, p.negative) for p in data.pairs[key])
+        found[model] = found.get(model, 0.0) + tokens
+    return found
 
 
 def _tokens_of_choices(samples: Sequence[Sample]) -> float:

@@ -68,7 +68,8 @@ def fit_cohort(context: FitContext, training: CohortTraining) -> dict[str, Fitte
         states = reinforce.train_cohort(
             *(context.engine, training, items, context.scores_by(training.score)),
             folder=folder,
-            seed=context.seed,
+            # not the fit's own: a run is the same whichever others stand beside it
+            seed=context.run_seed,
             projector=projector,
             progress=Telling(context.note),
         )

@@ -3,8 +3,11 @@
 import re
 from pathlib import Path
 
-from trimtab.cli.estimates import estimates
+import yaml
+
+from trimtab.cli.estimates import _read, estimates
 from trimtab.core.types import Conversation, Message, Sample
+from trimtab.models.tiny import save_tiny
 from trimtab.recipes.base import load_recipe
 from trimtab.training.reinforce.config import CohortTraining
 from trimtab.training.sft.config import AdapterTraining
@@ -13,12 +16,27 @@ from trimtab.training.sft.config import AdapterTraining
 def test_a_plan_counts_the_updates_and_tokens_of_its_trainings(repo: Path) -> None:
     planned = load_recipe(repo / "configs" / "wireheading" / "laptop.yaml").plan()
     lines = {line.partition(":")[0]: line for line in estimates(planned)}
-    (fit,) = planned.plan.fits
-    runs = CohortTraining.model_validate(fit.component.config["reinforce"]).settings()
-    updates = sum(run.rounds for run in runs.values())
-    assert f"at most {updates} updates in 1 fit" in lines["train"]
+    cohorts = [fit.component.config["reinforce"] for fit in planned.plan.fits]
+    runs = [CohortTraining.model_validate(cohort).settings() for cohort in cohorts]
+    updates = sum(run.rounds for some in runs for run in some.values())
+    assert f"at most {updates} updates in 2 fits" in lines["train"]
     if "time" in lines:  # no time is told of a GPU
         assert "without training" not in lines["time"]
+
+
+def test_every_model_has_a_line_and_counts_what_it_reads(repo: Path, tmp_path: Path) -> None:
+    models = [save_tiny(tmp_path / f"m{n}", "gpt_neox", num_layers=n) for n in (1, 2)]
+    given = [{"id": str(path), "device": "cpu"} for path in models]
+    path = tmp_path / "two.yaml"
+    smoke = (repo / "configs" / "wireheading" / "smoke.yaml").read_text()
+    config = {**yaml.safe_load(smoke), "models": given}
+    del config["model"]
+    path.write_text(yaml.safe_dump(config))
+    planned = load_recipe(path).plan()
+    named = [line for line in estimates(planned) if line.startswith("model: ")]
+    assert [str(model) in line for model, line in zip(models, named, strict=True)] == [True, True]
+    read = _read(planned)
+    assert len(read) == 2 and len(set(read.values())) == 1 and min(read.values()) > 0
 
 
 def test_a_judge_that_learns_is_said_not_to_be_counted(repo: Path) -> None:

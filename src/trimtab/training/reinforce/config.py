@@ -32,7 +32,7 @@ Condition = Literal["control", "selfgrade", "honest"]
 Credit = Literal["all", "answer", "grade"]
 Aggregation = Literal["mean_all", "per_segment", "sum", "constant_length"]
 
-VERSION = 1
+VERSION = 2
 """Part of every key; raise it when the same settings train another adapter."""
 
 
