@@ -7,15 +7,16 @@ import socket
 
 from rich.table import Table
 
+from trimtab.cli.estimates import left_out
 from trimtab.cli.terminal import say, wide_console
 from trimtab.core.counted import counted
 from trimtab.core.errors import ModelError
 from trimtab.core.spec import ModelSpec
 from trimtab.models.load import resolve
+from trimtab.runs.plan.amounts import Amount, Amounts, PlanRows, amounts
 from trimtab.runs.store.run import Run
 from trimtab.runs.usage.calibrations import Calibration, kept
 from trimtab.runs.usage.memory import planned_models
-from trimtab.runs.work.amounts import Amounts, amounts, num_trainings
 
 _HOUR_S = 3600.0
 _GPU = re.compile(r"\b[A-Z]+[0-9]+[A-Z0-9]*\b")
@@ -23,7 +24,7 @@ _GPU = re.compile(r"\b[A-Z]+[0-9]+[A-Z0-9]*\b")
 
 def show_hours(run: Run, workers: int, price: float | None) -> None:
     """Print how long it takes on each kind of machine that is known."""
-    owed, known = amounts(run), kept()
+    owed, known = amounts_of(run), kept()
     models = planned_models(run)
     table = Table()
     for name in (
@@ -36,7 +37,7 @@ def show_hours(run: Run, workers: int, price: float | None) -> None:
     ):
         table.add_column(name, justify="left" if name in ("machine", "model") else "right")
     unknown = []
-    for key, amount in owed.items():
+    for key, amount in owed.models.items():
         rows = _speeds(known, key, models[key])
         for one, scaled in rows:
             hours = _seconds(amount, one) * scaled / _HOUR_S
@@ -49,18 +50,22 @@ def show_hours(run: Run, workers: int, price: float | None) -> None:
         unknown += [] if rows else [models[key].id]
     if table.row_count:
         wide_console().print(table)
-        say(caveat(run))
+        say(caveat(owed))
     for name in unknown:
         say(f"how long {name} takes is not known of any machine: `trimtab calibrate {name}`")
 
 
-def caveat(run: Run) -> str:
-    """Return what hours leave out."""
-    number = num_trainings(run)
-    left = f" or the steps of {counted(number, 'training')} beyond one pass" if number else ""
+def amounts_of(run: Run) -> Amounts:
+    """Return what the plan of a run takes as it stands."""
+    rows = PlanRows(lambda key: run.samples(key).values(), run.data)
+    return amounts(run.plan, run.judges(), rows)
+
+
+def caveat(owed: Amounts) -> str:
+    """Return what hours assume and leave out."""
     return (
-        "Hours are as if every text had its greatest length, every worker were always busy, and "
-        f"without judges{left}; machines as `trimtab calibrate` measured them."
+        "Hours are as if every text had its greatest length and every worker were always busy"
+        f"{left_out(owed)}; machines as `trimtab calibrate` measured them."
     )
 
 
@@ -73,7 +78,7 @@ def hours_on(run: Run, gpu: str) -> float | None:
     name = _GPU.search(gpu)
     known = [one for one in kept() if name and name[0] in _GPU.findall(one.hardware)]
     models, total = planned_models(run), 0.0
-    for key, amount in amounts(run).items():
+    for key, amount in amounts_of(run).models.items():
         rows = _speeds(known, key, models[key])
         if not rows:
             return None
@@ -109,7 +114,7 @@ def _size(known: list[Calibration], identity: str, model: ModelSpec) -> int | No
         return None
 
 
-def _seconds(amount: Amounts, one: Calibration) -> float:
+def _seconds(amount: Amount, one: Calibration) -> float:
     read = amount.read / one.forward + amount.learned / one.train
     return read + amount.written / one.generate
 

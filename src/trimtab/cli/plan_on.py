@@ -21,8 +21,7 @@ from trimtab.core.errors import ConfigError, did_you_mean
 from trimtab.recipes.base import Recipe, RecipeConfig, grows
 from trimtab.runs.store.run import Run
 from trimtab.runs.usage.memory import Need, planned_models
-from trimtab.runs.work.amounts import num_units
-from trimtab.runs.work.units import KINDS
+from trimtab.runs.work.units import KINDS, num_units
 
 _WORDS = {"fit": ("fit", ""), "generate": ("window", " of rows"), "score": ("window", " of judges")}
 

@@ -8,13 +8,13 @@ import yaml
 from loopback_lambda import KEY, loopback_lambda
 
 from trimtab.cli import calibrate, planning
+from trimtab.cli.plan_hours import amounts_of
 from trimtab.cli.plan_on import Place, show
 from trimtab.core.errors import ConfigError
 from trimtab.models.tiny import save_tiny
 from trimtab.recipes.base import load_recipe
 from trimtab.runs.usage import calibrations
-from trimtab.runs.work.amounts import amounts, num_units
-from trimtab.runs.work.units import units
+from trimtab.runs.work.units import num_units, units
 
 EXPERIMENT = """
 recipe: truthfulqa_steering
@@ -47,7 +47,7 @@ def test_a_machine_is_measured_and_a_plan_tells_its_hours(
     assert "tokens/s; kept in" in capsys.readouterr().out
     # an hour and a half, whatever the toy is able to do
     run = planning.create(config, (), config.parent / "run")
-    written = amounts(run)[kept.identity].written
+    written = amounts_of(run).models[kept.identity].written
     assert written == sum(4 * cell.num_samples * 50 for cell in run.plan.cells if cell.sampling)
     slow = {"generate": written / 5400, "forward": 1e12, "train": 1e12}
     calibrations.note(kept.model_copy(update=slow))

@@ -8,6 +8,7 @@ the shapes of an undisturbed one.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -106,6 +107,11 @@ class ScoreUnit:
 
 
 Unit = FitUnit | WindowUnit | ScoreUnit
+
+
+def num_units(run: Run) -> dict[Kind, int]:
+    """Return how many units of each kind the plan has as it stands."""
+    return dict(Counter(unit.kind for unit in units(run)))
 
 
 def units(run: Run, kinds: Sequence[Kind] = KINDS) -> list[Unit]:
