@@ -73,6 +73,24 @@ def test_a_launch_that_was_killed_after_it_took_effect_is_ended(
     assert scene.reaper.reap() == 1 and not server.alive()
 
 
+def test_several_machines_of_one_name_cost_no_more_together_than_was_confirmed(
+    scene: Scene, ledger: Ledger, provider: Provider, server: Lambda, time: Time
+) -> None:
+    offer = make_offer(provider.types(), "gpu_1x_a10", None, 3.00, None)
+    record = launches.intend(ledger, offer, scene.config, time.now())
+    server.faults["launch"] += ["twice"]
+    provider.launch(launches.order_of(record, time.now()))
+    assert len(server.alive()) == 2
+    half = (record.start + record.hours * 1800) - time.now()
+    time.advance(half / 2)
+    ledger.beat(record.tag, time.now())
+    assert scene.reaper.reap() == 0, "who ordered it is alive, and looks which is the one"
+    margin = record.hours * 3600 - (record.deadline - record.start)
+    time.advance(half / 2 - margin)
+    assert scene.reaper.reap() == 2 and not server.alive()
+    assert record.dollars / 2 < server.dollars(record.tag) <= record.dollars
+
+
 def test_a_provider_that_says_yes_and_does_nothing_is_told_and_asked_again(
     scene: Scene, ready: Record, server: Lambda, time: Time
 ) -> None:
