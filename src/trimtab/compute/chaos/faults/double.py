@@ -30,8 +30,7 @@ class Double(Fault):
 
     def play(self, scene: Scene, way: Way, rng: random.Random, run: Path) -> Played:
         """Start workers twice; it hits where both are at work at once."""
-        first = way.start(run)
-        second = way.start(run, again=True)
+        first, second = way.start_twice(run)
         hit = first.runs() and second.runs()
         victim, killed = rng.choice((first, second)), False
         if rng.random() < self._killed:

@@ -47,14 +47,17 @@ class Way(ABC):
     unplayable: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     @abstractmethod
-    def start(self, run: Path, *, limit: int | None = None, again: bool = False) -> Work:
+    def start(self, run: Path, *, limit: int | None = None) -> Work:
         """Start workers.
 
         Args:
             run: A run that is planned.
             limit: Most bytes of a file that they may write.
-            again: Whether others were started on this run already.
         """
+
+    def start_twice(self, run: Path) -> tuple[Work, Work]:
+        """Start workers of one run twice, as by mistake."""
+        return self.start(run), self.start(run)
 
     @abstractmethod
     def finish(self, run: Path) -> list[str]:

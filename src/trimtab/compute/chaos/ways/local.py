@@ -55,7 +55,7 @@ class Local(Way):
         """Name the scene."""
         self.scene = scene
 
-    def start(self, run: Path, *, limit: int | None = None, again: bool = False) -> Work:
+    def start(self, run: Path, *, limit: int | None = None) -> Work:
         """Start one worker."""
         command = self.scene.commands.start(["work", run], limit)
         return CommandWork(command, self.scene.codes)

@@ -35,10 +35,15 @@ class Ray(Local):
         super().__init__(scene)
         self._address = address
 
-    def start(self, run: Path, *, limit: int | None = None, again: bool = False) -> Work:
-        """Hand out the run; of two that are given at once either may be the one that is refused."""
+    def start(self, run: Path, *, limit: int | None = None) -> Work:
+        """Hand out the run."""
+        return RayWork(self.scene.commands.start(self._argv(run), limit), self.scene.codes)
+
+    def start_twice(self, run: Path) -> tuple[Work, Work]:
+        """Hand out the run twice; either command may be the one that is refused."""
         codes = (*self.scene.codes, HeldError.exit_code)
-        return RayWork(self.scene.commands.start(self._argv(run), limit), codes)
+        first, second = (self.scene.commands.start(self._argv(run)) for _ in range(2))
+        return RayWork(first, codes), RayWork(second, codes)
 
     def finish(self, run: Path) -> list[str]:
         """Hand out the run again."""

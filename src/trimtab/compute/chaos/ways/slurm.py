@@ -77,18 +77,20 @@ class Slurm(Way):
         self._scene = scene
         self._profile = profile
 
-    def start(self, run: Path, *, limit: int | None = None, again: bool = False) -> Work:
+    def start(self, run: Path, *, limit: int | None = None) -> Work:
         """Submit the run; raise ConfigError if that is refused."""
-        problems = self._submit(run, limit, again=again)
-        require(problems, f"{run.name} can't be submitted", self._scene.commands.folder)
-        return SlurmWork(run)
+        return self._begin(run, limit)
+
+    def start_twice(self, run: Path) -> tuple[Work, Work]:
+        """Submit the run, and once more as it has to be asked for."""
+        return self._begin(run, None), self._begin(run, None, again=True)
 
     def finish(self, run: Path) -> list[str]:
         """Submit until nothing is owed."""
         for _ in range(_MOST_SUBMISSIONS):
             if finished.is_finished(run):
                 return []
-            if problems := self._submit(run, None, again=False):
+            if problems := self._submit(run, None):
                 return problems
             if problems := SlurmWork(run).wait(disturbed=False):
                 return problems
@@ -108,7 +110,12 @@ class Slurm(Way):
             client.cancel([job.number for job in jobs])
         self._scene.commands.close()
 
-    def _submit(self, run: Path, limit: int | None, *, again: bool) -> list[str]:
+    def _begin(self, run: Path, limit: int | None, *, again: bool = False) -> Work:
+        problems = self._submit(run, limit, again=again)
+        require(problems, f"{run.name} can't be submitted", self._scene.commands.folder)
+        return SlurmWork(run)
+
+    def _submit(self, run: Path, limit: int | None, *, again: bool = False) -> list[str]:
         profile = self._profile
         if limit is not None:
             setup = (*profile.setup, f"ulimit -f {limit // _BLOCK}")
