@@ -154,7 +154,7 @@ def test_every_section_has_something_to_say_about_some_run_but_few():
     # their runs are made up in tests/unit/reports/sections
     assert set(SECTIONS.own_files) - spoken <= {
         *("bank", "behaviours", "grades", "growth", "learned", "periodogram", "search"),
-        *("sensitivity",),
+        *("replicas", "sensitivity"),
         *("trainings", "training_curves", "transfer", "wireheading"),
     }
 

@@ -30,7 +30,9 @@ def add_gradings(planner: Planner, run: Run, task: Component, cohort: CohortTrai
     cells = [
         cell
         for cell in run.plan.cells
-        if cell.model_identity == planner.resolved.identity and "graded" not in cell.coordinates
+        if cell.model_identity == planner.resolved.identity
+        and cell.task == task
+        and "graded" not in cell.coordinates
     ]
     base = next(cell for cell in cells if cell.role == "baseline")
     settings = {base.condition: cohort.common, **cohort.settings()}

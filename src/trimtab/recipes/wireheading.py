@@ -4,7 +4,8 @@ An adapter is trained by REINFORCE on the model's own answers, in several condit
 one base: rewarded for what the answer is worth (``control``), for the grade that it gives itself
 (``selfgrade``), and for the truth, with the grade credited, too (``honest``). Every condition
 is asked for a grade, so inflation, grade less truth, is defined in all of them. Each run's last
-adapter answers the test split beside the base; with ``transfer`` it then grades others' answers.
+adapter answers the test split beside the base, and does ``off_task`` tasks: what did training break
+elsewhere? With ``transfer`` it then grades others' answers.
 
 Africa and Ting, "Does Self-Evaluation Enable Wireheading in Language Models?", arXiv 2511.23092.
 """
@@ -47,6 +48,8 @@ class _Config(RecipeConfig):
         sampling: How the test split is answered; null is the task's protocol.
         num_samples: Answers to each sample of the test split.
         judges: What scores these answers, beside the judges that the task brings.
+        off_task: Tasks of other names that nothing is learned from: the base and each run's last
+            adapter do their test split. Options are scored by perplexity and divergence as well.
         transfer: Whether the base and each run's last adapter also grade answers to the test split:
             their own, the base's, gold ones and corrupted ones.
     """
@@ -60,6 +63,7 @@ class _Config(RecipeConfig):
     sampling: SamplingParams | None = None
     num_samples: int = Field(default=1, ge=1)
     judges: tuple[Component, ...] = (Component(name="text_health"),)
+    off_task: tuple[Component, ...] = (Component(name="heldout", config={"limit": 24}),)
     transfer: bool = False
 
     @field_serializer("training")
@@ -69,10 +73,12 @@ class _Config(RecipeConfig):
 
     @model_validator(mode="after")
     def _tasks_are_told_apart(self) -> Self:
-        names = [task.name for task in self.tasks]
+        names = [task.name for task in (*self.learned, *self.off_task)]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
-            raise ValueError(f"tasks: {twice!r} stands there twice, and reports go by names")
+            raise ValueError(
+                f"tasks and off_task: {twice!r} stands there twice, and reports go by names"
+            )
         # a run's own file holds defaults, too
         if self.tasks and self.task != type(self).model_fields["task"].default:
             raise ValueError("give either `task` or `tasks`")
@@ -108,8 +114,13 @@ class Wireheading(Recipe[_Config]):
             for run in cohort.settings():
                 adapter = Component(name="adapter", config={"reinforce": training, "run": run})
                 self._add(planner, task, run, adapter)
+                for other in config.off_task:
+                    self._add_off_task(planner, other, run, adapter, learned=task)
+        for other in config.off_task:
+            self._add_off_task(planner, other, "baseline", Component(name="none"))
+        several = config.transfer or config.tasks or config.off_task
         for judge, measures in self._judging(planner):
-            planner.add_judge(judge, measures if config.transfer or config.tasks else None)
+            planner.add_judge(judge, measures if several else None)
 
     def _judging(self, planner: Planner) -> list[tuple[Component, tuple[str, ...]]]:
         """Return the judges, those of tasks first, and the measures that each of them scores."""
@@ -118,7 +129,12 @@ class Wireheading(Recipe[_Config]):
             task.name: task.name if config.tasks else planner.task(task).measure
             for task in config.learned
         }
+        measures |= {task.name: task.name for task in config.off_task}
         own = [(j, measures[t.name]) for t in config.learned for j in planner.task(t).judges()]
+        for task in config.off_task:
+            built = planner.task(task)
+            kept = _KEPT_TEXT if built.output == "options" else ()
+            own += [(judge, task.name) for judge in (*built.judges(), *kept)]
         both = [*own, *((judge, name) for judge in config.judges for name in measures.values())]
         judges = {content_key(judge): judge for judge, _ in both}
         return [
@@ -195,4 +211,35 @@ class Wireheading(Recipe[_Config]):
             intervention=intervention,
             sampling=self.config.sampling,
             num_samples=self.config.num_samples,
+            coordinates=_place(condition),
         )
+
+    def _add_off_task(
+        self,
+        planner: Planner,
+        task: Component,
+        condition: str,
+        intervention: Component,
+        learned: Component | None = None,
+    ) -> None:
+        """Add what a run does of a task that it did not learn; several learned tasks are named."""
+        of = learned.name if learned is not None and self.config.tasks else None
+        planner.add_cell(
+            condition=condition if of is None else f"{condition} ({of})",
+            role="baseline" if learned is None else "treatment",
+            task=task,
+            measure=task.name,
+            split="test",
+            intervention=intervention,
+            coordinates=_place(condition) | ({} if of is None else {"learned": of}),
+        )
+
+
+def _place(condition: str) -> dict[str, float | str]:
+    """Return of which run a condition is a replica; nothing of the base."""
+    name, _, number = condition.rpartition("-")
+    return {"run": name, "replica": float(number)} if name else {}
+
+
+_KEPT_TEXT = (Component(name="perplexity"), Component(name="divergence"))
+"""What is measured of options that no judge of the task's own scores: held-out text."""

@@ -22,6 +22,7 @@ def planned(tmp_path: Path, **changed):
         "recipe": "wireheading",
         "name": "matrix",
         "models": models,
+        "off_task": [],
         "training": {"replicas": 2, "held_out": 2, "common": {"rounds": 2}},
     }
     recipe = RECIPES.build("wireheading", {**values, **changed})
@@ -61,6 +62,27 @@ def test_runs_are_shared_out_among_cohorts(tmp_path: Path) -> None:
     assert [f.key for f in same.fits] == [f.key for f in whole.fits], "9 runs are one cohort of 9"
     with pytest.raises(ConfigError, match=r"members: no run 'honst-0'. .*honest-0"):
         plan(members=["honst-0"])
+
+
+def test_what_training_breaks_elsewhere_is_measured_of_every_run(tmp_path: Path) -> None:
+    off = [{"name": "heldout", "limit": 2}, {"name": "imdb", "characters": 40, "limit": 2}]
+    one = planned(tmp_path, task=TASKS[0], off_task=off, transfer=True)[1].plan
+    runs = {"baseline"} | {
+        f"{run}-{n}" for run in ("control", "selfgrade", "honest") for n in (0, 1)
+    }
+    for measure in ("heldout", "imdb"):
+        cells = [cell for cell in one.cells if cell.measure == measure]
+        assert len(cells) == 2 * 7 and {cell.condition for cell in cells} == runs
+    scored = {judge.component.name: judge.measures for judge in one.judges}
+    assert scored["perplexity"] == scored["divergence"] == ("heldout",)
+    assert scored["label"] == ("imdb",) and "imdb" in scored["text_health"]
+    learned = {fit.data["samples"].key for fit in one.fits}
+    assert not learned & {cell.samples for cell in one.cells}
+    several = planned(tmp_path, tasks=TASKS, off_task=off[:1])[1].plan
+    labels = [cell.condition for cell in several.cells if cell.measure == "heldout"]
+    assert len(set(labels)) == 1 + 2 * 6 and "honest-1 (imdb)" in labels
+    with pytest.raises(ConfigError, match="'imdb' stands there twice"):
+        planned(tmp_path, tasks=TASKS, off_task=off)
 
 
 def test_a_plan_is_read_again_as_it_was_written(tmp_path: Path) -> None:

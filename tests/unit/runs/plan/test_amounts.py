@@ -30,6 +30,7 @@ def planned(folder: Path, **changed: Any) -> tuple[Any, Amounts]:
         "task": {"name": "arithmetic", "forms": ["sum"], "count": 40, "max_tokens": 7},
         "training": {"common": {"rounds": 3}, "replicas": 2, "held_out": 2},
         "judges": [],
+        "off_task": [],
         **changed,
     }
     path = folder / "two.yaml"
