@@ -5,7 +5,9 @@ import tempfile
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import loopback_sshd
 import pytest
+import slurm_cluster
 from hypothesis import settings
 
 REPO = Path(__file__).parent.parent
@@ -30,6 +32,14 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     # Tiny models gain nothing from threads, and test processes side by side fight over cores.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_sessionstart() -> None:
+    """Fail where SLURM and an sshd are said to be here and their tests would skip."""
+    if os.environ.get("WITH_SLURM"):
+        lacking = [found for found in (slurm_cluster.missing(), loopback_sshd.missing()) if found]
+        if lacking:
+            pytest.exit(f"WITH_SLURM is set, and {'; '.join(lacking)}", returncode=1)
 
 
 def pytest_report_header() -> str:

@@ -15,7 +15,7 @@ from trimtab.compute.chaos.comparison import num_records, records
 if reason := missing():
     pytest.skip(reason, allow_module_level=True)
 
-pytestmark = [pytest.mark.campaign, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 
 
 def _hosts(server: Sshd, folder: Path, number: int) -> Path:
@@ -41,7 +41,9 @@ def _hosts(server: Sshd, folder: Path, number: int) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("number", "cuts"), [(1, 5), (2, 0)])
+@pytest.mark.parametrize(
+    ("number", "cuts"), [(1, 5), pytest.param(2, 0, marks=pytest.mark.campaign)]
+)
 def test_hosts_give_the_records_of_one_process_though_connections_are_cut(
     number: int, cuts: int, config: Path, finished: Path, tmp_path: Path
 ) -> None:
@@ -64,6 +66,7 @@ def test_hosts_give_the_records_of_one_process_though_connections_are_cut(
     assert verified.code == 0, verified.err + verified.out
 
 
+@pytest.mark.campaign
 def test_what_was_killed_here_goes_on_there_and_is_followed_again(
     config: Path, finished: Path, tmp_path: Path
 ) -> None:

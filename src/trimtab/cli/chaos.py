@@ -6,7 +6,7 @@ import importlib.util
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from secrets import token_hex
 
@@ -25,6 +25,7 @@ from trimtab.compute.chaos.ways.base import Way
 from trimtab.compute.chaos.ways.local import Local
 from trimtab.compute.chaos.ways.ray import Ray
 from trimtab.compute.chaos.ways.slurm import Slurm
+from trimtab.compute.resources import Resources
 from trimtab.compute.slurm.profile import Profile
 from trimtab.core import stopping
 from trimtab.core.counted import counted
@@ -45,6 +46,9 @@ _TOY = {
 }
 """An experiment with a random model: what it answers means nothing, and it needs no network."""
 
+_MODEL = "model"
+_TOY_JOB = Resources(cpus=1, memory_gib=3, minutes=20)
+
 _PROGRAMS = ("sbatch", "squeue", "scontrol", "scancel")
 
 
@@ -56,11 +60,13 @@ class Asked:
         on: Name of the way.
         profile: What a SLURM cluster wants.
         address: Of a Ray cluster.
+        toy: Folder of the model, where that is a toy: jobs ask for little then.
     """
 
     on: str
     profile: Path | None = None
     address: str | None = None
+    toy: Path | None = None
 
 
 def _slurm(asked: Asked) -> Callable[[Scene], Way]:
@@ -71,6 +77,10 @@ def _slurm(asked: Asked) -> Callable[[Scene], Way]:
             hint="Give the command on a login node of a SLURM cluster.",
         )
     wanted = Profile.read(asked.profile)
+    if asked.toy is not None:
+        models = {str(asked.toy).lower(): _TOY_JOB, **wanted.models}
+        changed = {"models": models, "without_model": wanted.without_model or _TOY_JOB}
+        wanted = wanted.model_copy(update=changed)
     return lambda scene: Slurm(scene, wanted)
 
 
@@ -121,7 +131,8 @@ def play(
         )
     kind, make = _WAYS[asked.on]
     chosen, not_played = choose(faults, kind, asked.on)
-    way_of = make(asked)
+    toy = out.resolve() / _MODEL if target is None else None
+    way_of = make(replace(asked, toy=toy))
     out = _new_folder(out)
     started = Commands(out / "logs", _variables(out), launch)
     try:
@@ -190,7 +201,7 @@ def _experiment(target: Path | None, out: Path, *, trusted: bool) -> Path:
         from trimtab.models.tiny import save_tiny
 
         with quiet():
-            model = save_tiny(out / "model")
+            model = save_tiny(out / _MODEL)
         config = {**_TOY, "model": {"id": str(model), "device": "cpu"}}
     elif is_run(target):
         run = Run.open(target)
