@@ -21,10 +21,13 @@ import multiprocessing
 import tempfile
 import time
 from collections.abc import Callable
-from multiprocessing.synchronize import Barrier
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import peft
 import torch
 import trl_grpo
@@ -51,7 +54,7 @@ class Done:
         """Train the cohorts one after the other."""
         self.parts = [0.0, 0.0]
         self.samples: dict[str, list[object]] = {}
-        self.weights: dict[str, torch.Tensor] = {}
+        self.weights: dict[str, npt.NDArray[np.float32]] = {}
         self.tokens = 0
         start = time.perf_counter()
         for number, runs in enumerate(cohorts):
@@ -65,7 +68,8 @@ class Done:
                     for e in row["episodes"]
                 )
                 flat = [p.detach().cpu().flatten() for p in learner.module.parameters()]
-                self.weights[name] = torch.cat(flat)
+                # an array: a tensor would need its process when it is read by another
+                self.weights[name] = torch.cat(flat).float().numpy()
                 self.samples[name] = [
                     [(e["item"], e["answer"]["text"], e["grade"]["text"]) for e in row["episodes"]]
                     for row in ended[name].outcome.rows
@@ -85,6 +89,7 @@ class Peer:
         config = peft.LoraConfig(r=8, lora_alpha=32, target_modules="all-linear")
         self.parts = [0.0, 0.0]
         self.tokens = 0
+        self.runs = len(runs)
         for run in runs:
             adapted = peft.get_peft_model(base, config).eval()
             self._train(adapted, run, renderer)
@@ -187,25 +192,23 @@ class Share:
         return train()
 
 
-def _share(args: argparse.Namespace, number: int, barrier: Barrier, queue: Any) -> None:
-    share = Share(args, number, barrier)
-    queue.put((share.together, share.alone, share.peer))
+def _share(args: argparse.Namespace, number: int, barrier: Barrier) -> tuple[Done, Done, Peer]:
+    try:
+        share = Share(args, number, barrier)
+    except BaseException:
+        barrier.abort()
+        raise
+    return share.together, share.alone, share.peer
 
 
 def measured(args: argparse.Namespace) -> list[tuple[Done, Done, Peer]]:
     """Train in all processes at a time; return what each took and left."""
     start = multiprocessing.get_context("spawn")
-    barrier, queue = start.Barrier(args.processes), start.Queue()
-    processes = [
-        start.Process(target=_share, args=(args, number, barrier, queue))
-        for number in range(args.processes)
-    ]
-    for process in processes:
-        process.start()
-    found = [queue.get() for _ in processes]
-    for process in processes:
-        process.join()
-    return found
+    with start.Manager() as manager:
+        barrier = manager.Barrier(args.processes)
+        with ProcessPoolExecutor(args.processes, start) as pool:
+            shares = [pool.submit(_share, args, n, barrier) for n in range(args.processes)]
+            return [share.result() for share in shares]
 
 
 def main() -> None:
@@ -220,6 +223,8 @@ def main() -> None:
     parser.add_argument("--dtype", default="float32", help="of the base; factors are in float32")
     parser.add_argument("--trl", help="interpreter of an environment that has TRL")
     args = parser.parse_args()
+    if not 0 < args.processes <= args.runs:
+        parser.error(f"--processes {args.processes}: from 1 to the number of runs, {args.runs}")
     header("lockstep")
     shares = measured(args)
     total = args.runs * args.rounds
@@ -251,14 +256,14 @@ def _compare(shares: list[tuple[Done, Done, Peer]], args: argparse.Namespace) ->
     for together, alone, _ in shares:
         same += sum(together.samples[name] == alone.samples[name] for name in alone.samples)
         for name, weights in alone.weights.items():
-            apart = max(apart, float((together.weights[name] - weights).abs().max()))
+            apart = max(apart, float(np.abs(together.weights[name] - weights).max()))
     print(f"the same samples in {same} of {args.runs} runs; adapters differ by at most {apart:.1e}")
 
 
 def _beside_peer(
     peers: list[Peer], shares: list[tuple[Done, Done, Peer]], args: argparse.Namespace
 ) -> None:
-    done = len(peers) * args.peer_runs * args.rounds
+    done = sum(peer.runs for peer in peers) * args.rounds
     rate = done / max(peer.seconds for peer in peers)
     sampling, learning = (sum(peer.parts[at] for peer in peers) / done for at in (0, 1))
     ours = args.runs * args.rounds / max(share[0].seconds for share in shares)

@@ -42,6 +42,11 @@ def test_a_cohort_learns_side_by_side_and_answers_beside_the_base(
         for condition in ("baseline", "control", "selfgrade", "honest")
         for source in ("own", "base", "gold", "corrupted")
     }
+    grown = json.loads((run / "plan" / "0001.json").read_text())
+    assert not grown["fits"], "those adapters grade that wrote the answers"
+    elsewhere = {c["condition"] for c in summary["conditions"]}
+    kept = summary["measures"]["heldout"]["conditions"]
+    assert set(kept) == elsewhere and {"nll_per_token", "kl"} <= kept["honest-0"]["metrics"].keys()
     again = trimtab(["resume", str(run)], logs)
     assert again.code == 0, again.err
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from trimtab.core.counted import counted
 from trimtab.core.plan import Cell
 from trimtab.core.workload import Workload
-from trimtab.models.load import ResolvedModel
+from trimtab.models.load import ResolvedModel, resolve
 from trimtab.models.machine import usable_cores
 from trimtab.models.memory import USUAL_ROWS, USUAL_TOKENS, estimate_bytes
 from trimtab.runs.plan.amounts import Amounts, PlanRows, amounts
@@ -35,6 +35,7 @@ def estimates(planned: PlannedRun, later: int = 0) -> list[str]:
     found.of(planned.models[0].identity).written += later
     trials = f", at most {_rounded(later)} of them in what the plan grows by" * bool(later)
     written = sum(amount.written for amount in found.models.values())
+    written -= sum(work.written for work in found.trainings)
     pairs = sum(2 * len(p) for p in planned.data.pairs.values())
     lines = [
         *map(_needs, planned.models),
@@ -43,8 +44,14 @@ def estimates(planned: PlannedRun, later: int = 0) -> list[str]:
         f"generate: about {_rounded(written)} tokens{trials}",
         f"score: {counted(len(plan.judges), 'judge')} ({', '.join(j.key for j in plan.judges)})",
     ]
-    if all(model.spec.device == "cpu" for model in planned.models):
-        lines.append(_time(planned, found))
+    models = {model.identity: model for model in planned.models}
+    others = [(one.model, one.model_identity) for one in plan.judges]
+    others += [(one.model, one.model_identity) for one in plan.fits]
+    for spec, identity in others:
+        if spec is not None and identity is not None and identity not in models:
+            models[identity] = resolve(spec)
+    if all(model.spec.device == "cpu" for model in models.values()):
+        lines.append(_time(models, found))
     return lines
 
 
@@ -70,18 +77,20 @@ def _training(works: Sequence[Workload]) -> Iterator[str]:
     if works:
         updates, learned = sum(w.updates for w in works), sum(w.learned for w in works)
         read = sum(w.read for w in works)
+        written = sum(w.written for w in works)
         more = f", {_rounded(read)} forward alone" if read else ""
+        more += f", {_rounded(written)} written" if written else ""
         yield (
             f"train: at most {counted(updates, 'update')} in {counted(len(works), 'fit')}; about "
             f"{_rounded(learned)} tokens forward and backward{more}"
         )
 
 
-def _time(planned: PlannedRun, found: Amounts) -> str:
+def _time(models: Mapping[str, ResolvedModel], found: Amounts) -> str:
     """Return how long it takes on this machine's processor, each model at its own size."""
-    parameters = {model.identity: model.card.num_parameters for model in planned.models}
-    first = parameters[planned.models[0].identity]
-    flops = sum(2 * parameters.get(name, first) * one.passes for name, one in found.models.items())
+    flops = sum(
+        2 * models[name].card.num_parameters * one.passes for name, one in found.models.items()
+    )
     cores = len(usable_cores())
     minutes = flops / (cores * _FLOPS_PER_CORE) / 60
     long = "less than a minute" if minutes < 1 else counted(round(minutes), "minute")

@@ -18,18 +18,14 @@ class Workload:
     Attributes:
         updates: Most updates that it makes, over all its runs.
         learned: Tokens that are computed forward and backward.
-        read: Tokens that are computed forward alone: what is written to learn from, and what is
-            looked at on the way.
+        read: Tokens that are computed forward alone, of prompts and by the base.
+        written: Tokens that are written, to learn from and where it is looked at on the way.
     """
 
     updates: int
     learned: float
     read: float = 0.0
-
-    @property
-    def passes(self) -> float:
-        """Tokens in forward passes: one backward through weights that stay costs as much again."""
-        return self.read + 2 * self.learned
+    written: float = 0.0
 
 
 def tokens_of(messages: Sequence[Message], *texts: str) -> float:

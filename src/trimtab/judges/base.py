@@ -159,6 +159,11 @@ class Judge(ABC, Generic[C]):
         return self.resource != "none" and self.endpoint is None
 
     @property
+    def most_written(self) -> int:
+        """Most tokens that a model of ours writes about an answer; usually none."""
+        return 0
+
+    @property
     def endpoint(self) -> Endpoint | None:
         """The API it wants instead of a model of our own."""
         return None

@@ -149,6 +149,12 @@ class Rubric(Judge[RubricConfig]):
         return (verdict, verdict.read_again(chance.name, "fraction"))
 
     @property
+    def most_written(self) -> int:
+        """Of a reply that is parsed, by a model of ours."""
+        parsed = self.config.mode == "parsed" and self.config.endpoint is None
+        return self.config.max_tokens if parsed else 0
+
+    @property
     def model(self) -> ModelSpec | None:
         """The configured model, else the rubric's; None for the subject and for an endpoint."""
         if self.config.model is None:

@@ -97,6 +97,7 @@ def _add(
         task=cell.task,
         split="test",
         intervention=cell.intervention,
+        artifacts=cell.artifacts,  # those that wrote the answers, whatever would be fitted today
         coordinates=place,
         sampling=SamplingParams(max_tokens=training.grade_tokens),
         measure=measure_of(source),

@@ -13,6 +13,7 @@ from trimtab.training.reinforce.config import CohortTraining, ReinforceTraining
 from trimtab.vectors.file import checked, dump
 
 SUM = {"forms": ["sum"], "digits": 1, "steps": 1, "operations": ["+"], "count": 40}
+DIRECTION = {"layer": 0, "task": {"name": "truthfulqa", "source": "bundled"}}
 TASKS = [{"name": "arithmetic", **SUM}, {"name": "imdb", "source": "bundled"}]
 
 
@@ -60,6 +61,8 @@ def test_runs_are_shared_out_among_cohorts(tmp_path: Path) -> None:
     assert [cell.condition for cell in cut.cells] == [cell.condition for cell in whole.cells]
     same = plan(cohort_size=9)
     assert [f.key for f in same.fits] == [f.key for f in whole.fits], "9 runs are one cohort of 9"
+    looking = {"control": {"condition": "control", "evaluate": []}, "selfgrade": {}}
+    plan(cohort_size=1, runs=looking, replicas=1, direction=DIRECTION)
     with pytest.raises(ConfigError, match=r"members: no run 'honst-0'. .*honest-0"):
         plan(members=["honst-0"])
 

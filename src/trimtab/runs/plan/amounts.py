@@ -21,7 +21,8 @@ class Amount:
     Attributes:
         read: Of prompts, which conditions share; of options; of pairs that are fitted on; of what
             trainings compute forward alone; and of what a judge is shown, instructions not counted.
-        written: At most, as if every text had its greatest length.
+        written: At most, as if every text had its greatest length: of cells, of trainings, and of
+            judges whose replies are parsed.
         learned: Computed forward and backward.
     """
 
@@ -86,11 +87,14 @@ def amounts(plan: Plan, judges: Sequence[JudgePlan], rows: PlanRows) -> Amounts:
     for fit in plan.fits:
         _add_fit(found, fit, rows)
     for judge in judges:
+        built = JUDGES.build(judge.component.name, judge.component.config)
+        found.endpoints += built.endpoint is not None
         if judge.model_identity is not None:
-            shown = (_shown(cell, rows) for cell in plan.cells if judge.scores(cell))
-            found.of(judge.model_identity).read += sum(shown)
-        elif JUDGES.build(judge.component.name, judge.component.config).endpoint is not None:
-            found.endpoints += 1
+            one = found.of(judge.model_identity)
+            for cell in filter(judge.scores, plan.cells):
+                answers = cell.num_samples * len(rows.samples(cell.samples))
+                one.read += _shown(cell, rows)
+                one.written += answers * built.most_written
     return found
 
 
@@ -109,6 +113,7 @@ def _add_fit(found: Amounts, fit: FitPlan, rows: PlanRows) -> None:
     one = found.of(fit.model_identity)
     if work is not None:
         one.read += work.read
+        one.written += work.written
         one.learned += work.learned
     else:
         one.read += sum(map(_read, given.values()))

@@ -150,12 +150,14 @@ class Planner:
         fit_on: Component | None = None,
         samples: Sequence[Sample] | None = None,
         purpose: Purpose = "result",
+        artifacts: Mapping[str, str] | None = None,
     ) -> Cell:
         """Add one cell of the model in use.
 
         Arguments are the fields of ``Cell``; ``sampling``, ``measure`` and ``samples`` (all of the
         split) are the task's if they are None, and ``fit_on``, whose pairs its artifacts are made
-        from, is the planner's.
+        from, is the planner's. ``artifacts`` that are given are planned already, and are taken as
+        they are.
 
         Raises:
             ConfigError: The intervention can't act on what is asked, or names a block too many.
@@ -165,7 +167,8 @@ class Planner:
         asked_of = self._samples(built, split, samples)
         acting = self._acting(intervention, built, condition)
         trigger = trigger_of(condition, built, acting)
-        artifacts = self._artifacts(acting, fit_on or self.fit_on, trigger)
+        if artifacts is None:
+            artifacts = self._artifacts(acting, fit_on or self.fit_on, trigger)
         drawn = (sampling or built.sampling()) if built.output == "text" else None
         asked = {"task": [task.name, built.VERSION, built.protocol], "samples": asked_of}
         done = {"intervention": (intervention.name, acting.VERSION, acting.config)}
@@ -186,7 +189,7 @@ class Planner:
             rendering=built.rendering,
             protocol=built.protocol,
             intervention=intervention,
-            artifacts=artifacts,
+            artifacts=dict(artifacts),
             trigger=trigger,
             sampling=drawn,
             num_samples=num_samples,

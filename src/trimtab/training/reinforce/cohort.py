@@ -145,8 +145,9 @@ class Cohort:
         expected = {x.run.name: x.identity for x in self.learners}
         if runs and {name: entry["identity"] for name, entry in runs.items()} != expected:
             raise StoreError(
-                f"{self._folder} holds another cohort: its runs, data or settings differ.",
-                hint="Give this one a folder of its own, or delete that one.",
+                f"{self._folder} holds another cohort: its runs, data or settings differ, or "
+                "another version of trimtab began it, which drew other samples.",
+                hint="Give this one a folder of its own, or delete that one: it starts over then.",
             )
         for learner in self.learners:
             entry = runs.get(learner.run.name, {"round": 0, "failed": None})

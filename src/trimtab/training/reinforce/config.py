@@ -250,7 +250,8 @@ class CohortTraining(Spec):
             raise ValueError(f"members: no run {stranger!r}. {did_you_mean(stranger, known)}")
         if self.members == ():
             raise ValueError("members names no run; null is all of them")
-        looks = self.held_out and any(run.evaluate for run in self.settings().values())
+        # of all runs: a cohort that has a share of them may be one that looks at nothing
+        looks = self.held_out and any(run.evaluate for run in self._all().values())
         if self.direction is not None and not looks:
             raise ValueError("direction: no held-out item is looked at, see held_out and evaluate")
         return self
@@ -288,13 +289,17 @@ class CohortTraining(Spec):
         is kept, held-out items are answered and graded.
         """
         looked_at = held_out[: self.held_out]
-        updates, learned, read = 0, 0.0, 0.0
+        updates, learned, read, written = 0, 0.0, 0.0, 0.0
         for run in self.settings().values():
             updates += run.rounds
-            learned += run.rounds * run.batch * run.samples * run.episode_tokens(samples)
+            episodes = run.rounds * run.batch * run.samples
+            learned += episodes * run.episode_tokens(samples)
             looks = len(run.kept()) * len(run.evaluate) * len(looked_at)
+            writing = (episodes + looks) * (run.answer_tokens + run.grade_tokens)
+            written += writing
+            read += 2 * episodes * run.episode_tokens(samples) - writing
             read += looks * run.episode_tokens(looked_at)
-        return Workload(updates, learned, 2 * learned + read)
+        return Workload(updates, learned, read, written)
 
     def given(self) -> dict[str, Any]:
         """Return what was given, as JSON types; what changes no result, too."""

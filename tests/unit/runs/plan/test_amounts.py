@@ -47,8 +47,8 @@ def test_every_model_counts_what_it_reads_writes_and_learns(tmp_path: Path) -> N
     answers = sum(len(plan.data.samples[cell.samples]) for cell in cells)
     assert len(found.models) == 2 and len({repr(one) for one in found.models.values()}) == 1
     one = found.of(plan.models[0].identity)
-    assert one.written == 7 * answers
     work, again = found.trainings
+    assert one.written == 7 * answers + work.written
     assert work == again and work.updates == 3 * 2 * 3
     assert one.learned == work.learned and one.read > work.read
     assert (found.untold, found.endpoints) == (0, 0)
@@ -64,3 +64,7 @@ def test_a_judge_that_reads_with_a_model_counts_and_one_at_an_endpoint_is_named(
     cells = plan.plan.cells
     answers = sum(7 * len(plan.data.samples[cell.samples]) for cell in cells)
     assert sum(more.values()) > answers, "every answer, and questions"
+    parsed = {"name": "rubric", "rubric": "truth", "mode": "parsed", "max_tokens": 11}
+    replying = planned(tmp_path, judges=[{**parsed, "model": "subject"}])[1]
+    wrote = {name: one.written - plain.of(name).written for name, one in replying.models.items()}
+    assert sum(wrote.values()) == 11 * answers / 7
