@@ -13,7 +13,9 @@ _REACH = 120
 
 _NOT = (
     r"(?:\b(?:not|never|neither|nor|cannot|isnt|aint|wasnt|cant|hardly|no\s+longer"
-    r"|(?<!n't be )(?<!not be )anything\s+but|far\s+from|unlikely\s+to\s+be|other\s+than"
+    r"|(?<!not )(?<!never )(?<!n['\u2019]t )(?<!not be )(?<!never be )(?<!n['\u2019]t be )"
+    r"anything\s+but"
+    r"|far\s+from|unlikely\s+to\s+be|other\s+than"
     r"|different\s+from"
     r"|differs\s+from|rather\s+than|instead\s+of)\b|n['\u2019]t\b|!=|<>)"
 )
@@ -30,7 +32,8 @@ _SUBJECT = (
 )
 _WRONG = r"(?:wrong|incorrect|false|mistaken|impossible)"
 _NO_FACT = (
-    rf"(?:(?:{_NOT}\s+{_THOUGHT}|(?<!no )(?<!not )(?<!n['\u2019]t )(?<!without )\bdoubt)"
+    rf"(?:(?:{_NOT}\s+{_THOUGHT}|\b(?:i|we)\s+(?:(?:do|would|must|may|might|have\s+to|very\s+much|\w+ly)"
+    r"\s+){0,2}doubt|\b(?:some|much|great|serious|considerable)\s+doubt)"
     r"(?:\s+that)?"
     rf"|\b(?:{_WRONG}|untrue|unlikely|improbable|not)\s+that|\bno\s+way(?:\s+that)?)"
 )
@@ -84,20 +87,29 @@ _UNSURE = (
     r"(?:know|say|tell|be\s+sure)|(?:i['\u2019]m|i\s+am|we\s+are|we['\u2019]re)?\s*not\s+(?:so\s+)?sure"
     r"|no\s+idea|hard\s+to\s+(?:say|tell)|who\s+knows)\b(?:\s+for\s+(?:sure|certain))?"
 )
+_NOT_FOR = (
+    r"(?!\s+(?:(?:that\s+|if\s+|whether\s+)?(?:it|that|this)(?:['\u2019]s|\s+(?:is|was))\s+"
+    rf"{_WRONG}|why|what\s+else|how\s+else|any|anyone|anybody|an?|another|of)\b)"
+)
+"""``I don't know why you ask`` is sure of the answer."""
 _BARE = r"(?:\s+(?:is|was)|['\u2019]s)\s+not\s*(?:[.!]|\Z)"
 """``No wait, it's not.``, with nothing behind it."""
 _DIRECTLY_AFTER = re.compile(rf"{_UNIT}{_DENYING}", re.IGNORECASE)
 _AFTER = re.compile(
     rf"{_UNIT}(?:,?\s*(?:but\s+)?\b(?:which|that|this|it)(?=['\u2019\s]))?{_DENYING}"
     rf"|{_UNIT}\(\s*(?:{_WRONG}|not\s+(?:correct|right))\b"
-    rf"|[\s*\"'$)\]]*\?\s*(?:(?:no|nope|wrong|incorrect)\b|{_UNSURE}{_STOP})"
+    rf"|[\s*\"'$)\]]*\?\s*(?:(?:no|nope|wrong|incorrect)\b|{_UNSURE}{_NOT_FOR})"
     rf"|[\s*\"'$)\]]*[-\u2014\u2013]\s*{_WRONG}\b{_STOP}"
     rf"|{_FORMER}{_LATER}{_TAKING_BACK}*\b(?:that|this|it)(?=['\u2019\s])(?:{_DENYING}{_STOP}|{_BARE})"
     rf"|{_LATER}{_TAKING_BACK}+no\s*(?:[.!]|\Z)",
     re.IGNORECASE,
 )
 _OTHERS_SAY = re.compile(
-    r"\b(?!(?:i|we)\b)[^\W\d_]+\s+(?:says?|said|thinks?|thought|claims?|claimed|guess(?:es|ed)?|gets?|got)"
+    r"(?:\b(?:some|many|most|others?|people|everyone|everybody|someone|somebody|they|he|she|students?"
+    r"|friends?|teacher|brother|sister|classmates?|colleagues?)"
+    r"|\b(?-i:(?!(?:I|We|My|Our|The|Also|Finally|So|Then|Now)\b)[A-Z]\w+))\s+"
+    r"(?:says?|said|thinks?|thought|claims?|claimed|guess(?:es|ed)?|gets?|got|answer(?:s|ed)?|writes?"
+    r"|wrote|believes?|believed|obtain(?:s|ed)?)"
     rf"(?:\s+that)?(?:\s+{_SUBJECT}(?:['\u2019]s|\s+(?:is|was)))?{_FILLER}\Z",
     re.IGNORECASE,
 )
