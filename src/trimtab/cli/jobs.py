@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 
 from trimtab.cli import phases
+from trimtab.cli.report_turn import report_turn
 from trimtab.cli.terminal import complain, say
 from trimtab.compute.slurm import client, progress
 from trimtab.compute.slurm import submit as submitting
@@ -17,7 +18,6 @@ from trimtab.core.counted import counted
 from trimtab.core.errors import ConfigError, HeldError, TrimtabError, did_you_mean
 from trimtab.recipes.base import grower, grows
 from trimtab.runs.store import finished
-from trimtab.runs.store.claims import claim
 from trimtab.runs.store.run import Run
 from trimtab.runs.work import checks
 from trimtab.runs.work.phases import record_checks
@@ -93,10 +93,7 @@ def finish(run_dir: Path) -> None:
     """Write checks and report of what is there; the exit code says whether that is all."""
     run = phases.open_run(run_dir)
     record_checks(run, KINDS)
-    with claim(run.dir, "report") as mine:
-        if mine is None:
-            say("Another worker writes the report.")
-            return
+    with report_turn(run):
         phases.show_report(run)
         owed = progress.look(run, "end").owed_units
         if not owed and grower(run)(run) is None:

@@ -10,12 +10,12 @@ from datetime import timedelta
 
 from trimtab.cli.phases import show_report, work_on
 from trimtab.cli.progress import Notes
+from trimtab.cli.report_turn import report_turn
 from trimtab.cli.terminal import complain, say
 from trimtab.core import stopping
 from trimtab.core.errors import ConfigError, did_you_mean
 from trimtab.runs.store import finished
 from trimtab.runs.store.attempts import require_same_code
-from trimtab.runs.store.claims import claim
 from trimtab.runs.store.run import Run
 from trimtab.runs.work import checks
 from trimtab.runs.work.stay import Stay, left
@@ -134,10 +134,8 @@ def join_pool(run: Run, kinds: tuple[Kind, ...], stay: Stay) -> int:
 
 
 def _finish(run: Run) -> None:
-    with claim(run.dir, "report") as mine:
-        if mine is None:
-            complain("Nothing is left to do; another worker writes the report.")
-        elif finished.is_finished(run.dir):
+    with report_turn(run):
+        if finished.is_finished(run.dir):
             say(f"Nothing is left to do, and the report is there: {run.dir}/report/index.html")
         else:
             show_report(run)
