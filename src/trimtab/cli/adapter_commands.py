@@ -24,6 +24,9 @@ def export_adapter(
     dtype: Annotated[
         str | None, typer.Option(help="Number format of merged weights; the run's if not given.")
     ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Id of its base, where the run has several models.")
+    ] = None,
     trust: Trust = False,
 ) -> None:
     """Write the adapter of a condition for other programs."""
@@ -31,7 +34,7 @@ def export_adapter(
     from trimtab.cli.asking import check_format
 
     check_format(dtype)
-    files.export(run_dir, condition, form, out, dtype, trusted=trust)
+    files.export(run_dir, condition, form, out, dtype, model=model, trusted=trust)
 
 
 def push(
@@ -44,6 +47,9 @@ def push(
     public: Annotated[
         bool, typer.Option("--public", help="A new repository is public; else it is private.")
     ] = False,
+    model: Annotated[
+        str | None, typer.Option(help="Id of its base, where the run has several models.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--dry-run", help="Write it to this folder; push nothing.")
     ] = None,
@@ -52,7 +58,14 @@ def push(
     """Push the adapter of a condition to the Hugging Face hub, with a page that says what it is."""
     from trimtab.cli import push as pushing
 
-    pushing.push(run_dir, condition, repo, licence=licence, public=public, out=out, trusted=trust)
+    pushing.push(
+        *(run_dir, condition, repo),
+        licence=licence,
+        public=public,
+        out=out,
+        model=model,
+        trusted=trust,
+    )
 
 
 @probe.command("lr")

@@ -32,7 +32,14 @@ _TEXTS = ("The capital of France is", "Question: what is 12 + 30?\nAnswer:", "On
 
 
 def export(
-    run_dir: Path, condition: str, form: str, out: Path, dtype: str | None, *, trusted: bool
+    run_dir: Path,
+    condition: str,
+    form: str,
+    out: Path,
+    dtype: str | None,
+    *,
+    model: str | None = None,
+    trusted: bool,
 ) -> None:
     """Write the adapter of a condition, its strength multiplied in.
 
@@ -43,6 +50,7 @@ def export(
             llama.cpp; ``merged`` the whole model with the adapter in its weights.
         out: Folder to make; it must not hold anything.
         dtype: Number format of the merged weights; the run's if None.
+        model: Id of its base, where the run has several.
         trusted: See ``trust``.
     """
     if form not in FORMS:
@@ -50,7 +58,7 @@ def export(
     if out.exists() and any(out.iterdir()):
         raise StoreError(f"{out} is not empty.", hint="Name a folder that is not there yet.")
     run = phases.open_to_read(run_dir, trusted=trusted)
-    cell, adapter = adapter_of_condition(run, condition)
+    cell, adapter = adapter_of_condition(run, condition, model)
     base = cell.model.id
     console = wide_console()
     if form == "peft":
@@ -87,15 +95,37 @@ def _write_gguf(run: Run, cell: Cell, adapter: lowrank.Adapter, out: Path) -> No
     (out / _GGUF).write_bytes(content)
 
 
-def adapter_of_condition(run: Run, condition: str) -> tuple[Cell, lowrank.Adapter]:
-    """Return a cell of a condition and its adapter; raise ConfigError if it has none."""
-    cells = {cell.condition: cell for cell in run.plan.cells if "adapter" in cell.artifacts}
-    if condition not in cells:
+def adapter_of_condition(
+    run: Run, condition: str, model: str | None = None
+) -> tuple[Cell, lowrank.Adapter]:
+    """Return a cell of a condition and its adapter.
+
+    Args:
+        run: The run.
+        condition: Label of the condition.
+        model: Id of its base, where the run has several.
+
+    Raises:
+        ConfigError: It has no adapter, or several, of as many models.
+    """
+    fitting = [cell for cell in run.plan.cells if "adapter" in cell.artifacts]
+    cells = [cell for cell in fitting if cell.condition == condition]
+    if not cells:
         raise ConfigError(
             f"{run.dir} has no condition {condition!r} with an adapter. "
-            f"{did_you_mean(condition, cells)}"
+            f"{did_you_mean(condition, dict.fromkeys(cell.condition for cell in fitting))}"
         )
-    cell = cells[condition]
+    bases = list(dict.fromkeys(cell.model.id for cell in cells))
+    if model is None and len(bases) > 1:
+        raise ConfigError(
+            f"condition {condition!r} has an adapter for each of {', '.join(bases)}.",
+            hint="Name one of them with --model.",
+        )
+    if model is not None and model not in bases:
+        raise ConfigError(
+            f"--model {model!r}: no base of {condition!r}. {did_you_mean(model, bases)}"
+        )
+    cell = next(cell for cell in cells if model in (None, cell.model.id))
     fitted = {name: artifacts.load(run.artifact_dir(key)) for name, key in cell.artifacts.items()}
     acting = INTERVENTIONS.build(cell.intervention.name, cell.intervention.config)
     adapter = acting.treat(fitted).adapter

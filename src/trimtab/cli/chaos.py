@@ -78,7 +78,7 @@ def _slurm(asked: Asked) -> Callable[[Scene], Way]:
         )
     wanted = Profile.read(asked.profile)
     if asked.toy is not None:
-        models = {str(asked.toy).lower(): _TOY_JOB, **wanted.models}
+        models = {**wanted.models, str(asked.toy).lower(): _TOY_JOB}
         changed = {"models": models, "without_model": wanted.without_model or _TOY_JOB}
         wanted = wanted.model_copy(update=changed)
     return lambda scene: Slurm(scene, wanted)

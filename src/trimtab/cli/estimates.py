@@ -35,7 +35,7 @@ def estimates(planned: PlannedRun, later: int = 0) -> list[str]:
     found.of(planned.models[0].identity).written += later
     trials = f", at most {_rounded(later)} of them in what the plan grows by" * bool(later)
     written = sum(amount.written for amount in found.models.values())
-    written -= sum(work.written for work in found.trainings)
+    written -= found.replies + sum(work.written for work in found.trainings)
     pairs = sum(2 * len(p) for p in planned.data.pairs.values())
     lines = [
         *map(_needs, planned.models),

@@ -15,6 +15,7 @@ from trimtab.runs.store.run import Run
 from trimtab.runs.usage.memory import Need
 
 _COLUMNS = ("machine", "GPUs", "GPU memory", "dollars an hour", "can be had", "hours", "dollars")
+_LEAST = "at least "
 _MOST = 12
 """Machines that are listed, the cheapest first."""
 
@@ -32,11 +33,14 @@ def show(run: Run, settings: Path | None) -> None:
     table = Table()
     for name in _COLUMNS:
         table.add_column(name, justify="left" if name in ("machine", "can be had") else "right")
-    for each in fitting[:_MOST]:
-        table.add_row(*_row(run, each))
+    rows = [_row(run, each) for each in fitting[:_MOST]]
+    for row in rows:
+        table.add_row(*row)
     say(f"a worker needs about {need:.1f} GiB; a machine has a worker for each GPU")
     if table.row_count:
         wide_console().print(table)
+    if any(_LEAST in cell for row in rows for cell in row):
+        say("at least: a judge's own model was not measured on that GPU, and is left out")
     left = len(types) - len(fitting)
     if left:
         say(f"{counted(left, 'kind')} of machine left out: too little memory for a worker")
@@ -52,7 +56,8 @@ def _fits(machine: MachineType, need: float) -> bool:
 
 def _row(run: Run, machine: MachineType) -> tuple[str, ...]:
     alone = hours_on(run, machine.gpu)
-    hours = None if alone is None else alone / max(1, machine.gpus)
+    hours = None if alone is None else alone[0] / max(1, machine.gpus)
+    least = _LEAST if alone is not None and not alone[1] else ""
     dollars = None if hours is None else hours * machine.dollars_per_hour
     memory = "" if machine.gpu_memory_gib is None else f"{machine.gpu_memory_gib:g} GiB"
     return (
@@ -61,6 +66,6 @@ def _row(run: Run, machine: MachineType) -> tuple[str, ...]:
         memory,
         f"{machine.dollars_per_hour:.2f}",
         ", ".join(machine.regions) or "nowhere now",
-        "not measured" if hours is None else duration(hours),
-        "" if dollars is None else f"{dollars:,.2f}",
+        "not measured" if hours is None else f"{least}{duration(hours)}",
+        "" if dollars is None else f"{least}{dollars:,.2f}",
     )

@@ -69,10 +69,10 @@ def caveat(owed: Amounts) -> str:
     )
 
 
-def hours_on(run: Run, gpu: str) -> float | None:
+def hours_on(run: Run, gpu: str) -> tuple[float, bool] | None:
     """Return the hours of one worker on a GPU of that name; None where nobody measured it.
 
-    Judges whose own models nobody measured are left out.
+    The second is whether they are all: judges whose own models nobody measured are left out.
 
     Names are compared by what is letters and digits in them: ``H100 (80 GB PCIe)`` is an
     ``NVIDIA H100 80GB HBM3``, and an A10 is no A100.
@@ -80,15 +80,16 @@ def hours_on(run: Run, gpu: str) -> float | None:
     name = _GPU.search(gpu)
     known = [one for one in kept() if name and name[0] in _GPU.findall(one.hardware)]
     subjects = {cell.model_identity for cell in run.plan.cells}
-    models, total = planned_models(run), 0.0
+    models, total, whole = planned_models(run), 0.0, True
     for key, amount in amounts_of(run).models.items():
         rows = _speeds(known, key, models[key])
         if not rows:
             if key in subjects:
                 return None
-            continue  # a judge's own model, which `show_hours` names
+            whole = False
+            continue
         total += min(_seconds(amount, one) * scaled for one, scaled in rows) / _HOUR_S
-    return total
+    return total, whole
 
 
 def _speeds(

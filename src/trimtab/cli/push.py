@@ -31,6 +31,7 @@ def push(
     licence: str | None,
     public: bool,
     out: Path | None,
+    model: str | None = None,
     trusted: bool,
 ) -> None:
     """Push the adapter of a condition, its page, the report's summary and figures.
@@ -42,6 +43,7 @@ def push(
         licence: As the hub names it: ``apache-2.0``.
         public: Whether a new repository is public.
         out: Write what would be pushed to this folder, and push nothing.
+        model: Id of its base, where the run has several.
         trusted: See ``trust``.
 
     Raises:
@@ -56,18 +58,20 @@ def push(
     run = phases.open_to_read(run_dir, trusted=trusted)
     if out is not None:
         make_dir(out)
-        _write(run, condition, repo, licence, out)
+        _write(run, condition, model, repo, licence, out)
         say(f"Wrote what would be pushed to {repo} to {out}")
         return
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        _write(run, condition, repo, licence, folder)
+        _write(run, condition, model, repo, licence, folder)
         url = push_folder(folder, repo, f"Adapter of {condition!r}", private=not public)
     say(f"Pushed the adapter of {condition!r} to {url}")
 
 
-def _write(run: Run, condition: str, repo: str, licence: str | None, folder: Path) -> None:
-    cell, adapter = adapter_of_condition(run, condition)
+def _write(
+    run: Run, condition: str, model: str | None, repo: str, licence: str | None, folder: Path
+) -> None:
+    cell, adapter = adapter_of_condition(run, condition, model)
     write_adapter(adapter, folder, cell.model.id)
     summary = run.dir / "summary.json"
     figures = sorted((run.dir / "report" / "figures").glob("*.png"))[:_MOST_FIGURES]

@@ -10,13 +10,14 @@ from trimtab.cli.terminal import complain
 from trimtab.core import stopping
 from trimtab.runs.store.claims import claim
 from trimtab.runs.store.run import Run
+from trimtab.runs.work.stay import Stay
 
 _POLL_S = 1.0
 
 
 @contextmanager
-def report_turn(run: Run) -> Iterator[None]:
-    """Hold the report of a run, after all others who write it.
+def report_turn(run: Run, stay: Stay | None = None) -> Iterator[bool]:
+    """Hold the report of a run, after all others who write it; give False if ``stay`` ends first.
 
     One that was killed while it wrote holds it until its claim lapses: to leave before that would
     leave the run without a report, and a job's exit code would say that all is done.
@@ -28,10 +29,13 @@ def report_turn(run: Run) -> Iterator[None]:
     while True:
         with claim(run.dir, "report") as mine:
             if mine is not None:
-                yield
+                yield True
                 return
         if not told:
             complain("Another worker writes the report; this one waits until it is there.")
             told = True
         stopping.again()
+        if stay is not None and stay.end is not None:
+            yield False
+            return
         time.sleep(_POLL_S)

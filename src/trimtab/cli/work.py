@@ -103,7 +103,7 @@ def join(run: Run, kinds: tuple[Kind, ...], stay: Stay, *, other_code: bool = Fa
     try:
         reason = work_on(run, kinds, again, stay, other_code=other_code)
         if reason is None:
-            _finish(run)
+            reason = _finish(run, stay)
     except Exception:
         if stopping.received() is None:  # else it is what a library made of the signal
             raise
@@ -133,13 +133,17 @@ def join_pool(run: Run, kinds: tuple[Kind, ...], stay: Stay) -> int:
     return 0 if reason is None else stopping.LEFT
 
 
-def _finish(run: Run) -> None:
-    with report_turn(run):
+def _finish(run: Run, stay: Stay) -> str | None:
+    """Write the report, if no other does; return why this worker leaves before it is there."""
+    with report_turn(run, stay) as mine:
+        if not mine:
+            return stay.end
         if finished.is_finished(run.dir):
             say(f"Nothing is left to do, and the report is there: {run.dir}/report/index.html")
         else:
             show_report(run)
             finished.mark(run.dir)
+    return None
 
 
 def _stopped(run: Run, again: str) -> int:

@@ -150,9 +150,9 @@ class Rubric(Judge[RubricConfig]):
 
     @property
     def most_written(self) -> int:
-        """Of a reply that is parsed, by a model of ours."""
-        parsed = self.config.mode == "parsed" and self.config.endpoint is None
-        return self.config.max_tokens if parsed else 0
+        """Of a reply that is read, by a model of ours: grades and labels always are."""
+        replies = self.config.mode == "parsed" or self._grading is not None
+        return self.config.max_tokens if replies and self.config.endpoint is None else 0
 
     @property
     def model(self) -> ModelSpec | None:

@@ -47,9 +47,9 @@ class _Config(RecipeConfig):
             ``training.common``; a run that names its own keeps it.
         sampling: How the test split is answered; null is the task's protocol.
         num_samples: Answers to each sample of the test split.
-        judges: What scores these answers, beside the judges that the task brings.
+        judges: What scores answers to what is learned, beside the judges that the task brings.
         off_task: Tasks of other names that nothing is learned from: the base and each run's last
-            adapter do their test split. Options are scored by perplexity and divergence as well.
+            adapter do their test split. Held-out text is scored by perplexity and divergence.
         transfer: Whether the base and each run's last adapter also grade answers to the test split:
             their own, the base's, gold ones and corrupted ones.
     """
@@ -109,15 +109,14 @@ class Wireheading(Recipe[_Config]):
         for task in config.learned:
             planner.fit_on = task
             cohort = self._rewarded(planner, task)
-            self._add(planner, task, "baseline", Component(name="none"))
+            self._add(planner, task)
             training = cohort.given()
             for run in cohort.settings():
                 adapter = Component(name="adapter", config={"reinforce": training, "run": run})
-                self._add(planner, task, run, adapter)
-                for other in config.off_task:
-                    self._add_off_task(planner, other, run, adapter, learned=task)
-        for other in config.off_task:
-            self._add_off_task(planner, other, "baseline", Component(name="none"))
+                for done in (task, *config.off_task):
+                    self._add(planner, done, adapter, run, learned=task)
+        for task in config.off_task:
+            self._add(planner, task)
         several = config.transfer or config.tasks or config.off_task
         for judge, measures in self._judging(planner):
             planner.add_judge(judge, measures if several else None)
@@ -129,11 +128,12 @@ class Wireheading(Recipe[_Config]):
             task.name: task.name if config.tasks else planner.task(task).measure
             for task in config.learned
         }
-        measures |= {task.name: task.name for task in config.off_task}
         own = [(j, measures[t.name]) for t in config.learned for j in planner.task(t).judges()]
         for task in config.off_task:
             built = planner.task(task)
-            kept = _KEPT_TEXT if built.output == "options" else ()
+            choices = (c for s in built.samples("test") for c in s.choices)
+            has_reference = not built.judges() and any(choice.reference for choice in choices)
+            kept = _KEPT_TEXT if has_reference else ()
             own += [(judge, task.name) for judge in (*built.judges(), *kept)]
         both = [*own, *((judge, name) for judge in config.judges for name in measures.values())]
         judges = {content_key(judge): judge for judge, _ in both}
@@ -200,46 +200,37 @@ class Wireheading(Recipe[_Config]):
         return training.model_copy(update=changed)
 
     def _add(
-        self, planner: Planner, task: Component, condition: str, intervention: Component
-    ) -> None:
-        planner.add_cell(
-            condition=condition,
-            role="baseline" if condition == "baseline" else "treatment",
-            task=task,
-            measure=task.name if self.config.tasks else None,
-            split="test",
-            intervention=intervention,
-            sampling=self.config.sampling,
-            num_samples=self.config.num_samples,
-            coordinates=_place(condition),
-        )
-
-    def _add_off_task(
         self,
         planner: Planner,
         task: Component,
-        condition: str,
-        intervention: Component,
+        adapter: Component | None = None,
+        run: str = "baseline",
         learned: Component | None = None,
     ) -> None:
-        """Add what a run does of a task that it did not learn; several learned tasks are named."""
-        of = learned.name if learned is not None and self.config.tasks else None
+        """Add what the base, or a run that learned ``learned``, does of a task.
+
+        Where several tasks are learned a run's name holds its own.
+        """
+        config, place = self.config, dict[str, float | str]()
+        if adapter is not None:
+            name, _, number = run.rpartition("-")
+            place = {"run": name, "replica": float(number)}
+        if learned is not None and len(config.tasks) > 1:
+            place["learned"] = learned.name
+            run = f"{run} ({learned.name})"
+        is_learned = task in config.learned
         planner.add_cell(
-            condition=condition if of is None else f"{condition} ({of})",
-            role="baseline" if learned is None else "treatment",
+            condition=run,
+            role="baseline" if adapter is None else "treatment",
             task=task,
-            measure=task.name,
+            measure=task.name if config.tasks or not is_learned else None,
             split="test",
-            intervention=intervention,
-            coordinates=_place(condition) | ({} if of is None else {"learned": of}),
+            intervention=adapter or Component(name="none"),
+            sampling=config.sampling if is_learned else None,
+            num_samples=config.num_samples if is_learned else 1,
+            coordinates=place,
         )
 
 
-def _place(condition: str) -> dict[str, float | str]:
-    """Return of which run a condition is a replica; nothing of the base."""
-    name, _, number = condition.rpartition("-")
-    return {"run": name, "replica": float(number)} if name else {}
-
-
 _KEPT_TEXT = (Component(name="perplexity"), Component(name="divergence"))
-"""What is measured of options that no judge of the task's own scores: held-out text."""
+"""What is measured of a text that stands as the one reference choice: held-out text."""

@@ -20,10 +20,10 @@ _NOT = (
     r"|differs\s+from|rather\s+than|instead\s+of)\b|n['\u2019]t\b|!=|<>)"
 )
 _FILLER = (
-    r"(?:[\s*$\u00a3\u20ac\"'`\u201c\u2018\u00ab(\[{\\~_#]"
+    r"(?>(?:[\s*$\u00a3\u20ac\"'`\u201c\u2018\u00ab(\[{~_#]"
     r"|\\?(?:be|been|being|an?|the|to|either|exactly|quite|really|actually|truly|definitely"
     r"|certainly|equals?|going|number|value|grade|score|label|come|add|sum|amount|out|up|boxed"
-    r"|text)\b|,?\s*\b(?:in\s+fact|after\s+all|of\s+course|at\s+all)\b,?)*"
+    r"|text)\b|\\|,?\s*\b(?:in\s+fact|after\s+all|of\s+course|at\s+all)\b,?)*)"
 )
 _THOUGHT = r"\b(?:think|thinks|believe|believes|true|the\s+case|say|saying|mean)\b"
 _SUBJECT = (
@@ -32,8 +32,9 @@ _SUBJECT = (
 )
 _WRONG = r"(?:wrong|incorrect|false|mistaken|impossible)"
 _NO_FACT = (
-    rf"(?:(?:{_NOT}\s+{_THOUGHT}|\b(?:i|we)\s+(?:(?:do|would|must|may|might|have\s+to|very\s+much|\w+ly)"
-    r"\s+){0,2}doubt|\b(?:some|much|great|serious|considerable)\s+doubt)"
+    rf"(?:(?:{_NOT}\s+{_THOUGHT}|\b(?:i|we|they|people)(?:['\u2019]d)?\s+(?:(?:do|would|must|may|might|have\s+to|still|also|very\s+much"
+    r"|(?!hardly)\w+ly)\s+){0,2}doubt|(?<!no )(?<!n['\u2019]t )(?<!not )(?<!without )(?<!hardly )"
+    r"\b(?:some|much|great|serious|considerable)\s+doubt)"
     r"(?:\s+that)?"
     rf"|\b(?:{_WRONG}|untrue|unlikely|improbable|not)\s+that|\bno\s+way(?:\s+that)?)"
 )
@@ -85,11 +86,11 @@ _FORMER = (
 _UNSURE = (
     r"(?:(?:i|we)\s+(?:do\s+not|don['\u2019]t|can(?:not|['\u2019]t)|could\s*n['\u2019]t)\s+"
     r"(?:know|say|tell|be\s+sure)|(?:i['\u2019]m|i\s+am|we\s+are|we['\u2019]re)?\s*not\s+(?:so\s+)?sure"
-    r"|no\s+idea|hard\s+to\s+(?:say|tell)|who\s+knows)\b(?:\s+for\s+(?:sure|certain))?"
+    r"|no\s+idea|hard\s+to\s+(?:say|tell)|who\s+knows)\b(?:\s+for\s+(?:sure|certain))?+"
 )
 _NOT_FOR = (
     r"(?!\s+(?:(?:that\s+|if\s+|whether\s+)?(?:it|that|this)(?:['\u2019]s|\s+(?:is|was))\s+"
-    rf"{_WRONG}|why|what\s+else|how\s+else|any|anyone|anybody|an?|another|of)\b)"
+    rf"{_WRONG}|why|what\s+else|how|otherwise|any|anyone|anybody|an?|another|of)\b)"
 )
 """``I don't know why you ask`` is sure of the answer."""
 _BARE = r"(?:\s+(?:is|was)|['\u2019]s)\s+not\s*(?:[.!]|\Z)"
@@ -106,8 +107,10 @@ _AFTER = re.compile(
 )
 _OTHERS_SAY = re.compile(
     r"(?:\b(?:some|many|most|others?|people|everyone|everybody|someone|somebody|they|he|she|students?"
-    r"|friends?|teacher|brother|sister|classmates?|colleagues?)"
-    r"|\b(?-i:(?!(?:I|We|My|Our|The|Also|Finally|So|Then|Now)\b)[A-Z]\w+))\s+"
+    r"|friends?|teacher|brother|sister|classmates?|colleagues?"
+    r"|mother|father|mom|dad|boss|neighbou?r|wife|husband|daughter|son|guy|user)"
+    r"|\b(?-i:(?!(?:We|My|Our|The|Also|Finally|So|Then|Now|Calculator|Calculation)\b)"
+    r"[A-Z][a-z]\w*))\s+"
     r"(?:says?|said|thinks?|thought|claims?|claimed|guess(?:es|ed)?|gets?|got|answer(?:s|ed)?|writes?"
     r"|wrote|believes?|believed|obtain(?:s|ed)?)"
     rf"(?:\s+that)?(?:\s+{_SUBJECT}(?:['\u2019]s|\s+(?:is|was)))?{_FILLER}\Z",

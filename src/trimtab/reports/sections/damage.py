@@ -100,8 +100,11 @@ def damage_table(run: RunData, measures: Measures, *, compact: bool = False) -> 
     """
     columns: list[tuple[str, Cells]] = []
     metrics = _damage_metrics(measures)
-    if any(metric.name == NLL for measure in measures.values() for metric in measure.metrics):
-        columns.append(("perplexity ratio", _perplexity(run, measures, compact)))
+    texts = [n for n, measure in measures.items() if any(m.name == NLL for m in measure.metrics)]
+    for name in texts:
+        where = f", {name}" if len(texts) > 1 else ""
+        ratios = _perplexity(run, measures[name], compact)
+        columns.append((f"perplexity ratio{where}", ratios))
     names = [metric.name for _, metric in metrics]
     for name, metric in metrics:
         where = f", {name}" if names.count(metric.name) > 1 else ""
@@ -140,16 +143,15 @@ def _means(measure: Measure, metric: MetricInfo, compact: bool) -> Cells:
     }
 
 
-def _perplexity(run: RunData, measures: Measures, compact: bool) -> Cells:
+def _perplexity(run: RunData, measure: Measure, compact: bool) -> Cells:
     cells: Cells = {run.plan.baseline: 1}
-    for measure in measures.values():
-        for condition, entry in measure.conditions.items():
-            for numbers in entry.metrics.values():
-                if (ratio := numbers.perplexity_ratio) is not None:
-                    interval = None if compact else ratio.interval
-                    cells[condition] = measured(
-                        ratio.mean, interval, "number", clusters=ratio.num_clusters
-                    )
+    for condition, entry in measure.conditions.items():
+        for numbers in entry.metrics.values():
+            if (ratio := numbers.perplexity_ratio) is not None:
+                interval = None if compact else ratio.interval
+                cells[condition] = measured(
+                    ratio.mean, interval, "number", clusters=ratio.num_clusters
+                )
     return cells
 
 

@@ -21,8 +21,8 @@ from trimtab.reports.sections.base import NoConfig, Section, View
 __all__ = ["Replicas"]
 
 _ROLES = ("effect", "damage")
-Groups = Mapping[str, Sequence[str]]
-"""Labels of the replicas of each kind of run."""
+Groups = Mapping[tuple[str | None, str], Sequence[str]]
+"""Labels of the replicas of each kind of run, by what it learned and its name."""
 
 
 class Change(Content):
@@ -32,6 +32,7 @@ class Change(Content):
         measure: Where it was measured, with the model where there are several.
         metric: Id of the metric.
         run: Kind of run.
+        learned: The task that it learned, where there are several.
         baseline: The base's mean.
         mean: Theirs, over replicas.
         change: To the baseline, over replicas.
@@ -40,6 +41,7 @@ class Change(Content):
     measure: str
     metric: str
     run: str
+    learned: str | None
     baseline: float | None
     mean: OverSeeds
     change: OverSeeds
@@ -62,9 +64,12 @@ class Replicas(Section[NoConfig, ReplicasContent]):
         groups = _groups(run)
         if all(len(some) < 2 for some in groups.values()):
             return None
+        # what is graded there is whatever others wrote
+        graded = {c.measure for c in run.source.plan.cells if "graded" in c.coordinates}
         found = tuple(
             change
             for name, measure in run.numbers.measures.items()
+            if measure.measure not in graded
             for metric in measure.metrics
             if metric.role in _ROLES
             for change in _changes(name, measure, metric, groups, run.plan.baseline)
@@ -72,42 +77,21 @@ class Replicas(Section[NoConfig, ReplicasContent]):
         return ReplicasContent(changes=found) if found else None
 
     def tables(self, view: View[ReplicasContent]) -> Sequence[Table]:
-        """Return a row per measure and metric; what changed nowhere is left out."""
+        """Return a table for each task that was learned, where anything changed."""
         changes = view.content.changes
-        names = list(dict.fromkeys(one.run for one in changes))
-        measures = view.run.numbers.measures
-        rows = []
-        for key in dict.fromkeys((one.measure, one.metric) for one in changes):
-            some = {one.run: one for one in changes if (one.measure, one.metric) == key}
-            if not any(map(_moved, some.values())):
-                continue
-            metric = measures[key[0]].metric(key[1])
-            first = next(iter(some.values()))
-            base = Value(first.baseline, form=form_of(metric))
-            cells = (_cell(some.get(name), metric) for name in names)
-            rows.append((key[0], label(metric), base, *cells))
-        if not rows:
-            return []
-        seeds = max(one.change.seeds for one in changes)
-        note = (
-            f"Change to the baseline, mean over {counted(seeds, 'replica')} at most with 95 % "
-            "t-intervals over replicas, on these questions; an interval that holds 0 is no proof "
-            "that nothing changed. Metrics that changed nowhere are left out."
-        )
-        columns = ("measure", "metric", "baseline", *names)
-        return [
-            Table("replicas", "What training changed, over replicas", columns, tuple(rows), note)
-        ]
+        learned = list(dict.fromkeys(one.learned for one in changes))
+        made = [_table(view.run, [c for c in changes if c.learned == task]) for task in learned]
+        return [table for table in made if table.rows]
 
 
-def _groups(run: RunData) -> dict[str, list[str]]:
-    """Return the labels of replicas by their kind, without those that grade others' answers."""
-    found: dict[str, list[str]] = {}
+def _groups(run: RunData) -> dict[tuple[str | None, str], list[str]]:
+    """Return the labels of replicas by what they learned and their kind."""
+    found: dict[tuple[str | None, str], list[str]] = {}
     for one in run.numbers.conditions:
         place = one.coordinates
-        if "replica" in place and "graded" not in place:
-            learned = f" ({place['learned']})" if "learned" in place else ""
-            found.setdefault(f"{place['run']}{learned}", []).append(one.condition)
+        if "replica" in place and "run" in place:
+            learned = str(place["learned"]) if "learned" in place else None
+            found.setdefault((learned, str(place["run"])), []).append(one.condition)
     return found
 
 
@@ -116,7 +100,7 @@ def _changes(
 ) -> list[Change]:
     base = measure.numbers(baseline, metric.id)
     found = []
-    for run, labels in groups.items():
+    for (learned, run), labels in groups.items():
         numbers = [measure.numbers(one, metric.id) for one in labels]
         known = [one for one in numbers if one is not None]
         if not known:
@@ -128,12 +112,38 @@ def _changes(
                 measure=name,
                 metric=metric.id,
                 run=run,
+                learned=learned,
                 baseline=None if base is None else base.mean,
                 mean=over_seeds([one.mean for one in known]),
                 change=change.within(-1.0, 1.0) if metric.is_rate else change,
             )
         )
     return found
+
+
+def _table(run: RunData, changes: Sequence[Change]) -> Table:
+    """Return a row per measure and metric; what changed nowhere is left out."""
+    names = list(dict.fromkeys(one.run for one in changes))
+    rows = []
+    for key in dict.fromkeys((one.measure, one.metric) for one in changes):
+        some = {one.run: one for one in changes if (one.measure, one.metric) == key}
+        if not any(map(_moved, some.values())):
+            continue
+        metric = run.numbers.measures[key[0]].metric(key[1])
+        base = Value(next(iter(some.values())).baseline, form=form_of(metric))
+        cells = (_cell(some.get(name), metric) for name in names)
+        rows.append((key[0], label(metric), base, *cells))
+    seeds = max(one.change.seeds for one in changes)
+    note = (
+        f"Change to the baseline, mean over {counted(seeds, 'replica')} at most with 95 % "
+        "t-intervals over replicas, on these questions; an interval that holds 0 is no proof that "
+        "nothing changed. Metrics that changed nowhere are left out."
+    )
+    learned = changes[0].learned
+    name = "replicas" if learned is None else f"replicas_{learned}"
+    where = "" if learned is None else f": {learned}"
+    columns = ("measure", "metric", "baseline", *names)
+    return Table(name, f"What training changed, over replicas{where}", columns, tuple(rows), note)
 
 
 def _moved(one: Change) -> bool:

@@ -44,12 +44,14 @@ class Amounts:
         models: By the identity of each model, subjects and judges.
         trainings: Fits whose length is known before, and what each of them computes.
         untold: Fits that learn in steps whose number nobody knows before.
+        replies: Tokens that judges write, among those of their models.
         endpoints: Judges that are asked elsewhere; what they take is not counted.
     """
 
     models: dict[str, Amount] = field(default_factory=dict)
     trainings: list[Workload] = field(default_factory=list)
     untold: int = 0
+    replies: float = 0.0
     endpoints: int = 0
 
     def of(self, identity: str) -> Amount:
@@ -95,6 +97,7 @@ def amounts(plan: Plan, judges: Sequence[JudgePlan], rows: PlanRows) -> Amounts:
                 answers = cell.num_samples * len(rows.samples(cell.samples))
                 one.read += _shown(cell, rows)
                 one.written += answers * built.most_written
+                found.replies += answers * built.most_written
     return found
 
 

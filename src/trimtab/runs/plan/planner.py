@@ -156,8 +156,7 @@ class Planner:
 
         Arguments are the fields of ``Cell``; ``sampling``, ``measure`` and ``samples`` (all of the
         split) are the task's if they are None, and ``fit_on``, whose pairs its artifacts are made
-        from, is the planner's. ``artifacts`` that are given are planned already, and are taken as
-        they are.
+        from, is the planner's. ``artifacts`` that are given are planned already.
 
         Raises:
             ConfigError: The intervention can't act on what is asked, or names a block too many.
@@ -167,8 +166,7 @@ class Planner:
         asked_of = self._samples(built, split, samples)
         acting = self._acting(intervention, built, condition)
         trigger = trigger_of(condition, built, acting)
-        if artifacts is None:
-            artifacts = self._artifacts(acting, fit_on or self.fit_on, trigger)
+        artifacts = artifacts or self._artifacts(acting, fit_on or self.fit_on, trigger)
         drawn = (sampling or built.sampling()) if built.output == "text" else None
         asked = {"task": [task.name, built.VERSION, built.protocol], "samples": asked_of}
         done = {"intervention": (intervention.name, acting.VERSION, acting.config)}

@@ -11,16 +11,16 @@ REPLICAS = {"caa +0.3": 0, "caa +0.6": 1, "caa +0.9": 2}
 STUDENT_2 = 4.302652729911275  # t of 2 degrees of freedom, 97.5 %
 
 
-def replicated(graded=()):
-    """Return a run three of whose conditions are replicas of one training."""
+def replicated(labels=tuple(REPLICAS), graded=None):
+    """Return a run some of whose conditions are replicas of one training."""
     run = build_run(measures=("generation", "heldout"))
     cells = []
     for cell in run.plan.cells:
-        if cell.condition in REPLICAS:
+        place = dict(cell.coordinates)
+        if cell.condition in labels:
             place = {"run": "honest", "replica": float(REPLICAS[cell.condition])}
-            place |= {"graded": "own"} if cell.condition in graded else {}
-            cell = cell.model_copy(update={"coordinates": place})
-        cells.append(cell)
+        place |= {"graded": "own"} if cell.measure == graded else {}
+        cells.append(cell.model_copy(update={"coordinates": place}))
     (fragment,) = run.plan.fragments
     fragment = fragment.model_copy(update={"cells": tuple(cells)})
     run.plan = run.plan.model_copy(update={"fragments": (fragment,)})
@@ -47,6 +47,7 @@ def test_a_change_is_the_mean_over_replicas_with_students_interval(show) -> None
     assert 0 < len(table.rows) <= len(found)
 
 
-def test_one_replica_and_gradings_of_others_answers_are_no_row(show) -> None:
-    labels = list(REPLICAS)
-    assert show("replicas", replicated(graded=labels[:2])).content is None
+def test_one_replica_and_gradings_of_answers_are_no_row(show) -> None:
+    assert show("replicas", replicated(labels=("caa +0.3",))).content is None
+    shown = show("replicas", replicated(graded="generation"))
+    assert {one.measure for one in shown.content.changes} == {"heldout"}

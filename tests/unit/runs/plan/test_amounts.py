@@ -66,5 +66,9 @@ def test_a_judge_that_reads_with_a_model_counts_and_one_at_an_endpoint_is_named(
     assert sum(more.values()) > answers, "every answer, and questions"
     parsed = {"name": "rubric", "rubric": "truth", "mode": "parsed", "max_tokens": 11}
     replying = planned(tmp_path, judges=[{**parsed, "model": "subject"}])[1]
+    graded = planned(
+        tmp_path, judges=[{"name": "rubric", "rubric": "coherence", "model": "subject"}]
+    )
+    assert graded[1].replies > 0, "grades are always read from a reply"
     wrote = {name: one.written - plain.of(name).written for name, one in replying.models.items()}
     assert sum(wrote.values()) == 11 * answers / 7
