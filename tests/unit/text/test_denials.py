@@ -64,6 +64,8 @@ DENIED = [
     "They answered 42, but they are wrong.",
     "Tom wrote 42, but he is wrong.",
     "There is some doubt that it's 42",
+    "I still doubt that it's 42",
+    "My mother said 42, but she is wrong",
     "42 was my first guess, but it is wrong.",
     "Is it 42? I don't know.",
     "Is it 42? I'm not sure.",
@@ -91,6 +93,8 @@ KEPT = [
     ("Without a doubt it's 42", "42"),
     ("There's little doubt that it's 42", "42"),
     ("I never doubt that it's 42", "42"),
+    ("Without much doubt it's 42", "42"),
+    ("Is it 42? I cannot say for sure why, but yes", "42"),
     ("It isn't anything but 42", "42"),
     ("It couldn\u2019t be anything but 42", "42"),
     ("I'd say 42, and he is wrong", "42"),
@@ -176,3 +180,10 @@ def test_a_denied_grade_is_unparsed(text: str, grade: float | None) -> None:
 def test_a_denied_yes_is_no_verdict() -> None:
     assert parse_yes_no("Yes is wrong.") is Verdict.UNPARSED
     assert parse_yes_no("No. That is wrong.") is Verdict.NO
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("word", [r"\to", r"\sum", "the ", "$", "in fact ", r"\boxed{"])
+def test_fillers_that_repeat_take_no_longer(word: str) -> None:
+    text = f"not {word * 60} zz 42"  # each filler could once be read in two ways
+    assert chat(text).answer == "42"

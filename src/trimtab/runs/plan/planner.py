@@ -152,11 +152,10 @@ class Planner:
         purpose: Purpose = "result",
         artifacts: Mapping[str, str] | None = None,
     ) -> Cell:
-        """Add one cell of the model in use.
+        """Add one cell of the model in use; arguments are the fields of ``Cell``.
 
-        Arguments are the fields of ``Cell``; ``sampling``, ``measure`` and ``samples`` (all of the
-        split) are the task's if they are None, and ``fit_on``, whose pairs its artifacts are made
-        from, is the planner's. ``artifacts`` that are given are planned already.
+        If they are None ``sampling``, ``measure`` and ``samples`` (all of the split) are those of
+        the task, ``artifacts`` are planned, and ``fit_on``, whose pairs make them, the planner's.
 
         Raises:
             ConfigError: The intervention can't act on what is asked, or names a block too many.
