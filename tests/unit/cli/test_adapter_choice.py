@@ -12,7 +12,7 @@ from trimtab.core.errors import ConfigError
     ("condition", "model", "said"),
     [
         ("honest-0", None, "an adapter for each of a, b"),
-        ("honest-0", "c", "--model 'c' is no base"),
+        ("honest-0", "c", "--model 'c': no base of 'honest-0'"),
         ("honest-1", "b", "'honest-1' with an adapter. Did you mean 'honest-0'"),
     ],
 )
