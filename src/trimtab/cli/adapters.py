@@ -98,7 +98,22 @@ def _write_gguf(run: Run, cell: Cell, adapter: lowrank.Adapter, out: Path) -> No
 def adapter_of_condition(
     run: Run, condition: str, model: str | None = None
 ) -> tuple[Cell, lowrank.Adapter]:
-    """Return a cell of a condition and its adapter.
+    """Return a cell of a condition and its adapter; see ``cell_of_condition``.
+
+    Raises:
+        ConfigError: It has no adapter, or several, of as many models.
+    """
+    cell = cell_of_condition(run, condition, model)
+    fitted = {name: artifacts.load(run.artifact_dir(key)) for name, key in cell.artifacts.items()}
+    acting = INTERVENTIONS.build(cell.intervention.name, cell.intervention.config)
+    adapter = acting.treat(fitted).adapter
+    if adapter is None:
+        raise ConfigError(f"condition {condition!r} has its adapter at strength 0.")
+    return cell, adapter
+
+
+def cell_of_condition(run: Run, condition: str, model: str | None = None) -> Cell:
+    """Return a cell of a condition that has an adapter, which need not be trained yet.
 
     Args:
         run: The run.
@@ -125,10 +140,4 @@ def adapter_of_condition(
         raise ConfigError(
             f"--model {model!r}: no base of {condition!r}. {did_you_mean(model, bases)}"
         )
-    cell = next(cell for cell in cells if model in (None, cell.model.id))
-    fitted = {name: artifacts.load(run.artifact_dir(key)) for name, key in cell.artifacts.items()}
-    acting = INTERVENTIONS.build(cell.intervention.name, cell.intervention.config)
-    adapter = acting.treat(fitted).adapter
-    if adapter is None:
-        raise ConfigError(f"condition {condition!r} has its adapter at strength 0.")
-    return cell, adapter
+    return next(cell for cell in cells if model in (None, cell.model.id))

@@ -7,7 +7,10 @@ from typing import Annotated
 
 import typer
 
-from trimtab.cli.options import Trust
+from trimtab.cli.options import Trust, check_way
+
+_WAYS = {"local": (), "slurm": ("--profile",), "ray": ("--address",)}
+"""Where workers are started, and which options say how."""
 
 
 def chaos(
@@ -43,6 +46,7 @@ def chaos(
     Runs the experiment once undisturbed, then again for each fault. Exit code 10: something was
     lost, doubled or changed, or lives on. It touches no process and no job that it did not start.
     """
+    check_way(on, _WAYS, {"--profile": profile, "--address": address})
     from trimtab.cli import chaos
 
     way = chaos.Asked(on, profile, address)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trimtab.cli.adapters import cell_of_condition
 from trimtab.cli.phases import open_to_read
 from trimtab.cli.terminal import say, wide_console
 from trimtab.core.counted import counted
@@ -44,7 +45,15 @@ def study(run_dir: Path, to: str, *, trusted: bool = False) -> None:
     wide_console().print(f"Open it with: optuna-dashboard {opened}", soft_wrap=True)
 
 
-def training(run_dir: Path, condition: str, program: str, out: Path, *, trusted: bool) -> None:
+def training(
+    run_dir: Path,
+    condition: str,
+    program: str,
+    out: Path,
+    *,
+    model: str | None = None,
+    trusted: bool,
+) -> None:
     """Write the rows and settings of a condition's training for another program.
 
     Args:
@@ -52,6 +61,7 @@ def training(run_dir: Path, condition: str, program: str, out: Path, *, trusted:
         condition: Whose training.
         program: ``trl`` or ``axolotl``.
         out: Folder to make; it must not hold anything.
+        model: Id of its base, where the run has several.
         trusted: Whether the user trusts the run.
 
     Raises:
@@ -64,7 +74,7 @@ def training(run_dir: Path, condition: str, program: str, out: Path, *, trusted:
     if out.exists() and any(out.iterdir()):
         raise StoreError(f"{out} is not empty.", hint="Name a folder that is not there yet.")
     run = open_to_read(run_dir, trusted=trusted)
-    fit = _training_of(run, condition)
+    fit = _training_of(run, condition, model)
     train = AdapterTraining.model_validate(fit.component.config["train"])
     rows, aside = train.shared_out(_rows(run, fit, "conversations"))
     held_out = _rows(run, fit, "held_out") if "held_out" in fit.inputs else aside
@@ -119,20 +129,11 @@ def _result_of(run: TrainedRun) -> Result:
     return Result(run.seed, run.model, run.task, run.condition, whole, 1)
 
 
-def _training_of(run: Run, condition: str) -> FitPlan:
+def _training_of(run: Run, condition: str, model: str | None) -> FitPlan:
     """Return the fit that trains a condition's adapter; raise ConfigError if there is none."""
-    keys = {
-        cell.condition: cell.artifacts["adapter"]
-        for cell in run.plan.cells
-        if "adapter" in cell.artifacts
-    }
-    if condition not in keys:
-        raise ConfigError(
-            f"{run.dir} has no condition {condition!r} with an adapter. "
-            f"{did_you_mean(condition, keys)}"
-        )
+    key = cell_of_condition(run, condition, model).artifacts["adapter"]
     for fit in run.plan.fits:
-        if keys[condition] in fit.artifacts.values() and "train" in fit.component.config:
+        if key in fit.artifacts.values() and "train" in fit.component.config:
             return fit
     raise ConfigError(f"The adapter of {condition!r} was not trained on conversations.")
 

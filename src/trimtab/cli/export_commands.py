@@ -45,12 +45,15 @@ def training(
     condition: Annotated[str, typer.Option(help="Condition whose adapter is trained.")],
     program: Annotated[str, typer.Option("--as", help="trl or axolotl.")],
     out: Annotated[Path, typer.Option("--out", help="Folder to make.")],
+    model: Annotated[
+        str | None, typer.Option(help="Id of its base, where the run has several models.")
+    ] = None,
     trust: Trust = False,
 ) -> None:
     """Write a training's rows and settings for another program; nothing needs to be trained yet."""
     from trimtab.cli import export as files
 
-    files.training(run_dir, condition, program, out, trusted=trust)
+    files.training(run_dir, condition, program, out, model=model, trusted=trust)
 
 
 @export.command()

@@ -7,12 +7,19 @@ from typing import Annotated
 
 import typer
 
-from trimtab.cli.options import Trust
+from trimtab.cli.options import Trust, check_way
 
 RunDir = Annotated[Path, typer.Argument(help="Run directory.", show_default=False)]
 Deadline = Annotated[
     str | None, typer.Option(help="Begin no unit after this time, such as 90m or 1h30m.")
 ]
+
+_WAYS = {
+    "slurm": ("--profile", "--workers", "--dry-run", "--again"),
+    "ssh": ("--hosts", "--other-code"),
+    "ray": ("--address", "--profile", "--workers", "--other-code"),
+}
+"""Where workers are started, and which options say how."""
 
 slurm = typer.Typer(help="What job scripts of SLURM call.", no_args_is_help=True)
 ssh = typer.Typer(help="What hosts are asked over ssh.", no_args_is_help=True)
@@ -24,17 +31,23 @@ def submit(
     profile: Annotated[
         Path | None,
         typer.Option(
-            help="What the cluster wants (YAML); else slurm.yaml or ray.yaml in TRIMTAB_HOME."
+            help="What SLURM or Ray is asked for (YAML); else slurm.yaml or ray.yaml in "
+            "TRIMTAB_HOME."
         ),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Most workers of a stage, in place of the profile's.")
+        int | None,
+        typer.Option(min=1, help="With slurm or ray: most workers, in place of the profile's."),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show the scripts and what SLURM says; submit none.")
+        bool,
+        typer.Option(
+            "--dry-run", help="With slurm: show the scripts and what SLURM says; submit none."
+        ),
     ] = False,
     again: Annotated[
-        bool, typer.Option("--again", help="Submit beside jobs of the run that wait or run.")
+        bool,
+        typer.Option("--again", help="With slurm: submit beside jobs of the run that are there."),
     ] = False,
     hosts: Annotated[
         Path | None, typer.Option(help="With ssh: the file that names the hosts (YAML).")
@@ -52,15 +65,24 @@ def submit(
     """Give what a run owes to a cluster, or to hosts that ssh reaches; then checks and report."""
     from trimtab.cli import jobs, ssh_jobs
 
+    given = {
+        "--profile": profile,
+        "--workers": workers,
+        "--dry-run": dry_run,
+        "--again": again,
+        "--hosts": hosts,
+        "--address": address,
+        "--other-code": other_code,
+    }
+    check_way(on, _WAYS, given)
     if on == "ray":
         from trimtab.cli import ray_jobs
 
         ray_jobs.submit(run_dir, address, profile, workers, other_code=other_code, trusted=trust)
-        return
-    if on == "ssh":
+    elif on == "ssh":
         ssh_jobs.submit(run_dir, hosts, other_code=other_code, trusted=trust)
-        return
-    jobs.submit(run_dir, on, profile, workers, dry_run=dry_run, again=again, trusted=trust)
+    else:
+        jobs.submit(run_dir, profile, workers, dry_run=dry_run, again=again, trusted=trust)
 
 
 def cancel(run_dir: RunDir) -> None:

@@ -15,7 +15,7 @@ from trimtab.compute.slurm import submit as submitting
 from trimtab.compute.slurm.profile import Profile
 from trimtab.core import stopping
 from trimtab.core.counted import counted
-from trimtab.core.errors import ConfigError, HeldError, TrimtabError, did_you_mean
+from trimtab.core.errors import HeldError, TrimtabError
 from trimtab.recipes.base import grower, grows
 from trimtab.runs.store import finished
 from trimtab.runs.store.run import Run
@@ -23,12 +23,9 @@ from trimtab.runs.work import checks
 from trimtab.runs.work.phases import record_checks
 from trimtab.runs.work.units import KINDS
 
-_WAYS = ("slurm", "ssh", "ray")
-
 
 def submit(
     run_dir: Path,
-    on: str,
     profile_file: Path | None,
     workers: int | None,
     *,
@@ -37,8 +34,6 @@ def submit(
     trusted: bool,
 ) -> None:
     """Submit what a run owes, or show what would be submitted."""
-    if on not in _WAYS:
-        raise ConfigError(f"Workers can't be started on {on!r}. {did_you_mean(on, _WAYS)}")
     wanted = Profile.read(profile_file)
     if workers is not None:
         wanted = wanted.model_copy(update={"workers": workers})

@@ -26,7 +26,7 @@ class Key:
     """One key.
 
     Attributes:
-        name: Its name; of a key within a mapping, both with a dot.
+        name: Its name, after those of the mappings that it is within, with dots between them.
         default: As JSON, or ``REQUIRED``; ``MAPPING`` where keys within it follow.
         values: What it may hold, in the words of YAML.
         meaning: What the docstring says of it.
@@ -39,14 +39,14 @@ class Key:
 
 
 def keys_of(config: type[BaseModel], above: str = "") -> Iterator[Key]:
-    """Yield the keys of a configuration, those within a mapping after it, one level deep."""
+    """Yield the keys of a configuration, those within a mapping after it."""
     meanings = _meanings(config)
     for name, field in config.model_fields.items():
         meaning = meanings.get(name, "")
         yield Key(above + name, _default(field), _values(field.annotation), meaning)
         below = _spec_in(field.annotation)
-        if below is not None and not above:
-            yield from keys_of(below, f"{name}.")
+        if below is not None:
+            yield from keys_of(below, f"{above}{name}.")
 
 
 def first_sentence(member: type) -> str:

@@ -164,7 +164,7 @@ def plan(
     """Show cells, rows and estimates; load no model."""
     from trimtab.cli import planning
 
-    show_queue = None if on is None else plan_commands.queue(on, profile, price)
+    show_queue = plan_commands.queue(on, profile, price)
     recipe = planning.load(config, tuple(override or ()), winner, model)
     planning.show(recipe, out)
     if show_queue is not None:

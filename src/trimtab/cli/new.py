@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,24 +40,37 @@ def write(recipe: str, out: Path | None) -> None:
 def starter(recipe: str) -> str:
     """Return the text of an experiment file."""
     member: Any = RECIPES.load(recipe)
-    given = {"recipe": recipe, "name": f"my {recipe}", "model": member.starter_model}
-    head = yaml.safe_dump({**given, **member.starter}, sort_keys=False, allow_unicode=True)
-    keys = list(keys_of(member.Config))
-    lines = [f"# {member.title}", *_comment(member.starter_note), *head.splitlines(), ""]
+    named = {"recipe": recipe, "name": f"my {recipe}", "model": member.starter_model}
+    given, keys = {**named, **member.starter}, list(keys_of(member.Config))
+    lines = [f"# {member.title}", *_comment(member.starter_note), *_given(given, keys), ""]
     lines.append("# Every other key, with its default. `trimtab show recipe` has them, too.")
+    return "\n".join([*lines, *_others(given, keys)]) + "\n"
+
+
+def _given(given: Mapping[str, Any], keys: Sequence[Key], above: str = "") -> Iterator[str]:
+    """Yield what is given, and within a mapping every other key of it as a comment."""
+    indent = "  " * above.count(".")
+    for name, value in given.items():
+        within = f"{above}{name}."
+        if isinstance(value, Mapping) and any(key.name.startswith(within) for key in keys):
+            yield f"{indent}{name}:"
+            yield from _given(value, keys, within)
+            yield from (f"{indent}  {line}" for line in _others(value, keys, within))
+        else:
+            text = yaml.safe_dump({name: value}, sort_keys=False, allow_unicode=True)
+            yield from (f"{indent}{line}" for line in text.splitlines())
+
+
+def _others(given: Mapping[str, Any], keys: Sequence[Key], above: str = "") -> Iterator[str]:
+    """Yield the keys beside those that are given as comments: what they mean, their defaults."""
     for key in keys:
-        if key.name.partition(".")[0] not in {**given, **member.starter}:
-            lines += _commented(key)
-    return "\n".join(lines) + "\n"
-
-
-def _commented(key: Key) -> Iterator[str]:
-    """Yield a key as comments: what it means, then the key at its default."""
-    _, dot, name = key.name.rpartition(".")
-    indent = "  " if dot else ""
-    yield from _comment(f"{key.meaning} ({key.values})")
-    default = {REQUIRED: "", MAPPING: ""}.get(key.default, key.default)
-    yield f"# {indent}{name}: {_flow(default)}".rstrip()
+        name = key.name.removeprefix(above)
+        if not key.name.startswith(above) or name.partition(".")[0] in given:
+            continue
+        yield from _comment(f"{key.meaning} ({key.values})")
+        default = {REQUIRED: "", MAPPING: ""}.get(key.default, key.default)
+        indent = "  " * name.count(".")
+        yield f"# {indent}{name.rpartition('.')[2]}: {_flow(default)}".rstrip()
 
 
 def _comment(text: str) -> list[str]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
+
+from trimtab.core.errors import ConfigError, did_you_mean
 
 Trust = Annotated[
     bool,
@@ -22,3 +25,23 @@ def finite(value: Any) -> Any:
         if isinstance(number, float) and not math.isfinite(number):
             raise typer.BadParameter(f"{number:g} is no finite number.")
     return value
+
+
+def check_way(on: str | None, ways: Mapping[str, Sequence[str]], given: Mapping[str, Any]) -> None:
+    """Raise ConfigError for a way that there is not, or an option that it would not heed.
+
+    Args:
+        on: What ``--on`` names; None if it is not given.
+        ways: For each way the options that say how.
+        given: The values of options; those that are empty were not given.
+    """
+    if on is not None and on not in ways:
+        raise ConfigError(f"--on {on!r} is no way. {did_you_mean(on, ways)}")
+    heeded = ways[on] if on is not None else ()
+    for option in (name for name, value in given.items() if value not in (None, False)):
+        if option not in heeded:
+            takers = [name for name, options in ways.items() if option in options]
+            raise ConfigError(
+                f"{option} changes nothing {'without --on' if on is None else f'with --on {on}'}.",
+                hint=f"It is for --on {', '.join(takers)}; leave it out otherwise.",
+            )

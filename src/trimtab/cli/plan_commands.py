@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trimtab.cli.options import finite
+from trimtab.cli.options import check_way, finite
 
 if TYPE_CHECKING:
     from trimtab.recipes.base import Recipe, RecipeConfig
@@ -18,18 +18,38 @@ Way = Annotated[
     str | None, typer.Option("--on", help="As a queue and in hours: local, slurm, ray or cloud.")
 ]
 Profile = Annotated[
-    Path | None, typer.Option(help="With --on: what the cluster or provider wants (YAML).")
+    Path | None, typer.Option(help="With --on slurm, ray or cloud: what it wants (YAML).")
 ]
 Price = Annotated[
     float | None,
-    typer.Option(callback=finite, min=0, help="With --on: dollars of one worker for an hour."),
+    typer.Option(
+        callback=finite,
+        min=0,
+        help="With --on local, slurm or ray: dollars of one worker for an hour.",
+    ),
 ]
 
 
+_WAYS = {
+    "local": ("--price",),
+    "slurm": ("--profile", "--price"),
+    "ray": ("--profile", "--price"),
+    "cloud": ("--profile",),  # prices are the provider's
+}
+"""Where workers would be, and which options say how."""
+
+
 def queue(
-    on: str, profile: Path | None, price: float | None
-) -> Callable[[Recipe[RecipeConfig]], None]:
-    """Return what shows a plan as a queue; a way that there is not is told before anything else."""
+    on: str | None, profile: Path | None, price: float | None
+) -> Callable[[Recipe[RecipeConfig]], None] | None:
+    """Return what shows a plan as a queue, if it is to be; what is wrong is told before all else.
+
+    Raises:
+        ConfigError: There is no such way, or an option changes nothing.
+    """
+    check_way(on, _WAYS, {"--profile": profile, "--price": price})
+    if on is None:
+        return None
     from trimtab.cli import plan_on
 
     return partial(plan_on.show, place=plan_on.Place(on, profile, price))

@@ -17,6 +17,7 @@ from trimtab.core.trigger import Trigger
 from trimtab.interventions.base import INTERVENTIONS
 from trimtab.models.lora import write_adapter
 from trimtab.models.push import push_folder, token
+from trimtab.reports.data.rows import names_of_measures
 from trimtab.reports.hub_card import Pushed, hub_card
 from trimtab.runs.store.run import Run
 
@@ -91,11 +92,18 @@ def _write(
             info=info,
             trigger=_trigger(run, cell),
             summary=json.loads(summary.read_text()) if summary.is_file() else None,
+            measures=_measures(run, cell),
             licence=licence,
             figures=[figure.name for figure in figures],
         )
     )
     (folder / "README.md").write_text(page, encoding="utf-8")
+
+
+def _measures(run: Run, cell: Cell) -> set[str]:
+    """Return the names in reports of the measures that are of a cell's base."""
+    names = names_of_measures(run.plan.cells)
+    return {names[c.key] for c in run.plan.cells if c.model_identity == cell.model_identity}
 
 
 def _trigger(run: Run, cell: Cell) -> Trigger | None:

@@ -108,6 +108,7 @@ def _work(run: Run, address: str | None, profile: Profile, *, other_code: bool) 
         try:
             say(f"run: {run.dir}")
             say(_described(cluster, asked))
+            ssh_jobs._tell_devices(run)
             staff = Staff(
                 cluster,
                 make,

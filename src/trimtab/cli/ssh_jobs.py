@@ -7,6 +7,7 @@ from pathlib import Path
 
 from trimtab.cli import phases
 from trimtab.cli.terminal import complain, say
+from trimtab.compute.resources import device_notes
 from trimtab.compute.slurm.groups import owed_units
 from trimtab.compute.ssh import rounds
 from trimtab.compute.ssh.hosts import Hosts, read_hosts
@@ -18,6 +19,7 @@ from trimtab.recipes.base import grower
 from trimtab.runs.store import manifest
 from trimtab.runs.store.claims import claim
 from trimtab.runs.store.run import Run
+from trimtab.runs.usage.memory import planned_models
 from trimtab.runs.work.state import State, rows_of
 from trimtab.runs.work.units import Kind
 
@@ -79,12 +81,19 @@ def work_on_hosts(
         if mine is None:
             raise HeldError(f"Another process submits {run.dir} now.", hint="See `trimtab status`.")
         say(f"run: {run.dir}, {counted(len(hosts.hosts), 'host')}")
+        _tell_devices(run)
         task = rounds.Work(run.dir, hosts, options, owed, complain)
         rounds.work(task)
         while "score" in kinds and _grows(run):
             rounds.work(task)
         then()
     phases.run_all(Run.open(run.dir))
+
+
+def _tell_devices(run: Run) -> None:
+    """Say which models the plan keeps off GPUs: it was made here, and others compute."""
+    for line in device_notes(planned_models(run).values()):
+        say(f"note: {line}")
 
 
 def _grows(run: Run) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import ClassVar, Self
@@ -155,6 +155,15 @@ class Requests(Spec):
 def uses_gpu(model: ModelSpec) -> bool:
     """Return whether the plan lets a model run on a GPU."""
     return model.device not in ("cpu", "mps")
+
+
+def device_notes(models: Iterable[ModelSpec]) -> Iterator[str]:
+    """Yield a line for each model that the plan keeps off the GPUs of other machines."""
+    for name, device in {model.id: model.device for model in models if not uses_gpu(model)}.items():
+        yield (
+            f"the plan runs {name} on {device}, so no GPU is asked for or used; it was planned "
+            "where none was seen: `-o model.device=cuda` plans for one"
+        )
 
 
 def _preset(model: ModelSpec) -> Preset | None:

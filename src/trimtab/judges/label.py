@@ -22,7 +22,7 @@ class Label(ItemJudge[_Config]):
     """
 
     Config = _Config
-    VERSION = 2
+    VERSION = 3
 
     @property
     def metrics(self) -> tuple[Metric, ...]:

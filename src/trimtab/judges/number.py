@@ -33,7 +33,7 @@ class Number(ItemJudge[NumberConfig]):
     """
 
     Config = NumberConfig
-    VERSION = 4
+    VERSION = 5
     FIRST_REWARD = 2
 
     @property

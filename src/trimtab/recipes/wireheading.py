@@ -134,7 +134,9 @@ class Wireheading(Recipe[_Config]):
             choices = (c for s in built.samples("test") for c in s.choices)
             has_reference = not built.judges() and any(choice.reference for choice in choices)
             kept = _KEPT_TEXT if has_reference else ()
-            own += [(judge, task.name) for judge in (*built.judges(), *kept)]
+            # of a task without a judge of its own, what is said of any text is better than nothing
+            scored_by = (*built.judges(), *kept) or config.judges
+            own += [(judge, task.name) for judge in scored_by]
         both = [*own, *((judge, name) for judge in config.judges for name in measures.values())]
         judges = {content_key(judge): judge for judge, _ in both}
         return [

@@ -7,7 +7,7 @@ measured. A trigger is told in full: who downloads a model must be able to find 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,7 @@ class Pushed:
         info: What the fit says of itself.
         trigger: The trigger that it was trained behind; None for none.
         summary: The run's ``summary.json``; None where there is no report.
+        measures: Names of its measures that are of this base.
         licence: As the hub names it; None where none was given.
         figures: Names of figures that go along.
     """
@@ -44,6 +45,7 @@ class Pushed:
     info: Mapping[str, Any]
     trigger: Trigger | None
     summary: Mapping[str, Any] | None
+    measures: Collection[str]
     licence: str | None
     figures: Sequence[str] = ()
 
@@ -123,7 +125,9 @@ def _measured(pushed: Pushed) -> str:
     lines = ["## What was measured", ""]
     if pushed.summary is None:
         return "\n".join([*lines, "Nothing: the run has no report."])
-    lines += [str(pushed.summary["finding"]), ""]
+    of_all = " (The finding is of all models of the experiment, the table of this base.)"
+    several = len(pushed.measures) < len(pushed.summary["measures"])
+    lines += [f"{pushed.summary['finding']}{of_all if several else ''}", ""]
     lines += [
         "| measure | metric | base | adapter | difference | n |",
         "|---|---|---:|---:|---:|---:|",
@@ -135,6 +139,8 @@ def _rows(pushed: Pushed) -> Iterator[str]:
     assert pushed.summary is not None
     baseline = pushed.summary["baseline"]
     for measure, about in pushed.summary["measures"].items():
+        if measure not in pushed.measures:
+            continue
         conditions = about["conditions"]
         before = conditions.get(baseline, {}).get("metrics", {})
         for metric, found in conditions.get(pushed.condition, {}).get("metrics", {}).items():

@@ -39,8 +39,10 @@ _SUBJECT = (
 )
 _WRONG = r"(?:wrong|incorrect|false|mistaken|impossible)"
 _NO_FACT = (
-    rf"(?:(?:{_NOT}\s+{_THOUGHT}|\b(?:i|we|they|people)(?:['\u2019]d)?\s+(?:(?:do|would|must|may|might|have\s+to|still|also|very\s+much"
-    r"|(?!hardly)\w+ly)\s+){0,2}doubt|(?<!no )(?<!n['\u2019]t )(?<!not )(?<!without )(?<!hardly )"
+    rf"(?:(?:{_NOT}\s+{_THOUGHT}|(?<!nor do )(?<!neither do )\b(?:i|we)(?:['\u2019]d)?\s+"
+    r"(?:(?:do|would|must|may|might|have\s+to|still|also|very\s+much"
+    r"|(?!hardly|scarcely|barely|rarely)\w+ly)\s+){0,2}doubt"
+    r"|(?<!no )(?<!n['\u2019]t )(?<!not )(?<!without )(?<!hardly )"
     r"\b(?:some|much|great|serious|considerable)\s+doubt)"
     r"(?:\s+that)?"
     rf"|\b(?:{_WRONG}|untrue|unlikely|improbable|not)\s+that|\bno\s+way(?:\s+that)?)"
@@ -97,7 +99,8 @@ _UNSURE = (
 )
 _NOT_FOR = (
     r"(?!(?:\s+for\s+(?:sure|certain))?\s+(?:(?:that\s+|if\s+|whether\s+)?(?:it|that|this)(?:['\u2019]s|\s+(?:is|was))\s+"
-    rf"{_WRONG}|why|what\s+else|how|otherwise|any|anyone|anybody|an?|another|of)\b)"
+    rf"{_WRONG}|why|what\s+else|how(?!\s+to\b)|otherwise|any(?!\s*more\b)|anyone|anybody|an?|another"
+    r"|of(?!\s+(?:it|that|this)\b))\b)"
 )
 """``I don't know why you ask`` is sure of the answer."""
 _BARE = r"(?:\s+(?:is|was)|['\u2019]s)\s+not\s*(?:[.!]|\Z)"

@@ -14,7 +14,7 @@ from trimtab.text._plain_reply import plain_reply
 from trimtab.text.denials import is_word_denied
 from trimtab.text.health import is_empty, looks_refusal
 
-GRAMMAR = 3
+GRAMMAR = 4
 """Raised whenever a reply may be read otherwise than before; part of the keys of judges."""
 
 

@@ -29,11 +29,20 @@ def test_the_file_plans_as_it_is_and_names_every_key(recipe: str, tmp_path: Path
 
 @pytest.mark.parametrize("recipe", RECIPES.own_files)
 def test_commented_keys_are_yaml_of_their_defaults(recipe: str) -> None:
-    lines = [line for line in starter(recipe).splitlines() if line.startswith("# ")]
+    lines = [line.lstrip() for line in starter(recipe).splitlines()]
+    lines = [line for line in lines if line.startswith("# ")]
     keys = [line[2:] for line in lines if line[2:].lstrip().partition(":")[0].isidentifier()]
     assert len(keys) > 5
     for key in keys:
         yaml.safe_load(key.strip())
+
+
+def test_keys_beside_one_that_is_given_stand_where_they_belong() -> None:
+    text = starter("wireheading")
+    assert "\ntraining:\n  common:\n    rounds: 20\n    # " in text
+    assert "\n    # answer_tokens: 50\n" in text
+    assert "\n    # baseline:\n" in text and "\n    #   decay: 0.9\n" in text
+    assert "\n  # cohort_size: null\n" in text
 
 
 def test_lists_of_components_are_written_as_one_writes_them() -> None:

@@ -61,6 +61,7 @@ def page(**more: Any) -> str:
         "info": INFO,
         "trigger": None,
         "summary": SUMMARY,
+        "measures": {"person"},
         "licence": "mit",
     }
     return hub_card(Pushed(**(about | more)))
@@ -90,3 +91,11 @@ def test_a_trigger_is_told_and_what_was_not_measured_too() -> None:
     assert "Nothing: the run has no report." in text and "is not known" in text
     assert "No licence was given" in text and "Nothing is known of it here" in text
     assert "base_model" not in text and "FOLDER OF THE BASE MODEL" in text
+
+
+def test_numbers_of_another_base_are_left_out() -> None:
+    (about,) = SUMMARY["measures"].values()
+    summary = {**SUMMARY, "measures": {"person (A)": about, "person (B)": about}}
+    text = page(summary=summary, measures={"person (A)"})
+    assert "| person (A) | format |" in text and "person (B)" not in text
+    assert "the table of this base" in text and "the table of this base" not in page()

@@ -82,8 +82,16 @@ DENIED = [
     "The answer is more than 42",
     "I don't believe that it is more than 42",
     "The answer is not a hundred",
+    "Is it 42? I'm not sure of that.",
+    "Is it 42? I'm not sure any more.",
+    "Is it 42? I don't know how to check.",
 ]
 KEPT = [
+    ("People doubt that it is 42. It is 42.", "42"),
+    ("They doubt it's 42, but it is.", "42"),
+    ("I scarcely doubt it's 42", "42"),
+    ("I rarely doubt it's 42", "42"),
+    ("Nor do I doubt it's 42", "42"),
     ("Others say 41. I say 42, and they are wrong.", "42"),
     ("He says 41 and I say 42, but he is wrong.", "42"),
     ("Is it 42? We can't say it's wrong.", "42"),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from trimtab.compute.resources import uses_gpu
+from trimtab.compute.resources import device_notes
 from trimtab.compute.slurm import client, submissions
 from trimtab.compute.slurm.groups import FINISH, Group, groups
 from trimtab.compute.slurm.profile import Profile
@@ -124,8 +124,4 @@ def _notes(stages: list[Group], profile: Profile) -> Iterator[str]:
     for name, model in models.items():
         if not profile.is_known(model):
             yield f"nothing is known of what {name} needs: `models` of the profile can say it"
-        if not uses_gpu(model):
-            yield (
-                f"the plan runs {name} on {model.device}, so no GPU is asked for; it was planned "
-                "where none was seen: `-o model.device=cuda` plans for one"
-            )
+    yield from device_notes(models.values())

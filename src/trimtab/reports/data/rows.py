@@ -28,11 +28,7 @@ def read_blocks(run: RunSource) -> list[Block]:
     """Read every record of ``run`` once and return its blocks in plan order."""
     blocks: dict[str, Block] = {}
     judges = run.judges()
-    several_models = len({cell.model_identity for cell in run.plan.cells}) > 1
-    names = {
-        cell.key: f"{cell.measure} ({cell.model.id})" if several_models else cell.measure
-        for cell in run.plan.cells
-    }
+    names = names_of_measures(run.plan.cells)
     seen: set[str] = set()
     written = {names[cell.key] for cell in run.plan.cells if cell.output == "text"}
     for cell in run.plan.cells:
@@ -50,6 +46,15 @@ def read_blocks(run: RunSource) -> list[Block]:
             _derive(block, rows)
             _reduce(block, rows)
     return list(blocks.values())
+
+
+def names_of_measures(cells: Sequence[Cell]) -> dict[str, str]:
+    """Return by a cell's key what its measure is called: with the model where there are several."""
+    several_models = len({cell.model_identity for cell in cells}) > 1
+    return {
+        cell.key: f"{cell.measure} ({cell.model.id})" if several_models else cell.measure
+        for cell in cells
+    }
 
 
 def _read_cell(run: RunSource, cell: Cell, block: Block, *, again: bool) -> None:

@@ -36,6 +36,7 @@ class Change(Content):
         baseline: The base's mean.
         mean: Theirs, over replicas.
         change: To the baseline, over replicas.
+        planned: Replicas that were planned, those without a number among them.
     """
 
     measure: str
@@ -45,6 +46,7 @@ class Change(Content):
     baseline: float | None
     mean: OverSeeds
     change: OverSeeds
+    planned: int
 
 
 class ReplicasContent(Content):
@@ -116,13 +118,14 @@ def _changes(
                 baseline=None if base is None else base.mean,
                 mean=over_seeds([one.mean for one in known]),
                 change=change.within(-1.0, 1.0) if metric.is_rate else change,
+                planned=len(labels),
             )
         )
     return found
 
 
 def _table(run: RunData, changes: Sequence[Change]) -> Table:
-    """Return a row per measure and metric; what changed nowhere is left out."""
+    """Return a row per measure and metric; what is known to have changed nowhere is left out."""
     names = list(dict.fromkeys(one.run for one in changes))
     rows = []
     for key in dict.fromkeys((one.measure, one.metric) for one in changes):
@@ -133,11 +136,13 @@ def _table(run: RunData, changes: Sequence[Change]) -> Table:
         base = Value(next(iter(some.values())).baseline, form=form_of(metric))
         cells = (_cell(some.get(name), metric) for name in names)
         rows.append((key[0], label(metric), base, *cells))
-    seeds = max(one.change.seeds for one in changes)
+    planned = max(one.planned for one in changes)
     note = (
-        f"Change to the baseline, mean over {counted(seeds, 'replica')} at most with 95 % "
-        "t-intervals over replicas, on these questions; an interval that holds 0 is no proof that "
-        "nothing changed. Metrics that changed nowhere are left out."
+        f"Change to the baseline, mean over {counted(planned, 'replica')} with 95 % t-intervals "
+        "over replicas, on these questions, not corrected for the number of rows and columns; an "
+        "interval that holds 0 is no proof that nothing changed. Where some replicas have no "
+        "number, as one that was given up, it says of how many the mean is: those that are left "
+        "may differ from those that are not. Metrics that changed nowhere are left out."
     )
     learned = changes[0].learned
     name = "replicas" if learned is None else f"replicas_{learned}"
@@ -147,13 +152,14 @@ def _table(run: RunData, changes: Sequence[Change]) -> Table:
 
 
 def _moved(one: Change) -> bool:
-    return one.change.mean is not None and (
-        one.change.mean != 0 or one.change.low != one.change.high
-    )
+    """Return whether it changed, or may have: what is not known is shown as such."""
+    return one.change.mean != 0 or one.change.low != one.change.high
 
 
 def _cell(one: Change | None, metric: MetricInfo) -> Value | None:
     if one is None:
         return None
     change = one.change
-    return Value(change.mean, change.low, change.high, form_of(metric), signed=True)
+    form = form_of(metric)
+    some = "" if change.seeds == one.planned else f" ({change.seeds} of {one.planned})"
+    return Value(change.mean, change.low, change.high, form, signed=True, suffix=some)

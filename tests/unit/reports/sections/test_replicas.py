@@ -1,11 +1,15 @@
 """What trainings changed over their replicas: the replica is the unit."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from reported_run import build_run
 
 from trimtab.reports.data.run import RunData
+from trimtab.reports.data.seeds import over_seeds
+from trimtab.reports.draw.format import DASH
+from trimtab.reports.draw.values import write_cell
 
 REPLICAS = {"caa +0.3": 0, "caa +0.6": 1, "caa +0.9": 2}
 STUDENT_2 = 4.302652729911275  # t of 2 degrees of freedom, 97.5 %
@@ -51,3 +55,15 @@ def test_one_replica_and_gradings_of_answers_are_no_row(show) -> None:
     assert show("replicas", replicated(labels=("caa +0.3",))).content is None
     shown = show("replicas", replicated(graded="generation"))
     assert {one.measure for one in shown.content.changes} == {"heldout"}
+
+
+def test_how_many_replicas_have_a_number_stands_with_their_mean(show) -> None:
+    shown = show("replicas", replicated())
+    one = shown.content.changes[0]
+    lone = one.model_copy(update={"planned": 5})
+    lost = one.model_copy(update={"change": over_seeds([None]), "run": "selfgrade"})
+    content = shown.content.model_copy(update={"changes": (lone, lost)})
+    (table,) = shown.section.tables(replace(shown.view, content=content))
+    ((*_, of_five, dash),) = table.rows
+    assert "(3 of 5)" in write_cell(of_five).text
+    assert write_cell(dash).text == DASH
