@@ -9,7 +9,7 @@ Every cell is read once, and its records are let go when they are reduced to num
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
