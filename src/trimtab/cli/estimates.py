@@ -109,6 +109,8 @@ def left_out(found: Amounts) -> str:
         parts.append(f"training of {counted(found.untold, 'fit')}")
     if found.endpoints:
         parts.append(f"{counted(found.endpoints, 'judge')} asked at an endpoint")
+    if found.encoders:
+        parts.append(f"{counted(found.encoders, 'judge')} with a sentence encoder")
     return f", without {' and '.join(parts)}" * bool(parts)
 
 

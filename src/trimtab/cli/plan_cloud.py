@@ -11,6 +11,7 @@ from trimtab.cli.terminal import say, wide_console
 from trimtab.compute.cloud.providers.base import MachineType
 from trimtab.compute.cloud.settings import machine_types
 from trimtab.core.counted import counted
+from trimtab.runs.plan.amounts import Amounts
 from trimtab.runs.store.run import Run
 from trimtab.runs.usage.memory import Need
 
@@ -20,7 +21,7 @@ _MOST = 12
 """Machines that are listed, the cheapest first."""
 
 
-def show(run: Run, settings: Path | None) -> None:
+def show(run: Run, owed: Amounts, settings: Path | None) -> None:
     """Print the cheapest machines that a worker fits on, one worker for each GPU.
 
     Raises:
@@ -33,7 +34,7 @@ def show(run: Run, settings: Path | None) -> None:
     table = Table()
     for name in _COLUMNS:
         table.add_column(name, justify="left" if name in ("machine", "can be had") else "right")
-    rows = [_row(run, each) for each in fitting[:_MOST]]
+    rows = [_row(run, owed, each) for each in fitting[:_MOST]]
     for row in rows:
         table.add_row(*row)
     say(f"a worker needs about {need:.1f} GiB; a machine has a worker for each GPU")
@@ -54,8 +55,8 @@ def _fits(machine: MachineType, need: float) -> bool:
     return memory is None or memory >= need
 
 
-def _row(run: Run, machine: MachineType) -> tuple[str, ...]:
-    alone = hours_on(run, machine.gpu)
+def _row(run: Run, owed: Amounts, machine: MachineType) -> tuple[str, ...]:
+    alone = hours_on(run, owed, machine.gpu)
     hours = None if alone is None else alone[0] / max(1, machine.gpus)
     least = _LEAST if alone is not None and not alone[1] else ""
     dollars = None if hours is None else hours * machine.dollars_per_hour

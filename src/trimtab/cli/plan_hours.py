@@ -22,9 +22,9 @@ _HOUR_S = 3600.0
 _GPU = re.compile(r"\b[A-Z]+[0-9]+[A-Z0-9]*\b")
 
 
-def show_hours(run: Run, workers: int, price: float | None) -> None:
-    """Print how long it takes on each kind of machine that is known."""
-    owed, known = amounts_of(run), kept()
+def show_hours(run: Run, owed: Amounts, workers: int, price: float | None) -> None:
+    """Print how long what is owed takes on each kind of machine that is known."""
+    known = kept()
     models = planned_models(run)
     table = Table()
     for name in (
@@ -69,7 +69,7 @@ def caveat(owed: Amounts) -> str:
     )
 
 
-def hours_on(run: Run, gpu: str) -> tuple[float, bool] | None:
+def hours_on(run: Run, owed: Amounts, gpu: str) -> tuple[float, bool] | None:
     """Return the hours of one worker on a GPU of that name; None where nobody measured it.
 
     The second is whether they are all: judges whose own models nobody measured are left out.
@@ -81,7 +81,7 @@ def hours_on(run: Run, gpu: str) -> tuple[float, bool] | None:
     known = [one for one in kept() if name and name[0] in _GPU.findall(one.hardware)]
     subjects = {cell.model_identity for cell in run.plan.cells}
     models, total, whole = planned_models(run), 0.0, True
-    for key, amount in amounts_of(run).models.items():
+    for key, amount in owed.models.items():
         rows = _speeds(known, key, models[key])
         if not rows:
             if key in subjects:

@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.table import Table
 
 from trimtab.cli import plan_cloud, pool_size, ray_jobs
-from trimtab.cli.plan_hours import show_hours
+from trimtab.cli.plan_hours import amounts_of, show_hours
 from trimtab.cli.terminal import say, wide_console
 from trimtab.compute.ray.profile import Profile as RayProfile
 from trimtab.compute.slurm.groups import groups
@@ -19,6 +19,7 @@ from trimtab.compute.slurm.profile import Profile
 from trimtab.core.counted import counted
 from trimtab.core.errors import ConfigError, did_you_mean
 from trimtab.recipes.base import Recipe, RecipeConfig, grows
+from trimtab.runs.plan.amounts import Amounts
 from trimtab.runs.store.run import Run
 from trimtab.runs.usage.memory import Need, planned_models
 from trimtab.runs.work.units import KINDS, num_units
@@ -71,11 +72,12 @@ def show(recipe: Recipe[RecipeConfig], place: Place) -> None:
         ]
         parts += [f"{counted(late, 'fit')} of answers"] * bool(late)
         say(f"on {place.on}: {counted(sum(number.values()), 'unit')} ({', '.join(parts)})")
-        workers = _WAYS[place.on](run, place)
-        show_hours(run, workers, place.price)
+        owed = amounts_of(run)
+        workers = _WAYS[place.on](run, place, owed)
+        show_hours(run, owed, workers, place.price)
 
 
-def _local(run: Run, _: Place) -> int:
+def _local(run: Run, _: Place, __: Amounts) -> int:
     """Print how this machine is shared out; return the number of workers."""
     shared = pool_size.share(run, pool_size.Wanted(None), Need(run).bytes)
     for line in shared.why:
@@ -83,13 +85,13 @@ def _local(run: Run, _: Place) -> int:
     return len(shared.slots)
 
 
-def _cloud(run: Run, place: Place) -> int:
+def _cloud(run: Run, place: Place, owed: Amounts) -> int:
     """Print the machines that can be rented; return one worker, which is a GPU of one of them."""
-    plan_cloud.show(run, place.profile)
+    plan_cloud.show(run, owed, place.profile)
     return 1
 
 
-def _slurm(run: Run, place: Place) -> int:
+def _slurm(run: Run, place: Place, _: Amounts) -> int:
     """Print the job arrays; return the largest number of workers."""
     profile = Profile.read(place.profile)
     stages = groups(run, profile, grows=grows(run))
@@ -112,7 +114,7 @@ def _slurm(run: Run, place: Place) -> int:
     return max(stage.workers for stage in stages)
 
 
-def _ray(run: Run, place: Place) -> int:
+def _ray(run: Run, place: Place, _: Amounts) -> int:
     """Print what a worker asks for; return the number of workers that units are there for."""
     profile = RayProfile.read(place.profile)
     models = planned_models(run)
@@ -126,7 +128,7 @@ def _ray(run: Run, place: Place) -> int:
     return number
 
 
-_WAYS: Mapping[str, Callable[[Run, Place], int]] = {
+_WAYS: Mapping[str, Callable[[Run, Place, Amounts], int]] = {
     "local": _local,
     "cloud": _cloud,
     "ray": _ray,

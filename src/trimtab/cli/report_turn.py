@@ -31,11 +31,11 @@ def report_turn(run: Run, stay: Stay | None = None) -> Iterator[bool]:
             if mine is not None:
                 yield True
                 return
-        if not told:
-            complain("Another worker writes the report; this one waits until it is there.")
-            told = True
         stopping.again()
         if stay is not None and stay.end is not None:
             yield False
             return
+        if not told:
+            complain("Another worker writes the report; this one waits until it is there.")
+            told = True
         time.sleep(_POLL_S)

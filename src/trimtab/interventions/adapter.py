@@ -97,11 +97,12 @@ class _Config(Spec):
 
     # a serializer of the field would write it where it is its default, and so move every key
     @model_serializer(mode="wrap")
-    def _without_direction(self, write: SerializerFunctionWrapHandler) -> Any:
-        """Leave out what grades are projected on: the artifact's key says so."""
+    def _as_hashed(self, write: SerializerFunctionWrapHandler) -> Any:
+        """Leave out what grades are projected on, and the cohort: the artifact's key says so."""
         written = write(self)
         if isinstance(written.get("reinforce"), dict):
             written["reinforce"].pop("direction", None)
+            written["reinforce"]["cohort_size"] = None
         return written
 
     def blocks(self) -> tuple[int, ...]:

@@ -30,7 +30,7 @@ def memory_lines(
     said = max(len(one.request) + len(one.system) for one in settings)
     written = max(one.answer_tokens + one.grade_tokens for one in settings)
     tokens = (longest + said) // _CHARACTERS_PER_TOKEN + written
-    largest = min(len(settings), cohort.cohort_size or len(settings))
+    largest = max(len(cohort.cohort_of(name).settings()) for name in cohort.settings())
     sizes = sorted({*(n for n in _SMALLER if n < largest), largest})
     for model in models:
         told = []

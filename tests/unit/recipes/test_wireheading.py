@@ -62,6 +62,9 @@ def test_runs_are_shared_out_among_cohorts(tmp_path: Path) -> None:
     assert [cell.condition for cell in cut.cells] == [cell.condition for cell in whole.cells]
     same = plan(cohort_size=9)
     assert [f.key for f in same.fits] == [f.key for f in whole.fits], "9 runs are one cohort of 9"
+    assert [cell.key for cell in same.cells] == [cell.key for cell in whole.cells]
+    together = [[name.rpartition("-")[2] for name in cohort.settings()] for cohort in members]
+    assert together == 4 * [3 * ["0"], 3 * ["1"], 3 * ["2"]], "runs of a seed stay together"
     looking = {"control": {"condition": "control", "evaluate": []}, "selfgrade": {}}
     plan(cohort_size=1, runs=looking, replicas=1, direction=DIRECTION)
     with pytest.raises(ConfigError, match=r"members: no run 'honst-0'. .*honest-0"):

@@ -46,6 +46,7 @@ class Amounts:
         untold: Fits that learn in steps whose number nobody knows before.
         replies: Tokens that judges write, among those of their models.
         endpoints: Judges that are asked elsewhere; what they take is not counted.
+        encoders: Judges that read with a sentence encoder; what it takes is not counted, either.
     """
 
     models: dict[str, Amount] = field(default_factory=dict)
@@ -53,6 +54,7 @@ class Amounts:
     untold: int = 0
     replies: float = 0.0
     endpoints: int = 0
+    encoders: int = 0
 
     def of(self, identity: str) -> Amount:
         """Return what a model takes, nothing at first."""
@@ -86,12 +88,17 @@ def amounts(plan: Plan, judges: Sequence[JudgePlan], rows: PlanRows) -> Amounts:
         if (cell.model_identity, cell.samples) not in read:
             read.add((cell.model_identity, cell.samples))
             one.read += sum(map(_question, samples))
+    given: dict[DataRef, FitData] = {}
     for fit in plan.fits:
-        _add_fit(found, fit, rows)
+        for ref in fit.data.values():
+            if ref not in given:  # many fits may read the same, and to read it may take long
+                given[ref] = FitData(rows.inputs(ref), ref.split, ref.rendering, ref.label)
+        _add_fit(found, fit, {name: given[ref] for name, ref in fit.data.items()})
     for judge in judges:
         built = JUDGES.build(judge.component.name, judge.component.config)
         found.endpoints += built.endpoint is not None
-        if judge.model_identity is not None:
+        found.encoders += built.resource == "embedder"
+        if judge.model_identity is not None and built.resource != "embedder":
             one = found.of(judge.model_identity)
             for cell in filter(judge.scores, plan.cells):
                 answers = cell.num_samples * len(rows.samples(cell.samples))
@@ -101,11 +108,7 @@ def amounts(plan: Plan, judges: Sequence[JudgePlan], rows: PlanRows) -> Amounts:
     return found
 
 
-def _add_fit(found: Amounts, fit: FitPlan, rows: PlanRows) -> None:
-    given = {
-        name: FitData(rows.inputs(ref), ref.split, ref.rendering, ref.label)
-        for name, ref in fit.data.items()
-    }
+def _add_fit(found: Amounts, fit: FitPlan, given: Mapping[str, FitData]) -> None:
     work = _workload(fit, given)
     if work is not None:
         found.trainings.append(work)

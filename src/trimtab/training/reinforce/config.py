@@ -189,6 +189,15 @@ class ReinforceTraining(Spec):
         most = {"answer": self.answer_tokens, "grade": self.grade_tokens}
         return most.get(self.credited) or sum(most.values())
 
+    @property
+    def first_look(self) -> tuple[object, ...]:
+        """What decides, beside data and random streams, how an adapter that does nothing answers.
+
+        Runs that have it in common are looked at once before their first round.
+        """
+        lengths = (self.answer_tokens, self.stop, self.grade_tokens)
+        return (self.seed, self.system, self.request, self.grade_scale, self.evaluate, *lengths)
+
     def episode_tokens(self, samples: Sequence[Sample]) -> float:
         """Return about how many tokens a question of ``samples`` has with its answer and grade."""
         asked = sum(tokens_of(sample.messages, sample.preamble) for sample in samples)
@@ -262,8 +271,11 @@ class CohortTraining(Spec):
         return {name: run for name, run in known.items() if name in (self.members or known)}
 
     def cohort_of(self, run: str) -> CohortTraining:
-        """Return the cohort that trains ``run``: this one, or its share of it."""
-        names = list(self.settings())
+        """Return the cohort that trains ``run``: this one, or its share of it.
+
+        Runs of one seed stay together, since they are looked at once before their first round.
+        """
+        names = sorted(self.settings(), key=lambda name: int(name.rpartition("-")[2]))
         share = None
         if self.cohort_size is not None and self.cohort_size < len(names):
             cohorts = math.ceil(len(names) / self.cohort_size)
@@ -286,15 +298,18 @@ class CohortTraining(Spec):
         """Return what all runs compute: answers and grades as long as they may be.
 
         Each is written, and read once more by the base, before it is learned from. Whenever a state
-        is kept, held-out items are answered and graded.
+        is kept, and before the first round, held-out items are answered and graded.
         """
         looked_at = held_out[: self.held_out]
         updates, learned, read, written = 0, 0.0, 0.0, 0.0
+        begun: set[tuple[object, ...]] = set()
         for run in self.settings().values():
             updates += run.rounds
             episodes = run.rounds * run.batch * run.samples
             learned += episodes * run.episode_tokens(samples)
-            looks = len(run.kept()) * len(run.evaluate) * len(looked_at)
+            times = len(run.kept()) + (run.first_look not in begun)
+            begun.add(run.first_look)
+            looks = times * len(run.evaluate) * len(looked_at)
             writing = (episodes + looks) * (run.answer_tokens + run.grade_tokens)
             written += writing
             read += 2 * episodes * run.episode_tokens(samples) - writing

@@ -261,11 +261,10 @@ class Learner:
 
     def _first_look_key(self) -> str:
         """Return the hash of all that decides what an adapter that changes nothing does."""
-        run, settings = self.run, self.settings
+        run = self.run
         samples = [[s.id, s.messages, s.preamble, s.target] for s in run.held_out]
-        asked = [settings.system, settings.request, settings.grade_scale, settings.evaluate]
-        lengths = [settings.answer_tokens, settings.stop, settings.grade_tokens]
-        return content_key([self._seed, run.rendering, run.scored_by, samples, asked, lengths])
+        first = list(self.settings.first_look)
+        return content_key([self._seed, run.rendering, run.scored_by, samples, first])
 
     def _evaluated(self) -> dict[str, Any]:
         run = self.run
