@@ -1,8 +1,8 @@
 """Runs that are rewarded, in lockstep on one base, against the same runs one after the other.
 
     python bench/lockstep.py [--model ID] [--runs 15] [--rounds 10] [--batch 1] [--answer-tokens 16]
-        [--grade-tokens 6] [--digits 1] [--peer-runs 3] [--processes 1] [--dtype float32]
-        [--trl PYTHON]
+        [--grade-tokens 6] [--digits 1] [--peer-runs 3] [--processes 1] [--turns 1]
+        [--dtype float32] [--no-alone] [--trl PYTHON]
 
 Sums of small numbers, conditions control, selfgrade and honest in turn, a seed for each three.
 Prints rounds of a run per second, sampling and learning apart, their ratios, whether the samples
@@ -12,16 +12,23 @@ conversation with gradients through peft's factors, one conversation at a time. 
 GRPO does as much of the rounds of one run as it can, see ``trl_grpo``: two answers and no grade.
 
 With ``--processes N`` the runs are shared out among as many cohorts, each in a process of its own,
-as ``cohort_size`` and ``--workers`` do it; so are the runs alone, and the peer trains
-``--peer-runs`` in every process. ``OMP_NUM_THREADS`` is the threads of each.
+as ``cohort_size`` and ``--workers`` do it; so are the runs alone. The peer is one process, as it is
+published. Each side has all cores that may be used: a process of N has its share of threads, the
+peer has them all. Lockstep and peer take turns (``--turns``); the runs alone are trained once.
 """
+
+from __future__ import annotations
 
 import argparse
 import multiprocessing
+import os
+import statistics
 import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -36,13 +43,17 @@ from machine import header
 from trimtab.core.spec import Component, ModelSpec
 from trimtab.engine.engine import Engine
 from trimtab.models.chat import Renderer
-from trimtab.models.load import load_model, resolve
+from trimtab.models.load import LoadedModel, load_model, resolve
+from trimtab.models.machine import usable_cores
 from trimtab.runs.rewards import scores_by
 from trimtab.tasks.base import TASKS
 from trimtab.training.reinforce.cohort import Cohort, Progress
 from trimtab.training.reinforce.config import ReinforceTraining
 from trimtab.training.reinforce.dialogue import Dialogue
 from trimtab.training.reinforce.learner import RunSetting
+
+Way = Callable[[LoadedModel, list[RunSetting], Path], Any]
+"""Trains runs on a model, and may use a folder."""
 
 CONDITIONS = ("control", "selfgrade", "honest")
 
@@ -83,16 +94,16 @@ class Done:
 class Peer:
     """One run after the other in transformers and peft, a conversation at a time."""
 
-    def __init__(self, spec: ModelSpec, runs: list[RunSetting], renderer: Renderer) -> None:
+    def __init__(self, loaded: LoadedModel, runs: list[RunSetting]) -> None:
         """Train the runs; no reward is worked out, which would take no time: all are 1."""
-        base = load_model(resolve(spec)).model
+        base = loaded.model
         config = peft.LoraConfig(r=8, lora_alpha=32, target_modules="all-linear")
         self.parts = [0.0, 0.0]
         self.tokens = 0
         self.runs = len(runs)
         for run in runs:
             adapted = peft.get_peft_model(base, config).eval()
-            self._train(adapted, run, renderer)
+            self._train(adapted, run, loaded.renderer)
             base = adapted.unload()
         self.seconds = sum(self.parts)
 
@@ -165,50 +176,82 @@ def runs_of(args: argparse.Namespace) -> list[RunSetting]:
     ]
 
 
-class Share:
-    """What one process trains: its part of the runs, in each way that is measured."""
-
-    def __init__(self, args: argparse.Namespace, number: int, barrier: Barrier) -> None:
-        """Load the base model; the peer loads its own."""
-        spec = ModelSpec(id=args.model, dtype=args.dtype)
-        ends = [args.runs * n // args.processes for n in (number, number + 1)]
-        self._runs = runs_of(args)[slice(*ends)]
-        self._engine = Engine(load_model(resolve(spec)))
-        self._barrier = barrier
-        with tempfile.TemporaryDirectory() as folder:
-            self.together = self._after_all(
-                lambda: Done(self._engine, [self._runs], Path(folder) / "together")
-            )
-            self.alone = self._after_all(
-                lambda: Done(self._engine, [[run] for run in self._runs], Path(folder) / "alone")
-            )
-        wanted = args.peer_runs if args.batch == 1 else 0
-        some = self._runs[:wanted]
-        self.peer = self._after_all(lambda: Peer(spec, some, self._engine.renderer))
-
-    def _after_all(self, train: Callable[[], Any]) -> Any:
-        """Start when all processes are there."""
-        self._barrier.wait()
-        return train()
+def _together(loaded: LoadedModel, runs: list[RunSetting], folder: Path) -> Done:
+    return Done(Engine(loaded), [runs], folder)
 
 
-def _share(args: argparse.Namespace, number: int, barrier: Barrier) -> tuple[Done, Done, Peer]:
+def _alone(loaded: LoadedModel, runs: list[RunSetting], folder: Path) -> Done:
+    return Done(Engine(loaded), [[run] for run in runs], folder)
+
+
+def _as_published(loaded: LoadedModel, runs: list[RunSetting], _: Path) -> Peer:
+    return Peer(loaded, runs)
+
+
+def _share(way: Way, args: argparse.Namespace, first: int, end: int, barrier: Barrier) -> Any:
+    """Train the runs from ``first`` to ``end``, when all processes have loaded the model."""
     try:
-        share = Share(args, number, barrier)
+        loaded = load_model(resolve(ModelSpec(id=args.model, dtype=args.dtype)))
     except BaseException:
         barrier.abort()
         raise
-    return share.together, share.alone, share.peer
+    with tempfile.TemporaryDirectory() as folder:
+        barrier.wait()
+        return way(loaded, runs_of(args)[first:end], Path(folder))
 
 
-def measured(args: argparse.Namespace) -> list[tuple[Done, Done, Peer]]:
-    """Train in all processes at a time; return what each took and left."""
+def trained(way: Way, args: argparse.Namespace, num_runs: int, processes: int) -> list[Any]:
+    """Train the first runs, shared out among processes; return what each of them took and left."""
+    ends = [num_runs * number // processes for number in range(processes + 1)]
+    os.environ["OMP_NUM_THREADS"] = str(max(1, len(usable_cores()) // processes))
     start = multiprocessing.get_context("spawn")
     with start.Manager() as manager:
-        barrier = manager.Barrier(args.processes)
-        with ProcessPoolExecutor(args.processes, start) as pool:
-            shares = [pool.submit(_share, args, n, barrier) for n in range(args.processes)]
+        barrier = manager.Barrier(processes)
+        with ProcessPoolExecutor(processes, start) as pool:
+            shares = [
+                pool.submit(_share, way, args, first, end, barrier) for first, end in pairwise(ends)
+            ]
             return [share.result() for share in shares]
+
+
+@dataclass(frozen=True)
+class Side:
+    """One way of training in one turn.
+
+    Attributes:
+        name: What it is called.
+        rounds: Rounds of a run that it did.
+        seconds: Until the last process had ended.
+        parts: Seconds of all processes: sampling, learning.
+        tokens: That were written.
+    """
+
+    name: str
+    rounds: int
+    seconds: float
+    parts: tuple[float, float]
+    tokens: int
+
+    @classmethod
+    def of(cls, name: str, done: list[Any], rounds: int) -> Side:
+        """Add up what the processes took."""
+        sampling, learning = (sum(one.parts[at] for one in done) for at in (0, 1))
+        seconds = max(one.seconds for one in done)
+        return cls(name, rounds, seconds, (sampling, learning), sum(one.tokens for one in done))
+
+    @property
+    def rate(self) -> float:
+        """Rounds of a run per second."""
+        return self.rounds / self.seconds
+
+    def __str__(self) -> str:
+        """Return a line with its figures."""
+        sampling, learning = (part / self.rounds for part in self.parts)
+        return (
+            f"{self.name:20} {self.rate:6.2f} rounds of a run per second ({self.seconds:.1f} s; a "
+            f"round: sampling {sampling:.2f}, learning {learning:.2f} s of a process; "
+            f"{self.tokens / self.rounds:.1f} tokens)"
+        )
 
 
 def main() -> None:
@@ -217,63 +260,50 @@ def main() -> None:
     parser.add_argument("--model", default="bundled:smollm2-135m-instruct")
     for name, value in (
         *(("runs", 15), ("rounds", 10), ("batch", 1), ("answer-tokens", 16)),
-        *(("grade-tokens", 6), ("digits", 1), ("peer-runs", 3), ("processes", 1)),
+        *(("grade-tokens", 6), ("digits", 1), ("peer-runs", 3), ("processes", 1), ("turns", 1)),
     ):
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--dtype", default="float32", help="of the base; factors are in float32")
+    parser.add_argument("--no-alone", dest="alone", action="store_false", help="without those")
     parser.add_argument("--trl", help="interpreter of an environment that has TRL")
     args = parser.parse_args()
     if not 0 < args.processes <= args.runs:
         parser.error(f"--processes {args.processes}: from 1 to the number of runs, {args.runs}")
     header("lockstep")
-    shares = measured(args)
     total = args.runs * args.rounds
-    seconds, parts = {}, {}
-    for at, name in enumerate(("lockstep", "one after the other")):
-        done = [share[at] for share in shares]
-        seconds[name] = max(one.seconds for one in done)
-        parts[name] = [sum(column) for column in zip(*(one.parts for one in done), strict=True)]
-        sampling, learning = parts[name]
-        print(
-            f"{name:20} {total / seconds[name]:7.2f} rounds of a run per second "
-            f"({seconds[name]:.1f} s; in all processes sampling {sampling:.1f}, learning "
-            f"{learning:.1f})"
-        )
-    together, alone = seconds.values()
-    ratios = [b / a for a, b in zip(*parts.values(), strict=True)]
-    print(f"ratio {alone / together:.2f} (sampling {ratios[0]:.2f}, learning {ratios[1]:.2f})")
-    _compare(shares, args)
-    if args.peer_runs and args.batch == 1:
-        _beside_peer([share[2] for share in shares], shares, args)
+    ratios = []
+    for turn in range(args.turns):
+        done = trained(_together, args, args.runs, args.processes)
+        together = Side.of("lockstep", done, total)
+        print(together, flush=True)
+        if args.peer_runs and args.batch == 1:
+            peers = trained(_as_published, args, args.peer_runs, 1)
+            peer = Side.of("transformers + peft", peers, peers[0].runs * args.rounds)
+            ratios.append(together.rate / peer.rate)
+            print(f"{peer}\nlockstep is {ratios[-1]:.2f} times as fast", flush=True)
+        if turn == 0 and args.alone:
+            single = trained(_alone, args, args.runs, args.processes)
+            alone = Side.of("one after the other", single, total)
+            parts = [b / a for a, b in zip(together.parts, alone.parts, strict=True)]
+            print(
+                f"{alone}\nlockstep is {together.rate / alone.rate:.2f} times as fast (sampling "
+                f"{parts[0]:.2f}, learning {parts[1]:.2f})"
+            )
+            _compare(done, single, args.runs)
+    if ratios:
+        print(f"median of {len(ratios)} turns against the peer: {statistics.median(ratios):.2f}")
     if args.trl:
-        spec = ModelSpec(id=args.model, dtype=args.dtype)
-        engine = Engine(load_model(resolve(spec)))
-        print(trl_grpo.column(args.trl, engine, runs_of(args)[0], total / together))
+        engine = Engine(load_model(resolve(ModelSpec(id=args.model, dtype=args.dtype))))
+        print(trl_grpo.column(args.trl, engine, runs_of(args)[0], together.rate))
 
 
-def _compare(shares: list[tuple[Done, Done, Peer]], args: argparse.Namespace) -> None:
+def _compare(together: list[Done], alone: list[Done], num_runs: int) -> None:
     same, apart = 0, 0.0
-    for together, alone, _ in shares:
-        same += sum(together.samples[name] == alone.samples[name] for name in alone.samples)
-        for name, weights in alone.weights.items():
-            apart = max(apart, float(np.abs(together.weights[name] - weights).max()))
-    print(f"the same samples in {same} of {args.runs} runs; adapters differ by at most {apart:.1e}")
-
-
-def _beside_peer(
-    peers: list[Peer], shares: list[tuple[Done, Done, Peer]], args: argparse.Namespace
-) -> None:
-    done = sum(peer.runs for peer in peers) * args.rounds
-    rate = done / max(peer.seconds for peer in peers)
-    sampling, learning = (sum(peer.parts[at] for peer in peers) / done for at in (0, 1))
-    ours = args.runs * args.rounds / max(share[0].seconds for share in shares)
-    written = sum(share[0].tokens for share in shares) / (args.runs * args.rounds)
-    print(
-        f"transformers + peft  {rate:7.2f} rounds of a run per second (a round: sampling "
-        f"{sampling:.2f} s, learning {learning:.2f} s of a process); lockstep is "
-        f"{ours / rate:.2f} times as fast; tokens written in a round: "
-        f"{sum(peer.tokens for peer in peers) / done:.1f} here, {written:.1f} in lockstep"
-    )
+    for some, single in zip(together, alone, strict=True):
+        same += sum(some.samples[name] == single.samples[name] for name in single.samples)
+        for name, weights in single.weights.items():
+            apart = max(apart, float(np.abs(some.weights[name] - weights).max()))
+    print(f"the same samples in {same} of {num_runs} runs; adapters differ by at most {apart:.1e}")
 
 
 if __name__ == "__main__":
