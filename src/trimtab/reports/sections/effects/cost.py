@@ -9,7 +9,8 @@ from trimtab.reports.data.numbers import (
     Numbers,
     PerplexityRatio,
 )
-from trimtab.reports.draw.format import form_of, number, title, with_interval
+from trimtab.reports.draw.format import form_of, number, with_interval
+from trimtab.reports.sections.effects.words import title_among
 
 _LEAST_POINTS = 0.05
 _LEAST_RATIO = 1.1
@@ -22,26 +23,34 @@ def cost(numbers: Numbers, condition: str, baseline: str) -> str:
     and a perplexity that rose by a tenth or more; each with an interval that leaves out no change.
     """
     parts = []
-    for measure in numbers.measures.values():
+    perplexities = [
+        (name, found.perplexity_ratio)
+        for name, measure in numbers.measures.items()
+        for metric in measure.metrics
+        if (found := measure.numbers(condition, metric.id)) is not None
+        and found.perplexity_ratio is not None
+    ]
+    for name, measure in numbers.measures.items():
         for metric in measure.metrics:
             steered = measure.numbers(condition, metric.id)
             base = measure.numbers(baseline, metric.id)
             if steered is None or base is None:
                 continue
             if metric.role == "damage" and steered.vs_baseline is not None:
-                parts += _share(metric, steered.vs_baseline)
+                parts += _share(title_among(numbers, name, metric), metric, steered.vs_baseline)
                 parts += _length(metric, steered, base, steered.vs_baseline)
-            parts += _perplexity(steered.perplexity_ratio)
+    for name, ratio in perplexities:
+        parts += _perplexity(ratio, f" in {name}" * (len(perplexities) > 1))
     return f" At a cost: {', '.join(parts)}." if parts else ""
 
 
-def _share(metric: MetricInfo, comparison: Comparison) -> list[str]:
+def _share(named: str, metric: MetricInfo, comparison: Comparison) -> list[str]:
     if not metric.is_rate or metric.higher_is_better is None or not _clear(comparison):
         return []
     if -metric.upward * comparison.difference < _LEAST_POINTS:
         return []
     change = with_interval(comparison.difference, comparison.interval, form_of(metric), sign=True)
-    return [f"{title(metric)} {change} points"]
+    return [f"{named} {change} points"]
 
 
 def _length(
@@ -55,14 +64,13 @@ def _length(
     return [f"{number(now, percent=False)} words for {number(before, percent=False)}"]
 
 
-def _perplexity(ratio: PerplexityRatio | None) -> list[str]:
-    if ratio is None or ratio.mean is None or ratio.mean < _LEAST_RATIO:
+def _perplexity(ratio: PerplexityRatio, where: str) -> list[str]:
+    if ratio.mean is None or ratio.mean < _LEAST_RATIO:
         return []
     if ratio.interval is None or ratio.interval[0] is None or ratio.interval[0] <= 1:
         return []
-    return [
-        f"perplexity {with_interval(ratio.mean, ratio.interval, 'number')} times the baseline's"
-    ]
+    times = with_interval(ratio.mean, ratio.interval, "number")
+    return [f"perplexity {times} times the baseline's{where}"]
 
 
 def _clear(comparison: Comparison) -> bool:

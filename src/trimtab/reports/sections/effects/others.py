@@ -13,8 +13,7 @@ from trimtab.reports.data.headline import (
 from trimtab.reports.data.numbers import MetricInfo
 from trimtab.reports.data.run import RunData
 from trimtab.reports.data.statistics import significant
-from trimtab.reports.draw.format import title
-from trimtab.reports.sections.effects.words import change
+from trimtab.reports.sections.effects.words import change, title_among
 
 
 def other_effects(run: RunData, headline: str, metric: MetricInfo) -> str:
@@ -37,9 +36,11 @@ def other_effects(run: RunData, headline: str, metric: MetricInfo) -> str:
             equal = [x for x, c in sure.items() if math.isclose(abs(c.difference), most)]
             whose = " by an unchecked judge" if is_opinion(other, run.checked_judges) else ""
             told = change(sure[equal[0]], other)
-            changes.append(f"{title(other)}{whose} {told} ({' and '.join(equal)})")
+            changes.append(
+                f"{title_among(run.shown, name, other)}{whose} {told} ({' and '.join(equal)})"
+            )
         elif found:
-            as_random.append(title(other))
+            as_random.append(title_among(run.shown, name, other))
     text = ""
     if changes:
         text += f" Other metrics that changed significantly, most of all: {', '.join(changes)}."

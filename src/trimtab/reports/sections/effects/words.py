@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from trimtab.core.counted import counted
-from trimtab.reports.data.numbers import Comparison, MetricInfo, MetricNumbers
+from trimtab.reports.data.numbers import Comparison, MetricInfo, MetricNumbers, Numbers
 from trimtab.reports.data.randoms import beyond_random
 from trimtab.reports.data.statistics import FEW_CLUSTERS, can_establish
-from trimtab.reports.draw.format import Form, form_of, number, p_equals, scale, with_interval
+from trimtab.reports.draw.format import Form, form_of, number, p_equals, scale, title, with_interval
 
 
 def change(comparison: Comparison, metric: MetricInfo) -> str:
@@ -19,6 +19,14 @@ def change(comparison: Comparison, metric: MetricInfo) -> str:
         clusters = counted(comparison.num_clusters, "cluster")
         few = f" (over {clusters}, too few for an interval to be trusted)"
     return f"{text} points{few}" if metric.is_rate else f"{text}{few}"
+
+
+def title_among(numbers: Numbers, measure: str, metric: MetricInfo) -> str:
+    """Return a metric's title, with its measure where several have a metric of that title."""
+    same = [
+        m for each in numbers.measures.values() for m in each.metrics if title(m) == title(metric)
+    ]
+    return title(metric) if len(same) == 1 else f"{title(metric)} in {measure}"
 
 
 def power(comparison: Comparison, metric: MetricInfo, tests: int) -> str:
