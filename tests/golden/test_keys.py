@@ -113,10 +113,10 @@ def test_keys_of_judges(planned: Planned, experiment: str, component: str) -> No
 
 
 def test_keys_of_a_judge_that_learns(planned: Planned) -> None:
-    plan, fit_key = planned("best of n"), "energy-431932e41cee5a37"
+    plan, fit_key = planned("best of n"), "energy-1c33afcfb3ee7529"
     judges = [j for j in plan.judges if j.component.config.get("kind") == "encoder"]
     whole, *_ = [j for j in judges if "ablation" not in j.component.config]
-    assert whole.key == "energy-3330c47f"
+    assert whole.key == "energy-f4a5893b"
     assert set(whole.artifacts.values()) == {fit_key}
     # what it is shown less of is no other fit
     assert {key for j in judges for key in j.artifacts.values()} == {fit_key}

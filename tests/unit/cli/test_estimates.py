@@ -70,6 +70,6 @@ def test_a_cohort_takes_rounds_times_runs_and_looks_at_what_is_held_out() -> Non
     work = cohort.workload(asked, asked * 3)
     episode = 10 + 4 + 5 + 1
     assert work.updates == 6 * 8 and work.learned == 6 * 8 * 2 * episode
-    looks = 6 * 2 * 2 * 3
+    looks = (6 * 2 + 2) * 2 * 3  # runs of one seed are looked at once before they begin
     assert work.written == (6 * 8 * 2 + looks) * (5 + 1)
     assert work.read + work.written == 2 * work.learned + looks * episode
