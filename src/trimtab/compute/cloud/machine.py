@@ -85,7 +85,9 @@ class SshReach:
         if mark not in seen or self._machine.shutdown[-1] not in seen:
             raise StoreError(f"{record.tag}: the deadline is not set on the machine.")
         if self._machine.setup:
-            shell.ask("-c", "\n".join(("set -e", *self._machine.setup)))
+            # whole before any of it runs, so that no command reads the lines that follow it
+            text = "\n".join(("{", "set -e", *self._machine.setup, "} </dev/null", ""))
+            shell.ask("-s", text=text)
         Link(host).ask("--version")
 
     def is_working(self, record: Record) -> bool:
