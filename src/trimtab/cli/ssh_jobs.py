@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from trimtab.cli import phases
@@ -17,7 +18,7 @@ from trimtab.core.errors import ConfigError, HeldError
 from trimtab.judges.base import JUDGES
 from trimtab.recipes.base import grower
 from trimtab.runs.store import manifest
-from trimtab.runs.store.claims import claim
+from trimtab.runs.store.claims import Claim, claim
 from trimtab.runs.store.run import Run
 from trimtab.runs.usage.memory import planned_models
 from trimtab.runs.work.state import State, rows_of
@@ -77,17 +78,24 @@ def work_on_hosts(
         total, done = rows_of(state, units)
         return total - done
 
-    with claim(run.dir, "submit") as mine, stopping.going_on_with(f"{again} (hosts work on)"):
-        if mine is None:
-            raise HeldError(f"Another process submits {run.dir} now.", hint="See `trimtab status`.")
+    with submitting(run.dir) as mine, stopping.going_on_with(f"{again} (hosts work on)"):
         say(f"run: {run.dir}, {counted(len(hosts.hosts), 'host')}")
         _tell_devices(run)
-        task = rounds.Work(run.dir, hosts, options, owed, complain)
+        task = rounds.Work(run.dir, hosts, options, owed, complain, mine.check)
         rounds.work(task)
         while "score" in kinds and _grows(run):
             rounds.work(task)
         then()
     phases.run_all(Run.open(run.dir))
+
+
+@contextmanager
+def submitting(run_dir: Path) -> Iterator[Claim]:
+    """Be the only process that copies a run to others; raise HeldError if another does."""
+    with claim(run_dir, "submit") as mine:
+        if mine is None:
+            raise HeldError(f"Another process submits {run_dir} now.", hint="See `trimtab status`.")
+        yield mine
 
 
 def _tell_devices(run: Run) -> None:
