@@ -9,8 +9,9 @@ from pathlib import Path
 from trimtab.cli import phases
 from trimtab.cli.terminal import complain, say
 from trimtab.compute.resources import device_notes
+from trimtab.compute.slurm import submissions
 from trimtab.compute.slurm.groups import owed_units
-from trimtab.compute.ssh import rounds
+from trimtab.compute.ssh import noted, rounds
 from trimtab.compute.ssh.hosts import Hosts, read_hosts
 from trimtab.core import stopping
 from trimtab.core.counted import counted
@@ -87,6 +88,18 @@ def work_on_hosts(
             rounds.work(task)
         then()
     phases.run_all(Run.open(run.dir))
+
+
+def check_no_hosts(run_dir: Path) -> None:
+    """Raise HeldError, which says how they are ended, if workers of a run are on hosts."""
+    at_work = [copy for copy in noted.copies(run_dir) if copy.working]
+    if at_work and not submissions.folders(run_dir):
+        where = "; ".join(str(copy) for copy in at_work)
+        raise HeldError(
+            f"{run_dir} is worked on where only ssh reaches: {where}.",
+            hint="End who submits it, then `trimtab ssh stop FOLDER` on each host, or "
+            "`trimtab cloud terminate` for a rented machine.",
+        )
 
 
 @contextmanager

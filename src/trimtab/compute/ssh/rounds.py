@@ -155,7 +155,7 @@ def _start(task: Work, member: _Member, number: int, attempt: int) -> None:
     task.check()  # copying takes long
     words = ["--share", f"{member.share}/{number}", "--workers", member.host.workers]
     words += ["--attempts-from", str(attempt), *task.options()]
-    member.copy.ask("start", *words)
+    member.copy.start(*words)
     member.working = True
     task.tell(f"{member.host.address}: started; the run is in {member.copy.there}")
     member.next_fetch = time.monotonic() + 60 * task.hosts.fetch_minutes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from trimtab.compute.ssh import noted
 from trimtab.compute.ssh.artifacts import artifact_of, complete
 from trimtab.compute.ssh.copies import LEFT_OUT, Sums, differing, merge, sums
 from trimtab.compute.ssh.hosts import Host
@@ -65,7 +67,14 @@ class RemoteCopy:
 
     def look(self) -> Standing:
         """Return how the workers stand; errors as ``Link.ask``."""
-        return Standing.model_validate_json(self.ask("look"))
+        standing = Standing.model_validate_json(self.ask("look"))
+        self._note(working=standing.running, asked=time.time())
+        return standing
+
+    def start(self, *words: str) -> None:
+        """Start workers that outlive the connection; errors as ``Link.ask``."""
+        self.ask("start", *words)
+        self._note(working=True, asked=time.time())
 
     def push(self, run_dir: Path) -> int:
         """Copy the run to the host, and verify it; return how many files of the host had news.
@@ -132,12 +141,17 @@ class RemoteCopy:
             bad = [name for name in wrong if artifact_of(name) not in moving]
             if not bad:
                 whole = {n: has for n, has in expected.items() if artifact_of(n) not in moving}
-                return merge(self.mirror, run_dir, whole)
+                taken = merge(self.mirror, run_dir, whole)
+                self._note(fetched=time.time())
+                return taken
         raise StoreError(
             f"{self.host.address}: {len(bad)} files differ after {_TRIES} copies, such as "
             f"{bad[0]}.",
             hint=f"They are in {self.mirror}; nothing of them was merged.",
         )
+
+    def _note(self, **known: bool | float) -> None:
+        noted.note(self.mirror, self.host.address, self.there, **known)
 
     def _check_same_run(self, run_dir: Path, expected: Sums) -> None:
         names = [name for name in (HEAD, fragment_file(0)) if name in expected]

@@ -8,7 +8,8 @@ import pytest
 from segment_rows import row, write_files
 from small_run import make_parts
 
-from trimtab.compute.ssh import rounds, transfers
+from trimtab.cli.main import app
+from trimtab.compute.ssh import noted, rounds, transfers
 from trimtab.compute.ssh.copies import LEFT_OUT, sums
 from trimtab.compute.ssh.hosts import Host, Hosts
 from trimtab.compute.ssh.state import State, note, standing
@@ -136,3 +137,15 @@ def test_who_lost_the_work_to_another_process_starts_nothing(run: Path, host: Ho
     with pytest.raises(HeldError, match="taken over"):
         rounds.work(task)
     assert "sums" in LocalLink.asked and "start" not in LocalLink.asked
+
+
+def test_status_and_cancel_know_which_hosts_work(run: Path, copy: RemoteCopy) -> None:
+    copy.fetch(run)
+    copy.start()
+    (line,) = noted.standing(run, owes=False)
+    assert line == f"host there: workers were at work just now, fetched just now; {copy.there}"
+    with pytest.raises(HeldError, match=r"where only ssh reaches: there: .*`trimtab ssh stop"):
+        app(["cancel", str(run)], standalone_mode=False)
+    copy.look()
+    assert "no workers were there" in noted.standing(run, owes=True)[0]
+    assert not noted.standing(run, owes=False)
