@@ -142,6 +142,7 @@ class RemoteCopy:
             if not bad:
                 whole = {n: has for n, has in expected.items() if artifact_of(n) not in moving}
                 taken = merge(self.mirror, run_dir, whole)
+                self._drop_gone(expected)
                 self._note(fetched=time.time())
                 return taken
         raise StoreError(
@@ -149,6 +150,12 @@ class RemoteCopy:
             f"{bad[0]}.",
             hint=f"They are in {self.mirror}; nothing of them was merged.",
         )
+
+    def _drop_gone(self, expected: Sums) -> None:
+        """Drop old checkpoints from the mirror, which are large: what the host has no more."""
+        for path in (self.mirror / "artifacts").rglob("*"):
+            if path.is_file() and path.relative_to(self.mirror).as_posix() not in expected:
+                path.unlink()
 
     def _note(self, **known: bool | float) -> None:
         noted.note(self.mirror, self.host.address, self.there, **known)

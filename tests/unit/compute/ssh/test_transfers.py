@@ -149,3 +149,15 @@ def test_status_and_cancel_know_which_hosts_work(run: Path, copy: RemoteCopy) ->
     copy.look()
     assert "no workers were there" in noted.standing(run, owes=True)[0]
     assert not noted.standing(run, owes=False)
+
+
+def test_checkpoints_that_a_host_has_no_more_are_kept_nowhere_here(
+    run: Path, copy: RemoteCopy
+) -> None:
+    training = "artifacts/k/training"
+    for step in (5, 10):
+        write_files(Path(copy.there), {f"{training}/step-{step:06d}/model": str(step)})
+        copy.fetch(run)
+        shutil.rmtree(Path(copy.there) / training)
+    for root in (run, copy.mirror):
+        assert [path.read_text() for path in (root / training).rglob("model")] == ["10"]
