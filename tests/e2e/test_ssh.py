@@ -11,6 +11,7 @@ from cli_process import Command, trimtab
 from loopback_sshd import Sshd, missing, sshd
 
 from trimtab.compute.chaos.comparison import num_records, records
+from trimtab.compute.ssh.state import standing
 
 if reason := missing():
     pytest.skip(reason, allow_module_level=True)
@@ -85,3 +86,31 @@ def test_what_was_killed_here_goes_on_there_and_is_followed_again(
         ended = Command(argv, logs).wait(800)
     assert ended.code == 0, ended.err
     assert records(run) == records(finished)
+
+
+@pytest.mark.campaign
+def test_what_a_host_did_after_the_command_was_killed_is_fetched_and_not_done_again(
+    config: Path, finished: Path, tmp_path: Path
+) -> None:
+    run, logs = tmp_path / "run", tmp_path / "logs"
+    assert trimtab(["plan", str(config), "--out", str(run)], logs).code == 0
+    with sshd() as server:
+        hosts = _hosts(server, tmp_path, 1)
+        hosts.write_text(hosts.read_text().replace("0.02", "60"))
+        argv = ["submit", str(run), "--on", "ssh", "--hosts", str(hosts)]
+        command = Command(argv, logs)
+        there = tmp_path / "host0"
+        assert command.kill_when(lambda: any(list(there.glob("*/completions/*/*.jsonl"))))
+        end = time.monotonic() + 300
+        while time.monotonic() < end:
+            (copy,) = there.glob("*/")
+            if not standing(copy).running:
+                break
+            time.sleep(0.5)
+        assert num_records(run) < num_records(copy), "all was fetched before"
+        ended = Command(argv, logs).wait(800)
+    assert ended.code == 0, ended.err
+    assert ended.err.index("files fetched") < ended.err.index("started"), ended.err
+    assert records(run) == records(finished)
+    segments = {path.name: path.read_bytes() for path in copy.glob("completions/*/*.jsonl")}
+    assert segments == {path.name: path.read_bytes() for path in run.glob("completions/*/*.jsonl")}

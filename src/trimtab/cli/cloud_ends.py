@@ -142,7 +142,7 @@ def _stop_workers(cloud: Cloud, record: Record) -> None:
     until = time.monotonic() + _STOP_S
     for run_dir in record.copies:
         with suppress(TrimtabError):  # what can't be reached is told when it is fetched
-            copy = cloud.reach.copy(record, Path(run_dir))
+            copy = cloud.reach.noted_copy(record, run_dir)
             if copy.look().running:
                 copy.ask("stop")
             while copy.look().running and time.monotonic() < until:

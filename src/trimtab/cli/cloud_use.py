@@ -35,13 +35,16 @@ def ssh(settings: Path | None, name: str | None, words: Sequence[str]) -> None:
 
 
 def sync(settings: Path | None, run_dir: Path, name: str | None, *, trusted: bool) -> None:
-    """Copy a run to a machine, and verify every file."""
+    """Fetch what a machine has of a run, then copy the run there, and verify every file.
+
+    Raises:
+        HeldError: Workers are at work there, or another process submits the run.
+    """
     cloud = Cloud.read(settings)
     record = cloud.ready(name)
     run = phases.open_run(run_dir, trusted=trusted)
-    with used(cloud, record):
+    with used(cloud, record), ssh_jobs.submitting(run.dir):
         copy = cloud.reach.copy(record, run.dir)
-        copy.look()
         copy.push(run.dir)
         cloud.ledger.note_copy(record.tag, run.dir, Copy(there=copy.there))
     say(f"{run.dir} is on {record.tag}: {copy.there}")

@@ -87,9 +87,10 @@ def submit(
 
 def cancel(run_dir: RunDir) -> None:
     """Cancel the jobs of a run, or end who has Ray work on it; what was done stays."""
-    from trimtab.cli import jobs, ray_jobs
+    from trimtab.cli import jobs, ray_jobs, ssh_jobs
 
     if not ray_jobs.cancel(run_dir):
+        ssh_jobs.check_no_hosts(run_dir)
         jobs.cancel(run_dir)
 
 

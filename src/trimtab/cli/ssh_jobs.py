@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from trimtab.cli import phases
 from trimtab.cli.terminal import complain, say
 from trimtab.compute.resources import device_notes
+from trimtab.compute.slurm import submissions
 from trimtab.compute.slurm.groups import owed_units
-from trimtab.compute.ssh import rounds
+from trimtab.compute.ssh import noted, rounds
 from trimtab.compute.ssh.hosts import Hosts, read_hosts
 from trimtab.core import stopping
 from trimtab.core.counted import counted
@@ -17,7 +19,7 @@ from trimtab.core.errors import ConfigError, HeldError
 from trimtab.judges.base import JUDGES
 from trimtab.recipes.base import grower
 from trimtab.runs.store import manifest
-from trimtab.runs.store.claims import claim
+from trimtab.runs.store.claims import Claim, claim
 from trimtab.runs.store.run import Run
 from trimtab.runs.usage.memory import planned_models
 from trimtab.runs.work.state import State, rows_of
@@ -77,17 +79,36 @@ def work_on_hosts(
         total, done = rows_of(state, units)
         return total - done
 
-    with claim(run.dir, "submit") as mine, stopping.going_on_with(f"{again} (hosts work on)"):
-        if mine is None:
-            raise HeldError(f"Another process submits {run.dir} now.", hint="See `trimtab status`.")
+    with submitting(run.dir) as mine, stopping.going_on_with(f"{again} (hosts work on)"):
         say(f"run: {run.dir}, {counted(len(hosts.hosts), 'host')}")
         _tell_devices(run)
-        task = rounds.Work(run.dir, hosts, options, owed, complain)
+        task = rounds.Work(run.dir, hosts, options, owed, complain, mine.check)
         rounds.work(task)
         while "score" in kinds and _grows(run):
             rounds.work(task)
         then()
     phases.run_all(Run.open(run.dir))
+
+
+def check_no_hosts(run_dir: Path) -> None:
+    """Raise HeldError, which says how they are ended, if workers of a run are on hosts."""
+    at_work = [copy for copy in noted.copies(run_dir) if copy.working]
+    if at_work and not submissions.folders(run_dir):
+        where = "; ".join(str(copy) for copy in at_work)
+        raise HeldError(
+            f"{run_dir} is worked on where only ssh reaches: {where}.",
+            hint="End who submits it, then `trimtab ssh stop FOLDER` on each host, or "
+            "`trimtab cloud terminate` for a rented machine.",
+        )
+
+
+@contextmanager
+def submitting(run_dir: Path) -> Iterator[Claim]:
+    """Be the only process that copies a run to others; raise HeldError if another does."""
+    with claim(run_dir, "submit") as mine:
+        if mine is None:
+            raise HeldError(f"Another process submits {run_dir} now.", hint="See `trimtab status`.")
+        yield mine
 
 
 def _tell_devices(run: Run) -> None:

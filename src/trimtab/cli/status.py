@@ -9,6 +9,7 @@ from rich.table import Table
 from trimtab.cli.terminal import wide_console
 from trimtab.compute.ray import state as ray
 from trimtab.compute.slurm import status as slurm
+from trimtab.compute.ssh import noted as ssh
 from trimtab.runs.store.run import Run
 from trimtab.runs.usage.spending import spending
 from trimtab.runs.work import checks
@@ -31,7 +32,7 @@ def status(run_dir: Path) -> None:
     console.print(table)
     stands = standing(run) if counted is None else [HOW, *counted.standing()]
     stands += [*slurm.standing(run, owed > 0)]
-    stands += [*ray.standing(run.dir, owed > 0), *spending(run)]
+    stands += [*ray.standing(run.dir, owed > 0), *ssh.standing(run.dir, owed > 0), *spending(run)]
     for line in stands:
         console.print(line)
     large = () if counted is None else (counted.rows_owed > 0, counted.scores_owed)

@@ -96,6 +96,11 @@ def read_keys(
     return Presence(frozenset(keys), tuple(result.torn), (*result.invalid, *told), ends)
 
 
+def row_key(line: bytes) -> RowKey:
+    """Return the key of the row in a line; raise ValueError if it has none, as damage leaves it."""
+    return _owned(from_json(line))[0]
+
+
 def _own_keys(data: bytes, cell: str, judge: str | None) -> set[RowKey] | None:
     """Return the keys of a segment whose every line is as a writer of its folder leaves it.
 

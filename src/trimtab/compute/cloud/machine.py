@@ -85,13 +85,15 @@ class SshReach:
         if mark not in seen or self._machine.shutdown[-1] not in seen:
             raise StoreError(f"{record.tag}: the deadline is not set on the machine.")
         if self._machine.setup:
-            shell.ask("-c", "\n".join(("set -e", *self._machine.setup)))
+            # whole before any of it runs, so that no command reads the lines that follow it
+            text = "\n".join(("{", "set -e", *self._machine.setup, "} </dev/null", ""))
+            shell.ask("-s", text=text)
         Link(host).ask("--version")
 
     def is_working(self, record: Record) -> bool:
         """Return whether workers give signs of life there."""
         for run_dir in record.copies:
-            standing = self.copy(record, Path(run_dir)).look()
+            standing = self.noted_copy(record, run_dir).look()
             if standing.running and standing.silence < _SILENCE_S:
                 return True
         return False
@@ -99,6 +101,11 @@ class SshReach:
     def copy(self, record: Record, run_dir: Path) -> RemoteCopy:
         """Return a run's copy on a machine; raise StoreError if its address is not known."""
         return RemoteCopy.of(run_dir, self.host(record))
+
+    def noted_copy(self, record: Record, run_dir: str) -> RemoteCopy:
+        """Return a copy that a record names; the run here may be gone. Errors as `copy`."""
+        there = record.copies[run_dir].there
+        return RemoteCopy.at(Path(run_dir), self.host(record), there)
 
     def words(self, record: Record, more: Sequence[str]) -> list[str]:
         """Return the command that logs in, or that runs ``more`` there."""
@@ -112,7 +119,7 @@ def fetch_copies(ledger: Ledger, reach: SshReach, record: Record, now: float) ->
     failed = []
     for name, copy in record.copies.items():
         try:
-            reach.copy(record, Path(name)).fetch(Path(name))
+            reach.noted_copy(record, name).fetch(Path(name))
             ledger.note_copy(record.tag, Path(name), copy.model_copy(update={"fetched": now}))
         except TrimtabError as error:
             failed.append(f"{name}: {error.message}")

@@ -6,15 +6,18 @@ meanwhile: of these the part counts that was there when the other side was asked
 
 from __future__ import annotations
 
-import hashlib
 import os
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO
 
+from trimtab.compute.ssh.artifacts import artifact_of, take_artifact
+from trimtab.compute.ssh.pieces import copy_first, first_digest
+from trimtab.compute.ssh.rows import add_rows
 from trimtab.core.errors import StoreError
 from trimtab.core.files import append_synced, make_dir
 from trimtab.core.seals import SUMS
+from trimtab.core.temporary import temporary
 
 Sums = Mapping[str, tuple[int, str]]
 """Size and SHA-256 of files, by their paths within a run."""
@@ -32,10 +35,7 @@ LEFT_OUT = (
 """What is of one machine alone, or is made anew."""
 
 _SHARED = ("samples", "pairs", "conversations", "plan")
-_GROWING = ("completions", "scores", "attempts")
-_FOLDERS = (*_SHARED, "artifacts", *_GROWING)
-_LAST = "artifact.json"
-_CHUNK = 1 << 20
+_FOLDERS = (*_SHARED, "artifacts", "completions", "scores", "attempts")
 
 
 def sums(run_dir: Path, *, whole: bool = False) -> dict[str, tuple[int, str]]:
@@ -44,7 +44,7 @@ def sums(run_dir: Path, *, whole: bool = False) -> dict[str, tuple[int, str]]:
     for path in _files(run_dir, whole):
         try:
             size = path.stat().st_size
-            found[path.relative_to(run_dir).as_posix()] = (size, _digest(path, size))
+            found[path.relative_to(run_dir).as_posix()] = (size, first_digest(path, size))
         except FileNotFoundError:  # half written, or an old checkpoint
             continue
     return found
@@ -55,7 +55,7 @@ def differing(copy: Path, expected: Sums) -> list[str]:
     wrong = []
     for name, (size, digest) in expected.items():
         path = copy / name
-        same = path.is_file() and path.stat().st_size >= size and _digest(path, size) == digest
+        same = path.is_file() and path.stat().st_size >= size and first_digest(path, size) == digest
         if not same:
             wrong.append(name)
     return sorted(wrong)
@@ -63,6 +63,9 @@ def differing(copy: Path, expected: Sums) -> list[str]:
 
 def merge(copy: Path, run_dir: Path, expected: Sums) -> int:
     """Take results from a verified copy into a run; return how many files were new or longer.
+
+    Whatever names others comes after them: a plan after its data, artifacts after the plan, rows
+    after artifacts.
 
     Args:
         copy: The copy; what ``expected`` does not name is left there.
@@ -72,18 +75,23 @@ def merge(copy: Path, run_dir: Path, expected: Sums) -> int:
     Raises:
         StoreError: A file that never changes differs, or the run can't be written.
     """
-    done = {name.rpartition("/")[0] for name in expected if name.endswith(f"/{_LAST}")}
-    done = {folder for folder in done if (run_dir / folder / _LAST).is_file()}
+    tops: dict[str, dict[str, int]] = defaultdict(dict)
+    artifacts: dict[str, dict[str, int]] = defaultdict(dict)
+    for name in sorted(expected, key=lambda name: (not name.endswith(SUMS), name)):
+        tops[name.partition("/")[0]][name] = expected[name][0]
+        if folder := artifact_of(name):
+            artifacts[folder][name] = expected[name][0]
     taken = 0
-    for name in sorted(expected, key=_order):
-        folder, _, file = name.rpartition("/")
-        if name.startswith("artifacts/") and any(_within(folder, one) for one in done):
-            continue  # it was made here, or taken before
-        if file == SUMS and name.partition("/")[0] in _SHARED:
+    for name, size in (item for top in _SHARED for item in tops[top].items()):
+        if name.endswith(SUMS):
             taken += _add_lines(copy / name, run_dir / name)
         else:
-            grows = name.partition("/")[0] in _GROWING and not name.endswith(".json")
-            taken += _take(copy / name, run_dir / name, expected[name][0], grows=grows)
+            taken += _take(copy / name, run_dir / name, size, grows=False)
+    for folder, sizes in artifacts.items():
+        taken += take_artifact(copy, run_dir, folder, sizes)
+    taken += add_rows(copy, run_dir, tops["completions"] | tops["scores"])
+    for name, size in tops["attempts"].items():
+        taken += _take(copy / name, run_dir / name, size, grows=not name.endswith(".json"))
     return taken
 
 
@@ -98,23 +106,13 @@ def _files(run_dir: Path, whole: bool) -> Iterator[Path]:
                 yield from (Path(folder) / n for n in sorted(names) if not n.startswith("."))
 
 
-def _order(name: str) -> tuple[bool, int, bool, str]:
-    """Sort so that whatever names others comes after them, and a plan after its data."""
-    top, _, rest = name.partition("/")
-    return rest.endswith(_LAST), _FOLDERS.index(top), not rest.endswith(SUMS), name
-
-
-def _within(folder: str, parent: str) -> bool:
-    return folder == parent or folder.startswith(f"{parent}/")
-
-
 def _take(source: Path, target: Path, size: int, *, grows: bool) -> bool:
     """Copy the first ``size`` bytes, unless they are there; if it grows, only where it has."""
     if target.is_file():
         have = target.stat().st_size
         if grows and have >= size:
             return False
-        if have == size and _digest(target, size) == _digest(source, size):
+        if have == size and first_digest(target, size) == first_digest(source, size):
             return False
         if target.parent.name == "plan":
             raise StoreError(
@@ -122,15 +120,12 @@ def _take(source: Path, target: Path, size: int, *, grows: bool) -> bool:
                 hint="Go on with the copy of one host alone, in a new folder.",
             )
     make_dir(target.parent)
-    half = target.with_name(f".{target.name}.tmp")
+    half = temporary(target)
     try:
-        with source.open("rb") as read, half.open("wb") as write:
-            for data in _first(read, size):
-                write.write(data)
-            write.flush()
-            os.fsync(write.fileno())
+        copy_first(source, half, size)
         os.replace(half, target)
     except OSError as error:
+        half.unlink(missing_ok=True)
         raise StoreError(
             f"{target} can't be written: {error.strerror or error}.",
             hint="The run directory must be writable; free space or change its permissions.",
@@ -147,18 +142,3 @@ def _add_lines(source: Path, target: Path) -> bool:
     make_dir(target.parent)
     append_synced(target, "".join(f"{line}\n" for line in new).encode())
     return True
-
-
-def _first(file: BinaryIO, size: int) -> Iterator[bytes]:
-    """Yield the first ``size`` bytes of a file, in pieces."""
-    while data := file.read(min(_CHUNK, size)):
-        size -= len(data)
-        yield data
-
-
-def _digest(path: Path, size: int) -> str:
-    seen = hashlib.sha256()
-    with path.open("rb") as file:
-        for data in _first(file, size):
-            seen.update(data)
-    return seen.hexdigest()

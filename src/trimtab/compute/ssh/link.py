@@ -33,8 +33,12 @@ class Link:
         port = () if host.port is None else ("-p", str(host.port))
         self._ssh = ("ssh", *_OPTIONS, *port, *host.options)
 
-    def ask(self, *words: str) -> str:
+    def ask(self, *words: str, text: str = "") -> str:
         """Call trimtab on the host and return what it says.
+
+        Args:
+            words: What it is asked; every process of both machines can see them.
+            text: What it can read from its standard input, which nobody else sees.
 
         Raises:
             LostError: The connection could not be made, or broke.
@@ -42,7 +46,7 @@ class Link:
             StoreError: The command failed; the message is what it said.
         """
         remote = shlex.join([*self.host.command, *words])
-        done = _call([*self._ssh, self.host.address, remote])
+        done = _call([*self._ssh, self.host.address, remote], text)
         if done.returncode == _SSH_LOST:
             raise self._lost(done)
         if done.returncode == _NO_COMMAND:
@@ -58,11 +62,11 @@ class Link:
 
     def push(self, folder: Path, there: str, exclude: Sequence[str]) -> None:
         """Copy what is in a folder into one of the host; raise as ``ask`` does."""
-        self._copy(f"{folder}/", f"{self.host.address}:{there}/", exclude)
+        self._copy(f"{folder.resolve()}/", f"{self.host.address}:{there}/", exclude)
 
     def fetch(self, there: str, folder: Path, exclude: Sequence[str]) -> None:
         """Copy what is in a folder of the host into one here; raise as ``ask`` does."""
-        self._copy(f"{self.host.address}:{there}/", f"{folder}/", exclude)
+        self._copy(f"{self.host.address}:{there}/", f"{folder.resolve()}/", exclude)
 
     def _copy(self, source: str, target: str, exclude: Sequence[str]) -> None:
         out = [f"--exclude={pattern}" for pattern in exclude]
@@ -81,13 +85,14 @@ class Link:
         )
 
 
-def _call(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+def _call(command: Sequence[str], text: str = "") -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(
             command,
-            stdin=subprocess.DEVNULL,
+            input=text,
             capture_output=True,
             text=True,
+            encoding="utf-8",
             errors="replace",
             check=False,
         )

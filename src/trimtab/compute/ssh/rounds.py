@@ -1,9 +1,9 @@
 """Hosts work on copies of a run, each on its share of the units, round after round.
 
-In a round each host is given the run as it is here, does of its share what is ready, and what it
-has done is fetched every few minutes, verified and merged. What waits for another host's share is
-done in a later round. The truth stands in the run here: a host that is lost, or this process, costs
-what was not fetched, and nothing else.
+In a round what each host has is fetched, and it is given the run as it is here. It does of its
+share what is ready, and what it has done is fetched every few minutes, verified and merged. What
+waits for another host's share is done in a later round. The truth stands in the run here: a host
+that is lost, or this process, costs what was not fetched, and nothing else.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ class Work:
         options: Returns what each start is told, besides its share; may raise what ends the work.
         owed: Returns how much is owed that hosts can do; 0 is nothing.
         tell: Told what a person should know, a line each.
+        check: Raises HeldError if another process took this work over; asked before each step.
     """
 
     run_dir: Path
@@ -61,6 +62,7 @@ class Work:
     options: Callable[[], Sequence[str]]
     owed: Callable[[], int]
     tell: Callable[[str], None]
+    check: Callable[[], None]
     first_attempt: list[int] = field(default_factory=lambda: [0])
 
 
@@ -68,6 +70,7 @@ def work(task: Work) -> None:
     """Have the hosts do what is owed.
 
     Raises:
+        HeldError: Another process took this over.
         StoreError: No host can be reached for long, or a whole round brought nothing.
         ConfigError: A host has no trimtab, or other code.
         JudgeError: A judge fails on the hosts.
@@ -120,6 +123,7 @@ def _round(task: Work, members: Sequence[_Member]) -> list[Standing]:
 
 def _step(task: Work, member: _Member, number: int, attempt: int) -> Standing | None:
     """Start a host's workers, or look at them; return how they ended, if they have."""
+    task.check()
     try:
         standing: Standing | None = member.copy.look()
         assert standing is not None
@@ -147,10 +151,11 @@ def _step(task: Work, member: _Member, number: int, attempt: int) -> Standing | 
 
 def _start(task: Work, member: _Member, number: int, attempt: int) -> None:
     """Copy the run to a host, and start its workers, which go on without a connection."""
-    member.copy.push(task.run_dir)
+    _tell_fetched(task, member, member.copy.push(task.run_dir))
+    task.check()  # copying takes long
     words = ["--share", f"{member.share}/{number}", "--workers", member.host.workers]
     words += ["--attempts-from", str(attempt), *task.options()]
-    member.copy.ask("start", *words)
+    member.copy.start(*words)
     member.working = True
     task.tell(f"{member.host.address}: started; the run is in {member.copy.there}")
     member.next_fetch = time.monotonic() + 60 * task.hosts.fetch_minutes
@@ -166,7 +171,10 @@ def _watch(task: Work, member: _Member, standing: Standing) -> None:
 
 
 def _fetch(task: Work, member: _Member) -> None:
-    taken = member.copy.fetch(task.run_dir)
+    _tell_fetched(task, member, member.copy.fetch(task.run_dir))
+
+
+def _tell_fetched(task: Work, member: _Member, taken: int) -> None:
     if taken:
         task.tell(f"{member.host.address}: {taken} files fetched, {task.owed()} rows owed")
 

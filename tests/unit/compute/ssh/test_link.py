@@ -44,6 +44,19 @@ def test_copies_that_broke_off_are_told_from_full_disks(
     assert isinstance(caught.value, LostError) == lost
 
 
+def test_paths_of_this_machine_are_no_hosts_and_no_options(
+    programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _program(programs, "rsync", f'echo "$*" >>{tmp_path}/seen')
+    monkeypatch.chdir(tmp_path)
+    link = Link(Host(address="there"))
+    link.push(Path("runs:1"), "a:b", ())
+    link.fetch("a:b", Path("-x"), ())
+    pushed, fetched = (tmp_path / "seen").read_text().splitlines()
+    assert pushed.endswith(f" {tmp_path}/runs:1/ there:a:b/")
+    assert fetched.endswith(f" there:a:b/ {tmp_path}/-x/")
+
+
 def test_words_reach_the_host_as_they_are(programs: Path) -> None:
     _program(programs, "ssh", 'for word; do echo "$word"; done')
     host = Host(address="me@there", port=2222, options=("-i", "key"), command=("env", "A=b c", "t"))

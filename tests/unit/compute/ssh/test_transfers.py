@@ -1,0 +1,163 @@
+"""What is on a host is taken before anything is put there; hosts are folders of this machine."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from segment_rows import row, write_files
+from small_run import make_parts
+
+from trimtab.cli.main import app
+from trimtab.compute.ssh import noted, rounds, transfers
+from trimtab.compute.ssh.copies import LEFT_OUT, sums
+from trimtab.compute.ssh.hosts import Host, Hosts
+from trimtab.compute.ssh.state import State, note, standing
+from trimtab.compute.ssh.transfers import RemoteCopy
+from trimtab.core.errors import HeldError, StoreError
+from trimtab.core.files import make_dir
+from trimtab.core.locks import locked
+from trimtab.runs.store.processes import Process
+from trimtab.runs.store.run import Run
+
+ROWS = "completions/cell-1/a1001-aa.jsonl"
+_IGNORED = shutil.ignore_patterns(*(pattern.strip("/") for pattern in LEFT_OUT))
+
+
+class LocalLink:
+    """Stands for ssh and rsync; notes what was asked."""
+
+    asked: list[str]
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+
+    def ask(self, *words: str) -> str:
+        _, what, there, *more = words
+        self.asked.append(what)
+        if what == "look":
+            make_dir(Path(there))
+            return standing(Path(there)).model_dump_json()
+        return json.dumps(sums(Path(there), whole="--whole" in more)) if what == "sums" else ""
+
+    def push(self, folder: Path, there: str, exclude: object) -> None:
+        self._copy(folder, Path(there))
+
+    def fetch(self, there: str, folder: Path, exclude: object) -> None:
+        with pytest.raises(HeldError), locked(folder.parent / ".copies.lock", wait=False):
+            pass
+        self._copy(Path(there), folder)
+
+    def _copy(self, source: Path, target: Path) -> None:
+        shutil.copytree(source, target, ignore=_IGNORED, dirs_exist_ok=True)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return Run.create(tmp_path / "run", **make_parts()).dir
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    LocalLink.asked = []
+    monkeypatch.setattr(transfers, "Link", LocalLink)
+    return Host(address="there", folder=str(tmp_path / "host"))
+
+
+@pytest.fixture
+def copy(run: Path, host: Host) -> RemoteCopy:
+    """Return a copy that was made, and on which workers went on afterwards."""
+    made = RemoteCopy.of(run, host)
+    made.push(run)
+    write_files(run, {ROWS: row("a")})
+    write_files(Path(made.there), {ROWS: row("a") + row("b")})
+    return made
+
+
+def test_rows_that_were_never_fetched_are_taken_before_the_host_is_given_the_run(
+    run: Path, copy: RemoteCopy
+) -> None:
+    assert copy.push(run) == 1
+    assert (run / ROWS).read_text() == row("a") + row("b")
+    assert (Path(copy.there) / ROWS).read_text() == row("a") + row("b")
+
+
+def test_a_copy_where_workers_are_is_given_nothing(run: Path, copy: RemoteCopy) -> None:
+    note(Path(copy.there), State(process=Process.current()))
+    with pytest.raises(HeldError, match="Workers are at work on there"):
+        copy.push(run)
+    assert (Path(copy.there) / ROWS).read_text() == row("a") + row("b")
+
+
+def test_another_run_in_the_folder_of_one_has_another_copy(
+    run: Path, host: Host, copy: RemoteCopy
+) -> None:
+    shutil.rmtree(run)
+    parts = make_parts()
+    with pytest.raises(StoreError, match="does not exist"):
+        copy.fetch(run)
+    assert not run.exists()
+    Run.create(run, **{**parts, "plan": parts["plan"].model_copy(update={"name": "other"})})
+    assert RemoteCopy.of(run, host).there != copy.there
+    with pytest.raises(StoreError, match="is a copy of another run than"):
+        copy.fetch(run)
+    assert not (run / "completions").exists()
+
+
+def test_a_training_that_moves_is_fetched_another_time_and_all_else_now(
+    run: Path, copy: RemoteCopy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = Path(copy.there)
+    step = "artifacts/k/training/step-000005"
+    write_files(there, {f"{step}/model": "1", f"{step}/optimizer": "1", "artifacts/l/state": "1"})
+
+    def fetch(link: LocalLink, folder: str, mirror: Path, exclude: object) -> None:
+        link._copy(there, mirror)
+        (mirror / step / "optimizer").unlink(missing_ok=True)  # the training had gone on
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalLink, "fetch", fetch)
+        copy.fetch(run)
+        assert [path.name for path in (run / "artifacts").iterdir()] == ["l"]
+        assert (run / ROWS).read_text() == row("a") + row("b")
+        with pytest.raises(StoreError, match="1 files differ"):
+            copy.push(run)  # nobody works there, so nothing may differ
+    copy.fetch(run)
+    assert (run / step / "optimizer").is_file()
+
+
+def test_who_lost_the_work_to_another_process_starts_nothing(run: Path, host: Host) -> None:
+    asked = iter([None])
+
+    def check() -> None:
+        if next(asked, HeldError("taken over")) is not None:
+            raise HeldError("taken over")
+
+    task = rounds.Work(run, Hosts(hosts=(host,)), tuple, lambda: 1, print, check)
+    with pytest.raises(HeldError, match="taken over"):
+        rounds.work(task)
+    assert "sums" in LocalLink.asked and "start" not in LocalLink.asked
+
+
+def test_status_and_cancel_know_which_hosts_work(run: Path, copy: RemoteCopy) -> None:
+    copy.fetch(run)
+    copy.start()
+    (line,) = noted.standing(run, owes=False)
+    assert line == f"host there: workers were at work just now, fetched just now; {copy.there}"
+    with pytest.raises(HeldError, match=r"where only ssh reaches: there: .*`trimtab ssh stop"):
+        app(["cancel", str(run)], standalone_mode=False)
+    copy.look()
+    assert "no workers were there" in noted.standing(run, owes=True)[0]
+    assert not noted.standing(run, owes=False)
+
+
+def test_checkpoints_that_a_host_has_no_more_are_kept_nowhere_here(
+    run: Path, copy: RemoteCopy
+) -> None:
+    training = "artifacts/k/training"
+    for step in (5, 10):
+        write_files(Path(copy.there), {f"{training}/step-{step:06d}/model": str(step)})
+        copy.fetch(run)
+        shutil.rmtree(Path(copy.there) / training)
+    for root in (run, copy.mirror):
+        assert [path.read_text() for path in (root / training).rglob("model")] == ["10"]
