@@ -8,6 +8,7 @@ import typer
 
 from trimtab.cli.main import app
 from trimtab.cli.options import finite
+from trimtab.core.errors import ConfigError
 
 
 def options(group: typer.Typer) -> Iterator[tuple[Any, Any]]:
@@ -32,3 +33,22 @@ def test_a_number_that_is_none_or_infinite_is_refused(value: str) -> None:
         with pytest.raises(typer.BadParameter, match="no finite number"):
             finite(given)
     assert finite(None) is None and finite([0.5, 1.0]) == [0.5, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["submit", "R", "--on", "ssh", "--dry-run"], "--dry-run changes nothing with --on ssh"),
+        (["submit", "R", "--on", "ray", "--again"], "--again changes nothing with --on ray"),
+        (["submit", "R", "--on", "slurm", "--hosts", "h"], "--hosts changes nothing"),
+        (["submit", "R", "--on", "moon"], "--on 'moon' is no way"),
+        (["plan", "F", "--price", "2"], "--price changes nothing without --on"),
+        (["plan", "F", "--on", "cloud", "--price", "2"], "--price changes nothing"),
+        (["plan", "F", "--on", "local", "--profile", "p"], "--profile changes nothing"),
+        (["chaos", "--profile", "p"], "--profile changes nothing with --on local"),
+        (["chaos", "--on", "slurm", "--address", "a:1"], "--address changes nothing"),
+    ],
+)
+def test_an_option_that_a_way_does_not_heed_is_refused(argv: list[str], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        app(argv, standalone_mode=False)

@@ -83,6 +83,10 @@ def test_what_training_breaks_elsewhere_is_measured_of_every_run(tmp_path: Path)
     scored = {judge.component.name: judge.measures for judge in one.judges}
     assert scored["perplexity"] == scored["divergence"] == ("heldout",)
     assert scored["label"] == ("imdb",) and scored["text_health"] == ("generation",)
+    bare = [{"name": "instructions", "limit": 2}]
+    judged = planned(tmp_path, task=TASKS[0], off_task=bare)[1].plan.judges
+    scored = {judge.component.name: judge.measures for judge in judged}
+    assert scored["text_health"] == ("instructions", "generation"), "no judge of its own"
     learned = {fit.data["samples"].key for fit in one.fits}
     assert not learned & {cell.samples for cell in one.cells}
     several = planned(tmp_path, tasks=TASKS, off_task=off[:1])[1].plan

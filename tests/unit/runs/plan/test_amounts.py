@@ -72,3 +72,9 @@ def test_a_judge_that_reads_with_a_model_counts_and_one_at_an_endpoint_is_named(
     assert graded[1].replies > 0, "grades are always read from a reply"
     wrote = {name: one.written - plain.of(name).written for name, one in replying.models.items()}
     assert sum(wrote.values()) == 11 * answers / 7
+
+
+def test_a_sentence_encoder_is_left_out_and_told(tmp_path: Path) -> None:
+    plain = planned(tmp_path)[1]
+    encoded = planned(tmp_path, judges=[{"name": "semantic"}])[1]
+    assert encoded.encoders == 1 and encoded.models == plain.models
