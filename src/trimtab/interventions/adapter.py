@@ -102,7 +102,7 @@ class _Config(Spec):
         written = write(self)
         if isinstance(written.get("reinforce"), dict):
             written["reinforce"].pop("direction", None)
-            written["reinforce"]["cohort_size"] = None
+            written["reinforce"].pop("cohort_size", None)
         return written
 
     def blocks(self) -> tuple[int, ...]:
