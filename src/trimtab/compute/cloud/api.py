@@ -86,13 +86,14 @@ class Api:
         """Return the data at a path.
 
         Raises:
-            RefusedError: The server refuses.
-            ConfigError: It refuses the key.
-            UnansweredError: It gives no answer.
+            ConfigError: The server refuses the key.
+            UnansweredError: It gives no answer, or refuses one.
         """
         for attempt in range(_TRIES):
             try:
                 return self._send("GET", path, None)
+            except RefusedError as error:
+                raise UnansweredError(error.message) from None
             except _Again as again:
                 last = again
                 if attempt < _TRIES - 1:

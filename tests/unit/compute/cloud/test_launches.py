@@ -5,6 +5,7 @@ from cloud_sequence import Machines, Time
 from loopback_lambda import KEY, Lambda
 
 from trimtab.compute.cloud import launches
+from trimtab.compute.cloud.endings import end
 from trimtab.compute.cloud.errors import RefusedError
 from trimtab.compute.cloud.ledger import Ledger, Record, deadline_of
 from trimtab.compute.cloud.money import make_offer
@@ -104,6 +105,18 @@ def test_a_machine_that_can_not_be_used_is_ended(
     with pytest.raises(StoreError, match=reason):
         launches.wait(ledger, provider, machines, record, 20, _nothing)
     assert not server.alive() and not ledger.open_records()
+
+
+def test_a_list_that_is_refused_once_ends_no_machine_and_keeps_none_alive(
+    record: Record, ledger: Ledger, provider: Provider, server: Lambda, machines: Machines
+) -> None:
+    record = launches.launch(ledger, provider, record, _nothing)
+    server.faults["list"].append("404")
+    record = launches.wait(ledger, provider, machines, record, 20, _nothing)
+    assert record.address == "127.0.0.1" and server.alive()
+    server.faults["list"] += ["404", "404"]
+    end(provider, [record.id])
+    assert not server.alive() and not server.faults["list"]
 
 
 def test_caps_that_pay_for_too_little_are_refused(provider: Provider) -> None:
