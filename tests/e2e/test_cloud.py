@@ -29,7 +29,7 @@ class Cloud:
 
     def __init__(self, folder: Path, server: Sshd, provider: Lambda) -> None:
         self.folder, self.server, self.provider = folder, server, provider
-        self.home = folder / "home"
+        self.home = folder / 'Jane "J" Doe\'s 100%'
         self.home.mkdir()
         self.ledger = Ledger(self.home / "cloud")
         self.write()
@@ -42,7 +42,7 @@ class Cloud:
         variables = [f"{name}={value}" for name, value in kept.items() if value]
         machine = {
             "port": self.server.port,
-            "options": self.server.options,
+            "options": [*self.server.options[:2], "-o", "LogLevel=ERROR"],  # else as for a user
             "folder": str(self.folder / "machine"),
             "command": ["env", *variables, sys.executable, "-m", "trimtab"],
             "workers": "1",
@@ -95,6 +95,7 @@ def test_a_machine_is_launched_when_its_price_is_confirmed_used_and_ended(
     os.kill(timer, 0)
     assert f"deadline-{cloud.provider.rented[0].name}" in Path(f"/proc/{timer}/cmdline").read_text()
     assert (tmp_path / "prepared").is_file() and not (tmp_path / "shut-down").exists()
+    assert cloud.ledger.known_hosts(cloud.provider.rented[0].name).is_file()
     status = cloud("status")
     assert status.code == 0 and "$1.50" in status.out and "active" in status.out
     inside = cloud("ssh", cloud.provider.rented[0].name, "--", "test", "-d", tmp_path / "machine")

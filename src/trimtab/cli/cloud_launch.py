@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.table import Table
@@ -66,7 +68,8 @@ def launch(
             hint="Give the command again.",
         )
     record = launches.intend(cloud.ledger, offer, cloud.settings.provider, provider.clock.now())
-    with stopping.going_on_with(f"trimtab cloud reap (it ends {record.tag}, if it is there)"):
+    begun = stopping.going_on_with(f"trimtab cloud reap (it ends {record.tag}, if it is there)")
+    with begun, _named(cloud, record):
         if keeper:
             _start_keeper(cloud, record)
         record = launches.launch(cloud.ledger, provider, record, complain)
@@ -106,7 +109,7 @@ def _start_keeper(cloud: Cloud, record: Record) -> None:
 
 def _wait(cloud: Cloud, record: Record) -> None:
     provider = cloud.provider
-    with stopping.going_on_with(f"trimtab cloud wait {record.tag}"):
+    with stopping.going_on_with(f"trimtab cloud wait {record.tag}"), _named(cloud, record):
         record = launches.wait(
             cloud.ledger, provider, cloud.reach, record, cloud.settings.boot_minutes, complain
         )
@@ -117,6 +120,21 @@ def _wait(cloud: Cloud, record: Record) -> None:
             "note: a machine that was shut down is charged until it is terminated: `trimtab cloud "
             "terminate` or `reap` does that"
         )
+
+
+@contextmanager
+def _named(cloud: Cloud, record: Record) -> Iterator[None]:
+    """Where the block fails, name a machine that may be there: it is charged."""
+    try:
+        yield
+    except Exception:
+        ended = {each.tag for each in cloud.ledger.records() if each.ended is not None}
+        if record.tag not in ended:
+            complain(
+                f"{record.tag} may be there, and is charged then: `trimtab cloud terminate "
+                f"{record.tag}` ends it."
+            )
+        raise
 
 
 def _show(offer: Offer) -> None:

@@ -107,6 +107,24 @@ def test_a_machine_that_can_not_be_used_is_ended(
     assert not server.alive() and not ledger.open_records()
 
 
+def test_a_machine_that_a_bug_makes_useless_is_ended(
+    record: Record,
+    ledger: Ledger,
+    provider: Provider,
+    server: Lambda,
+    machines: Machines,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*what: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(machines, "prepare", broken)
+    record = launches.launch(ledger, provider, record, _nothing)
+    with pytest.raises(ZeroDivisionError):
+        launches.wait(ledger, provider, machines, record, 20, _nothing)
+    assert not server.alive() and not ledger.open_records()
+
+
 def test_a_list_that_is_refused_once_ends_no_machine_and_keeps_none_alive(
     record: Record, ledger: Ledger, provider: Provider, server: Lambda, machines: Machines
 ) -> None:
