@@ -74,9 +74,15 @@ class Api:
             clock: Time.
 
         Raises:
-            ConfigError: The key would go over a network in the clear.
+            ConfigError: The key would go over a network in the clear, or the address, which the
+                ledger repeats, holds a password.
         """
         parts = urlsplit(base_url)
+        if "@" in parts.netloc:
+            raise ConfigError(
+                "base_url must hold no user name and no password.",
+                hint="A key is read from the environment variable that key_env names.",
+            )
         if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
             raise ConfigError(f"base_url = {base_url!r}: the key would be sent without TLS.")
         self._base_url, self._key_variable = base_url.rstrip("/"), key_variable

@@ -155,7 +155,16 @@ def test_kinds_are_listed_with_price_and_memory(provider: Provider) -> None:
     assert (dear.gpus, dear.gpu_memory_gib, dear.memory_gib) == (8, 80.0, 1600.0)
 
 
-def test_a_key_is_never_sent_in_the_clear(provider: Provider) -> None:
-    provider.config = provider.config.model_copy(update={"base_url": "http://cloud.example/v1"})
-    with pytest.raises(ConfigError, match="without TLS"):
-        provider.instances()
+@pytest.mark.parametrize(
+    ("base_url", "message"),
+    [
+        ("http://cloud.example/v1", "without TLS"),
+        ("https://me:pw@cloud.example/v1", "must hold no user name and no password"),
+    ],
+)
+def test_a_key_is_never_sent_in_the_clear_or_in_an_address(
+    provider: Provider, base_url: str, message: str
+) -> None:
+    provider.config = provider.config.model_copy(update={"base_url": base_url})
+    with pytest.raises(ConfigError, match=message):
+        provider.types()
