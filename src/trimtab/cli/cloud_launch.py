@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from trimtab.core import stopping
 from trimtab.core.errors import ConfigError, StoreError
 
 _HALF_A_CENT = 0.005
+_KEEPER_S, _LOOK_S = 180.0, 0.1
 
 
 def types(settings: Path | None) -> None:
@@ -90,20 +92,35 @@ def wait(settings: Path | None, name: str | None) -> None:
 
 
 def _start_keeper(cloud: Cloud, record: Record) -> None:
-    """Start a process that ends what should not be there, and that outlives this one."""
+    """Start a process that ends what should not be there, and that outlives this one.
+
+    Raises:
+        StoreError: None can list the provider's machines; what was to be ordered is closed.
+    """
     log = cloud.ledger.folder / "keeper.log"
+    command = [sys.executable, "-m", "trimtab", "cloud", "reap", "--every", "5m", *cloud.words]
     try:
         with log.open("ab") as file:
-            subprocess.Popen(
-                [sys.executable, "-m", "trimtab", "cloud", "reap", "--every", "5m", *cloud.words],
+            process = subprocess.Popen(
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=file,
                 start_new_session=True,
             )
-    except OSError as error:
+        until = time.monotonic() + _KEEPER_S
+        while not cloud.keeper.is_there():  # its own, or one that was there before
+            if process.poll() or time.monotonic() > until:
+                raise StoreError(
+                    "No process here could list the provider's machines to end them in time, so "
+                    f"none was launched; its log: {log}"
+                )
+            time.sleep(_LOOK_S)
+    except BaseException as error:
         cloud.ledger.note(record.tag, ended=record.start, why="it was never ordered")
-        raise StoreError(f"{log} can't be written: {error.strerror}.") from None
+        if isinstance(error, OSError):
+            raise StoreError(f"{log} can't be written: {error.strerror}.") from None
+        raise
     say(f"A process here looks every 5 minutes whether machines should end; its log: {log}")
 
 

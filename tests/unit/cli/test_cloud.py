@@ -94,6 +94,28 @@ def test_a_price_that_rose_while_somebody_thought_is_not_paid(
     assert not server.rented
 
 
+@pytest.mark.parametrize("code", [0, 1])
+def test_nothing_is_launched_before_a_keeper_of_this_key_has_listed_the_machines(
+    launch: Callable[..., None], server: Lambda, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    class Process:
+        def poll(self) -> int:
+            if code == 0:  # another one of this key holds the lock
+                Cloud.read(None).keeper._note()
+            return code
+
+    Cloud.read(None).keeper._note()
+    monkeypatch.setenv("LAMBDA_API_KEY", "another_0123456789")
+    monkeypatch.setattr(cloud_launch.subprocess, "Popen", lambda *what, **how: Process())
+    if code == 0:
+        launch("--yes-spend", "2", "--keeper")
+        assert len(server.alive()) == 1
+        return
+    with pytest.raises(StoreError, match=r"so none was launched; its log: .*keeper\.log"):
+        launch("--yes-spend", "2", "--keeper")
+    assert not server.rented and not Ledger().open_records()
+
+
 def test_a_machine_that_may_be_there_after_a_failure_is_named(
     launch: Callable[..., None],
     server: Lambda,

@@ -2,46 +2,61 @@
 
 The ledger says what was ordered, the provider what is there; whatever is there is judged. A machine
 of another ledger (another computer, a lost disk) has its deadline in its name, and is left alone
-before it.
+before it. The most urgent one comes first, and what it has is fetched only for so long that every
+other one can be ended before it costs more than is paid for.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from trimtab.compute.cloud.endings import end
+from trimtab.compute.cloud.endings import LONGEST_S, end
 from trimtab.compute.cloud.errors import AliveError
 from trimtab.compute.cloud.ledger import Ledger, Record, deadline_of
 from trimtab.compute.cloud.machine import Reach
+from trimtab.compute.cloud.money import LEAST_MARGIN_S
 from trimtab.compute.cloud.providers.base import Instance, Provider
 from trimtab.compute.cloud.settings import build
-from trimtab.core.errors import StoreError, TrimtabError
+from trimtab.core.errors import HeldError, StoreError, TrimtabError
+from trimtab.core.locks import locked
 
 _UNSEEN_S = 3600.0
 _HOUR = 3600.0
-_LEAST_PAUSE_S = 20.0
-_LATELY_S = 900.0
+_MOST_FETCH_S, _LEAST_FETCH_S = 300.0, 5.0
 
 
-def next_look(ledger: Ledger, now: float, pause: float) -> float | None:
-    """Return in how many seconds to look again: at the next deadline at the latest.
+@dataclass(frozen=True)
+class _Group:
+    """The machines of one name.
 
-    What is open after its deadline could not be ended yet, and is looked at soon. None: nothing may
-    be there. What ended lately counts, as a wrong list may have hidden it.
-
-    Args:
-        ledger: The ledger.
-        now: The time.
-        pause: The longest pause, in seconds.
+    Attributes:
+        tag: The name.
+        record: What this ledger knows of them; None if they are of another one.
+        instances: What the provider lists; none if it lists none.
     """
-    records = ledger.records()
-    left = [each.deadline - now for each in records if each.ended is None]
-    if not left and all((each.ended or now) < now - _LATELY_S for each in records):
-        return None
-    return max(_LEAST_PAUSE_S, min([pause, *left]))
+
+    tag: str
+    record: Record | None
+    instances: Sequence[Instance]
+
+    @property
+    def paid(self) -> float:
+        """Until when they are paid for; several of a name share what one may cost."""
+        if self.record is None:
+            return self.due + LEAST_MARGIN_S
+        return self.record.start + self.record.hours * _HOUR / max(1, len(self.instances))
+
+    @property
+    def due(self) -> float:
+        """By when their end must begin."""
+        if self.record is None:
+            return deadline_of(self.tag) or 0.0
+        margin = self.record.hours * _HOUR - (self.record.deadline - self.record.start)
+        return self.paid - margin
 
 
 @dataclass(frozen=True)
@@ -53,7 +68,8 @@ class Reaper:
         reach: How machines are asked whether workers are there.
         boot_minutes: How long a machine may take to become usable.
         idle_minutes: How long it may be unused.
-        fetch: Fetches what a machine has, before it is ended; what fails there holds nothing up.
+        fetch: Fetches what a machine has, for so many seconds at most, before it is ended; what
+            fails there holds nothing up.
         tell: Told what a person should know, a line each.
         make: Makes a provider from its configuration.
     """
@@ -62,7 +78,7 @@ class Reaper:
     reach: Reach
     boot_minutes: float
     idle_minutes: float
-    fetch: Callable[[Record], None]
+    fetch: Callable[[Record, float], None]
     tell: Callable[[str], None]
     make: Callable[[dict[str, Any]], Provider[Any]] = build
 
@@ -81,73 +97,123 @@ class Reaper:
         ended = 0
         problems: list[str] = []
         for name, config in (known | asked).items():
-            mine = [record for record in records if record.provider == config]
             try:
-                ended += self._reap_one(self.make(config), mine, problems)
+                ended += self._reap_one(config, problems, lambda: None)
             except TrimtabError as error:
                 # a provider that was given up long ago need not answer
+                mine = [record for record in records if record.provider == config]
                 if name in asked or any(record.ended is None for record in mine):
                     problems.append(str(error))
-        if problems:
-            raise StoreError(" ".join(problems), hint="Give `trimtab cloud reap` again.")
+        _raise(problems)
         return ended
 
-    def _reap_one(self, provider: Provider[Any], records: list[Record], problems: list[str]) -> int:
-        groups: dict[str, list[Instance]] = {}
-        for instance in provider.instances():
-            if deadline_of(instance.tag) is not None:
-                groups.setdefault(instance.tag, []).append(instance)
-        by_tag = {record.tag: record for record in records}
+    def reap_one(self, config: dict[str, Any], listed: Callable[[], None]) -> None:
+        """End what should not be there at one provider.
+
+        Args:
+            config: The provider.
+            listed: Called when it has listed its machines.
+
+        Raises:
+            ConfigError: The key is refused, or the provider's program is not here.
+            StoreError: The provider gave no answer, or a machine did not end; the rest was done.
+        """
+        problems: list[str] = []
+        self._reap_one(config, problems, listed)
+        _raise(problems)
+
+    def _reap_one(
+        self, config: dict[str, Any], problems: list[str], listed: Callable[[], None]
+    ) -> int:
+        provider = self.make(config)
+        queue = self._groups(config, provider.instances())
+        listed()
         ended = 0
-        for tag, instances in groups.items():
-            why, doomed = self._judge(provider, by_tag.get(tag), instances)
+        for place, group in enumerate(queue):
+            why, doomed = self._judge(provider.clock.now(), group)
             if not why:
                 continue
-            self.tell(f"{tag} is ended: {why}")
-            if tag in by_tag and len(doomed) == len(instances):
-                self.fetch(by_tag[tag])
             try:
-                end(provider, [each.id for each in doomed])
-                ended += len(doomed)
+                ended += self._end(provider, why, doomed, queue[place:])
             except AliveError as error:
                 problems.append(str(error))
-                continue
-            if tag in by_tag and len(doomed) == len(instances):
-                self.ledger.note(tag, ended=provider.clock.now(), why=why)
-        unlisted = [each for each in records if each.ended is None and each.tag not in groups]
-        self._close(provider, unlisted, problems)
         return ended
 
-    def _close(self, provider: Provider[Any], records: list[Record], problems: list[str]) -> None:
-        """Close machines that are not listed, and whose time is over: their ids are ended unseen.
+    def _groups(self, config: dict[str, Any], instances: Iterable[Instance]) -> list[_Group]:
+        """Return what is listed, and what the ledger knows besides; the most urgent first.
 
-        A list may lack what is there, so before its time nothing is taken to be gone.
+        What is listed may have been ordered by another configuration of the same account.
         """
-        now = provider.clock.now()
-        for record in records:
-            if now < record.deadline or (record.id is None and now < record.start + _UNSEEN_S):
-                continue
-            try:
-                if record.id is not None:
-                    self.fetch(record)
-                    end(provider, [record.id])
-            except AliveError as error:
-                problems.append(str(error))
-                continue
-            self.ledger.note(record.tag, ended=now, why="the provider does not list it")
+        listed: dict[str, list[Instance]] = {}
+        for instance in instances:
+            if deadline_of(instance.tag) is not None:
+                listed.setdefault(instance.tag, []).append(instance)
+        records = {record.tag: record for record in self.ledger.records()}
+        groups = [_Group(tag, records.get(tag), found) for tag, found in listed.items()]
+        groups += [
+            _Group(tag, record, ())
+            for tag, record in records.items()
+            if tag not in listed and record.ended is None and record.provider == config
+        ]
+        return sorted(groups, key=lambda group: group.paid)
 
-    def _judge(
-        self, provider: Provider[Any], record: Record | None, instances: list[Instance]
-    ) -> tuple[str, list[Instance]]:
+    def _end(
+        self,
+        provider: Provider[Any],
+        why: str,
+        doomed: Sequence[Instance],
+        queue: Sequence[_Group],
+    ) -> int:
+        """End machines of the first group of a queue; return how many were listed.
+
+        Raises:
+            AliveError: Some did not end.
+        """
+        group = queue[0]
+        record = group.record if len(doomed) == len(group.instances) else None
+        ids = [each.id for each in doomed]
+        if record is not None and not ids and record.id is not None:
+            ids = [record.id]
+        with ExitStack() as stack:
+            if group.record is not None:
+                try:
+                    with suppress(StoreError):  # a full disk here keeps no machine alive
+                        lock = self.ledger.folder / f"{group.tag}.lock"
+                        stack.enter_context(locked(lock, wait=False))
+                except HeldError:  # another process fetches from it, and ends it
+                    return 0
+                if self.ledger.read(group.tag).ended != group.record.ended:
+                    return 0
+            self.tell(f"{group.tag} is ended: {why}")
+            if record is not None and ids:
+                self._fetch(record, _seconds_to_fetch(provider.clock.now(), queue))
+            if ids:
+                end(provider, ids)
+            if record is not None:
+                self.ledger.note(group.tag, ended=provider.clock.now(), why=why)
+        return len(doomed)
+
+    def _fetch(self, record: Record, seconds: float) -> None:
+        if record.address is None or not record.copies:
+            return
+        if seconds < _LEAST_FETCH_S:
+            self.tell(f"{record.tag}: nothing is fetched: its end, or that of others, can't wait")
+            return
+        self.fetch(record, seconds)
+
+    def _judge(self, now: float, group: _Group) -> tuple[str, Sequence[Instance]]:
         """Return why machines of one name are to be ended, and which; an empty reason if none."""
-        now = provider.clock.now()
+        record, instances = group.record, group.instances
         if record is None:
-            told = deadline_of(instances[0].tag)
-            is_over = told is not None and now >= told
+            is_over = now >= group.due
             return ("its time is over (it is not in this ledger)" if is_over else ""), instances
-        # several of a name share what one may cost
-        margin = record.hours * _HOUR - (record.deadline - record.start)
-        if now >= record.start + record.hours * _HOUR / len(instances) - margin:
+        if not instances:
+            # a list may lack what is there, so before its time nothing is taken to be gone
+            is_gone = now >= group.due and (
+                record.id is not None or now >= record.start + _UNSEEN_S
+            )
+            return ("the provider does not list it" if is_gone else ""), instances
+        if now >= group.due:
             return "its time is over", instances
         if record.ended is not None:
             return "it was ended before, and is there", instances
@@ -173,3 +239,21 @@ class Reaper:
         except (TrimtabError, ValueError) as error:  # one that answers nonsense is no different
             return f"it gives no sign of life: {error}"[:300]
         return f"nobody used it for {(now - beat) / 60:.0f} minutes, and no workers are there"
+
+
+def _seconds_to_fetch(now: float, queue: Sequence[_Group]) -> float:
+    """Return how long may be fetched from the first of a queue so that no end comes too late.
+
+    Args:
+        now: The time.
+        queue: What is there, the most urgent first; each may take its longest to end.
+    """
+    until = now + _MOST_FETCH_S + LONGEST_S
+    soon = [queue[0], *(group for group in queue[1:] if group.due <= until)]
+    left = [group.paid - now - place * LONGEST_S for place, group in enumerate(soon, 1)]
+    return min(_MOST_FETCH_S, *left)
+
+
+def _raise(problems: Sequence[str]) -> None:
+    if problems:
+        raise StoreError(" ".join(problems), hint="Give `trimtab cloud reap` again.")
