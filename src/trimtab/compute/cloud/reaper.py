@@ -12,51 +12,24 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import Any
 
-from trimtab.compute.cloud.endings import LONGEST_S, end
-from trimtab.compute.cloud.errors import AliveError
-from trimtab.compute.cloud.ledger import Ledger, Record, deadline_of
+from trimtab.compute.cloud import urgency
+from trimtab.compute.cloud.endings import end
+from trimtab.compute.cloud.ledger import Ledger, Record
 from trimtab.compute.cloud.machine import Reach
-from trimtab.compute.cloud.money import LEAST_MARGIN_S
 from trimtab.compute.cloud.providers.base import Instance, Provider
 from trimtab.compute.cloud.settings import build
-from trimtab.core.errors import HeldError, StoreError, TrimtabError
+from trimtab.compute.cloud.urgency import Group
+from trimtab.core.errors import ConfigError, HeldError, StoreError, TrimtabError
 from trimtab.core.locks import locked
 
 _UNSEEN_S = 3600.0
-_HOUR = 3600.0
-_MOST_FETCH_S, _LEAST_FETCH_S = 300.0, 5.0
-
-
-@dataclass(frozen=True)
-class _Group:
-    """The machines of one name.
-
-    Attributes:
-        tag: The name.
-        record: What this ledger knows of them; None if they are of another one.
-        instances: What the provider lists; none if it lists none.
-    """
-
-    tag: str
-    record: Record | None
-    instances: Sequence[Instance]
-
-    @property
-    def paid(self) -> float:
-        """Until when they are paid for; several of a name share what one may cost."""
-        if self.record is None:
-            return self.due + LEAST_MARGIN_S
-        return self.record.start + self.record.hours * _HOUR / max(1, len(self.instances))
-
-    @property
-    def due(self) -> float:
-        """By when their end must begin."""
-        if self.record is None:
-            return deadline_of(self.tag) or 0.0
-        margin = self.record.hours * _HOUR - (self.record.deadline - self.record.start)
-        return self.paid - margin
+_LEAST_FETCH_S = 5.0
+_MOST_ANSWER_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -126,43 +99,27 @@ class Reaper:
         self, config: dict[str, Any], problems: list[str], listed: Callable[[], None]
     ) -> int:
         provider = self.make(config)
-        queue = self._groups(config, provider.instances())
+        instances = provider.instances()
         listed()
+        queue = urgency.groups(self.ledger, config, instances)
         ended = 0
         for place, group in enumerate(queue):
-            why, doomed = self._judge(provider.clock.now(), group)
-            if not why:
-                continue
             try:
-                ended += self._end(provider, why, doomed, queue[place:])
-            except AliveError as error:
-                problems.append(str(error))
+                why, doomed = self._judge(provider.clock.now(), group)
+                if why:
+                    ended += self._end(provider, why, doomed, queue[place:])
+            except ConfigError:  # the key is refused: no other machine would fare better
+                raise
+            except Exception as error:  # whatever it is: it keeps no other machine alive
+                problems.append(str(error) if isinstance(error, TrimtabError) else repr(error))
         return ended
-
-    def _groups(self, config: dict[str, Any], instances: Iterable[Instance]) -> list[_Group]:
-        """Return what is listed, and what the ledger knows besides; the most urgent first.
-
-        What is listed may have been ordered by another configuration of the same account.
-        """
-        listed: dict[str, list[Instance]] = {}
-        for instance in instances:
-            if deadline_of(instance.tag) is not None:
-                listed.setdefault(instance.tag, []).append(instance)
-        records = {record.tag: record for record in self.ledger.records()}
-        groups = [_Group(tag, records.get(tag), found) for tag, found in listed.items()]
-        groups += [
-            _Group(tag, record, ())
-            for tag, record in records.items()
-            if tag not in listed and record.ended is None and record.provider == config
-        ]
-        return sorted(groups, key=lambda group: group.paid)
 
     def _end(
         self,
         provider: Provider[Any],
         why: str,
         doomed: Sequence[Instance],
-        queue: Sequence[_Group],
+        queue: Sequence[Group],
     ) -> int:
         """End machines of the first group of a queue; return how many were listed.
 
@@ -186,7 +143,7 @@ class Reaper:
                     return 0
             self.tell(f"{group.tag} is ended: {why}")
             if record is not None and ids:
-                self._fetch(record, _seconds_to_fetch(provider.clock.now(), queue))
+                self._fetch(record, urgency.seconds_to_fetch(provider.clock.now(), queue))
             if ids:
                 end(provider, ids)
             if record is not None:
@@ -201,7 +158,7 @@ class Reaper:
             return
         self.fetch(record, seconds)
 
-    def _judge(self, now: float, group: _Group) -> tuple[str, Sequence[Instance]]:
+    def _judge(self, now: float, group: Group) -> tuple[str, Sequence[Instance]]:
         """Return why machines of one name are to be ended, and which; an empty reason if none."""
         record, instances = group.record, group.instances
         if record is None:
@@ -234,24 +191,35 @@ class Reaper:
         if now - beat < 60 * self.idle_minutes:
             return ""
         try:
-            if self.reach.is_working(record):
+            if _answer(partial(self.reach.is_working, record)):
                 return ""
         except (TrimtabError, ValueError) as error:  # one that answers nonsense is no different
             return f"it gives no sign of life: {error}"[:300]
         return f"nobody used it for {(now - beat) / 60:.0f} minutes, and no workers are there"
 
 
-def _seconds_to_fetch(now: float, queue: Sequence[_Group]) -> float:
-    """Return how long may be fetched from the first of a queue so that no end comes too late.
+def _answer(ask: Callable[[], bool]) -> bool:
+    """Return what a call returns, and raise what it raises; one that hangs is left behind.
 
-    Args:
-        now: The time.
-        queue: What is there, the most urgent first; each may take its longest to end.
+    Raises:
+        StoreError: It takes too long: other machines can't wait for it.
     """
-    until = now + _MOST_FETCH_S + LONGEST_S
-    soon = [queue[0], *(group for group in queue[1:] if group.due <= until)]
-    left = [group.paid - now - place * LONGEST_S for place, group in enumerate(soon, 1)]
-    return min(_MOST_FETCH_S, *left)
+    answers: SimpleQueue[bool | Exception] = SimpleQueue()
+
+    def call() -> None:
+        try:
+            answers.put(ask())
+        except Exception as error:
+            answers.put(error)
+
+    Thread(target=call, daemon=True).start()
+    try:
+        answer = answers.get(timeout=_MOST_ANSWER_S)
+    except Empty:
+        raise StoreError(f"it did not answer in {_MOST_ANSWER_S:g} s.") from None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
 def _raise(problems: Sequence[str]) -> None:

@@ -1,13 +1,14 @@
 """What nobody uses, and what is over its time, is found at the provider and ended."""
 
 import dataclasses
+import threading
 from pathlib import Path
 
 import pytest
 from cloud_sequence import Machines, Scene, Time, play
 from loopback_lambda import Lambda, Rented
 
-from trimtab.compute.cloud import launches
+from trimtab.compute.cloud import launches, reaper
 from trimtab.compute.cloud.errors import UnansweredError
 from trimtab.compute.cloud.ledger import Ledger, Record
 from trimtab.compute.cloud.money import make_offer
@@ -75,6 +76,48 @@ def test_copies_that_hang_make_no_end_too_late(
     ends = {each.name: each.end for each in server.rented}
     urgent = sorted(records, key=lambda record: record.start + HOUR * record.hours)
     assert [ends[record.tag] for record in urgent] == sorted(ends.values())
+
+
+def test_a_machine_that_answers_nothing_for_ever_holds_no_other_up(
+    scene: Scene,
+    ready: Record,
+    server: Lambda,
+    machines: Machines,
+    time: Time,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    over = threading.Event()
+    monkeypatch.setattr(machines, "is_working", lambda record: over.wait(20))
+    monkeypatch.setattr(reaper, "_MOST_ANSWER_S", 0.05)
+    time.advance(HOUR)
+    assert scene.reaper.reap() == 1 and not server.alive()
+    assert scene.told == [
+        f"{ready.tag} is ended: it gives no sign of life: it did not answer in 0.05 s."
+    ]
+    over.set()
+
+
+def test_a_machine_that_a_bug_is_met_with_keeps_no_other_alive(
+    scene: Scene,
+    ready: Record,
+    provider: Provider,
+    server: Lambda,
+    machines: Machines,
+    time: Time,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sooner = scene.rent(provider, 2.0, tmp_path / "run")
+    asked = {sooner.tag: ZeroDivisionError("a bug"), ready.tag: StoreError("gone")}
+    monkeypatch.setattr(machines, "is_working", lambda record: _raise(asked[record.tag]))
+    time.advance(HOUR)
+    with pytest.raises(StoreError, match=r"ZeroDivisionError.*a bug"):
+        scene.reaper.reap()
+    assert [each.name for each in server.alive()] == [sooner.tag]
+
+
+def _raise(error: Exception) -> None:
+    raise error
 
 
 def test_one_process_alone_fetches_and_ends(
