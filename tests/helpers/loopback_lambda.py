@@ -187,6 +187,8 @@ def loopback_lambda(**settings: object) -> Iterator[Lambda]:
             """Answer as a fault has it; return whether that was all."""
             if fault == "429":
                 self.send(429, '{"error": {"code": "global/rate-limited"}}', "1")
+            elif fault == "404":  # scripted alone: no fault that is drawn
+                self.send(404, '{"error": {"code": "global/object-does-not-exist"}}')
             elif fault.startswith("500"):
                 self.send(500, "<html>Internal Server Error</html>")
             elif fault.startswith("timeout"):

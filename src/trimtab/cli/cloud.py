@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trimtab.compute.cloud.keeper import Keeper
 from trimtab.compute.cloud.ledger import Ledger, Record
 from trimtab.compute.cloud.machine import SshReach
 from trimtab.compute.cloud.providers.base import Provider
@@ -45,6 +46,11 @@ class Cloud:
     def provider(self) -> Provider[Any]:
         """The provider of the settings."""
         return build(self.settings.provider)
+
+    @property
+    def keeper(self) -> Keeper:
+        """The keeper of this provider and its key; raise ConfigError if there is no key."""
+        return Keeper(self.ledger, self.settings.provider, self.provider)
 
     @property
     def words(self) -> list[str]:

@@ -159,7 +159,11 @@ def terminate(
 @cloud.command("reap")
 def reap(
     every: Annotated[
-        str | None, typer.Option(help="Look again after this time, such as 5m, while any is there.")
+        str | None,
+        typer.Option(
+            help="Look at the settings' provider again after this time, such as 5m, while any is "
+            "there."
+        ),
     ] = None,
     settings: Settings = None,
 ) -> None:

@@ -17,12 +17,10 @@ from trimtab.cli.work import parse_duration
 from trimtab.compute.cloud.endings import end_record
 from trimtab.compute.cloud.ledger import Record, deadline_of
 from trimtab.compute.cloud.machine import fetch_copies
-from trimtab.compute.cloud.reaper import Reaper, next_look
+from trimtab.compute.cloud.reaper import Reaper
 from trimtab.compute.cloud.settings import build
 from trimtab.core.errors import HeldError, StoreError, TrimtabError
-from trimtab.core.locks import locked
 
-_MOST_FETCH_S = 300.0
 _STOP_S = 60.0
 
 
@@ -91,7 +89,7 @@ def terminate_record(cloud: Cloud, tag: str, *, force: bool) -> None:
 
 
 def reap(settings: Path | None, every: str | None) -> None:
-    """End what nobody uses and what is over its time; again and again, if so asked."""
+    """End what nobody uses and what is over its time; at one provider again and again, if asked."""
     cloud = Cloud.read(settings)
     pause = parse_duration(every, "--every")
     reaper = Reaper(
@@ -106,30 +104,21 @@ def reap(settings: Path | None, every: str | None) -> None:
         number = reaper.reap([cloud.settings.provider])
         say(f"{number} ended; {len(cloud.ledger.open_records())} may be there.")
         return
-    with suppress(HeldError), locked(cloud.ledger.folder / "keeper.lock", wait=False):
-        wait: float | None = 0.0
-        while wait is not None:
-            time.sleep(wait)
-            try:
-                reaper.reap()
-            except Exception as error:  # whatever it is: as long as this lives, machines end
-                complain(f"error: {type(error).__name__}: {error}")
-            wait = next_look(cloud.ledger, time.time(), pause)
+    try:
+        cloud.keeper.keep(reaper, pause)
+    except HeldError:
+        say("Another process looks at this provider with this key.")
 
 
-def _fetcher(cloud: Cloud) -> Callable[[Record], None]:
+def _fetcher(cloud: Cloud) -> Callable[[Record, float], None]:
     """Return what fetches from a machine for so long and no longer: its time is money."""
 
-    def fetch(record: Record) -> None:
-        if record.address is None or not record.copies:
-            return
+    def fetch(record: Record, seconds: float) -> None:
         command = [sys.executable, "-m", "trimtab", "cloud", "fetch", record.tag, *cloud.words]
         try:
-            done = subprocess.run(
-                command, stdin=subprocess.DEVNULL, timeout=_MOST_FETCH_S, check=False
-            )
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, timeout=seconds, check=False)
         except subprocess.TimeoutExpired:
-            complain(f"{record.tag}: fetching took longer than {_MOST_FETCH_S:.0f} s")
+            complain(f"{record.tag}: fetching took longer than {seconds:.0f} s")
             return
         if done.returncode:
             complain(f"{record.tag}: not all could be fetched")

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.table import Table
@@ -19,6 +22,7 @@ from trimtab.core import stopping
 from trimtab.core.errors import ConfigError, StoreError
 
 _HALF_A_CENT = 0.005
+_KEEPER_S, _LOOK_S = 180.0, 0.1
 
 
 def types(settings: Path | None) -> None:
@@ -66,7 +70,8 @@ def launch(
             hint="Give the command again.",
         )
     record = launches.intend(cloud.ledger, offer, cloud.settings.provider, provider.clock.now())
-    with stopping.going_on_with(f"trimtab cloud reap (it ends {record.tag}, if it is there)"):
+    begun = stopping.going_on_with(f"trimtab cloud reap (it ends {record.tag}, if it is there)")
+    with begun, _named(cloud, record):
         if keeper:
             _start_keeper(cloud, record)
         record = launches.launch(cloud.ledger, provider, record, complain)
@@ -87,26 +92,41 @@ def wait(settings: Path | None, name: str | None) -> None:
 
 
 def _start_keeper(cloud: Cloud, record: Record) -> None:
-    """Start a process that ends what should not be there, and that outlives this one."""
+    """Start a process that ends what should not be there, and that outlives this one.
+
+    Raises:
+        StoreError: None can list the provider's machines; what was to be ordered is closed.
+    """
     log = cloud.ledger.folder / "keeper.log"
+    command = [sys.executable, "-m", "trimtab", "cloud", "reap", "--every", "5m", *cloud.words]
     try:
         with log.open("ab") as file:
-            subprocess.Popen(
-                [sys.executable, "-m", "trimtab", "cloud", "reap", "--every", "5m", *cloud.words],
+            process = subprocess.Popen(
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=file,
                 start_new_session=True,
             )
-    except OSError as error:
+        until = time.monotonic() + _KEEPER_S
+        while not cloud.keeper.is_there():  # its own, or one that was there before
+            if process.poll() or time.monotonic() > until:
+                raise StoreError(
+                    "No process here could list the provider's machines to end them in time, so "
+                    f"none was launched; its log: {log}"
+                )
+            time.sleep(_LOOK_S)
+    except BaseException as error:
         cloud.ledger.note(record.tag, ended=record.start, why="it was never ordered")
-        raise StoreError(f"{log} can't be written: {error.strerror}.") from None
+        if isinstance(error, OSError):
+            raise StoreError(f"{log} can't be written: {error.strerror}.") from None
+        raise
     say(f"A process here looks every 5 minutes whether machines should end; its log: {log}")
 
 
 def _wait(cloud: Cloud, record: Record) -> None:
     provider = cloud.provider
-    with stopping.going_on_with(f"trimtab cloud wait {record.tag}"):
+    with stopping.going_on_with(f"trimtab cloud wait {record.tag}"), _named(cloud, record):
         record = launches.wait(
             cloud.ledger, provider, cloud.reach, record, cloud.settings.boot_minutes, complain
         )
@@ -117,6 +137,21 @@ def _wait(cloud: Cloud, record: Record) -> None:
             "note: a machine that was shut down is charged until it is terminated: `trimtab cloud "
             "terminate` or `reap` does that"
         )
+
+
+@contextmanager
+def _named(cloud: Cloud, record: Record) -> Iterator[None]:
+    """Where the block fails, name a machine that may be there: it is charged."""
+    try:
+        yield
+    except Exception:
+        ended = {each.tag for each in cloud.ledger.records() if each.ended is not None}
+        if record.tag not in ended:
+            complain(
+                f"{record.tag} may be there, and is charged then: `trimtab cloud terminate "
+                f"{record.tag}` ends it."
+            )
+        raise
 
 
 def _show(offer: Offer) -> None:

@@ -23,6 +23,9 @@ _ARGUMENT = re.compile(
 _ISSUED = re.compile(
     r"(?:sk|pk|rk|gsk|xai|hf|ghp|ghs|nvapi|r8|tgp)[-_](?=[\w-]*\d)[\w-]{12,}|AIza[\w-]{20,}"
 )
+# A value of its own, and none that is read from elsewhere when the line is run.
+_ASSIGNED = re.compile(r"(?:KEY|TOKEN|SECRET|PASSWORD)=['\"]?[^\s'\"$`~/][^\s'\"$`]{5,}")
+_BETWEEN_WORDS = re.compile(r"[\s=,;:&|()<>'\"`]+")
 _LONGEST_WORD = 15
 
 _known: set[str] = set()
@@ -49,6 +52,19 @@ def redact(text: str) -> str:
 def looks_issued(text: str) -> bool:
     """Return whether ``text`` has the form of a key that some service issues."""
     return _ISSUED.fullmatch(text) is not None
+
+
+def holds_secret(text: str) -> bool:
+    """Return whether a line of a shell holds a secret, as far as one can be told from other words.
+
+    What is known as one counts, what has the form of an issued key, and a value that is given to a
+    variable whose name ends as those of keys and passwords do.
+    """
+    return (
+        redact(text) != text
+        or any(map(looks_issued, _BETWEEN_WORDS.split(text)))
+        or _ASSIGNED.search(text) is not None
+    )
 
 
 def shown_url(url: str) -> str:

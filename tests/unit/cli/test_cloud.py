@@ -1,6 +1,8 @@
 """Nothing is launched before what it may cost was confirmed, to the cent, at today's price."""
 
 import io
+import shutil
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +12,7 @@ import yaml
 from loopback_lambda import KEY, Lambda, loopback_lambda
 
 from trimtab.cli import cloud_launch
+from trimtab.cli.cloud import Cloud
 from trimtab.cli.cloud_use import _until
 from trimtab.cli.main import app
 from trimtab.compute.cloud.ledger import Ledger
@@ -89,6 +92,74 @@ def test_a_price_that_rose_while_somebody_thought_is_not_paid(
     with pytest.raises(ConfigError, match=r"is \$0.80 an hour now; nothing was launched"):
         launch("--yes-spend", "2")
     assert not server.rented
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_nothing_is_launched_before_a_keeper_of_this_key_has_listed_the_machines(
+    launch: Callable[..., None], server: Lambda, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    class Process:
+        def poll(self) -> int:
+            if code == 0:  # another one of this key holds the lock
+                Cloud.read(None).keeper._note()
+            return code
+
+    Cloud.read(None).keeper._note()
+    monkeypatch.setenv("LAMBDA_API_KEY", "another_0123456789")
+    monkeypatch.setattr(cloud_launch.subprocess, "Popen", lambda *what, **how: Process())
+    if code == 0:
+        launch("--yes-spend", "2", "--keeper")
+        assert len(server.alive()) == 1
+        return
+    with pytest.raises(StoreError, match=r"so none was launched; its log: .*keeper\.log"):
+        launch("--yes-spend", "2", "--keeper")
+    assert not server.rented and not Ledger().open_records()
+
+
+def test_a_machine_that_may_be_there_after_a_failure_is_named(
+    launch: Callable[..., None],
+    server: Lambda,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    def broken(*what: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr("trimtab.compute.cloud.launches._settle", broken)
+    with pytest.raises(ZeroDivisionError):
+        launch("--yes-spend", "2")
+    (machine,) = server.alive()
+    assert f"`trimtab cloud terminate {machine.name}` ends it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a${HOME}b"])
+def test_a_home_that_ssh_can_not_be_told_of_is_refused_before_anything_is_asked(
+    launch: Callable[..., None],
+    server: Lambda,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    (tmp_path / "cloud.yaml").rename(tmp_path / "settings.yaml")
+    monkeypatch.setenv("TRIMTAB_HOME", str(tmp_path / name))
+    with pytest.raises(ConfigError, match="ssh can't be told of the path"):
+        launch("--yes-spend", "2", "--settings", str(tmp_path / "settings.yaml"))
+    assert not server.calls
+
+
+@pytest.mark.skipif(shutil.which("ssh") is None, reason="no ssh here")
+def test_ssh_reads_the_path_of_a_home_that_was_meant(
+    launch: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / 'Jane "J" Doe\'s 100% \\x'
+    monkeypatch.setenv("TRIMTAB_HOME", str(home))
+    launch("--yes-spend", "2", "--settings", str(tmp_path / "cloud.yaml"))
+    cloud = Cloud.read(tmp_path / "cloud.yaml")
+    (record,) = cloud.ledger.open_records()
+    record = cloud.ledger.note(record.tag, address="127.0.0.1")
+    ssh, *words = cloud.reach.words(record, ())
+    said = subprocess.run([ssh, "-G", *words], capture_output=True, text=True, check=True).stdout
+    assert f"userknownhostsfile {cloud.ledger.known_hosts(record.tag)}" in said.splitlines()
 
 
 def test_workers_end_before_their_machine_and_none_start_when_it_is_over(

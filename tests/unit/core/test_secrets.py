@@ -6,7 +6,7 @@ from urllib.parse import quote
 import pytest
 
 from trimtab.core.errors import JudgeError
-from trimtab.core.secrets import looks_issued, redact, remember, shown_url
+from trimtab.core.secrets import holds_secret, looks_issued, redact, remember, shown_url
 
 SECRET = 'pass"word/with+odd chars'
 
@@ -55,3 +55,33 @@ def test_addresses_are_shown_without_what_may_be_secret() -> None:
 def test_issued_keys_have_a_form(text) -> None:
     assert looks_issued(text)
     assert not any(map(looks_issued, ("v1", "sk-learn-compatible", "openai", "api-inference", "")))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "export HF_TOKEN=hf_ABCdef0123456789",
+        "curl -H 'Authorization: Bearer sk-proj-0123456789abcdef' host",
+        f"login '{SECRET}'",
+        "export WANDB_API_KEY=0123456789abcdef",
+        "--export=MY_PASSWORD='correct horse'",
+        "pip install git+https://me:pw@host/x",
+    ],
+)
+def test_a_line_that_holds_a_secret_is_told(line) -> None:
+    assert holds_secret(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "source ~/keys/hf_token_2024.sh",
+        "export HF_TOKEN=$(cat ~/.hf-token)",
+        'export HF_TOKEN="$MY_OTHER_TOKEN" SSH_KEY=/home/me/.ssh/key-2024 API_KEY=none',
+        "module load cuda/12.4; export TOKENIZERS_PARALLELISM=false",
+        "export HF_HOME=/scratch/hf_cache_2024_models",
+        "--mail-type=FAIL",
+    ],
+)
+def test_a_line_that_reads_its_secrets_elsewhere_holds_none(line) -> None:
+    assert not holds_secret(line)

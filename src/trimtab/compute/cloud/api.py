@@ -74,9 +74,15 @@ class Api:
             clock: Time.
 
         Raises:
-            ConfigError: The key would go over a network in the clear.
+            ConfigError: The key would go over a network in the clear, or the address, which the
+                ledger repeats, holds a password.
         """
         parts = urlsplit(base_url)
+        if "@" in parts.netloc:
+            raise ConfigError(
+                "base_url must hold no user name and no password.",
+                hint="A key is read from the environment variable that key_env names.",
+            )
         if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
             raise ConfigError(f"base_url = {base_url!r}: the key would be sent without TLS.")
         self._base_url, self._key_variable = base_url.rstrip("/"), key_variable
@@ -86,13 +92,14 @@ class Api:
         """Return the data at a path.
 
         Raises:
-            RefusedError: The server refuses.
-            ConfigError: It refuses the key.
-            UnansweredError: It gives no answer.
+            ConfigError: The server refuses the key.
+            UnansweredError: It gives no answer, or refuses one.
         """
         for attempt in range(_TRIES):
             try:
                 return self._send("GET", path, None)
+            except RefusedError as error:
+                raise UnansweredError(error.message) from None
             except _Again as again:
                 last = again
                 if attempt < _TRIES - 1:

@@ -140,9 +140,11 @@ def wait(
         tell: Told what a person should know.
 
     Raises:
-        StoreError: It never came, or could not be prepared; it was ended, if that could be.
+        StoreError: It never came, or could not be prepared; it was ended, if that could be, as it
+            is where anything else is raised.
     """
     clock = provider.clock
+    fault: Exception | None = None
     until = min(clock.now() + 60 * boot_minutes, record.deadline)
     reason, pause = "it is not listed", _FIRST_LOOK_S
     while clock.now() < until:
@@ -158,11 +160,16 @@ def wait(
         except TrimtabError as error:
             reason = error.message
             break
+        except Exception as error:  # whatever it is: what nobody can use is charged
+            reason, fault = repr(error), error
+            break
         clock.sleep(pause)
         pause = min(2 * pause, _LOOK_S)
     tell(f"{record.tag} is not usable, and is ended: {reason}")
     if end_unusable(provider, ledger.read(record.tag), tell):
         ledger.note(record.tag, ended=clock.now(), why=f"not usable: {reason}"[:300])
+    if fault is not None:
+        raise fault
     raise StoreError(f"{record.tag} could not be used: {reason}")
 
 

@@ -13,7 +13,7 @@ from trimtab.compute.cloud.settings import Machine, build
 from trimtab.compute.ssh.hosts import Host
 from trimtab.compute.ssh.link import Link
 from trimtab.compute.ssh.transfers import RemoteCopy
-from trimtab.core.errors import StoreError, TrimtabError
+from trimtab.core.errors import ConfigError, StoreError, TrimtabError
 from trimtab.core.spec import Spec
 
 _SILENCE_S = 600.0
@@ -51,8 +51,9 @@ class SshReach:
     """Implements ``Reach`` with the system's own ssh."""
 
     def __init__(self, ledger: Ledger, machine: Machine) -> None:
-        """Reach nothing yet."""
+        """Reach nothing yet; raise ConfigError if ssh can't be told where the ledger is."""
         self._ledger, self._machine = ledger, machine
+        _option(ledger.folder.resolve())
 
     def host(self, record: Record, address: str | None = None) -> Host:
         """Return how ssh reaches a machine.
@@ -65,13 +66,13 @@ class SshReach:
             raise StoreError(
                 f"{record.tag} is not ready.", hint=f"`trimtab cloud wait {record.tag}` waits."
             )
-        keys = str(self._ledger.known_hosts(record.tag).resolve())
+        keys = _option(self._ledger.known_hosts(record.tag).resolve())
         trusted = ("-o", "StrictHostKeyChecking=accept-new", "-o", f"UserKnownHostsFile={keys}")
-        # the first value of an option counts for ssh: the user's own come first
-        options = (*self._machine.options, *trusted)
         provider: Provider[Spec] = build(record.provider)
-        plain = self._machine.model_dump(exclude={"setup", "shutdown"}) | {"options": options}
-        return provider.host(address, Host.model_validate(plain))
+        plain = self._machine.model_dump(exclude={"setup", "shutdown"})
+        host = provider.host(address, Host.model_validate(plain))
+        # the first value of an option counts for ssh: the user's own come first
+        return host.model_copy(update={"options": (*host.options, *trusted)})
 
     def prepare(self, record: Record, address: str, seconds: float) -> None:
         """Set a machine's deadline, verify it, and run the commands that prepare it."""
@@ -124,6 +125,23 @@ def fetch_copies(ledger: Ledger, reach: SshReach, record: Record, now: float) ->
         except TrimtabError as error:
             failed.append(f"{name}: {error.message}")
     return failed
+
+
+def _option(path: Path) -> str:
+    """Return a path as the value of one of ssh's options, which is split, and expanded.
+
+    Raises:
+        ConfigError: ssh has no way to write it.
+    """
+    text = str(path)
+    if not text.isprintable() or "${" in text:
+        raise ConfigError(
+            f"ssh can't be told of the path {text!r}.",
+            hint="Set TRIMTAB_HOME to a folder without control characters and `${` in its path.",
+        )
+    for char, written in (("\\", "\\\\"), ('"', '\\"'), ("%", "%%")):
+        text = text.replace(char, written)
+    return f'"{text}"'
 
 
 def _quoted(folder: str) -> str:

@@ -12,6 +12,8 @@ _MOST_MARGIN_H = 0.25
 _SHARE_OF_MARGIN = 0.25
 _LEAST_MINUTES = 10.0
 _MOST_HOURS = 24.0 * 31
+LEAST_MARGIN_S = 60 * _LEAST_MINUTES * _SHARE_OF_MARGIN
+"""How long before the end of what is paid for any machine is ended at least, in seconds."""
 
 
 @dataclass(frozen=True)

@@ -2,46 +2,34 @@
 
 The ledger says what was ordered, the provider what is there; whatever is there is judged. A machine
 of another ledger (another computer, a lost disk) has its deadline in its name, and is left alone
-before it.
+before it. The most urgent one comes first, and what it has is fetched only for so long that every
+other one can be ended before it costs more than is paid for.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import Any
 
+from trimtab.compute.cloud import urgency
 from trimtab.compute.cloud.endings import end
-from trimtab.compute.cloud.errors import AliveError
-from trimtab.compute.cloud.ledger import Ledger, Record, deadline_of
+from trimtab.compute.cloud.ledger import Ledger, Record
 from trimtab.compute.cloud.machine import Reach
 from trimtab.compute.cloud.providers.base import Instance, Provider
 from trimtab.compute.cloud.settings import build
-from trimtab.core.errors import StoreError, TrimtabError
+from trimtab.compute.cloud.urgency import Group
+from trimtab.core.errors import ConfigError, HeldError, StoreError, TrimtabError
+from trimtab.core.locks import locked
 
 _UNSEEN_S = 3600.0
-_HOUR = 3600.0
-_LEAST_PAUSE_S = 20.0
-_LATELY_S = 900.0
-
-
-def next_look(ledger: Ledger, now: float, pause: float) -> float | None:
-    """Return in how many seconds to look again: at the next deadline at the latest.
-
-    What is open after its deadline could not be ended yet, and is looked at soon. None: nothing may
-    be there. What ended lately counts, as a wrong list may have hidden it.
-
-    Args:
-        ledger: The ledger.
-        now: The time.
-        pause: The longest pause, in seconds.
-    """
-    records = ledger.records()
-    left = [each.deadline - now for each in records if each.ended is None]
-    if not left and all((each.ended or now) < now - _LATELY_S for each in records):
-        return None
-    return max(_LEAST_PAUSE_S, min([pause, *left]))
+_LEAST_FETCH_S = 5.0
+_MOST_ANSWER_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -53,7 +41,8 @@ class Reaper:
         reach: How machines are asked whether workers are there.
         boot_minutes: How long a machine may take to become usable.
         idle_minutes: How long it may be unused.
-        fetch: Fetches what a machine has, before it is ended; what fails there holds nothing up.
+        fetch: Fetches what a machine has, for so many seconds at most, before it is ended; what
+            fails there holds nothing up.
         tell: Told what a person should know, a line each.
         make: Makes a provider from its configuration.
     """
@@ -62,7 +51,7 @@ class Reaper:
     reach: Reach
     boot_minutes: float
     idle_minutes: float
-    fetch: Callable[[Record], None]
+    fetch: Callable[[Record, float], None]
     tell: Callable[[str], None]
     make: Callable[[dict[str, Any]], Provider[Any]] = build
 
@@ -81,73 +70,107 @@ class Reaper:
         ended = 0
         problems: list[str] = []
         for name, config in (known | asked).items():
-            mine = [record for record in records if record.provider == config]
             try:
-                ended += self._reap_one(self.make(config), mine, problems)
+                ended += self._reap_one(config, problems, lambda: None)
             except TrimtabError as error:
                 # a provider that was given up long ago need not answer
+                mine = [record for record in records if record.provider == config]
                 if name in asked or any(record.ended is None for record in mine):
                     problems.append(str(error))
-        if problems:
-            raise StoreError(" ".join(problems), hint="Give `trimtab cloud reap` again.")
+        _raise(problems)
         return ended
 
-    def _reap_one(self, provider: Provider[Any], records: list[Record], problems: list[str]) -> int:
-        groups: dict[str, list[Instance]] = {}
-        for instance in provider.instances():
-            if deadline_of(instance.tag) is not None:
-                groups.setdefault(instance.tag, []).append(instance)
-        by_tag = {record.tag: record for record in records}
-        ended = 0
-        for tag, instances in groups.items():
-            why, doomed = self._judge(provider, by_tag.get(tag), instances)
-            if not why:
-                continue
-            self.tell(f"{tag} is ended: {why}")
-            if tag in by_tag and len(doomed) == len(instances):
-                self.fetch(by_tag[tag])
-            try:
-                end(provider, [each.id for each in doomed])
-                ended += len(doomed)
-            except AliveError as error:
-                problems.append(str(error))
-                continue
-            if tag in by_tag and len(doomed) == len(instances):
-                self.ledger.note(tag, ended=provider.clock.now(), why=why)
-        unlisted = [each for each in records if each.ended is None and each.tag not in groups]
-        self._close(provider, unlisted, problems)
-        return ended
+    def reap_one(self, config: dict[str, Any], listed: Callable[[], None]) -> None:
+        """End what should not be there at one provider.
 
-    def _close(self, provider: Provider[Any], records: list[Record], problems: list[str]) -> None:
-        """Close machines that are not listed, and whose time is over: their ids are ended unseen.
+        Args:
+            config: The provider.
+            listed: Called when it has listed its machines.
 
-        A list may lack what is there, so before its time nothing is taken to be gone.
+        Raises:
+            ConfigError: The key is refused, or the provider's program is not here.
+            StoreError: The provider gave no answer, or a machine did not end; the rest was done.
         """
-        now = provider.clock.now()
-        for record in records:
-            if now < record.deadline or (record.id is None and now < record.start + _UNSEEN_S):
-                continue
-            try:
-                if record.id is not None:
-                    self.fetch(record)
-                    end(provider, [record.id])
-            except AliveError as error:
-                problems.append(str(error))
-                continue
-            self.ledger.note(record.tag, ended=now, why="the provider does not list it")
+        problems: list[str] = []
+        self._reap_one(config, problems, listed)
+        _raise(problems)
 
-    def _judge(
-        self, provider: Provider[Any], record: Record | None, instances: list[Instance]
-    ) -> tuple[str, list[Instance]]:
+    def _reap_one(
+        self, config: dict[str, Any], problems: list[str], listed: Callable[[], None]
+    ) -> int:
+        provider = self.make(config)
+        instances = provider.instances()
+        listed()
+        queue = urgency.groups(self.ledger, config, instances)
+        ended = 0
+        for place, group in enumerate(queue):
+            try:
+                why, doomed = self._judge(provider.clock.now(), group)
+                if why:
+                    ended += self._end(provider, why, doomed, queue[place:])
+            except ConfigError:  # the key is refused: no other machine would fare better
+                raise
+            except Exception as error:  # whatever it is: it keeps no other machine alive
+                problems.append(str(error) if isinstance(error, TrimtabError) else repr(error))
+        return ended
+
+    def _end(
+        self,
+        provider: Provider[Any],
+        why: str,
+        doomed: Sequence[Instance],
+        queue: Sequence[Group],
+    ) -> int:
+        """End machines of the first group of a queue; return how many were listed.
+
+        Raises:
+            AliveError: Some did not end.
+        """
+        group = queue[0]
+        record = group.record if len(doomed) == len(group.instances) else None
+        ids = [each.id for each in doomed]
+        if record is not None and not ids and record.id is not None:
+            ids = [record.id]
+        with ExitStack() as stack:
+            if group.record is not None:
+                try:
+                    with suppress(StoreError):  # a full disk here keeps no machine alive
+                        lock = self.ledger.folder / f"{group.tag}.lock"
+                        stack.enter_context(locked(lock, wait=False))
+                except HeldError:  # another process fetches from it, and ends it
+                    return 0
+                if self.ledger.read(group.tag).ended != group.record.ended:
+                    return 0
+            self.tell(f"{group.tag} is ended: {why}")
+            if record is not None and ids:
+                self._fetch(record, urgency.seconds_to_fetch(provider.clock.now(), queue))
+            if ids:
+                end(provider, ids)
+            if record is not None:
+                self.ledger.note(group.tag, ended=provider.clock.now(), why=why)
+        return len(doomed)
+
+    def _fetch(self, record: Record, seconds: float) -> None:
+        if record.address is None or not record.copies:
+            return
+        if seconds < _LEAST_FETCH_S:
+            self.tell(f"{record.tag}: nothing is fetched: its end, or that of others, can't wait")
+            return
+        self.fetch(record, seconds)
+
+    def _judge(self, now: float, group: Group) -> tuple[str, Sequence[Instance]]:
         """Return why machines of one name are to be ended, and which; an empty reason if none."""
-        now = provider.clock.now()
+        record, instances = group.record, group.instances
         if record is None:
-            told = deadline_of(instances[0].tag)
-            is_over = told is not None and now >= told
+            is_over = now >= group.due
             return ("its time is over (it is not in this ledger)" if is_over else ""), instances
-        # several of a name share what one may cost
-        margin = record.hours * _HOUR - (record.deadline - record.start)
-        if now >= record.start + record.hours * _HOUR / len(instances) - margin:
+        if not instances:
+            # a list may lack what is there, so before its time nothing is taken to be gone
+            is_gone = now >= group.due and (
+                record.id is not None or now >= record.start + _UNSEEN_S
+            )
+            return ("the provider does not list it" if is_gone else ""), instances
+        if now >= group.due:
             return "its time is over", instances
         if record.ended is not None:
             return "it was ended before, and is there", instances
@@ -168,8 +191,37 @@ class Reaper:
         if now - beat < 60 * self.idle_minutes:
             return ""
         try:
-            if self.reach.is_working(record):
+            if _answer(partial(self.reach.is_working, record)):
                 return ""
         except (TrimtabError, ValueError) as error:  # one that answers nonsense is no different
             return f"it gives no sign of life: {error}"[:300]
         return f"nobody used it for {(now - beat) / 60:.0f} minutes, and no workers are there"
+
+
+def _answer(ask: Callable[[], bool]) -> bool:
+    """Return what a call returns, and raise what it raises; one that hangs is left behind.
+
+    Raises:
+        StoreError: It takes too long: other machines can't wait for it.
+    """
+    answers: SimpleQueue[bool | Exception] = SimpleQueue()
+
+    def call() -> None:
+        try:
+            answers.put(ask())
+        except Exception as error:
+            answers.put(error)
+
+    Thread(target=call, daemon=True).start()
+    try:
+        answer = answers.get(timeout=_MOST_ANSWER_S)
+    except Empty:
+        raise StoreError(f"it did not answer in {_MOST_ANSWER_S:g} s.") from None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def _raise(problems: Sequence[str]) -> None:
+    if problems:
+        raise StoreError(" ".join(problems), hint="Give `trimtab cloud reap` again.")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 from typing import Annotated, ClassVar
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from trimtab.compute.resources import Requests
+from trimtab.core.errors import ConfigError
+from trimtab.core.secrets import holds_secret
 
 _Word = Annotated[str, Field(pattern=r"^[^\s\"'\\]+$")]
 _Line = Annotated[str, Field(pattern=r"^[^\n\r]*$")]
@@ -16,7 +18,7 @@ _DEFAULT_WORKERS = 4
 
 
 class Profile(Requests):
-    """One file.
+    """One file; what it says is copied into job scripts, so it holds no secret.
 
     Attributes:
         partition: Partition; the cluster's default one if none is given.
@@ -42,6 +44,19 @@ class Profile(Requests):
     lines: tuple[_Line, ...] = ()
     setup: tuple[_Line, ...] = ()
     command: tuple[_Line, ...] = (sys.executable, "-m", "trimtab")
+
+    @field_validator("lines", "setup", "command")
+    @classmethod
+    def _refuse_secrets(cls, lines: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        for number, line in enumerate(lines, 1):
+            if holds_secret(line):  # no message repeats it
+                raise ConfigError(
+                    f"Line {number} of `{info.field_name}` holds what looks like a key or a "
+                    "password, and would be copied into the run.",
+                    hint="Put it into a file that you alone can read, and `source FILE` in "
+                    "`setup`.",
+                )
+        return lines
 
     @field_validator("lines")
     @classmethod

@@ -1,14 +1,15 @@
 """A provider on loopback, and a clock whose sleeps take no time."""
 
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cloud_sequence import Machines, Time
+from cloud_sequence import Machines, Scene, Time
 from loopback_lambda import KEY, Lambda, loopback_lambda
 
 from trimtab.compute.cloud.clock import Clock
-from trimtab.compute.cloud.ledger import Ledger
+from trimtab.compute.cloud.ledger import Ledger, Record
 from trimtab.compute.cloud.providers.base import PROVIDERS, Provider
 
 
@@ -48,3 +49,16 @@ def ledger(tmp_path: Path) -> Ledger:
 @pytest.fixture
 def machines(time: Time) -> Machines:
     return Machines(time)
+
+
+@pytest.fixture
+def scene(ledger: Ledger, server: Lambda, machines: Machines, time: Time) -> Scene:
+    made = Scene(random.Random(0), time, server, ledger, machines)
+    time.keeper = None
+    return made
+
+
+@pytest.fixture
+def ready(scene: Scene, provider: Provider, tmp_path: Path) -> Record:
+    """Return a machine for four hours that is there, with a copy of a run."""
+    return scene.rent(provider, 4.0, tmp_path / "run")

@@ -5,6 +5,7 @@ from cloud_sequence import Machines, Time
 from loopback_lambda import KEY, Lambda
 
 from trimtab.compute.cloud import launches
+from trimtab.compute.cloud.endings import end
 from trimtab.compute.cloud.errors import RefusedError
 from trimtab.compute.cloud.ledger import Ledger, Record, deadline_of
 from trimtab.compute.cloud.money import make_offer
@@ -106,6 +107,36 @@ def test_a_machine_that_can_not_be_used_is_ended(
     assert not server.alive() and not ledger.open_records()
 
 
+def test_a_machine_that_a_bug_makes_useless_is_ended(
+    record: Record,
+    ledger: Ledger,
+    provider: Provider,
+    server: Lambda,
+    machines: Machines,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*what: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(machines, "prepare", broken)
+    record = launches.launch(ledger, provider, record, _nothing)
+    with pytest.raises(ZeroDivisionError):
+        launches.wait(ledger, provider, machines, record, 20, _nothing)
+    assert not server.alive() and not ledger.open_records()
+
+
+def test_a_list_that_is_refused_once_ends_no_machine_and_keeps_none_alive(
+    record: Record, ledger: Ledger, provider: Provider, server: Lambda, machines: Machines
+) -> None:
+    record = launches.launch(ledger, provider, record, _nothing)
+    server.faults["list"].append("404")
+    record = launches.wait(ledger, provider, machines, record, 20, _nothing)
+    assert record.address == "127.0.0.1" and server.alive()
+    server.faults["list"] += ["404", "404"]
+    end(provider, [record.id])
+    assert not server.alive() and not server.faults["list"]
+
+
 def test_caps_that_pay_for_too_little_are_refused(provider: Provider) -> None:
     types = provider.types()
     with pytest.raises(ConfigError, match=r"allow 8.0 minutes of gpu_1x_a10 at \$0.75"):
@@ -124,7 +155,16 @@ def test_kinds_are_listed_with_price_and_memory(provider: Provider) -> None:
     assert (dear.gpus, dear.gpu_memory_gib, dear.memory_gib) == (8, 80.0, 1600.0)
 
 
-def test_a_key_is_never_sent_in_the_clear(provider: Provider) -> None:
-    provider.config = provider.config.model_copy(update={"base_url": "http://cloud.example/v1"})
-    with pytest.raises(ConfigError, match="without TLS"):
-        provider.instances()
+@pytest.mark.parametrize(
+    ("base_url", "message"),
+    [
+        ("http://cloud.example/v1", "without TLS"),
+        ("https://me:pw@cloud.example/v1", "must hold no user name and no password"),
+    ],
+)
+def test_a_key_is_never_sent_in_the_clear_or_in_an_address(
+    provider: Provider, base_url: str, message: str
+) -> None:
+    provider.config = provider.config.model_copy(update={"base_url": base_url})
+    with pytest.raises(ConfigError, match=message):
+        provider.types()

@@ -1,37 +1,20 @@
 """What nobody uses, and what is over its time, is found at the provider and ended."""
 
-import random
+import dataclasses
+import threading
+from pathlib import Path
 
 import pytest
 from cloud_sequence import Machines, Scene, Time, play
 from loopback_lambda import Lambda, Rented
 
-from trimtab.compute.cloud import launches
+from trimtab.compute.cloud import launches, reaper
 from trimtab.compute.cloud.errors import UnansweredError
-from trimtab.compute.cloud.ledger import Copy, Ledger, Record
+from trimtab.compute.cloud.ledger import Ledger, Record
 from trimtab.compute.cloud.money import make_offer
 from trimtab.compute.cloud.providers.base import Provider
 from trimtab.compute.ssh.hosts import Host
 from trimtab.core.errors import StoreError
-
-
-@pytest.fixture
-def scene(ledger: Ledger, server: Lambda, machines: Machines, time: Time) -> Scene:
-    made = Scene(random.Random(0), time, server, ledger, machines)
-    time.keeper = None
-    return made
-
-
-@pytest.fixture
-def ready(
-    scene: Scene, ledger: Ledger, provider: Provider, machines: Machines, time: Time, tmp_path
-) -> Record:
-    """Return a machine that is there, with a copy of a run."""
-    offer = make_offer(provider.types(), "gpu_1x_a10", None, 3.00, None)
-    record = launches.intend(ledger, offer, scene.config, time.now())
-    record = launches.launch(ledger, provider, record, lambda line: None)
-    record = launches.wait(ledger, provider, machines, record, 20, lambda line: None)
-    return ledger.note_copy(record.tag, tmp_path / "run", Copy(there="there"))
 
 
 @pytest.mark.parametrize(
@@ -60,6 +43,102 @@ def test_a_machine_lives_as_long_as_it_is_used_and_no_longer_than_is_paid(
     assert scene.reaper.reap() == ended
     assert bool(server.alive()) != ended
     assert (ready.tag in scene.fetched) == ended, "fetched first"
+
+
+HOUR = 3600.0
+
+
+@pytest.mark.parametrize(
+    "orders",
+    [[(0.0, 4.0)] * 3, [(0.0, 0.2)] * 3, [(0.0, 4.0), (3.6, 0.2)]],
+    ids=["three of one deadline", "three of a short time", "the shorter one later"],
+)
+def test_copies_that_hang_make_no_end_too_late(
+    scene: Scene,
+    ledger: Ledger,
+    provider: Provider,
+    server: Lambda,
+    time: Time,
+    tmp_path: Path,
+    orders: list[tuple[float, float]],
+) -> None:
+    scene.fetch_s, start, records = float("inf"), time.now(), []
+    for after, hours in orders:
+        time.advance(max(0.0, start + HOUR * after - time.now()))
+        records.append(scene.rent(provider, hours, tmp_path / "run"))
+    time.advance(max(record.deadline for record in records) - time.now())
+    assert scene.reaper.reap() == len(records) and not server.alive()
+    for record in records:
+        assert server.dollars(record.tag) <= record.dollars
+        told = f"{record.tag}: nothing is fetched: its end, or that of others, can't wait"
+        assert (told in scene.told) == (record.tag not in scene.fetched)
+    assert scene.fetched
+    ends = {each.name: each.end for each in server.rented}
+    urgent = sorted(records, key=lambda record: record.start + HOUR * record.hours)
+    assert [ends[record.tag] for record in urgent] == sorted(ends.values())
+
+
+def test_a_machine_that_answers_nothing_for_ever_holds_no_other_up(
+    scene: Scene,
+    ready: Record,
+    server: Lambda,
+    machines: Machines,
+    time: Time,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    over = threading.Event()
+    monkeypatch.setattr(machines, "is_working", lambda record: over.wait(20))
+    monkeypatch.setattr(reaper, "_MOST_ANSWER_S", 0.05)
+    time.advance(HOUR)
+    assert scene.reaper.reap() == 1 and not server.alive()
+    assert scene.told == [
+        f"{ready.tag} is ended: it gives no sign of life: it did not answer in 0.05 s."
+    ]
+    over.set()
+
+
+def test_a_machine_that_a_bug_is_met_with_keeps_no_other_alive(
+    scene: Scene,
+    ready: Record,
+    provider: Provider,
+    server: Lambda,
+    machines: Machines,
+    time: Time,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sooner = scene.rent(provider, 2.0, tmp_path / "run")
+    asked = {sooner.tag: ZeroDivisionError("a bug"), ready.tag: StoreError("gone")}
+    monkeypatch.setattr(machines, "is_working", lambda record: _raise(asked[record.tag]))
+    time.advance(HOUR)
+    with pytest.raises(StoreError, match=r"ZeroDivisionError.*a bug"):
+        scene.reaper.reap()
+    assert [each.name for each in server.alive()] == [sooner.tag]
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+def test_one_process_alone_fetches_and_ends(
+    scene: Scene, ready: Record, server: Lambda, time: Time
+) -> None:
+    meanwhile = []
+
+    def fetch(record: Record, seconds: float) -> None:
+        meanwhile.append((scene.reaper.reap(), len(server.alive())))
+
+    time.advance(HOUR)
+    assert dataclasses.replace(scene.reaper, fetch=fetch).reap() == 1 and not server.alive()
+    assert meanwhile == [(0, 1)]
+
+
+def test_a_machine_of_another_configuration_of_the_account_is_known(
+    scene: Scene, ready: Record, time: Time
+) -> None:
+    time.advance(ready.deadline - time.now())
+    scene.reaper.reap_one({**scene.config, "timeout_s": 0.2}, lambda: None)
+    assert ready.tag in scene.fetched and not scene.ledger.open_records()
 
 
 def test_a_launch_that_was_killed_after_it_took_effect_is_ended(

@@ -1,5 +1,6 @@
 """Scripts: what a shell makes of them, and which stages there are."""
 
+import json
 import shlex
 import subprocess
 from pathlib import Path
@@ -36,6 +37,16 @@ def test_a_shell_reads_the_paths_that_were_meant(small_run: Run, tmp_path: Path)
 def test_a_path_that_no_script_can_hold_is_refused(path: str) -> None:
     with pytest.raises(ConfigError, match="can't stand in a job script"):
         check_path(Path(path))
+
+
+@pytest.mark.parametrize("name", ["setup", "lines", "command"])
+def test_a_line_with_a_key_is_refused_and_not_repeated(name: str, tmp_path: Path) -> None:
+    line = "--export=HF_TOKEN=hf_ABCdef0123456789"
+    path = tmp_path / "slurm.yaml"
+    path.write_text(json.dumps({name: ["--x", line]}))
+    with pytest.raises(ConfigError, match=rf"Line 2 of `{name}` holds .* `source FILE`") as told:
+        Profile.read(path)
+    assert "hf_ABC" not in str(told.value)
 
 
 def test_stages_are_of_what_is_owed(small_run: Run) -> None:

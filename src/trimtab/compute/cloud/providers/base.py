@@ -140,6 +140,14 @@ class Provider(ABC, Generic[C]):
             UncertainError: It may have heard.
         """
 
+    def key(self) -> str:
+        """Return the key that calls are made with; empty if the provider's own program has it.
+
+        Raises:
+            ConfigError: The environment holds none.
+        """
+        return ""
+
     def host(self, address: str, host: Host) -> Host:
         """Return how ssh reaches a machine: ``host``, with its address filled in.
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import Field
 
-from trimtab.compute.cloud.api import Api
+from trimtab.compute.cloud.api import Api, key_of
 from trimtab.compute.cloud.errors import UnansweredError, UncertainError
 from trimtab.compute.cloud.providers.base import Instance, MachineType, Order, Provider, State
 from trimtab.core.spec import Spec
@@ -84,6 +84,10 @@ class Lambda(Provider[Config]):
     def terminate(self, ids: Sequence[str]) -> None:
         """Ask that machines be ended."""
         self._api.order("/instance-operations/terminate", {"instance_ids": list(ids)})
+
+    def key(self) -> str:
+        """Return the key that calls are made with."""
+        return key_of(self.config.key_env)
 
     def _body(self, order: Order) -> dict[str, Any]:
         return {

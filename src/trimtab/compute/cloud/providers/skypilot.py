@@ -113,7 +113,10 @@ class SkyPilot(Provider[Config]):
 
     def _json(self, *words: str) -> Any:
         """Return the JSON that a command ends with, after whatever else it says."""
-        done = self._call(*words)
+        try:
+            done = self._call(*words)
+        except UncertainError as error:  # a question has no effect that could be in doubt
+            raise UnansweredError(error.message) from None
         lines = done.stdout.splitlines()
         starts = [number for number, line in enumerate(lines) if line[:1] in ("[", "{")]
         for start in starts if done.returncode == 0 else ():

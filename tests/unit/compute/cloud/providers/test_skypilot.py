@@ -85,6 +85,17 @@ def test_what_fails_is_told_from_what_may_have_happened(sky: Provider, tmp_path:
         sky.terminate(["a"])
 
 
+def test_a_question_that_takes_too_long_has_no_answer_and_an_order_is_in_doubt() -> None:
+    command = ["sh", "-c", "exec sleep 9"]
+    slow = PROVIDERS.build("skypilot", {"command": command, "timeout_minutes": 0.0005})
+    for ask in (slow.instances, slow.types):
+        with pytest.raises(UnansweredError, match=r"did not end in 0\.0005 minutes"):
+            ask()
+    for order in (lambda: slow.launch(ORDER), lambda: slow.terminate(["a"])):
+        with pytest.raises(UncertainError, match=r"did not end in 0\.0005 minutes"):
+            order()
+
+
 def test_sky_itself_takes_the_task_file(sky: Provider, tmp_path: Path) -> None:
     found = shutil.which("sky")
     python = None if found is None else Path(found).resolve().parent / "python"

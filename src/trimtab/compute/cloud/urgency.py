@@ -1,0 +1,80 @@
+"""Which machines must end first, and how long may be fetched so that none of them ends too late."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from trimtab.compute.cloud.endings import LONGEST_S
+from trimtab.compute.cloud.ledger import Ledger, Record, deadline_of
+from trimtab.compute.cloud.money import LEAST_MARGIN_S
+from trimtab.compute.cloud.providers.base import Instance
+
+_MOST_FETCH_S = 300.0
+
+
+@dataclass(frozen=True)
+class Group:
+    """The machines of one name.
+
+    Attributes:
+        tag: The name.
+        record: What this ledger knows of them; None if they are of another one.
+        instances: What the provider lists; none if it lists none.
+    """
+
+    tag: str
+    record: Record | None
+    instances: Sequence[Instance]
+
+    @property
+    def paid(self) -> float:
+        """Until when they are paid for; several of a name share what one may cost."""
+        if self.record is None:
+            return self.due + LEAST_MARGIN_S
+        return self.record.start + self.record.hours * 3600 / max(1, len(self.instances))
+
+    @property
+    def due(self) -> float:
+        """By when their end must begin."""
+        if self.record is None:
+            return deadline_of(self.tag) or 0.0
+        margin = self.record.hours * 3600 - (self.record.deadline - self.record.start)
+        return self.paid - margin
+
+
+def groups(ledger: Ledger, config: dict[str, Any], instances: Iterable[Instance]) -> list[Group]:
+    """Return what is listed, and what is open in the ledger besides; the most urgent first.
+
+    Args:
+        ledger: The ledger.
+        config: The provider. What it lists may have been ordered by another configuration of the
+            same account; what it does not list counts only if it was ordered by this one.
+        instances: What the provider lists.
+    """
+    listed: dict[str, list[Instance]] = {}
+    for instance in instances:
+        if deadline_of(instance.tag) is not None:
+            listed.setdefault(instance.tag, []).append(instance)
+    records = {record.tag: record for record in ledger.records()}
+    found = [Group(tag, records.get(tag), each) for tag, each in listed.items()]
+    found += [
+        Group(tag, record, ())
+        for tag, record in records.items()
+        if tag not in listed and record.ended is None and record.provider == config
+    ]
+    return sorted(found, key=lambda group: group.paid)
+
+
+def seconds_to_fetch(now: float, queue: Sequence[Group]) -> float:
+    """Return how long may be fetched from the first of a queue so that no end comes too late.
+
+    Args:
+        now: The time.
+        queue: What is there, the most urgent first; each may take its longest to end.
+    """
+    until = now + _MOST_FETCH_S + LONGEST_S
+    soon = [queue[0], *(group for group in queue[1:] if group.due <= until)]
+    left = [group.paid - now - place * LONGEST_S for place, group in enumerate(soon, 1)]
+    return min(_MOST_FETCH_S, *left)
