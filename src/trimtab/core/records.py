@@ -90,16 +90,17 @@ class SegmentWriter:
             return
         if fence is not None:
             fence()
-        start = 0
+        start = None
         try:
             if self._fd is None:
                 self._fd = self._open()
             start = os.fstat(self._fd).st_size
             write_all(self._fd, data)
         except OSError as error:
-            missing = len(data) - self._cut_back(start, data)
+            # nothing was written where its place is not known, so nothing is cut
+            kept = 0 if start is None else self._cut_back(start, data)
             self.close()
-            raise write_error(self.path, error, missing) from error
+            raise write_error(self.path, error, len(data) - kept) from error
         self._num_unsynced += len(data)
         if sync:
             self.sync()
@@ -139,14 +140,14 @@ class SegmentWriter:
 
     def _cut_back(self, start: int, data: bytes) -> int:
         """Cut a half-written line off the end; return how many bytes of ``data`` stay."""
+        assert self._fd is not None
         kept = 0
-        if self._fd is not None:
-            # If even this fails, the torn line stays and readers drop it.
-            with contextlib.suppress(OSError):
-                written = os.fstat(self._fd).st_size - start
-                kept = data.rfind(b"\n", 0, written) + 1
-                os.ftruncate(self._fd, start + kept)
-                os.fsync(self._fd)
+        # If even this fails, the torn line stays and readers drop it.
+        with contextlib.suppress(OSError):
+            written = os.fstat(self._fd).st_size - start
+            kept = data.rfind(b"\n", 0, written) + 1
+            os.ftruncate(self._fd, start + kept)
+            os.fsync(self._fd)
         return kept
 
     def close(self) -> None:

@@ -1,5 +1,6 @@
 """Rows survive what happens to disks and processes, and what does not survive is reported."""
 
+import errno
 import json
 import os
 import random
@@ -207,6 +208,26 @@ def test_short_writes_are_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert data.count(b"\n") == 2
     assert read_segments(tmp_path, Score).rows == [score(0), score(1)]
     assert read_json(tmp_path / "b.json") == list(range(100))
+
+
+def test_a_length_that_can_not_be_asked_cuts_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, right, asked = tmp_path / "a.jsonl", os.fstat, []
+
+    def fails_once(fd: int) -> os.stat_result:
+        asked.append(fd)
+        if len(asked) == 1:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return right(fd)
+
+    with SegmentWriter(path) as writer:
+        writer.append([score(1), score(2)])
+        whole = path.read_bytes()
+        monkeypatch.setattr(os, "fstat", fails_once)
+        with pytest.raises(StoreError, match="Input/output error"):
+            writer.append([score(3)])
+    assert asked and path.read_bytes() == whole
 
 
 def test_a_real_write_error_keeps_whole_lines_and_says_what_to_do(tmp_path: Path) -> None:
