@@ -2,7 +2,7 @@
 
 A name holds who writes: the machine (boot and process namespace) and the process. What a dead
 process of this machine left is swept when a run is next worked on; what another machine left, after
-a day.
+a day by the clock of the file system.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ import re
 import secrets
 import shutil
 import socket
-import time
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
+
+from trimtab.core.file_clock import touch
 
 _NAME = re.compile(r"\..+\.([0-9a-f]{8})-(\d+)-[0-9a-f]{8}\.tmp")
 _DAY_S = 86400.0
@@ -35,7 +36,7 @@ def is_left_over(path: Path) -> bool:
     if found[1] == _here():
         return not _lives(int(found[2]))
     with suppress(OSError):
-        return time.time() - path.lstat().st_mtime > _DAY_S
+        return _now(path.parent) - path.lstat().st_mtime > _DAY_S
     return False
 
 
@@ -53,6 +54,15 @@ def sweep(folder: Path, skip: tuple[str, ...] = ()) -> None:
         for name in [name for name in folders if is_left_over(at / name)]:
             shutil.rmtree(at / name, ignore_errors=True)
         folders[:] = [n for n in folders if n not in skip and not is_left_over(at / n)]
+
+
+def _now(folder: Path) -> float:
+    """Return the time by the clock of the file system that holds ``folder``."""
+    probe = temporary(folder / "clock")
+    try:
+        return touch(probe)
+    finally:
+        probe.unlink(missing_ok=True)
 
 
 def _lives(pid: int) -> bool:

@@ -3,7 +3,10 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
+
+import pytest
 
 from trimtab.core.temporary import is_left_over, sweep, temporary
 
@@ -25,6 +28,17 @@ def test_only_what_nobody_writes_any_more_is_left_over(tmp_path: Path) -> None:
     os.utime(foreign, (1, 1))
     assert is_left_over(foreign)
     assert not is_left_over(tmp_path / ".hidden.tmp")
+
+
+def test_a_clock_of_this_machine_that_is_wrong_sweeps_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = time.time
+    foreign = tmp_path / ".c.json.00000000-1-00000000.tmp"
+    foreign.write_text("")
+    monkeypatch.setattr(time, "time", lambda: right() + 2 * 86400)
+    sweep(tmp_path)
+    assert list(tmp_path.iterdir()) == [foreign]
 
 
 def test_files_and_folders_are_swept_and_links_are_not_followed(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from trimtab.core.errors import HeldError, StoreError
+from trimtab.core.file_clock import touch
 from trimtab.core.files import write_all
 from trimtab.runs.store.create import file_stem
 from trimtab.runs.store.processes import Process, scheduled_job
@@ -203,7 +204,7 @@ class _State:
         if self.holder is not None and self.holder.process.is_alive() is False:
             return False
         # a time of the future is no sign of life either: that clock was set back
-        silence = abs(_file_clock(folder) - self.touched)
+        silence = abs(touch(folder / ".clock") - self.touched)
         return silence < (ttl if self.holder is not None else min(ttl, _NAMELESS_S))
 
 
@@ -241,16 +242,6 @@ def _beat(path: Path, ttl: float, end: threading.Event) -> None:
             return
         except OSError as error:
             _log.warning("The claim %s got no heartbeat: %s", path, error)
-
-
-def _file_clock(folder: Path) -> float:
-    """Return the time by the clock of the file system, which sets the times of heartbeats, too."""
-    fd = os.open(folder / ".clock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
-    try:
-        os.utime(fd)
-        return os.fstat(fd).st_mtime
-    finally:
-        os.close(fd)
 
 
 def _newest(folder: Path) -> int:
