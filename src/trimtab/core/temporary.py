@@ -17,6 +17,7 @@ from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
+from trimtab.core.boots import boot_id, pid_namespace
 from trimtab.core.file_clock import touch
 
 _NAME = re.compile(r"\..+\.([0-9a-f]{8})-(\d+)-[0-9a-f]{8}\.tmp")
@@ -78,9 +79,6 @@ def _lives(pid: int) -> bool:
 @lru_cache
 def _here() -> str:
     """Return what tells this machine, since its boot, and its process ids from others."""
-    parts = [socket.gethostname()]
-    with suppress(OSError):
-        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
-    with suppress(OSError):
-        parts.append(os.readlink("/proc/self/ns/pid"))
+    # where no boot is known others of its name can't be told apart, so it is this process alone
+    parts = [socket.gethostname(), boot_id() or secrets.token_hex(8), pid_namespace() or ""]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:8]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from trimtab.core import temporary as temporaries
 from trimtab.core.temporary import is_left_over, sweep, temporary
 
 
@@ -39,6 +40,22 @@ def test_a_clock_of_this_machine_that_is_wrong_sweeps_nothing(
     monkeypatch.setattr(time, "time", lambda: right() + 2 * 86400)
     sweep(tmp_path)
     assert list(tmp_path.iterdir()) == [foreign]
+
+
+def test_where_no_boot_is_known_process_ids_of_others_tell_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(temporaries, "boot_id", lambda: None)
+    temporaries._here.cache_clear()
+    other = temporary(tmp_path / "a.json")
+    other = other.with_name(other.name.replace(f"-{os.getpid()}-", f"-{2**22 + 1}-"))
+    other.write_text("")
+    assert is_left_over(other), "it is of this process, which has another id"
+    temporaries._here.cache_clear()
+    try:
+        assert not is_left_over(other), "a machine of this name may write it"
+    finally:
+        temporaries._here.cache_clear()
 
 
 def test_files_and_folders_are_swept_and_links_are_not_followed(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from trimtab.core.boots import boot_id, pid_namespace
+
 
 class Process(BaseModel):
     """A process, told from every other one that ever was.
@@ -37,20 +39,24 @@ class Process(BaseModel):
             pid=os.getpid(),
             host=socket.gethostname(),
             machine=_line("/etc/machine-id"),
-            boot=_boot(),
-            namespace=_namespace(),
+            boot=boot_id(),
+            namespace=pid_namespace(),
             start=_stat(os.getpid())[1],
         )
 
     def is_alive(self) -> bool | None:
-        """Return whether it lives; None where that can't be seen from here."""
-        if (self.host, self.machine) != (socket.gethostname(), _line("/etc/machine-id")):
-            return None
-        if self.boot != _boot():
-            return False
-        if self.namespace != _namespace():
+        """Return whether it lives; None where that can't be seen from here.
+
+        One of another boot may be of another machine of this name, so nothing is known of it.
+        """
+        here = Process.current()
+        if self.boot is None or self._place != here._place:
             return None
         return _is_running(self.pid, self.start)
+
+    @property
+    def _place(self) -> tuple[str | None, ...]:
+        return self.host, self.machine, self.boot, self.namespace
 
 
 def scheduled_job() -> str | None:
@@ -80,17 +86,6 @@ def _stat(pid: int) -> tuple[str | None, int | None]:
     # The name, in parentheses, may itself hold spaces and parentheses.
     fields = stat.rpartition(")")[2].split()
     return fields[0], int(fields[19])
-
-
-def _boot() -> str | None:
-    return _line("/proc/sys/kernel/random/boot_id")
-
-
-def _namespace() -> str | None:
-    try:
-        return os.readlink("/proc/self/ns/pid")
-    except OSError:
-        return None
 
 
 def _line(path: str) -> str | None:

@@ -158,7 +158,7 @@ def test_dead_and_silent_holders_are_replaced_and_others_are_not(tmp_path: Path)
     replaced: list[dict] = [
         {"pid": dead.pid},
         {"start": 1},  # the id was given to a later process
-        {"boot": "another"},
+        {"boot": "another", "age": 121},
         {"host": "elsewhere", "age": 121},
         {"machine": "of the same name", "boot": "another", "age": 121},
         {"namespace": "pid:[1]", "age": 121},  # another container on this machine
@@ -171,6 +171,7 @@ def test_dead_and_silent_holders_are_replaced_and_others_are_not(tmp_path: Path)
         {"pid": 1, "start": None},
         {"age": 60},
         {"host": "elsewhere", "age": 60},
+        {"boot": "another"},
         {"host": "elsewhere", "boot": "another", "pid": dead.pid},
         {"machine": "of the same name", "boot": "another"},
         {"namespace": "pid:[1]", "pid": dead.pid},

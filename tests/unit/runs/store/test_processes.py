@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from trimtab.runs.store import processes
 from trimtab.runs.store.processes import Process
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /proc to look into")
@@ -27,7 +28,8 @@ def test_this_process_lives_and_comes_back_from_json(here: Process) -> None:
     ("changes", "alive"),
     [
         ({"start": 1}, False),  # its id was given to this one
-        ({"boot": "another"}, False),
+        ({"boot": "another"}, None),  # a copy of this machine, or this one before it began again
+        ({"boot": ""}, None),
         ({"host": "elsewhere"}, None),
         ({"machine": "of the same name"}, None),
         ({"namespace": "pid:[1]"}, None),  # a container on this machine
@@ -79,3 +81,10 @@ def test_a_process_of_another_user_lives(here: Process, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(os, "kill", refused)
     assert here.is_alive() is True
+
+
+def test_where_no_boot_is_known_nothing_is_known_of_a_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(processes, "boot_id", lambda: None)
+    assert Process.current().is_alive() is None
