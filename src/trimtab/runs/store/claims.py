@@ -6,8 +6,9 @@ every file system, NFS among them; none is ever removed or written again under i
 taker can't take an epoch twice. Its first line names the holder, and a second line ends the claim:
 the holder gave it back, or another took it over. A holder touches its file now and then; that it is
 dead is known at once on its own machine until that is started again, and elsewhere when the file
-has not been touched for the time to live. Both times are the file system's: clocks of machines are
-not compared.
+has not been touched for the time to live. Both times are the file system's: where a server gives
+them, clocks of machines are not compared. Where the machine that touches a file does, as on some
+parallel file systems, clocks must agree within a minute.
 
 A holder that slept and lost its claim finds the second line when it asks, before each append. What
 it may have written in between does no harm: each worker writes files of its own, and rows of equal
