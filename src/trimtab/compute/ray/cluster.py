@@ -29,6 +29,10 @@ _OBJECT_STORE = 100 * 2**20
 _RETRIES = 2
 """How often Ray gives a unit to a worker again that died of it, before it is told here."""
 
+_OF_MEMORY = "due to the node running low on memory"
+"""What Ray says of a worker that it ended for that. Of any other that died it says what may have
+killed it, the system for want of memory among others."""
+
 _SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_BACKEND_LOG_LEVEL": "fatal",
@@ -96,8 +100,8 @@ class Cluster:
         try:
             got: Answer = self._ray.get(answer)
         except errors.RayError as error:
-            of_memory = isinstance(error, errors.OutOfMemoryError) or "memory" in str(error).lower()
-            raise LostError(_cause(error), of_memory=of_memory) from error
+            short = isinstance(error, errors.OutOfMemoryError) or _OF_MEMORY in str(error)
+            raise LostError(_cause(error), of_memory=short) from error
         return got
 
     def tell_to_end(self, actor: Any) -> Any:
