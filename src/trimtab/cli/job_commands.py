@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from trimtab.cli.options import Trust, check_way
+from trimtab.core.errors import TrimtabError
 
 RunDir = Annotated[Path, typer.Argument(help="Run directory.", show_default=False)]
 Deadline = Annotated[
@@ -86,12 +87,21 @@ def submit(
 
 
 def cancel(run_dir: RunDir) -> None:
-    """Cancel the jobs of a run, or end who has Ray work on it; what was done stays."""
+    """Cancel the jobs of a run, and end who has Ray work on it; what was done stays."""
     from trimtab.cli import jobs, ray_jobs, ssh_jobs
+    from trimtab.compute.slurm import submissions
 
-    if not ray_jobs.cancel(run_dir):
-        ssh_jobs.check_no_hosts(run_dir)
+    unreached: TrimtabError | None = None
+    try:
+        told = ray_jobs.cancel(run_dir)
+        if not told:
+            ssh_jobs.check_no_hosts(run_dir)
+    except TrimtabError as error:  # jobs can be cancelled all the same
+        told, unreached = True, error
+    if not told or submissions.folders(run_dir):
         jobs.cancel(run_dir)
+    if unreached is not None:
+        raise unreached
 
 
 @slurm.command("begin")

@@ -163,10 +163,10 @@ def cancel(run_dir: Path) -> bool:
         StoreError: It was told to, and does not end.
     """
     driver = state.read(run_dir)
-    if driver is None or driver.works is False:
+    if driver is None or (at_work := state.works(run_dir, driver)) is False:
         return False
     process = driver.process
-    if driver.works is None:
+    if at_work is None:
         raise HeldError(
             f"Units of {run_dir} may be handed out by process {process.pid} on {process.host}.",
             hint="Give the command there; or end that process.",

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from trimtab.core.errors import StoreError
 from trimtab.core.files import make_dir
 from trimtab.core.records import read_json, write_json
+from trimtab.runs.store.claims import holder_of
 from trimtab.runs.store.processes import Process
 
 
@@ -29,11 +30,6 @@ class Driver(BaseModel):
     cluster: str
     since: float
     ended: bool = False
-
-    @property
-    def works(self) -> bool | None:
-        """Whether it is at work; None where that can't be seen from here."""
-        return False if self.ended else self.process.is_alive()
 
 
 def begin(run_dir: Path, cluster: str) -> Driver:
@@ -56,6 +52,15 @@ def read(run_dir: Path) -> Driver | None:
         return None
 
 
+def works(run_dir: Path, driver: Driver) -> bool | None:
+    """Return whether a driver is at work; None where one may be that can't be seen from here."""
+    if driver.ended:
+        return False
+    alive = driver.process.is_alive()
+    # it claims the run as long as it hands out units
+    return False if alive is None and holder_of(run_dir, "submit") is None else alive
+
+
 def standing(run_dir: Path, owes: bool) -> list[str]:
     """Return a line on who hands out units; none for a run that was never given to Ray.
 
@@ -66,10 +71,11 @@ def standing(run_dir: Path, owes: bool) -> list[str]:
     driver = read(run_dir)
     if driver is None:
         return []
+    at_work = works(run_dir, driver)
     who = f"process {driver.process.pid} on {driver.process.host}"
-    if driver.works:
+    if at_work:
         return [f"Ray: {who} hands out units to {driver.cluster}"]
-    if driver.works is None:
+    if at_work is None:
         return [f"Ray: {who} handed out units to {driver.cluster}; it can't be seen from here"]
     again = f"; `trimtab submit {run_dir} --on ray` goes on" if owes else ""
     return [f"Ray: nobody hands out units{again}"] if owes else []
