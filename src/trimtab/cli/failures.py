@@ -23,7 +23,7 @@ from typer.core import TyperGroup
 
 from trimtab.cli.terminal import complain
 from trimtab.core import stopping
-from trimtab.core.errors import MemoryShortError, StoreError, TrimtabError
+from trimtab.core.errors import MemoryShortError, StoreError, TrimtabError, is_out_of_memory
 from trimtab.core.home import home
 from trimtab.core.secrets import redact
 
@@ -88,7 +88,7 @@ def _failed(error: Exception) -> int:
         )
         _drop_output()
         return StoreError.exit_code
-    if _is_of_memory(error):
+    if is_out_of_memory(error):
         said = next(iter(str(error).splitlines()), "") or type(error).__name__
         complain(
             f"error: memory is short: {said[:200]}. Use a smaller model, `dtype: bfloat16` or "
@@ -96,11 +96,6 @@ def _failed(error: Exception) -> int:
         )
         return MemoryShortError.exit_code
     return _of_command_line(error) or _unforeseen(error)
-
-
-def _is_of_memory(error: Exception) -> bool:
-    """Return whether an allocation failed; torch, which is not imported here, has its own class."""
-    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
 
 
 def _of_command_line(error: Exception) -> int | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from trimtab.compute.ray.answers import Answer
 from trimtab.core import stopping
-from trimtab.core.errors import ConfigError, MemoryShortError, TrimtabError
+from trimtab.core.errors import ConfigError, MemoryShortError, TrimtabError, is_out_of_memory
 from trimtab.runs.store import manifest
 from trimtab.runs.usage.progress import Silent
 
@@ -99,8 +99,7 @@ def _failure(error: Exception) -> Answer:
     if stopping.received() is not None:  # whatever a library made of it
         return Answer("stopped")
     _log.error("a unit failed", exc_info=error)
-    short = isinstance(error, MemoryError | MemoryShortError)
-    if short or type(error).__name__ == "OutOfMemoryError":  # torch has a class of its own
+    if is_out_of_memory(error):
         return Answer("memory", str(error) or type(error).__name__, MemoryShortError.exit_code)
     if isinstance(error, TrimtabError):
         return Answer("failed", str(error), error.exit_code)

@@ -7,7 +7,7 @@
     ├── NonFiniteError      4  NaN or infinity in activations or logits
     ├── HeldError           5  another process works on the same part of the run
     ├── StoreError          6  the run directory can't be read or written
-    ├── JudgeError          7  a judge could not run; its scores stay owed
+    ├── JudgeError          7  a judge could not run; its scores stay owed (9: for want of memory)
     ├── CheckError           8  the run finished but an honesty check failed
     ├── MemoryShortError     9  a model, a training or a row does not fit into memory
     └── LossError           10  a fault that ``chaos`` played lost or changed something
@@ -101,6 +101,12 @@ class UnansweredError(JudgeError):
     """A judge that works got no answer to some items; the rest of its items can be scored."""
 
 
+class JudgeMemoryError(JudgeError, MemoryShortError):
+    """Memory was short for a judge; everything else is kept and its scores stay owed."""
+
+    exit_code = MemoryShortError.exit_code
+
+
 class CheckError(TrimtabError):
     """The run finished, and an honesty check failed."""
 
@@ -111,6 +117,19 @@ class LossError(TrimtabError):
     """A fault that was played on purpose lost, doubled or changed something, or left it running."""
 
     exit_code = 10
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether memory was short: an allocation failed, or something is known not to fit.
+
+    Torch, which is not imported here, has a class of its own for it on accelerators, and words
+    alone on a CPU.
+    """
+    return (
+        isinstance(error, MemoryError | MemoryShortError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
+    )
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -17,10 +17,9 @@ from pathlib import Path
 import torch
 import transformers
 
-from trimtab.core.errors import ModelError, NonFiniteError
+from trimtab.core.errors import ModelError, NonFiniteError, is_out_of_memory
 from trimtab.core.keys import content_key
 from trimtab.engine import trial, version
-from trimtab.engine.batching.within_memory import is_out_of_memory
 from trimtab.engine.request import Request, Result
 from trimtab.models.cache import cache_dir
 from trimtab.models.load import LoadedModel

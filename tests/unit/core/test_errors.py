@@ -25,3 +25,16 @@ def test_near_names_are_suggested_and_else_all_are_listed() -> None:
     known = ["steering", "controls", "model"]
     assert errors.did_you_mean("stering", known) == "Did you mean 'steering'?"
     assert errors.did_you_mean("zzz", known) == "Known: controls, model, steering."
+
+
+def test_memory_is_short_by_every_name_that_it_has() -> None:
+    short = [
+        MemoryError(),
+        errors.MemoryShortError("no room"),
+        errors.JudgeMemoryError("no room"),
+        type("OutOfMemoryError", (RuntimeError,), {})("as torch calls it"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"),
+    ]
+    assert all(map(errors.is_out_of_memory, short))
+    other = [RuntimeError("shapes differ"), errors.JudgeError("it said: can't allocate memory")]
+    assert not any(map(errors.is_out_of_memory, other))

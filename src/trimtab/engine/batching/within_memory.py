@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import torch
 
-from trimtab.core.errors import MemoryShortError
+from trimtab.core.errors import MemoryShortError, is_out_of_memory
 from trimtab.engine.batching.scheduler import Ladder, Limits
 from trimtab.engine.request import Options, Request, Result, Text
 from trimtab.models.load import LoadedModel
@@ -88,13 +88,6 @@ def _num_new(request: Request) -> int:
     if isinstance(want, Options):
         return max((len(option) for option in want.options), default=0)
     return len(want.continuation)
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error is a failed allocation: torch has a class for it on accelerators only."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    return "can't allocate memory" in str(error)
 
 
 def _release(loaded: LoadedModel) -> None:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from trimtab.core.errors import JudgeError, TrimtabError, UnansweredError
+from trimtab.core.errors import (
+    JudgeError,
+    JudgeMemoryError,
+    TrimtabError,
+    UnansweredError,
+    is_out_of_memory,
+)
 from trimtab.core.secrets import redact
 from trimtab.runs.work.units import ScoreUnit, Unit
 
@@ -21,6 +27,7 @@ class Failures:
         self._what: dict[tuple[Path, str], str] = {}
         self._skipped: set[tuple[Path, str]] = set()
         self._num_windows: dict[tuple[Path, str], int] = {}
+        self._short = False
 
     def skip(self, folder: Path, unit: Unit) -> bool:
         """Return whether a unit is not to be tried again in this piece of work."""
@@ -40,6 +47,7 @@ class Failures:
         what = redact(str(error) if isinstance(error, TrimtabError) else repr(error))
         self._what[folder, owner] = what
         self._num_windows[folder, owner] = self._num_windows.get((folder, owner), 0) + 1
+        self._short |= is_out_of_memory(error)
         if isinstance(error, UnansweredError):
             self._skipped.add((folder, unit.name))
             return f"The judge {owner} goes on without an answer to some: {what}"
@@ -47,11 +55,12 @@ class Failures:
         return f"The judge {owner} failed and is skipped: {what}"
 
     def require_none(self) -> None:
-        """Raise JudgeError if anything failed."""
+        """Raise JudgeError if anything failed, JudgeMemoryError if memory was short for any."""
         if self._what:
             folders = " ".join(dict.fromkeys(str(folder) for folder, _ in self._what))
-            raise JudgeError(
-                "Judges failed, and their scores are owed: "
+            raise (JudgeMemoryError if self._short else JudgeError)(
+                "Memory was short. " * self._short
+                + "Judges failed, and their scores are owed: "
                 + "; ".join(map(self._told, self._what)),
                 hint=f"Nothing else is lost. Run `trimtab score {folders}` when the cause is "
                 "mended.",

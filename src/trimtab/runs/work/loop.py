@@ -70,7 +70,8 @@ def work(
     Raises:
         NonFiniteError: Activations or logits are NaN or infinite; finished rows are kept.
         StoreError: What units need is not fitted, or the run directory can't be written.
-        JudgeError: Judges failed, or wait for others that did; all others have scored.
+        JudgeError: Judges failed, or wait for others that did; all others have scored. It is a
+            JudgeMemoryError if memory was short for one of them.
         Stopped: A signal came.
     """
     failures = Failures()

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
 
-from trimtab.core.errors import JudgeError, StoreError
+from trimtab.core.errors import JudgeError, JudgeMemoryError, StoreError
 from trimtab.core.spec import ModelSpec
 from trimtab.runs.store.claims import holder_of
 from trimtab.runs.usage.meter import UsageMeter, usage_file
@@ -57,6 +57,7 @@ class UnitWorker:
 
         Raises:
             StoreError: The run has no such unit.
+            JudgeMemoryError: Memory was short for its judge.
             TrimtabError: As ``loop.work``, of units other than scores.
         """
         unit, every = self._find(name)
@@ -66,6 +67,8 @@ class UnitWorker:
             return Done(held=holder_of(self._run.dir, name) or "held by another worker just now")
         try:
             failures.require_none()
+        except JudgeMemoryError:
+            raise  # whoever hands out units may have more of it elsewhere
         except JudgeError as error:
             return Done(failed=error.message, judge=failures.skips_judge(self._run.dir, unit))
         return Done()

@@ -22,10 +22,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from trimtab.core.errors import ModelError, NonFiniteError, StoreError
+from trimtab.core.errors import ModelError, NonFiniteError, StoreError, is_out_of_memory
 from trimtab.core.records import read_json, write_json
 from trimtab.engine.batching.allocator import give_back
-from trimtab.engine.batching.within_memory import is_out_of_memory
 from trimtab.engine.conversations import Conversations
 from trimtab.engine.reading.divergence import drawn_tokens
 from trimtab.engine.reading.likelihood import Learned

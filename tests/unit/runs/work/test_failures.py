@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from loopback_api import Answer, loopback, reply
 
-from trimtab.core.errors import JudgeError
+from trimtab.core.errors import JudgeError, JudgeMemoryError
 from trimtab.core.plan import JudgePlan
 from trimtab.core.spec import Component, ModelSpec
 from trimtab.runs.imports.generations import create_run, read_generations
@@ -19,6 +19,9 @@ from trimtab.runs.work.engines import EnginePool
 from trimtab.runs.work.loop import work
 from trimtab.runs.work.phases import Job, run_phases
 from trimtab.runs.work.score import owed
+from trimtab.runs.work.single import UnitWorker
+from trimtab.runs.work.state import State
+from trimtab.runs.work.units import units
 from trimtab.runs.work.worker import Worker
 
 
@@ -32,6 +35,25 @@ def test_a_judge_without_some_answers_owes_that_window_alone(members, make, text
     with Worker(run, 2, Silent()) as worker:
         work([worker], EnginePool(), ("score",))
     assert owed(run, judge) == 0
+
+
+@pytest.mark.parametrize(
+    "error",
+    ["MemoryError('no room')", 'RuntimeError("DefaultCPUAllocator: can\'t allocate memory")'],
+)
+def test_memory_that_is_short_for_a_judge_is_told_as_such_and_others_score(
+    members, make, text_cell, probe, error
+):
+    bad, good = probe("bad"), probe("good")
+    run = make("run", text_cell("one"), judges=(bad, good))
+    (members / "bad.order").write_text(f"raise {error}")
+    with Worker(run, 1, Silent()) as worker, pytest.raises(JudgeMemoryError) as caught:
+        work([worker], EnginePool(), ("score",))
+    assert caught.value.exit_code == 9 and "Memory was short" in str(caught.value)
+    assert (owed(run, bad), owed(run, good)) == (3, 0)
+    (unit, *_) = [unit for unit in units(run, ("score",)) if State(run).owed(unit)]
+    with UnitWorker(Job(run, 2, Silent())) as one, pytest.raises(JudgeMemoryError):
+        one.do(unit.name)  # who hands out units learns why
 
 
 @pytest.fixture

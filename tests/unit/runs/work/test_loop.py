@@ -99,9 +99,9 @@ def test_a_judge_that_fails_stops_no_other_and_is_asked_once(
     make: Make, text_cell: Callable[..., Cell], probe: Plan, members: Path
 ) -> None:
     bad, good = probe("bad"), probe("good")
-    (members / "bad.order").write_text("raise MemoryError('no memory')")
+    (members / "bad.order").write_text("raise LookupError('no word')")
     run = make("run", text_cell("a"), text_cell("b"), judges=(bad, good))
-    with pytest.raises(JudgeError, match=rf"{bad.key}: MemoryError\('no memory'\)") as caught:
+    with pytest.raises(JudgeError, match=rf"{bad.key}: LookupError\('no word'\)") as caught:
         do(run)
     assert f"trimtab score {run.dir}" in str(caught.value)
     assert (owed(run, bad), owed(run, good)) == (6, 0)
@@ -336,7 +336,7 @@ def test_a_plan_does_not_grow_from_scores_that_are_owed_or_in_one_phase_alone(
     do(run, grow=grow)
     assert owed(run, judge) == 0 and len(run.plan.fragments) == 1
     run.add_judge(probe("bad"))
-    (members / "bad.order").write_text("raise MemoryError")
+    (members / "bad.order").write_text("raise LookupError")
     with pytest.raises(JudgeError):
         do(run, kinds=KINDS, grow=grow)
     assert len(Run.open(run.dir).plan.fragments) == 1
@@ -349,7 +349,7 @@ def test_several_runs_are_done_together_and_failures_name_their_run(
     make: Make, text_cell: Callable[..., Cell], probe: Plan, members: Path
 ) -> None:
     bad, good = probe("bad"), probe("good")
-    (members / "bad.order").write_text("raise MemoryError")
+    (members / "bad.order").write_text("raise LookupError")
     one = make("one", text_cell("a"), judges=(bad, good))
     two = make("two", text_cell("a"), judges=(good,))
     with pytest.raises(JudgeError) as caught:
