@@ -93,6 +93,7 @@ def learn(
             seed=context.seed,
             identity=content_key([context.engine.identity, config.fitted_with(), layer, *data]),
             tell=context.note,
+            fence=context.fence,
         ),
     )
     tensors = {

@@ -72,6 +72,7 @@ def fit_cohort(context: FitContext, training: CohortTraining) -> dict[str, Fitte
             seed=context.run_seed,
             projector=projector,
             progress=Telling(context.note),
+            fence=context.fence,
         )
     for run, alarms in {s.about["run"]: s.about["alarms"] for s in states.values()}.items():
         for alarm in alarms:

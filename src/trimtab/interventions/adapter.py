@@ -265,6 +265,7 @@ def _tuned(context: FitContext, train: AdapterTraining) -> dict[str, Fitted]:
             seed=context.seed,
             edits=edits,
             tell=context.note,
+            fence=context.fence,
         )
     counts = next(iter(kept.values())).about["training"]
     context.note(

@@ -120,8 +120,9 @@ class Intervention(ABC, Generic[C]):
     def fit(self, context: FitContext) -> Fitted | dict[str, Fitted] | None:
         """Make the artifacts that ``makes`` names: one, or several by name.
 
-        None says that the fit wrote into ``context.folder`` itself, ``artifact.json`` last. Called
-        only where a need names this intervention.
+        None says that the fit wrote into ``context.folder`` itself, ``artifact.json`` last, and
+        called ``context.fence`` before each write. Called only where a need names this
+        intervention.
         """
         raise AssertionError(f"{type(self).__name__} has nothing to fit")
 

@@ -83,6 +83,7 @@ class EnergyJudge(Judge[EnergyConfig]):
             folder=context.folder,
             seed=context.seed,
             subject=context.model,
+            fence=context.fence,
         )
 
     def load(self, context: LoadContext) -> Energy:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trimtab.core.fences import Fence, unfenced
 from trimtab.core.spec import Component, ModelSpec, Split
 from trimtab.core.types import Completion, ContrastPair, Conversation, Rendering, Sample
 
@@ -123,6 +124,8 @@ class FitContext:
         made: The declared inputs that other fits made, by name.
         held_out: Samples of the run's test splits, which nothing may be fitted on.
         folder: Where large files of the fit go; None is a temporary place.
+        fence: Called before anything is written there; raises HeldError if another worker has
+            taken the fit over.
     """
 
     model: ModelAccess | None
@@ -132,6 +135,7 @@ class FitContext:
     made: Mapping[str, Fitted] = field(default_factory=dict)
     held_out: Sequence[Sample] = ()
     folder: Path | None = None
+    fence: Fence = unfenced
     run_seed: int = 0
     note: Callable[[str], None] = _unheard
     scores_by: Callable[[Component], Scores] = _no_judge

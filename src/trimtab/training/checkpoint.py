@@ -24,6 +24,7 @@ from torch import nn
 
 from trimtab.core.checksums import ChangedError, checked, with_checksum
 from trimtab.core.errors import StoreError
+from trimtab.core.fences import Fence, unfenced
 from trimtab.core.files import (
     append_synced,
     dumps,
@@ -34,6 +35,7 @@ from trimtab.core.files import (
 )
 from trimtab.core.records import read_json, write_json
 from trimtab.core.seals import check_data, check_files, seal, seal_files
+from trimtab.core.temporary import temporary
 
 _LOG = "steps.jsonl"
 _GOOD = "good.safetensors"
@@ -85,9 +87,10 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
 class Checkpoints:
     """The folder of one training."""
 
-    def __init__(self, folder: Path) -> None:
-        """Name the folder; it is made by the first write."""
+    def __init__(self, folder: Path, fence: Fence = unfenced) -> None:
+        """Name the folder, which is made by the first write, and what is asked before each."""
         self.folder = folder
+        self._fence = fence
 
     def save(
         self,
@@ -103,12 +106,9 @@ class Checkpoints:
         The log comes first: a row that a crash left without its checkpoint is cut by ``resume``.
         ``good`` is what ``LastGood`` holds.
         """
-        make_dir(self.folder)
-        self._append(rows)
         final = self._step(step)
-        part = self.folder / f".{final.name}.part"
-        for old in (part, final):
-            shutil.rmtree(old, ignore_errors=True)
+        # a name of its own: one that slept may be at work on this checkpoint still
+        part = temporary(final).with_suffix(".part")
         make_dir(part)
         write_tensors(part / "model.safetensors", trained(module))
         write_tensors(part / "optimizer.safetensors", optimizer_tensors(module, optimizer))
@@ -116,14 +116,15 @@ class Checkpoints:
             write_tensors(part / _GOOD, good)
         write_json(part / "state.json", {**state, "step": step})
         seal_files(part)
+        self._fence()
+        self._append(rows)
+        shutil.rmtree(final, ignore_errors=True)
         os.replace(part, final)
         sync_dir(self.folder)
 
     def save_best(self, step: int, module: nn.Module) -> None:
         """Keep the weights after ``step`` updates as the best so far."""
-        path, data = self._best(step), _packed(trained(module))
-        seal(path, data)
-        replace_file(path, data)
+        self._write(self._best(step), module)
 
     def load_best(self, step: int, module: nn.Module) -> None:
         """Give ``module`` the best weights."""
@@ -133,9 +134,7 @@ class Checkpoints:
 
     def keep(self, step: int, module: nn.Module) -> None:
         """Keep the weights after ``step`` updates for good."""
-        path, data = self._kept(step), _packed(trained(module))
-        seal(path, data)
-        replace_file(path, data)
+        self._write(self._kept(step), module)
 
     def kept(self, step: int) -> dict[str, torch.Tensor]:
         """Return the weights that ``keep`` kept; raise StoreError if they are gone or changed."""
@@ -170,6 +169,7 @@ class Checkpoints:
         if at is not None:
             newest = self._step(at) if at else None
         if newest is None:
+            self._fence()
             (self.folder / _LOG).unlink(missing_ok=True)
             return None
         check_files(newest, _AGAIN)
@@ -182,6 +182,7 @@ class Checkpoints:
         restore(module, read_tensors(newest / "model.safetensors"), str(newest))
         load_optimizer(module, optimizer, read_tensors(newest / "optimizer.safetensors"))
         rows = [row for row in self.rows() if row["step"] <= state["step"]]
+        self._fence()
         replace_file(self.folder / _LOG, b"".join(_line(row) for row in rows))
         self.tidy(state["step"], state["best_step"])
         return state
@@ -210,6 +211,12 @@ class Checkpoints:
     def _best(self, step: int) -> Path:
         return self.folder / f"best-{step:06d}.safetensors"
 
+    def _write(self, path: Path, module: nn.Module) -> None:
+        data = _packed(trained(module))
+        self._fence()
+        seal(path, data)
+        replace_file(path, data)
+
     def _append(self, rows: Sequence[dict[str, Any]]) -> None:
         append_synced(self.folder / _LOG, b"".join(map(_line, rows)))
 
@@ -217,6 +224,7 @@ class Checkpoints:
         """Drop all checkpoints but the one after ``step`` updates, and all but the best weights."""
         newest = self._step(step).name
         best = None if best_step is None else self._best(best_step).name
+        self._fence()
         for path in [*self.folder.glob("step-*"), *self.folder.glob(".step-*")]:
             if path.name != newest:
                 shutil.rmtree(path, ignore_errors=True)

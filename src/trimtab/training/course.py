@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 
 import torch
 
+from trimtab.core.fences import Fence, unfenced
 from trimtab.core.training import Training
 
 
@@ -89,6 +90,8 @@ class Course:
         identity: Hash of data and settings; a checkpoint with another one is refused.
         checkpoint_seconds: Time between two checkpoints; it changes no result.
         keep: Updates after which the weights are kept for good.
+        fence: Called before anything is written to the folder; raises if another worker may write
+            there now.
         tell: Told now and then how far the training is.
     """
 
@@ -98,6 +101,7 @@ class Course:
     identity: str
     checkpoint_seconds: float = 30.0
     keep: frozenset[int] = frozenset()
+    fence: Fence = field(default=unfenced, compare=False)
     tell: Callable[[str], None] = field(default=unheard, compare=False)
 
 

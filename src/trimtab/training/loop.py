@@ -79,7 +79,7 @@ class Loop:
         self.order = order or self._shuffled
         self.name_of = name_of
         self.total = course.settings.num_steps(num_items)
-        self.checkpoints = Checkpoints(course.folder)
+        self.checkpoints = Checkpoints(course.folder, course.fence)
         self._optimizer = _adamw(list(self.trained.values()), course.settings)
         self._step = 0
         self._best: tuple[float, ...] | None = None

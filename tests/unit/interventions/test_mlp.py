@@ -6,7 +6,7 @@ import pytest
 import torch
 from other_pairs import on_pairs
 
-from trimtab.core.errors import ConfigError, DataError, NonFiniteError
+from trimtab.core.errors import ConfigError, DataError, HeldError, NonFiniteError
 from trimtab.interventions.base import INTERVENTIONS
 from trimtab.steering.fitted import FitData
 
@@ -127,3 +127,18 @@ def test_a_fit_without_select_pairs_or_with_infinite_losses_says_so(context, tmp
     wild = build(training={**TRAINING, "learning_rate": 1e30, "warmup": 0.0})
     with pytest.raises(NonFiniteError, match=r"Update 1 "):
         wild.fit(replace(context, folder=tmp_path / "wild"))
+
+
+def test_a_fit_that_another_took_over_writes_nothing_more(context) -> None:
+    for most, there in ((0, set()), (1, {"activations.safetensors"})):
+        asked: list[int] = []
+
+        def fence(most=most, asked=asked) -> None:
+            asked.append(1)
+            if len(asked) > most:
+                raise HeldError("It was taken over.")
+
+        with pytest.raises(HeldError):
+            build(training=TRAINING).fit(replace(context, fence=fence))
+        files = context.folder.rglob("*") if context.folder.exists() else ()
+        assert {path.name for path in files} == there

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from trimtab.core.errors import ConfigError, TrimtabError
+from trimtab.core.errors import ConfigError, HeldError, TrimtabError
 from trimtab.core.keys import content_key
 from trimtab.core.needs import Made
 from trimtab.core.types import Conversation, Message
@@ -112,3 +112,16 @@ def test_another_program_cannot_be_told(tmp_path: Path) -> None:
     train = AdapterTraining(**TRAIN, steer_while_training=CAA)
     with pytest.raises(ConfigError, match="no setting for"):
         files_for("trl", train, ModelSpec(id="some/model"), ROWS)
+
+
+def test_a_training_that_another_took_over_writes_nothing(tmp_path, context) -> None:
+    def lost() -> None:
+        raise HeldError("It was taken over.")
+
+    need = adapter().needs()["adapter"]
+    given = {"conversations": FitData(ROWS, "fit")}
+    fitting = INTERVENTIONS.build("adapter", need.component.config)
+    own = FitContext(of_engine(context.engine), 3, given, folder=tmp_path / "fit", fence=lost)
+    with pytest.raises(HeldError):
+        fitting.fit(own)
+    assert not (tmp_path / "fit").exists()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from trimtab.clients.scripted import ScriptedEnergy
-from trimtab.core.errors import ConfigError, DataError, JudgeError
+from trimtab.core.errors import ConfigError, DataError, HeldError, JudgeError
 from trimtab.core.needs import Labelled
 from trimtab.core.spec import ModelSpec
 from trimtab.core.types import Completion, Message, Sample
@@ -187,3 +187,16 @@ def test_uncertainty_reads_the_model_and_needs_no_fit(subject, text_item) -> Non
     model = judge.load(LoadContext(subject, {}, fitted=_not_read))
     (verdict,) = judge.verdicts([text_item("seven")], model)
     assert verdict.values["uncertainty"] < 0
+
+
+def test_a_fit_that_another_took_over_ends_before_it_trains(tmp_path) -> None:
+    asked: list[int] = []
+
+    def fence() -> None:
+        asked.append(1)
+        if len(asked) > 1:
+            raise HeldError("It was taken over.")
+
+    with pytest.raises(HeldError):
+        JUDGES.build("energy", {"kind": "length"}).fit(fit_context(None, tmp_path, fence=fence))
+    assert list(tmp_path.rglob("*.*")) == [], "its training asks before it writes"

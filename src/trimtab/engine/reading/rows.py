@@ -20,7 +20,9 @@ import safetensors
 import torch
 
 from trimtab.core.errors import NonFiniteError, StoreError
+from trimtab.core.fences import Fence, unfenced
 from trimtab.core.files import make_dir, sync_dir, write_all, write_error
+from trimtab.core.temporary import temporary
 from trimtab.engine.request import ActivationsResult, Request, Result
 
 _NAMES = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.float64: "F64"}
@@ -34,6 +36,7 @@ def save_activations(
     *,
     dtype: torch.dtype = torch.float32,
     about: Mapping[str, str] | None = None,
+    fence: Fence = unfenced,
 ) -> None:
     """Write results to ``path`` as they come: tensors ``mean`` [R, L, W] and ``norm`` [R, L].
 
@@ -45,6 +48,7 @@ def save_activations(
         path: The file; what is there already is replaced when the last row is written.
         dtype: Of ``mean``; ``norm`` is float32.
         about: Metadata of the file.
+        fence: Called before what is there already is replaced.
 
     Raises:
         NonFiniteError: A row that was finite is not in ``dtype``. Rows that are not finite
@@ -68,6 +72,7 @@ def save_activations(
             file.write("mean", row_of[result.key], mean_LW)
             file.write("norm", row_of[result.key], norm_L)
         if file is not None:
+            fence()
             file.finish()
     finally:
         if file is not None:
@@ -96,7 +101,7 @@ class RowFile:
             StoreError: There is not enough space, or the folder can't be written.
         """
         self.path = path
-        self._part = path.with_name(f"{path.name}.part")
+        self._part = temporary(path)
         dtypes = dict.fromkeys(shapes, torch.float32) | {next(iter(shapes)): dtype}
         self._at: dict[str, tuple[int, int, torch.dtype]] = {}
         self._owed = {name: set(range(shape[0])) for name, shape in shapes.items()}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
+from trimtab.core.fences import Fence
 from trimtab.core.files import remove_half_written
 from trimtab.core.keys import derive_seed
 from trimtab.core.locks import locked
@@ -19,19 +19,18 @@ from trimtab.runs.work.resources import fit_context, fitted_of
 from trimtab.steering.fitted import FitContext, Fitted
 
 
-def make_artifacts(
-    run: Run, fit: FitPlan, pool: EnginePool, fence: Callable[[], None] = lambda: None
-) -> None:
+def make_artifacts(run: Run, fit: FitPlan, pool: EnginePool, fence: Fence) -> None:
     """Fit, and save every artifact that is not there; a fit that was killed is done again.
 
-    ``fence`` is called before anything is saved; it raises if this worker may not write any more.
+    ``fence`` is called before anything is written; it raises if this worker may not write any more.
     """
     for key in fit.artifacts.values():
         remove_half_written(run.artifact_dir(key))
     registry: Any = INTERVENTIONS if fit.owner == "intervention" else JUDGES
     owner = registry.build(fit.component.name, fit.component.config)
-    context = fit_context(run, fit, derive_seed(fit.seed, fit.key), pool)
+    context = fit_context(run, fit, derive_seed(fit.seed, fit.key), pool, fence)
     made: Fitted | dict[str, Fitted] | None = owner.fit(context)
+    fence()
     if made is None:
         missing = [key for key in fit.artifacts.values() if not run.has_artifact(key)]
         assert not missing, f"{fit.component.name!r} wrote no artifact.json for {missing}"
@@ -42,10 +41,12 @@ def make_artifacts(
         (name,) = fit.artifacts
         made = {name: made}
     assert made.keys() == fit.artifacts.keys(), f"{fit.component.name!r} made {sorted(made)}"
-    fence()
     about = _provenance(fit, owner.VERSION, context)
     for name, fitted in made.items():
-        artifacts.save(run.artifact_dir(fit.artifacts[name]), fitted, about)
+        key = fit.artifacts[name]
+        if not run.has_artifact(key):  # rows may have been made with one that is there
+            fence()
+            artifacts.save(run.artifact_dir(key), fitted, about)
 
 
 def write_strengths(run: Run) -> None:

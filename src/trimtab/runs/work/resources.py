@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from trimtab.core.fences import Fence
 from trimtab.core.lazy import lazy
 from trimtab.core.plan import FitPlan, JudgePlan
 from trimtab.core.spec import ModelSpec
@@ -39,8 +40,8 @@ def fitted_of(run: Run, keys: Mapping[str, str]) -> dict[str, Fitted]:
     return {name: artifacts.load(run.artifact_dir(key)) for name, key in keys.items()}
 
 
-def fit_context(run: Run, fit: FitPlan, seed: int, pool: EnginePool) -> FitContext:
-    """Return what a fit may use: the model, its inputs, and a folder."""
+def fit_context(run: Run, fit: FitPlan, seed: int, pool: EnginePool, fence: Fence) -> FitContext:
+    """Return what a fit may use: the model, its inputs, and a folder that ``fence`` guards."""
     first = next(iter(fit.artifacts.values()))
     return FitContext(
         model=_access(fit.model, fit.model_identity, pool),
@@ -56,6 +57,7 @@ def fit_context(run: Run, fit: FitPlan, seed: int, pool: EnginePool) -> FitConte
         made=fitted_of(run, fit.made),
         held_out=held_out(run) if fit.completions else (),
         folder=run.artifact_dir(first),
+        fence=fence,
         run_seed=fit.seed,
         note=pool.say,
         scores_by=scores_by,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from types import TracebackType
 
 from trimtab.core import stopping
-from trimtab.core.errors import NonFiniteError
+from trimtab.core.errors import NonFiniteError, StoreError
 from trimtab.core.plan import Cell
 from trimtab.core.presence import RowKey
 from trimtab.core.types import Completion
@@ -88,7 +88,11 @@ class Worker:
             self._keep_only(pool, unit.model_identity)
         if isinstance(unit, FitUnit):
             claim.check()
-            make_artifacts(self.run, unit.plan, pool, claim.check)
+            try:
+                make_artifacts(self.run, unit.plan, pool, claim.check)
+            except StoreError:
+                claim.check()  # what another worker has removed looks like a broken disk
+                raise
             self.progress.advance(len(missing), 0)
         elif isinstance(unit, WindowUnit):
             self._generate(unit, set(missing), pool, claim)

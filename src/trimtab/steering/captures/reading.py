@@ -92,7 +92,7 @@ def on_disk(
         with ExitStack() as scratch:
             file = path or scratch.enter_context(_scratch_folder(context)) / "rows.safetensors"
             results = context.engine.run(requests) if found is None else found.results(requests)
-            er.save_activations(results, requests, file, about=about)
+            er.save_activations(results, requests, file, about=about, fence=context.fence)
             yield whole.LayerRows(file, layers, layers)
 
 

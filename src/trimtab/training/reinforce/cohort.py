@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from trimtab.core.errors import ModelError, NonFiniteError, StoreError, is_out_of_memory
+from trimtab.core.fences import Fence, unfenced
 from trimtab.core.records import read_json, write_json
 from trimtab.engine.batching.allocator import give_back
 from trimtab.engine.conversations import Conversations
@@ -94,6 +95,7 @@ class Cohort:
         most_tokens: int = 4096,
         checkpoint_seconds: float = 120.0,
         progress: Callable[[Progress], None] | None = None,
+        fence: Fence = unfenced,
     ) -> None:
         """Make the runs.
 
@@ -104,6 +106,8 @@ class Cohort:
             most_tokens: Tokens computed at once; halved when memory is short.
             checkpoint_seconds: Time between two checkpoints; changes no result.
             progress: Called after each round.
+            fence: Called before anything is written to ``folder``; raises if another worker may
+                write there now.
         """
         assert len({run.name for run in runs}) == len(runs), "two runs have one name"
         self._engine = engine
@@ -111,10 +115,11 @@ class Cohort:
         self._most_tokens = most_tokens
         self._checkpoint_seconds = checkpoint_seconds
         self._progress = progress
+        self._fence = fence
         self._marked: dict[str, int] = {}
         self._timings = Timings(folder)
         looks: Looks = {}
-        self.learners = [Learner(engine, run, folder / run.name, looks) for run in runs]
+        self.learners = [Learner(engine, run, folder / run.name, looks, fence) for run in runs]
 
     def run(self) -> dict[str, Ended]:
         """Learn to the end, or go on where a killed cohort left off.
@@ -153,6 +158,7 @@ class Cohort:
             learner.loop.begin(entry["round"])
             learner.failed = entry["failed"]
             self._marked[learner.run.name] = entry["round"]
+        self._fence()
         self._timings.cut(max(self._marked.values(), default=0))
 
     def _save(self) -> None:
@@ -165,6 +171,7 @@ class Cohort:
             x.run.name: {"identity": x.identity, "round": x.loop.step, "failed": x.failed}
             for x in self.learners
         }
+        self._fence()
         self._timings.save()
         write_json(self._folder / _MARK, {"runs": runs})
         self._marked = {x.run.name: x.loop.step for x in self.learners}

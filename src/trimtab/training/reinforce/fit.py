@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trimtab.core.fences import Fence, unfenced
 from trimtab.core.keys import content_key
 from trimtab.core.types import Rendering, Sample
 from trimtab.models.lora import factors_identity
@@ -66,6 +67,7 @@ def train_cohort(
     seed: int,
     projector: Projector | None = None,
     progress: Callable[[Progress], None] | None = None,
+    fence: Fence = unfenced,
 ) -> dict[str, KeptState]:
     """Return the kept states of all runs, by the names of ``training.artifacts``.
 
@@ -81,6 +83,8 @@ def train_cohort(
         seed: Everything random depends on it.
         projector: Projects grades of held-out items.
         progress: Called after each round.
+        fence: Called before anything is written to ``folder``; raises if another worker may write
+            there now.
 
     Raises:
         ConfigError: Settings name no layer of the model.
@@ -102,7 +106,9 @@ def train_cohort(
         )
         for name, settings in training.settings().items()
     ]
-    cohort = Cohort(engine, runs, folder, most_tokens=training.most_tokens, progress=progress)
+    cohort = Cohort(
+        engine, runs, folder, most_tokens=training.most_tokens, progress=progress, fence=fence
+    )
     ended = cohort.run()
     learners = {learner.run.name: learner for learner in cohort.learners}
     return {

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from trimtab.core.fences import Fence, unfenced
 from trimtab.core.keys import content_key, derive_seed
 from trimtab.core.types import Rendering, Sample, SamplingParams
 from trimtab.engine.conversations import Conversations
@@ -77,7 +78,12 @@ class Learner:
     """A run that learns."""
 
     def __init__(
-        self, engine: Engine, run: RunSetting, folder: Path, looks: Looks | None = None
+        self,
+        engine: Engine,
+        run: RunSetting,
+        folder: Path,
+        looks: Looks | None = None,
+        fence: Fence = unfenced,
     ) -> None:
         """Make an adapter that changes nothing yet.
 
@@ -87,6 +93,7 @@ class Learner:
             folder: Where its checkpoints go; used by it alone.
             looks: What was seen of held-out items before any update; runs with the same items and
                 seed see the same there, so that one of them looks for all.
+            fence: Called before anything is written to ``folder``.
 
         Raises:
             ConfigError: ``settings.layers`` names no layer of the model.
@@ -117,6 +124,7 @@ class Learner:
                 identity=self.identity,
                 checkpoint_seconds=math.inf,
                 keep=frozenset(self.settings.kept().values()),
+                fence=fence,
             ),
             num_items=len(run.samples),
             watch=self._look if run.held_out and self.settings.evaluate else None,

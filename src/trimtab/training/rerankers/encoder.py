@@ -58,6 +58,7 @@ def fit(job: Job, _: ModelAccess | None) -> tuple[EnergyModel, dict[str, Any]]:
     with seeded(job.seed):
         net = Encoder(shape, tokenizer.size, loops=job.config.loops, positions=job.config.positions)
     model = EncoderEnergy(net, tokenizer, device())
+    job.fence()
     tokenizer.save(job.folder / "tokenizer.json")
     outcome = train(job, model)
     return model, {**told(outcome), "vocabulary": tokenizer.size}

@@ -16,6 +16,7 @@ import torch
 
 from trimtab.core.counted import counted
 from trimtab.core.errors import DataError, ModelError
+from trimtab.core.fences import Fence, unfenced
 from trimtab.core.files import make_dir, remove_half_written
 from trimtab.core.keys import content_key, file_sha256
 from trimtab.core.records import read_json, write_json
@@ -64,6 +65,7 @@ def fit_energy(
     seed: int = 0,
     subject: ModelAccess | None = None,
     checkpoint_seconds: float = 30.0,
+    fence: Fence = unfenced,
 ) -> EnergyModel:
     """Return an energy model fitted on ``data``; one that is in ``folder`` already is loaded.
 
@@ -77,6 +79,8 @@ def fit_energy(
         seed: Everything random depends on it.
         subject: The language model of a head or verifier.
         checkpoint_seconds: Time between two checkpoints; changes no result.
+        fence: Called before anything is written to ``folder``; raises if another worker may write
+            there now.
 
     Raises:
         DataError: A fit or select problem is held out, or occurs in both; or no problem of a split
@@ -85,15 +89,15 @@ def fit_energy(
     """
     if (folder / "artifact.json").is_file():
         return load_energy(folder, subject)
+    fence()
     make_dir(folder)
     remove_half_written(folder)
     fit, select, overlapping = _guarded(config, data)
     identity = content_key([_VERSION, config.fitted_as(), _content(fit), _content(select), seed])
     kind = KINDS[config.kind]
-    job = Job(config, fit, select, folder, seed, identity, checkpoint_seconds, kind.defaults)
+    job = Job(config, fit, select, folder, seed, identity, checkpoint_seconds, kind.defaults, fence)
     model, about = kind.fit(job, subject)
     about |= second_round(job, model)
-    write_tensors(folder / "model.safetensors", _tensors(model))
     model.cut = 0
     energies = of_groups(model, fit.groups)
     info = {
@@ -111,6 +115,8 @@ def fit_energy(
         "others": sorted({group.problem for group in data.select})[:_OTHERS],
         **about,
     }
+    fence()
+    write_tensors(folder / "model.safetensors", _tensors(model))
     seal_files(folder)
     write_json(folder / "artifact.json", info, sealed=True)
     return _named(model, info, folder)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from trimtab.core.errors import DataError
+from trimtab.core.fences import Fence
 from trimtab.core.keys import derive_seed
 from trimtab.core.training import Training
 from trimtab.steering.fitted import ModelAccess
@@ -23,7 +24,7 @@ from trimtab.training.rerankers.ranking import Prepared, rank
 
 @dataclass(frozen=True)
 class Job:
-    """One fit: what it works with, and where."""
+    """One fit: what it works with, where, and what is asked before anything is written there."""
 
     config: EnergyConfig
     fit: Usable
@@ -33,6 +34,7 @@ class Job:
     identity: str
     checkpoint_seconds: float
     defaults: Training
+    fence: Fence
 
     @property
     def settings(self) -> Training:
@@ -53,6 +55,7 @@ class Job:
                 seed=derive_seed(self.seed, name),
                 identity=f"{self.identity}:{name}",
                 checkpoint_seconds=self.checkpoint_seconds,
+                fence=self.fence,
             ),
             loss=self.config.loss,
             most=self.config.most or (1 if self.config.kind == "lora" else None),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from trimtab.core.errors import ConfigError
+from trimtab.core.fences import Fence, unfenced
 from trimtab.core.keys import content_key, derive_seed
 from trimtab.core.types import Conversation
 from trimtab.engine.batching.allocator import give_back
@@ -68,6 +69,7 @@ def tune(
     edits: tuple[Edit, ...] = (),
     checkpoint_seconds: float = 30.0,
     tell: Callable[[str], None] = unheard,
+    fence: Fence = unfenced,
 ) -> dict[str, Kept]:
     """Return the kept states of an adapter that is trained on ``data``, by their names.
 
@@ -83,6 +85,8 @@ def tune(
         edits: What is added to activations while the adapter learns (``steer_while_training``).
         checkpoint_seconds: Time between two checkpoints; changes no result.
         tell: Told now and then how far it is.
+        fence: Called before anything is written to ``folder``; raises if another worker may write
+            there now.
 
     Raises:
         ConfigError: ``settings.layers`` names no layer of the model.
@@ -105,6 +109,7 @@ def tune(
             identity=_identity(engine, settings, fit, seed, edits),
             checkpoint_seconds=checkpoint_seconds,
             tell=tell,
+            fence=fence,
             keep=frozenset(settings.kept(len(fit.rows)).values()),
         ),
         edits,

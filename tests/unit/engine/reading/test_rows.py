@@ -74,7 +74,7 @@ def test_an_interrupted_capture_leaves_no_file(load_tiny: Load, tmp_path: Path) 
 
     def dying(results: Iterator[Result]) -> Iterator[Result]:
         yield next(results)
-        assert (tmp_path / "rows.safetensors.part").is_file() and not path.exists()
+        assert len(list(tmp_path.iterdir())) == 1 and not path.exists()
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -1,12 +1,13 @@
 """An energy judge learns from the run's own labelled completions, and from nothing else."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from trimtab.core.errors import ConfigError, JudgeError
+from trimtab.core.errors import ConfigError, JudgeError, StoreError
 from trimtab.core.plan import Cell, FitPlan, JudgePlan, Plan
 from trimtab.core.spec import Component, ModelSpec
 from trimtab.core.types import Completion, Message, Sample
@@ -16,6 +17,7 @@ from trimtab.runs.usage.progress import Silent
 from trimtab.runs.work.phases import Job, run_phases
 from trimtab.runs.work.state import State
 from trimtab.runs.work.units import FitUnit, ScoreUnit, units
+from trimtab.training.rerankers import fitting
 
 FORMAT = {"kind": "format", "training": {"epochs": 20, "learning_rate": 0.05}}
 SIZES = {"fit": 12, "select": 6, "test": 6}
@@ -225,3 +227,28 @@ def test_more_candidates_are_another_fit(make: Make, subject) -> None:
         return planned(energy, subject, learns_from=learns).artifacts["energy"]
 
     assert key(cells["fit"]) != key(cells["fit"].model_copy(update={"num_samples": 16}))
+
+
+@pytest.mark.parametrize("wakes_to", ["a whole fit", "a folder that is gone"])
+def test_a_fit_that_slept_leaves_the_artifact_of_the_one_that_took_over(
+    make: Make, monkeypatch: pytest.MonkeyPatch, wakes_to: str
+) -> None:
+    run = make(FORMAT)
+    key = run.plan.judges[0].artifacts["energy"]
+    folder, awake = run.artifact_dir(key), fitting.of_groups
+
+    def sleeps(*arguments: Any) -> Any:
+        monkeypatch.setattr(fitting, "of_groups", awake)
+        os.utime(run.dir / "claims" / f"fit-{key}" / "0001.jsonl", (1, 1))
+        score(Run.open(run.dir), attempt=2)
+        taken.update({path: path.stat().st_ino for path in folder.iterdir() if path.is_file()})
+        if wakes_to != "a whole fit":
+            raise StoreError("what another has removed is not there")
+        return awake(*arguments)
+
+    taken: dict[Path, int] = {}
+    monkeypatch.setattr(fitting, "of_groups", sleeps)
+    score(run)
+    assert folder / "artifact.json" in taken and run.has_artifact(key)
+    assert taken == {path: path.stat().st_ino for path in taken}
+    assert None not in energies(run, run.plan.judges[0].key, "test")[0]

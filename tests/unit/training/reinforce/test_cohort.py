@@ -9,7 +9,7 @@ import pytest
 import torch
 from reinforce_runs import run_of, terse_engine
 
-from trimtab.core.errors import StoreError
+from trimtab.core.errors import HeldError, StoreError
 from trimtab.engine.engine import Engine
 from trimtab.training.reinforce import cohort
 from trimtab.training.reinforce.cohort import Cohort
@@ -321,3 +321,19 @@ def test_after_fifty_rounds_of_six_runs_one_is_what_it_is_alone(
     assert written(ended["r2"].outcome) == written(alone.run()["r2"].outcome)
     assert (weights(alone.learners[0]) - start).abs().max() > 1e-3
     assert (weights(together.learners[2]) - weights(alone.learners[0])).abs().max() < 1e-5
+
+
+def test_a_cohort_that_another_took_over_writes_nothing(engine: Engine, tmp_path: Path) -> None:
+    def lost() -> None:
+        raise HeldError("It was taken over.")
+
+    with pytest.raises(HeldError):
+        Cohort(engine, runs(1), tmp_path / "begun", fence=lost).run()
+    assert not (tmp_path / "begun").exists()
+    left = Cohort(engine, runs(1, rounds=1), tmp_path / "left")
+    left.run()
+    before = {path: path.read_bytes() for path in left._folder.iterdir() if path.is_file()}
+    left._fence = lost
+    with pytest.raises(HeldError):
+        left._save()
+    assert before == {path: path.read_bytes() for path in before}
