@@ -90,8 +90,7 @@ class Course:
         identity: Hash of data and settings; a checkpoint with another one is refused.
         checkpoint_seconds: Time between two checkpoints; it changes no result.
         keep: Updates after which the weights are kept for good.
-        fence: Called before anything is written to the folder; raises if another worker may write
-            there now.
+        fence: Called before each write to the folder; raises if another worker has taken over.
         tell: Told now and then how far the training is.
     """
 

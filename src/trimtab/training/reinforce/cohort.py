@@ -106,8 +106,7 @@ class Cohort:
             most_tokens: Tokens computed at once; halved when memory is short.
             checkpoint_seconds: Time between two checkpoints; changes no result.
             progress: Called after each round.
-            fence: Called before anything is written to ``folder``; raises if another worker may
-                write there now.
+            fence: Called before each write to ``folder``; raises if another worker has taken over.
         """
         assert len({run.name for run in runs}) == len(runs), "two runs have one name"
         self._engine = engine

@@ -83,8 +83,7 @@ def train_cohort(
         seed: Everything random depends on it.
         projector: Projects grades of held-out items.
         progress: Called after each round.
-        fence: Called before anything is written to ``folder``; raises if another worker may write
-            there now.
+        fence: Called before each write to ``folder``; raises if another worker has taken over.
 
     Raises:
         ConfigError: Settings name no layer of the model.

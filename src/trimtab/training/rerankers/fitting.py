@@ -79,8 +79,7 @@ def fit_energy(
         seed: Everything random depends on it.
         subject: The language model of a head or verifier.
         checkpoint_seconds: Time between two checkpoints; changes no result.
-        fence: Called before anything is written to ``folder``; raises if another worker may write
-            there now.
+        fence: Called before each write to ``folder``; raises if another worker has taken over.
 
     Raises:
         DataError: A fit or select problem is held out, or occurs in both; or no problem of a split
@@ -116,10 +115,14 @@ def fit_energy(
         **about,
     }
     fence()
+    _save(folder, model, info)
+    return _named(model, info, folder)
+
+
+def _save(folder: Path, model: EnergyModel, info: dict[str, Any]) -> None:
     write_tensors(folder / "model.safetensors", _tensors(model))
     seal_files(folder)
     write_json(folder / "artifact.json", info, sealed=True)
-    return _named(model, info, folder)
 
 
 def load_energy(folder: Path, subject: ModelAccess | None = None) -> EnergyModel:

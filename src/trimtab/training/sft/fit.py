@@ -20,7 +20,7 @@ from trimtab.models import labels
 from trimtab.models.lora import factors_identity
 from trimtab.models.lowrank import Adapter, LowRank, linear_layers
 from trimtab.models.nets.factors import TrainedAdapter
-from trimtab.training.checkpoint import restore
+from trimtab.training.checkpoint import Checkpoints, restore
 from trimtab.training.course import Course, Outcome, unheard
 from trimtab.training.loop import Loop
 from trimtab.training.parts import parts_of
@@ -85,8 +85,7 @@ def tune(
         edits: What is added to activations while the adapter learns (``steer_while_training``).
         checkpoint_seconds: Time between two checkpoints; changes no result.
         tell: Told now and then how far it is.
-        fence: Called before anything is written to ``folder``; raises if another worker may write
-            there now.
+        fence: Called before each write to ``folder``; raises if another worker has taken over.
 
     Raises:
         ConfigError: ``settings.layers`` names no layer of the model.
@@ -116,13 +115,19 @@ def tune(
     )
     outcome = _trained(loop)
     about = {**_about(module, fit, held_out, outcome), **_steered(edits)}
-    found = {}
-    for name, step in settings.kept(len(fit.rows)).items():
-        restore(module, loop.checkpoints.kept(step), name)
-        adapter = _frozen(module.adapter)
-        norms = changes(adapter)
-        found[name] = Kept(adapter, {**about, "checkpoint": name, "update": step, "change": norms})
-    return found
+    return {
+        name: _kept(loop.checkpoints, module, name, step, about)
+        for name, step in settings.kept(len(fit.rows)).items()
+    }
+
+
+def _kept(
+    checkpoints: Checkpoints, module: TrainedAdapter, name: str, step: int, about: dict[str, Any]
+) -> Kept:
+    restore(module, checkpoints.kept(step), name)
+    adapter = _frozen(module.adapter)
+    more = {"checkpoint": name, "update": step, "change": changes(adapter)}
+    return Kept(adapter, {**about, **more})
 
 
 def _trained(loop: Loop) -> Outcome:
