@@ -101,7 +101,7 @@ def test_errors_page_has_every_class_with_its_exit_code() -> None:
     page = (REPO / "docs" / "errors.md").read_text()
     told = re.findall(r"^\| (\d+) \| `(\w+)` \|", page, re.M)
     public = [c for c in subclasses(errors.TrimtabError) if c.__module__ == errors.__name__]
-    assert sorted(told) == sorted((str(c.exit_code), c.__name__) for c in public)
+    assert sorted(told) == sorted({(str(c.exit_code), c.__name__) for c in public})
     codes = set(re.findall(r"^\| (\d+) \|", page, re.M))
     in_help = (REPO / "src/trimtab/cli/main.py").read_text().partition('"""')[2].partition('"""')[0]
     assert codes == set(re.findall(r"\b(\d+)\b", in_help))
