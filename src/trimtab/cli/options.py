@@ -38,7 +38,9 @@ def check_way(on: str | None, ways: Mapping[str, Sequence[str]], given: Mapping[
     if on is not None and on not in ways:
         raise ConfigError(f"--on {on!r} is no way. {did_you_mean(on, ways)}")
     heeded = ways[on] if on is not None else ()
-    for option in (name for name, value in given.items() if value not in (None, False)):
+    for option, value in given.items():
+        if value is None or value is False:
+            continue
         if option not in heeded:
             takers = [name for name, options in ways.items() if option in options]
             raise ConfigError(

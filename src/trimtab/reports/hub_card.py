@@ -126,7 +126,7 @@ def _measured(pushed: Pushed) -> str:
     if pushed.summary is None:
         return "\n".join([*lines, "Nothing: the run has no report."])
     of_all = " (The finding is of all models of the experiment, the table of this base.)"
-    several = len(pushed.measures) < len(pushed.summary["measures"])
+    several = any(name not in pushed.measures for name in pushed.summary["measures"])
     lines += [f"{pushed.summary['finding']}{of_all if several else ''}", ""]
     lines += [
         "| measure | metric | base | adapter | difference | n |",
