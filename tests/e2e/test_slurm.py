@@ -53,7 +53,7 @@ def slurm() -> Iterator[None]:
 
 
 def _submit(run: Path, profile: Path, *, again: bool = False, dry_run: bool = False) -> None:
-    jobs.submit(run, "slurm", profile, None, dry_run=dry_run, again=again, trusted=False)
+    jobs.submit(run, profile, None, dry_run=dry_run, again=again, trusted=False)
 
 
 def _profile(folder: Path, **keys: object) -> Path:

@@ -38,7 +38,7 @@ def _submit(run: Path, folder: Path, **keys: object) -> submissions.Submission:
     path = folder / "cluster.yaml"
     sizes = {"models": {"t": _SIZE}, "without_model": _SIZE}
     path.write_text(yaml.safe_dump({**sizes, "signal_seconds": 20, **keys}))
-    jobs.submit(run, "slurm", path, None, dry_run=False, again=False, trusted=False)
+    jobs.submit(run, path, None, dry_run=False, again=False, trusted=False)
     return submissions.read(run / "slurm" / "0001")
 
 
