@@ -50,12 +50,13 @@ def add_rows(copy: Path, run_dir: Path, sizes: Mapping[str, int]) -> int:
                 new.append(line)
             elif not is_score and have[key] != said:
                 answered.add(key)
-        if new:
+        if new or not target.is_file():
+            # a file without rows, too: the host's own is replaced by it, and tells nothing again
             make_dir(target.parent)
             before = read_bytes(target) if target.is_file() else b""
             whole = before[: before.rfind(b"\n") + 1]
             replace_file(target, whole + b"".join(new))
-            taken += 1
+            taken += bool(new)
     return taken
 
 

@@ -19,6 +19,7 @@ from trimtab.core.files import make_dir
 from trimtab.core.locks import locked
 from trimtab.runs.store.processes import Process
 from trimtab.runs.store.run import Run
+from trimtab.runs.store.verify import examine
 
 ROWS = "completions/cell-1/a1001-aa.jsonl"
 _IGNORED = shutil.ignore_patterns(*(pattern.strip("/") for pattern in LEFT_OUT))
@@ -80,6 +81,22 @@ def test_rows_that_were_never_fetched_are_taken_before_the_host_is_given_the_run
     assert copy.push(run) == 1
     assert (run / ROWS).read_text() == row("a") + row("b")
     assert (Path(copy.there) / ROWS).read_text() == row("a") + row("b")
+
+
+def test_what_was_left_out_is_gone_from_the_host_once_it_was_given_the_run(
+    run: Path, copy: RemoteCopy
+) -> None:
+    scores = "scores/j/c/a1002-cc.jsonl"
+    late = "completions/cell-1/a1003-dd.jsonl"
+    write_files(run, {"completions/cell-1/a2001-bb.jsonl": row("k", "b") + row("l", "b")})
+    theirs = {ROWS: row("k", "a") + row("m"), late: row("l", "a"), scores: row("k") + row("l")}
+    write_files(Path(copy.there), theirs)
+    for _ in range(2):
+        copy.push(run)
+        copy.fetch(run)
+        assert (run / scores).read_text() == "", "scores of rows that do not count"
+    assert (Path(copy.there) / late).read_text() == (Path(copy.there) / scores).read_text() == ""
+    assert not [line for line in examine(run).unknown if "rows without" in line]
 
 
 def test_a_copy_where_workers_are_is_given_nothing(run: Path, copy: RemoteCopy) -> None:
