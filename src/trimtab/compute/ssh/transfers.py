@@ -166,7 +166,8 @@ class RemoteCopy:
             raise StoreError(
                 f"{self.there} on {self.host.address} is a copy of another run than {run_dir} is "
                 "now.",
-                hint="Take what you need of it by hand; nothing of it was merged.",
+                hint="Take what you need of it by hand, and remove it there; nothing of it was "
+                "merged.",
             )
 
     def _sums(self, *words: str) -> Sums:
