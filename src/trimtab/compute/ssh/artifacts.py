@@ -16,10 +16,12 @@ from pathlib import Path
 from trimtab.compute.ssh.pieces import copy_first
 from trimtab.core.errors import StoreError
 from trimtab.core.files import make_dir, sync_dir
+from trimtab.core.seals import known_sums
 from trimtab.core.temporary import temporary
 
 _STEP = re.compile(r"(.*)/step-(\d+)/.*")
 _LAST = "artifact.json"
+_TENSORS = ".safetensors"
 
 
 def artifact_of(name: str) -> str | None:
@@ -32,6 +34,29 @@ def complete(names: Iterable[str]) -> set[str]:
     """Return the folders of the artifacts that are complete, of files of a run."""
     folders = ((name, artifact_of(name)) for name in names)
     return {folder for name, folder in folders if folder and name == f"{folder}/{_LAST}"}
+
+
+def made_otherwise(copy: Path, run_dir: Path, names: Iterable[str]) -> set[str]:
+    """Return the keys of complete artifacts of a copy whose tensors are not those of the run's.
+
+    The seals of both tell. An artifact without any counts as the same.
+
+    Args:
+        copy: The copy.
+        run_dir: The run.
+        names: The files of the copy, by their paths within the run.
+
+    Raises:
+        StoreError: A list of checksums can't be read.
+    """
+    keys = set()
+    for folder in complete(names):
+        if (run_dir / folder / _LAST).is_file():
+            theirs, ours = known_sums(copy / folder), known_sums(run_dir / folder)
+            tensors = [name for name in theirs.keys() & ours.keys() if name.endswith(_TENSORS)]
+            if any(theirs[name].isdisjoint(ours[name]) for name in tensors):
+                keys.add(Path(folder).name)
+    return keys
 
 
 def take_artifact(copy: Path, run_dir: Path, folder: str, sizes: Mapping[str, int]) -> int:

@@ -17,6 +17,8 @@ from trimtab.compute.ssh.transfers import RemoteCopy
 from trimtab.core.errors import HeldError, StoreError
 from trimtab.core.files import make_dir
 from trimtab.core.locks import locked
+from trimtab.core.plan import Plan
+from trimtab.core.seals import seal
 from trimtab.runs.store.processes import Process
 from trimtab.runs.store.run import Run
 from trimtab.runs.store.verify import examine
@@ -97,6 +99,28 @@ def test_what_was_left_out_is_gone_from_the_host_once_it_was_given_the_run(
         assert (run / scores).read_text() == "", "scores of rows that do not count"
     assert (Path(copy.there) / late).read_text() == (Path(copy.there) / scores).read_text() == ""
     assert not [line for line in examine(run).unknown if "rows without" in line]
+
+
+def test_rows_of_one_training_do_not_stand_under_the_artifact_of_another(
+    tmp_path: Path, host: Host
+) -> None:
+    parts = make_parts()
+    plain, steered = parts["plan"].cells
+    steered = steered.model_copy(update={"artifacts": {"vector": "k"}})
+    run = Run.create(
+        tmp_path / "fits",
+        **{**parts, "plan": Plan.single(recipe="matrix", name="fits", cells=(plain, steered))},
+    ).dir
+    made = RemoteCopy.of(run, host)
+    made.push(run)
+    for folder, digits in ((run, b"1"), (Path(made.there), b"2")):
+        seal(folder / "artifacts/k/tensors.safetensors", digits)
+        write_files(folder / "artifacts/k", {"tensors.safetensors": "", "artifact.json": ""})
+    theirs = "completions/cell-2/a1001-aa.jsonl", "scores/exact-1/cell-2/a1001-bb.jsonl"
+    write_files(Path(made.there), {ROWS: row("a"), **dict.fromkeys(theirs, row("a"))})
+    assert made.push(run) == 1
+    assert (run / ROWS).read_text() == row("a")
+    assert [(Path(made.there) / name).read_text() for name in theirs] == ["", ""]
 
 
 def test_a_copy_where_workers_are_is_given_nothing(run: Path, copy: RemoteCopy) -> None:
