@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 
-from trimtab.compute.ssh.artifacts import artifact_of, made_otherwise, take_artifact
+from trimtab.compute.ssh.artifacts import artifact_of, made_otherwise, put_right, take_artifact
 from trimtab.compute.ssh.pieces import copy_first, first_digest
 from trimtab.compute.ssh.rows import add_rows
 from trimtab.core.errors import StoreError
@@ -82,6 +82,7 @@ def merge(copy: Path, run_dir: Path, expected: Sums) -> int:
         tops[name.partition("/")[0]][name] = expected[name][0]
         if folder := artifact_of(name):
             artifacts[folder][name] = expected[name][0]
+    put_right(run_dir)
     taken = 0
     for name, size in (item for top in _SHARED for item in tops[top].items()):
         if name.endswith(SUMS):
@@ -101,10 +102,9 @@ def merge(copy: Path, run_dir: Path, expected: Sums) -> int:
 def _in_need_of(run_dir: Path, artifacts: Set[str]) -> frozenset[str]:
     """Return the keys of the cells and judges of a run that need any of some artifacts."""
     plan = Run.open(run_dir).plan
-    planned = (*plan.cells, *plan.judges)
-    return frozenset(
-        each.key for each in planned if not artifacts.isdisjoint(each.artifacts.values())
-    )
+    needs = {each.key: each.artifacts for each in plan.cells}
+    needs |= {each.key: each.artifacts for each in plan.judges}
+    return frozenset(key for key, made in needs.items() if not artifacts.isdisjoint(made.values()))
 
 
 def _files(run_dir: Path, whole: bool) -> Iterator[Path]:

@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -180,16 +183,45 @@ def test_who_lost_the_work_to_another_process_starts_nothing(run: Path, host: Ho
     assert "sums" in LocalLink.asked and "start" not in LocalLink.asked
 
 
-def test_status_and_cancel_know_which_hosts_work(run: Path, copy: RemoteCopy) -> None:
+def test_status_and_cancel_know_which_hosts_work(
+    run: Path, copy: RemoteCopy, capsys: pytest.CaptureFixture
+) -> None:
     copy.fetch(run)
     copy.start()
-    (line,) = noted.standing(run, owes=False)
+    (line,) = noted.standing(run, owes=True)
     assert line == f"host there: workers were at work just now, fetched just now; {copy.there}"
     with pytest.raises(HeldError, match=r"where only ssh reaches: there: .*`trimtab ssh stop"):
         app(["cancel", str(run)], standalone_mode=False)
+    assert not noted.standing(run, owes=False)
+    copy._note(asked=time.time() - 3600)
+    app(["cancel", str(run)], standalone_mode=False)
+    said = capsys.readouterr().err
+    assert "nobody follows there: workers were at work 60 min ago" in said
     copy.look()
     assert "no workers were there" in noted.standing(run, owes=True)[0]
-    assert not noted.standing(run, owes=False)
+
+
+def test_what_another_run_did_is_not_noted_of_the_one_that_took_its_place(
+    run: Path, copy: RemoteCopy
+) -> None:
+    RemoteCopy.at(run, copy.host, f"{copy.there}0").start()
+    (kept,) = noted.copies(run)
+    assert kept.there == copy.there and not kept.working
+
+
+def test_who_copies_now_is_told_before_it_is_waited_for(
+    run: Path, copy: RemoteCopy, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    @contextmanager
+    def held(path: Path, *, wait: bool = True) -> Iterator[None]:
+        if not wait:
+            raise HeldError("held")
+        assert f"Another process copies {run} now" in caplog.text
+        with locked(path):
+            yield
+
+    monkeypatch.setattr(transfers, "locked", held)
+    assert copy.fetch(run) == 1
 
 
 def test_checkpoints_that_a_host_has_no_more_are_kept_nowhere_here(
