@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import time
 from collections.abc import Sequence
@@ -16,7 +17,8 @@ from trimtab.cli.terminal import say
 from trimtab.compute.cloud.ledger import Copy, Record
 from trimtab.compute.cloud.machine import fetch_copies
 from trimtab.compute.ssh.hosts import Hosts
-from trimtab.core.errors import ConfigError, StoreError
+from trimtab.compute.ssh.transfers import RemoteCopy
+from trimtab.core.errors import ConfigError, HeldError, StoreError
 
 _MOST_RESERVE_S = 900.0
 _LEAST_S = 60.0
@@ -39,12 +41,14 @@ def sync(settings: Path | None, run_dir: Path, name: str | None, *, trusted: boo
 
     Raises:
         HeldError: Workers are at work there, or another process submits the run.
+        StoreError: The machine has another run of this folder, which was not fetched.
     """
     cloud = Cloud.read(settings)
     record = cloud.ready(name)
     run = phases.open_run(run_dir, trusted=trusted)
     with used(cloud, record), ssh_jobs.submitting(run.dir):
         copy = cloud.reach.copy(record, run.dir)
+        _settle_former(cloud, record, run.dir, copy)
         copy.push(run.dir)
         cloud.ledger.note_copy(record.tag, run.dir, Copy(there=copy.there))
     say(f"{run.dir} is on {record.tag}: {copy.there}")
@@ -64,8 +68,6 @@ def run(
     record = cloud.ready(name)
     opened = phases.open_run(run_dir, trusted=trusted)
     copy = cloud.reach.copy(record, opened.dir)
-    # before anything is there: whoever ends the machine must know of it
-    cloud.ledger.note_copy(record.tag, opened.dir, Copy(there=copy.there))
     hosts = Hosts(hosts=(copy.host,), fetch_minutes=cloud.settings.fetch_minutes)
     again = " ".join(["trimtab cloud run", str(run_dir), "--on", record.tag, *cloud.words])
 
@@ -75,6 +77,9 @@ def run(
             terminate_record(cloud, record.tag, force=False)
 
     with used(cloud, record):
+        _settle_former(cloud, record, opened.dir, copy)
+        # before anything is there: whoever ends the machine must know of it
+        cloud.ledger.note_copy(record.tag, opened.dir, Copy(there=copy.there))
         ssh_jobs.work_on_hosts(
             opened,
             hosts,
@@ -96,6 +101,31 @@ def fetch(settings: Path | None, name: str | None) -> None:
         say(f"{run_dir}: what {record.tag} has done is here")
     if not record.copies:
         say(f"No run was copied to {record.tag}.")
+
+
+def _settle_former(cloud: Cloud, record: Record, run_dir: Path, copy: RemoteCopy) -> None:
+    """Fetch what a machine has of the folder of a run in another copy than the run's own.
+
+    The ledger knows one copy of a folder. Whoever ends the machine would not see the other one.
+
+    Raises:
+        HeldError: Workers are at work there.
+        StoreError: It is a copy of another run, or can't be fetched.
+    """
+    name = str(run_dir.resolve())
+    former = record.copies.get(name)
+    if former is None or former.there == copy.there:
+        return
+    kept = cloud.reach.noted_copy(record, name)
+    if kept.look().running:
+        stop = shlex.join([*kept.host.command, "ssh", "stop", kept.there])
+        raise HeldError(
+            f"Workers are at work on {record.tag} in {kept.there}, for what was in {run_dir} "
+            "before.",
+            hint=f"Plan this run in another folder, or end them: `trimtab cloud ssh {record.tag} "
+            f"-- {stop}`.",
+        )
+    kept.fetch(run_dir)
 
 
 def _until(record: Record) -> list[str]:

@@ -93,9 +93,7 @@ def cancel(run_dir: RunDir) -> None:
 
     unreached: TrimtabError | None = None
     try:
-        told = ray_jobs.cancel(run_dir)
-        if not told:
-            ssh_jobs.check_no_hosts(run_dir)
+        told = ray_jobs.cancel(run_dir) or ssh_jobs.tell_hosts(run_dir)
     except TrimtabError as error:  # jobs can be cancelled all the same
         told, unreached = True, error
     if not told or submissions.folders(run_dir):

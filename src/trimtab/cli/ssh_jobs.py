@@ -90,16 +90,24 @@ def work_on_hosts(
     phases.run_all(Run.open(run.dir))
 
 
-def check_no_hosts(run_dir: Path) -> None:
-    """Raise HeldError, which says how they are ended, if workers of a run are on hosts."""
+def tell_hosts(run_dir: Path) -> bool:
+    """Say how workers of a run on hosts are ended; return whether any were seen there last.
+
+    Raises:
+        HeldError: That was minutes ago. Where it was long ago the host may be gone for good.
+    """
     at_work = [copy for copy in noted.copies(run_dir) if copy.working]
-    if at_work and not submissions.folders(run_dir):
-        where = "; ".join(str(copy) for copy in at_work)
-        raise HeldError(
-            f"{run_dir} is worked on where only ssh reaches: {where}.",
-            hint="End who submits it, then `trimtab ssh stop FOLDER` on each host, or "
-            "`trimtab cloud terminate` for a rented machine.",
-        )
+    if not at_work or submissions.folders(run_dir):
+        return False
+    where = "; ".join(str(copy) for copy in at_work)
+    ended = "`trimtab ssh stop FOLDER` on each host, or `trimtab cloud terminate` for a rented one"
+    if not any(copy.is_fresh for copy in at_work):
+        complain(f"note: nobody follows {where}. If they are still there: {ended}.")
+        return True
+    raise HeldError(
+        f"{run_dir} is worked on where only ssh reaches: {where}.",
+        hint=f"End who submits it, then {ended}.",
+    )
 
 
 @contextmanager

@@ -10,13 +10,17 @@ from pathlib import Path
 import pytest
 import yaml
 from loopback_lambda import KEY, Lambda, loopback_lambda
+from small_run import make_parts
 
 from trimtab.cli import cloud_launch
 from trimtab.cli.cloud import Cloud
 from trimtab.cli.cloud_use import _until
 from trimtab.cli.main import app
-from trimtab.compute.cloud.ledger import Ledger
-from trimtab.core.errors import ConfigError, StoreError
+from trimtab.compute.cloud.ledger import Copy, Ledger
+from trimtab.compute.ssh.state import Standing
+from trimtab.compute.ssh.transfers import RemoteCopy
+from trimtab.core.errors import ConfigError, HeldError, StoreError
+from trimtab.runs.store.run import Run
 
 
 class Terminal(io.StringIO):
@@ -172,6 +176,34 @@ def test_workers_end_before_their_machine_and_none_start_when_it_is_over(
     over = record.model_copy(update={"deadline": time.time() + 60})
     with pytest.raises(StoreError, match="is over"):
         _until(over)
+
+
+def test_another_copy_of_a_folder_is_seen_to_before_the_ledger_forgets_it(
+    launch: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run.create(tmp_path / "run", **make_parts()).dir
+    launch("--yes-spend", "2")
+    (record,) = Ledger().open_records()
+    Ledger().note(record.tag, address="127.0.0.1")
+    Ledger().note_copy(record.tag, run, Copy(there="trimtab-runs/old", fetched=1.0))
+    running, fetched = [True], []
+
+    def look(copy: RemoteCopy) -> Standing:
+        return Standing(running=running[0], silence=0, code=None, line="")
+
+    monkeypatch.setattr(RemoteCopy, "look", look)
+    monkeypatch.setattr(RemoteCopy, "fetch", lambda copy, run: fetched.append(copy.there))
+    monkeypatch.setattr("trimtab.cli.ssh_jobs.work_on_hosts", lambda *what, **how: None)
+    with pytest.raises(
+        HeldError, match=r"in trimtab-runs/old, for .* -- trimtab ssh stop trimtab-runs/old"
+    ):
+        app(["cloud", "run", str(run)], standalone_mode=False)
+    assert Ledger().read(record.tag).copies[str(run)].there == "trimtab-runs/old"
+    running[0] = False
+    app(["cloud", "run", str(run)], standalone_mode=False)
+    app(["cloud", "run", str(run)], standalone_mode=False)
+    assert fetched == ["trimtab-runs/old"]
+    assert Ledger().read(record.tag).copies[str(run)].there.startswith(f"trimtab-runs/{run.name}-")
 
 
 def test_a_missing_key_or_file_is_told(server: Lambda, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,10 +16,13 @@ from pathlib import Path
 from trimtab.compute.ssh.pieces import copy_first
 from trimtab.core.errors import StoreError
 from trimtab.core.files import make_dir, sync_dir
+from trimtab.core.seals import known_sums
 from trimtab.core.temporary import temporary
 
 _STEP = re.compile(r"(.*)/step-(\d+)/.*")
 _LAST = "artifact.json"
+_OLD = ".old"
+_TENSORS = ".safetensors"
 
 
 def artifact_of(name: str) -> str | None:
@@ -32,6 +35,49 @@ def complete(names: Iterable[str]) -> set[str]:
     """Return the folders of the artifacts that are complete, of files of a run."""
     folders = ((name, artifact_of(name)) for name in names)
     return {folder for name, folder in folders if folder and name == f"{folder}/{_LAST}"}
+
+
+def put_right(run_dir: Path) -> None:
+    """Give a run back an artifact that was moved aside, and whose successor never came.
+
+    Raises:
+        StoreError: It can't be moved.
+    """
+    for old in (run_dir / "ssh").glob(f"*{_OLD}"):
+        target = run_dir / "artifacts" / old.name.removesuffix(_OLD)
+        if target.is_dir():
+            shutil.rmtree(old, ignore_errors=True)
+            continue
+        try:
+            os.rename(old, target)
+        except OSError as error:
+            raise StoreError(
+                f"{old} can't be moved back to {target}: {error.strerror or error}.",
+                hint="The run directory must be writable; change its permissions.",
+            ) from error
+
+
+def made_otherwise(copy: Path, run_dir: Path, names: Iterable[str]) -> set[str]:
+    """Return the keys of complete artifacts of a copy whose tensors are not those of the run's.
+
+    The seals of both tell. An artifact without any counts as the same.
+
+    Args:
+        copy: The copy.
+        run_dir: The run.
+        names: The files of the copy, by their paths within the run.
+
+    Raises:
+        StoreError: A list of checksums can't be read.
+    """
+    keys = set()
+    for folder in complete(names):
+        if (run_dir / folder / _LAST).is_file():
+            theirs, ours = known_sums(copy / folder), known_sums(run_dir / folder)
+            tensors = [name for name in theirs.keys() & ours.keys() if name.endswith(_TENSORS)]
+            if any(theirs[name].isdisjoint(ours[name]) for name in tensors):
+                keys.add(Path(folder).name)
+    return keys
 
 
 def take_artifact(copy: Path, run_dir: Path, folder: str, sizes: Mapping[str, int]) -> int:
@@ -50,7 +96,7 @@ def take_artifact(copy: Path, run_dir: Path, folder: str, sizes: Mapping[str, in
     here = [path.relative_to(run_dir).as_posix() for path in target.rglob("*") if path.is_file()]
     if _progress(folder, sizes) <= _progress(folder, here):
         return 0
-    new, old = (temporary(run_dir / "ssh" / target.name) for _ in range(2))
+    new, old = temporary(run_dir / "ssh" / target.name), run_dir / "ssh" / f"{target.name}{_OLD}"
     try:
         for name, size in sizes.items():
             path = new / Path(name).relative_to(folder)
@@ -63,6 +109,7 @@ def take_artifact(copy: Path, run_dir: Path, folder: str, sizes: Mapping[str, in
         sync_dir(target.parent)
     except OSError as error:
         shutil.rmtree(new, ignore_errors=True)
+        put_right(run_dir)
         raise StoreError(
             f"{target} can't be written: {error.strerror or error}.",
             hint="The run directory must be writable; free space or change its permissions.",

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 
-from trimtab.compute.ssh.artifacts import artifact_of, take_artifact
+from trimtab.compute.ssh.artifacts import artifact_of, made_otherwise, put_right, take_artifact
 from trimtab.compute.ssh.pieces import copy_first, first_digest
 from trimtab.compute.ssh.rows import add_rows
 from trimtab.core.errors import StoreError
 from trimtab.core.files import append_synced, make_dir
 from trimtab.core.seals import SUMS
 from trimtab.core.temporary import temporary
+from trimtab.runs.store.run import Run
 
 Sums = Mapping[str, tuple[int, str]]
 """Size and SHA-256 of files, by their paths within a run."""
@@ -65,7 +66,7 @@ def merge(copy: Path, run_dir: Path, expected: Sums) -> int:
     """Take results from a verified copy into a run; return how many files were new or longer.
 
     Whatever names others comes after them: a plan after its data, artifacts after the plan, rows
-    after artifacts.
+    after artifacts. Rows that were made with an artifact that is another one here are left out.
 
     Args:
         copy: The copy; what ``expected`` does not name is left there.
@@ -81,6 +82,7 @@ def merge(copy: Path, run_dir: Path, expected: Sums) -> int:
         tops[name.partition("/")[0]][name] = expected[name][0]
         if folder := artifact_of(name):
             artifacts[folder][name] = expected[name][0]
+    put_right(run_dir)
     taken = 0
     for name, size in (item for top in _SHARED for item in tops[top].items()):
         if name.endswith(SUMS):
@@ -89,10 +91,20 @@ def merge(copy: Path, run_dir: Path, expected: Sums) -> int:
             taken += _take(copy / name, run_dir / name, size, grows=False)
     for folder, sizes in artifacts.items():
         taken += take_artifact(copy, run_dir, folder, sizes)
-    taken += add_rows(copy, run_dir, tops["completions"] | tops["scores"])
+    others = made_otherwise(copy, run_dir, expected)
+    foreign = _in_need_of(run_dir, others) if others else frozenset()
+    taken += add_rows(copy, run_dir, tops["completions"] | tops["scores"], foreign)
     for name, size in tops["attempts"].items():
         taken += _take(copy / name, run_dir / name, size, grows=not name.endswith(".json"))
     return taken
+
+
+def _in_need_of(run_dir: Path, artifacts: Set[str]) -> frozenset[str]:
+    """Return the keys of the cells and judges of a run that need any of some artifacts."""
+    plan = Run.open(run_dir).plan
+    needs = {each.key: each.artifacts for each in plan.cells}
+    needs |= {each.key: each.artifacts for each in plan.judges}
+    return frozenset(key for key, made in needs.items() if not artifacts.isdisjoint(made.values()))
 
 
 def _files(run_dir: Path, whole: bool) -> Iterator[Path]:

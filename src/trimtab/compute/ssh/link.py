@@ -61,16 +61,21 @@ class Link:
         return done.stdout
 
     def push(self, folder: Path, there: str, exclude: Sequence[str]) -> None:
-        """Copy what is in a folder into one of the host; raise as ``ask`` does."""
-        self._copy(f"{folder.resolve()}/", f"{self.host.address}:{there}/", exclude)
+        """Copy what is in a folder into one of the host; raise as ``ask`` does.
+
+        The files take their places when all have arrived: a connection that breaks leaves there
+        what was there, and not rows that were replaced beside scores of the old ones.
+        """
+        target = f"{self.host.address}:{there}/"
+        self._copy(f"{folder.resolve()}/", target, exclude, "--delay-updates")
 
     def fetch(self, there: str, folder: Path, exclude: Sequence[str]) -> None:
         """Copy what is in a folder of the host into one here; raise as ``ask`` does."""
         self._copy(f"{self.host.address}:{there}/", f"{folder.resolve()}/", exclude)
 
-    def _copy(self, source: str, target: str, exclude: Sequence[str]) -> None:
+    def _copy(self, source: str, target: str, exclude: Sequence[str], *more: str) -> None:
         out = [f"--exclude={pattern}" for pattern in exclude]
-        command = ["rsync", "-a", "-s", "--partial-dir=.rsync-partial", *out]
+        command = ["rsync", "-a", "-s", "--partial-dir=.rsync-partial", *more, *out]
         command += [f"--timeout={_SECONDS_OF_SILENCE}", "-e", shlex.join(self._ssh), source, target]
         done = _call(command)
         if done.returncode in _RSYNC_LOST:

@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from trimtab.core.errors import StoreError
 from trimtab.core.records import read_json, write_json
 
+_FRESH_S = 600.0
+
 
 class Noted(BaseModel):
     """What is known of one copy.
@@ -30,6 +32,11 @@ class Noted(BaseModel):
     working: bool = False
     asked: float = 0.0
     fetched: float | None = None
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether it is known of the last minutes, as it is while somebody follows the workers."""
+        return time.time() - self.asked < _FRESH_S
 
     def __str__(self) -> str:
         at_work = "workers were at work" if self.working else "no workers were there"
@@ -55,8 +62,8 @@ def copies(run_dir: Path) -> list[Noted]:
 
 
 def standing(run_dir: Path, owes: bool) -> list[str]:
-    """Return a line for each host that works on a run, or did while something is still owed."""
-    return [f"host {noted}" for noted in copies(run_dir) if noted.working or owes]
+    """Return a line for each host that was given a run, while something of it is owed."""
+    return [f"host {noted}" for noted in copies(run_dir) if owes]
 
 
 def _read(path: Path) -> Noted | None:

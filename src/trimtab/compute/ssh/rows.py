@@ -7,7 +7,7 @@ out, and with it the copy's scores of it where it says something else: they are 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 
 from trimtab.core.checksums import ChangedError, checked
@@ -19,7 +19,9 @@ _Row = tuple[RowKey, bytes, bytes]
 """A row's key, what tells whether another says the same, and its line."""
 
 
-def add_rows(copy: Path, run_dir: Path, sizes: Mapping[str, int]) -> int:
+def add_rows(
+    copy: Path, run_dir: Path, sizes: Mapping[str, int], foreign: Set[str] = frozenset()
+) -> int:
     """Add what is new in a copy's segments to those of a run; return to how many of them.
 
     A line that is not whole or was changed is no row, and is left out.
@@ -28,6 +30,7 @@ def add_rows(copy: Path, run_dir: Path, sizes: Mapping[str, int]) -> int:
         copy: The copy.
         run_dir: The run.
         sizes: How much of each segment was verified, by paths within the run.
+        foreign: Keys of cells and judges of whose rows none is taken.
 
     Raises:
         StoreError: A segment can't be read or written.
@@ -43,19 +46,21 @@ def add_rows(copy: Path, run_dir: Path, sizes: Mapping[str, int]) -> int:
         if have is None:
             have = known[target.parent] = _rows_of(target.parent)
         is_score = name.startswith("scores/")
+        data = read_bytes(copy / name)[: sizes[name]]
         new = []
-        for key, said, line in _rows(read_bytes(copy / name)[: sizes[name]]):
+        for key, said, line in _rows(b"" if foreign & set(Path(name).parts) else data):
             if key not in have and not (is_score and key in answered):
                 have[key] = said
                 new.append(line)
             elif not is_score and have[key] != said:
                 answered.add(key)
-        if new:
+        if new or not target.is_file():
+            # a file without rows, too: the host's own is replaced by it, and tells nothing again
             make_dir(target.parent)
             before = read_bytes(target) if target.is_file() else b""
             whole = before[: before.rfind(b"\n") + 1]
             replace_file(target, whole + b"".join(new))
-            taken += 1
+            taken += bool(new)
     return taken
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pydantic import TypeAdapter
 
@@ -25,6 +26,7 @@ from trimtab.runs.store.create import HEAD, OLD_PLAN, fragment_file, is_run, not
 
 _SUMS = TypeAdapter(dict[str, tuple[int, str]])
 _TRIES = 3
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -50,10 +52,7 @@ class RemoteCopy:
         Raises:
             StoreError: There is no run.
         """
-        path = hashlib.sha256(str(run_dir.resolve()).encode())
-        for name in _begins_with(run_dir):
-            path.update(read_bytes(run_dir / name))
-        return cls.at(run_dir, host, f"{host.folder}/{run_dir.name}-{path.hexdigest()[:8]}")
+        return cls.at(run_dir, host, f"{host.folder}/{_copy_name(run_dir)}")
 
     @classmethod
     def at(cls, run_dir: Path, host: Host, there: str) -> RemoteCopy:
@@ -122,7 +121,13 @@ class RemoteCopy:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Keep other processes of this machine from copying and merging meanwhile."""
-        with locked(self.mirror.parent / ".copies.lock"):
+        lock = self.mirror.parent / ".copies.lock"
+        with ExitStack() as held:
+            try:
+                held.enter_context(locked(lock, wait=False))
+            except HeldError:
+                _log.warning("Another process copies %s now; it is waited for.", lock.parent.parent)
+                held.enter_context(locked(lock))
             yield
 
     def _bring(self, run_dir: Path, *, at_rest: bool) -> int:
@@ -158,7 +163,10 @@ class RemoteCopy:
                 path.unlink()
 
     def _note(self, **known: bool | float) -> None:
-        noted.note(self.mirror, self.host.address, self.there, **known)
+        """Write down what is known, unless another run has taken the place of this one here."""
+        with suppress(StoreError):
+            if PurePosixPath(self.there).name == _copy_name(self.mirror.parent.parent):
+                noted.note(self.mirror, self.host.address, self.there, **known)
 
     def _check_same_run(self, run_dir: Path, expected: Sums) -> None:
         names = [name for name in (HEAD, fragment_file(0)) if name in expected]
@@ -166,11 +174,20 @@ class RemoteCopy:
             raise StoreError(
                 f"{self.there} on {self.host.address} is a copy of another run than {run_dir} is "
                 "now.",
-                hint="Take what you need of it by hand; nothing of it was merged.",
+                hint="Take what you need of it by hand, and remove it there; nothing of it was "
+                "merged.",
             )
 
     def _sums(self, *words: str) -> Sums:
         return _SUMS.validate_python(json.loads(self.ask("sums", *words)))
+
+
+def _copy_name(run_dir: Path) -> str:
+    """Return what copies of a run are called; raise StoreError if there is none."""
+    path = hashlib.sha256(str(run_dir.resolve()).encode())
+    for name in _begins_with(run_dir):
+        path.update(read_bytes(run_dir / name))
+    return f"{run_dir.name}-{path.hexdigest()[:8]}"
 
 
 def _begins_with(run_dir: Path) -> tuple[str, ...]:

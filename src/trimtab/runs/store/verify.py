@@ -174,7 +174,8 @@ def _check_segments(
         result = read_segments(
             folder, model, lambda row: (row.cell, getattr(row, "judge", None)) == home
         )
-        bare = [path for path in list_segments(folder) if not has_checksums(read_bytes(path))]
+        filled = [(path, data) for path in list_segments(folder) if (data := read_bytes(path))]
+        bare = [path for path, data in filled if not has_checksums(data)]
     except StoreError as error:
         found.differs.append(error.message)
         return

@@ -1,11 +1,13 @@
 """What a run has of an artifact is what one copy had at one moment, and never an older one."""
 
+import os
 from pathlib import Path
 
 import pytest
 from segment_rows import read_files, write_files
 
 from trimtab.compute.ssh.copies import merge, sums
+from trimtab.core.errors import StoreError
 
 
 def _training(step: int, log: str, folder: str = "artifacts/k/training") -> dict[str, str]:
@@ -49,3 +51,26 @@ def test_an_artifact_that_is_complete_is_further_than_any_training(tmp_path: Pat
     assert read_files(here) == whole
     merge(write_files(tmp_path / "late", _training(100, "")), here, sums(tmp_path / "late"))
     assert read_files(here) == whole
+
+
+@pytest.mark.parametrize("error", [OSError("no room"), KeyboardInterrupt()])
+def test_an_artifact_that_was_moved_aside_comes_back_where_its_successor_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    here = write_files(tmp_path / "here", _training(5, "older"))
+    copy = write_files(tmp_path / "copy", _training(10, "newer"))
+    rename = os.rename
+
+    def fails(old: Path, new: Path) -> None:
+        if old.name.endswith(".tmp"):
+            raise error
+        rename(old, new)
+
+    with monkeypatch.context() as patch, pytest.raises((StoreError, KeyboardInterrupt)):
+        patch.setattr(os, "rename", fails)
+        merge(copy, here, sums(copy))
+    if isinstance(error, KeyboardInterrupt):
+        merge(write_files(tmp_path / "none", {"attempts/0001/log.txt": ""}), here, {})
+    assert read_files(here) == _training(5, "older")
+    merge(copy, here, sums(copy))
+    assert read_files(here) == _training(10, "newer")

@@ -54,6 +54,7 @@ def test_paths_of_this_machine_are_no_hosts_and_no_options(
     link.fetch("a:b", Path("-x"), ())
     pushed, fetched = (tmp_path / "seen").read_text().splitlines()
     assert pushed.endswith(f" {tmp_path}/runs:1/ there:a:b/")
+    assert "--delay-updates" in pushed, "rows before their scores would stay if it broke between"
     assert fetched.endswith(f" there:a:b/ {tmp_path}/-x/")
 
 

@@ -15,7 +15,7 @@ def test_rows_that_come_late_do_not_replace_those_that_were_scored(tmp_path: Pat
     here = write_files(tmp_path / "here", scored)
     copy = write_files(tmp_path / "copy", {LATE: row("k", "a") + row("l"), SCORES: row("k")})
     assert merge(copy, here, sums(copy)) == 1
-    assert read_files(here) == {**scored, LATE: row("l")}
+    assert read_files(here) == {**scored, LATE: row("l"), SCORES: ""}
     write_files(copy, {LATE: row("k", "a") + row("l") + row("m"), SCORES: row("k") + row("m")})
     assert merge(copy, here, sums(copy)) == 2
     assert read_files(here) == {**scored, LATE: row("l") + row("m"), SCORES: row("m")}
@@ -29,7 +29,8 @@ def test_a_score_of_a_text_that_was_left_out_is_no_score_of_the_one_that_counts(
     late = {LATE: row("k", "a") + row("l", "same", attempt=1), SCORES: row("k") + row("l")}
     copy = write_files(tmp_path / "copy", late)
     assert merge(copy, here, sums(copy)) == 1
-    assert read_files(here) == {OWN: row("k", "b") + row("l", "same"), SCORES: row("l")}
+    own = {OWN: row("k", "b") + row("l", "same")}
+    assert read_files(here) == {**own, LATE: "", SCORES: row("l")}
 
 
 def test_a_line_that_is_not_whole_is_taken_when_it_is(tmp_path: Path) -> None:
