@@ -67,8 +67,12 @@ def _others(given: Mapping[str, Any], keys: Sequence[Key], above: str = "") -> I
         name = key.name.removeprefix(above)
         if not key.name.startswith(above) or name.partition(".")[0] in given:
             continue
-        yield from _comment(f"{key.meaning} ({key.values})")
-        default = {REQUIRED: "", MAPPING: ""}.get(key.default, key.default)
+        holds_keys = any(other.name.startswith(f"{key.name}.") for other in keys)
+        # a default beside it would stand against the keys below it
+        empty = holds_keys or key.default in (REQUIRED, MAPPING)
+        default = "" if empty else key.default
+        said = f"{key.values}; {key.default} if left out" if holds_keys else key.values
+        yield from _comment(f"{key.meaning} ({said.replace('; ' + MAPPING + ' if left out', '')})")
         indent = "  " * name.count(".")
         yield f"# {indent}{name.rpartition('.')[2]}: {_flow(default)}".rstrip()
 

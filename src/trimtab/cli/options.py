@@ -36,7 +36,7 @@ def check_way(on: str | None, ways: Mapping[str, Sequence[str]], given: Mapping[
         given: The values of options; those that are empty were not given.
     """
     if on is not None and on not in ways:
-        raise ConfigError(f"--on {on!r} is no way. {did_you_mean(on, ways)}")
+        raise ConfigError(f"--on {on!r}: there is no such way. {did_you_mean(on, ways)}")
     heeded = ways[on] if on is not None else ()
     for option, value in given.items():
         if value is None or value is False:
@@ -44,6 +44,6 @@ def check_way(on: str | None, ways: Mapping[str, Sequence[str]], given: Mapping[
         if option not in heeded:
             takers = [name for name, options in ways.items() if option in options]
             raise ConfigError(
-                f"{option} changes nothing {'without --on' if on is None else f'with --on {on}'}.",
-                hint=f"It is for --on {', '.join(takers)}; leave it out otherwise.",
+                f"{option} needs --on." if on is None else f"--on {on} does not take {option}.",
+                hint=f"{option} is for --on {', '.join(takers)}.",
             )

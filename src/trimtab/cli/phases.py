@@ -10,8 +10,9 @@ from pathlib import Path
 
 from trimtab.cli import trust
 from trimtab.cli.progress import make_progress
-from trimtab.cli.terminal import say, wide_console
+from trimtab.cli.terminal import complain, say, wide_console
 from trimtab.clients.budget import SPEND
+from trimtab.compute.slurm.groups import owed_units
 from trimtab.core import stopping
 from trimtab.core.config import validate
 from trimtab.core.errors import ConfigError, JudgeError
@@ -29,6 +30,7 @@ from trimtab.reports.page.write import Written, write_pages
 from trimtab.runs.plan.judges import plan_judges
 from trimtab.runs.store import finished, manifest
 from trimtab.runs.store.attempts import Attempt, open_attempt, recorded_threads
+from trimtab.runs.store.claims import claim
 from trimtab.runs.store.log import log_to
 from trimtab.runs.store.run import Run
 from trimtab.runs.usage import meter
@@ -164,8 +166,21 @@ def score_all(runs: Sequence[Run], only: Sequence[frozenset[str]] | None = None)
         for run, records in zip(runs, before, strict=True):
             _print_speed(run, records)
     for run in runs:
+        if only is None and not owed_units(run) and grow_plan(run):
+            say(f"next: trimtab fit {run.dir}, and generate and score again; or trimtab resume")
+            continue
         old = "its report is older than these scores: " * (run.dir / "summary.json").is_file()
         say(f"next: {old}trimtab report {run.dir}")
+
+
+def grow_plan(run: Run) -> bool:
+    """Add the next fragment to the plan of a run that owes nothing, if there is one."""
+    with claim(run.dir, "grow") as mine:
+        planned = None if mine is None else grower(run)(run)
+        if planned is not None:
+            run.extend(planned.fragment, planned.data.folders())
+            complain(f"The plan grows: {planned.fragment.reason}")
+    return planned is not None
 
 
 def show_report(run: Run, speed: Sequence[str] = ()) -> None:

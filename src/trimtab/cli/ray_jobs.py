@@ -100,7 +100,7 @@ def _work(run: Run, address: str | None, profile: Profile, *, other_code: bool) 
         return RayWorker, (os.path.abspath(run.dir), variables, source)
 
     def grow() -> bool:
-        return "score" in kinds and ssh_jobs._grows(run)
+        return "score" in kinds and phases.grow_plan(run)
 
     with connect(address, take_readings(new=False).allowed) as cluster:
         driver = state.begin(run.dir, cluster.name)

@@ -17,7 +17,6 @@ from trimtab.core import stopping
 from trimtab.core.counted import counted
 from trimtab.core.errors import ConfigError, HeldError
 from trimtab.judges.base import JUDGES
-from trimtab.recipes.base import grower
 from trimtab.runs.store import manifest
 from trimtab.runs.store.claims import Claim, claim
 from trimtab.runs.store.run import Run
@@ -84,7 +83,7 @@ def work_on_hosts(
         _tell_devices(run)
         task = rounds.Work(run.dir, hosts, options, owed, complain, mine.check)
         rounds.work(task)
-        while "score" in kinds and _grows(run):
+        while "score" in kinds and phases.grow_plan(run):
             rounds.work(task)
         then()
     phases.run_all(Run.open(run.dir))
@@ -123,16 +122,6 @@ def _tell_devices(run: Run) -> None:
     """Say which models the plan keeps off GPUs: it was made here, and others compute."""
     for line in device_notes(planned_models(run).values()):
         say(f"note: {line}")
-
-
-def _grows(run: Run) -> bool:
-    """Add the next fragment to the plan, if there is one: hosts see their own shares alone."""
-    with claim(run.dir, "grow") as mine:
-        planned = None if mine is None else grower(run)(run)
-        if planned is not None:
-            run.extend(planned.fragment, planned.data.folders())
-            complain(f"The plan grows: {planned.fragment.reason}")
-    return planned is not None
 
 
 def _kinds(run: Run) -> tuple[Kind, ...]:

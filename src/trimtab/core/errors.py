@@ -134,8 +134,10 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ``"Did you mean 'x'?"`` for the nearest of ``known``, else the list of them."""
-    names = sorted(known)
+    names = sorted(set(known))
+    if not names:
+        return "There are none."
     near = difflib.get_close_matches(name, names, n=2, cutoff=0.6)
     if near:
         return "Did you mean " + " or ".join(repr(n) for n in near) + "?"
-    return "Known: " + ", ".join(names) + "."
+    return "Known: " + ", ".join(repr(n) if "," in n else n for n in names) + "."

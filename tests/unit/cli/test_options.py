@@ -38,15 +38,15 @@ def test_a_number_that_is_none_or_infinite_is_refused(value: str) -> None:
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
-        (["submit", "R", "--on", "ssh", "--dry-run"], "--dry-run changes nothing with --on ssh"),
-        (["submit", "R", "--on", "ray", "--again"], "--again changes nothing with --on ray"),
-        (["submit", "R", "--on", "slurm", "--hosts", "h"], "--hosts changes nothing"),
-        (["submit", "R", "--on", "moon"], "--on 'moon' is no way"),
-        (["plan", "F", "--price", "2"], "--price changes nothing without --on"),
-        (["plan", "F", "--on", "cloud", "--price", "2"], "--price changes nothing"),
-        (["plan", "F", "--on", "local", "--profile", "p"], "--profile changes nothing"),
-        (["chaos", "--profile", "p"], "--profile changes nothing with --on local"),
-        (["chaos", "--on", "slurm", "--address", "a:1"], "--address changes nothing"),
+        (["submit", "R", "--on", "ssh", "--dry-run"], "--on ssh does not take --dry-run"),
+        (["submit", "R", "--on", "ray", "--again"], "--on ray does not take --again"),
+        (["submit", "R", "--on", "slurm", "--hosts", "h"], "--on slurm does not take --hosts"),
+        (["submit", "R", "--on", "moon"], "--on 'moon': there is no such way"),
+        (["plan", "F", "--price", "2"], "--price needs --on"),
+        (["plan", "F", "--on", "cloud", "--price", "2"], "does not take --price"),
+        (["plan", "F", "--on", "local", "--profile", "p"], "does not take --profile"),
+        (["chaos", "--profile", "p"], "--on local does not take --profile"),
+        (["chaos", "--on", "slurm", "--address", "a:1"], "does not take --address"),
     ],
 )
 def test_an_option_that_a_way_does_not_heed_is_refused(argv: list[str], said: str) -> None:

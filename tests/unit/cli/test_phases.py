@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,6 +11,11 @@ from trimtab.core.errors import ConfigError
 from trimtab.runs.imports.generations import create_run, read_generations
 from trimtab.runs.store.run import Run
 from trimtab.runs.work.score import owed
+
+
+class Folders:
+    def folders(self):
+        return {}
 
 
 @pytest.fixture
@@ -45,3 +51,15 @@ def test_a_name_that_is_no_whole_configuration_stands_for_the_runs_own_judges(ru
 def test_a_panel_brings_its_members(run) -> None:
     texts = ["{name: panel, judges: [exact, {name: exact, ignore_case: false}]}"]
     assert len(phases.choose_judges(run, texts)) == 3
+
+
+def test_score_says_that_a_plan_goes_on_and_extends_it(run, monkeypatch, capsys) -> None:
+    grown = [SimpleNamespace(fragment=SimpleNamespace(reason="more"), data=Folders()), None]
+    monkeypatch.setattr(phases, "grower", lambda _: lambda _: grown.pop(0))
+    monkeypatch.setattr(Run, "extend", lambda *_: None)
+    phases.choose_judges(run, ["exact"])
+    phases.score_all([run])
+    said = capsys.readouterr()
+    assert "The plan grows: more" in said.err and "next: trimtab fit" in said.out
+    phases.score_all([run])
+    assert "next: trimtab report" in capsys.readouterr().out

@@ -234,6 +234,9 @@ def _unscored(run: Run, judge: JudgePlan) -> Check:
     abstained = sum(tally.abstained for tally in tallies)
     asked = total - abstained
     rate = 1 - scored / asked if asked else 1.0 - bool(abstained)
+    if scored + abstained > total:
+        said = f"{scored + abstained} scores of {total} completions: answers are gone"
+        return Check(f"scored by {judge.key}", "fail", said)
     many = abstained > _UNSCORED_FAIL * total
     status: Status = (
         "fail" if rate > _UNSCORED_FAIL else "warn" if many or rate > _UNSCORED_WARN else "pass"

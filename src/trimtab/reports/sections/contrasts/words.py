@@ -47,15 +47,14 @@ def verdict(contrast: Contrast, tests: int, base: str) -> str:
         return f"{'larger' if found.difference > 0 else 'smaller'} gap than in {base} ({p})"
     if found.interval is None:
         return no_interval(found)
-    tests = tests if found.p_holm is not None else 1
+    if found.p_holm is None:
+        return "not tested: no treatment's effect, or another reading of one"
     few = ""
     if not can_establish(found, tests):
         clusters = counted(found.num_clusters, "cluster is", "clusters are")
         few = f"; {clusters} too few for {counted(tests, 'test')}"
     if found.interval[0] <= 0 <= found.interval[1]:
         return f"no difference found (interval contains 0{few})"
-    if found.p_holm is None:
-        return "not tested: no treatment's effect, or another reading of one"
     return f"not established (interval excludes 0, but {p}{few})"
 
 

@@ -165,8 +165,9 @@ def tradeoff_figure(run: RunData) -> list[Figure]:
         return []
     across, up, points = axes_and_points
     caption = (
-        "What each condition changed, against what it cost; labels are strengths. Bars: 95 % "
-        "intervals of the paired difference to the baseline." + note_of(any(p.few for p in points))
+        "What each condition changed, against what it cost; labels are strengths, or names of what "
+        "has none. Bars: 95 % intervals of the paired difference to the baseline."
+        + note_of(any(p.few for p in points))
     )
     up += mark_of(any(p.few for p in points))
     plot = partial(_plot_tradeoff, points, across, up, run.plan.baseline)

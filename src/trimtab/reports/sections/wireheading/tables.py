@@ -118,7 +118,7 @@ def published_form(content: WireheadingContent) -> Table:
             value.seeds,
             Value(value.mean, signed=name.startswith("inflation")),
             Value(value.error),
-            difference(value) if name.startswith("inflation") else share(value),
+            _interval(value, name),
             Value(_times_as_wide(value), form=".2f"),
         )
         for outcome in content.outcomes
@@ -136,6 +136,13 @@ def published_form(content: WireheadingContent) -> Table:
     )
     title = "Errors as published, and intervals"
     return Table("wireheading_errors", title, columns, rows, note, display="folded")
+
+
+def _interval(value: OverSeeds, name: str) -> Cell:
+    """Return the mean with its interval; a dash of one seed, which has none."""
+    if value.low is None:
+        return Value(None)
+    return difference(value) if name.startswith("inflation") else share(value)
 
 
 def _times_as_wide(value: OverSeeds) -> float | None:
