@@ -146,6 +146,10 @@ class Ledger:
         except (StoreError, ValueError):
             return 0.0
 
+    def end_lock(self, tag: str) -> Path:
+        """Return the lock file that whoever ends a machine holds, from the last fetch on."""
+        return self.folder / f"{tag}.lock"
+
     def known_hosts(self, tag: str) -> Path:
         """Return the file for the machine's own ssh key, trusted when it is first seen."""
         return self.folder / f"{tag}.known_hosts"

@@ -67,14 +67,34 @@ def groups(ledger: Ledger, config: dict[str, Any], instances: Iterable[Instance]
     return sorted(found, key=lambda group: group.paid)
 
 
-def seconds_to_fetch(now: float, queue: Sequence[Group]) -> float:
-    """Return how long may be fetched from the first of a queue so that no end comes too late.
+def next_group(left: Iterable[Group], judged: dict[str, bool], now: float) -> Group | None:
+    """Return which group is to be judged now; None if all were.
+
+    Args:
+        left: What is there, the most urgent first.
+        judged: Groups that were judged, by their names, with whether they were due then: what
+            became due since comes first.
+        now: The time.
+    """
+    for each in left:
+        if each.tag not in judged or (not judged[each.tag] and each.due <= now):
+            return each
+    return None
+
+
+def seconds_to_fetch(now: float, group: Group, others: Iterable[Group]) -> float:
+    """Return how long may be fetched from a group so that no end comes too late.
+
+    Each is reckoned to take what ``end`` pauses at most. That holds where the provider answers
+    quickly: how long its own answers take comes on top.
 
     Args:
         now: The time.
-        queue: What is there, the most urgent first; each may take its longest to end.
+        group: What is ended first.
+        others: What is there besides, the most urgent first. What costs more than is paid for
+            already is not waited for.
     """
     until = now + _MOST_FETCH_S + LONGEST_S
-    soon = [queue[0], *(group for group in queue[1:] if group.due <= until)]
-    left = [group.paid - now - place * LONGEST_S for place, group in enumerate(soon, 1)]
+    soon = [group, *(each for each in others if each.due <= until and each.paid > now)]
+    left = [each.paid - now - place * LONGEST_S for place, each in enumerate(soon, 1)]
     return min(_MOST_FETCH_S, *left)
