@@ -52,6 +52,8 @@ class Record(BaseModel):
     Attributes:
         tag: Its name, at the provider and here.
         provider: The provider's name and configuration; its key is not in it.
+        account: Fingerprint of that and of the key that it was ordered with; None in journals of
+            earlier versions.
         type: Its kind.
         region: Where it is.
         dollars_per_hour: The price that was shown.
@@ -71,6 +73,7 @@ class Record(BaseModel):
 
     tag: str
     provider: dict[str, Any]
+    account: str | None = None
     type: str
     region: str
     dollars_per_hour: float
@@ -84,6 +87,10 @@ class Record(BaseModel):
     copies: dict[str, Copy] = {}
     ended: float | None = None
     why: str = ""
+
+    def is_of(self, config: dict[str, Any], account: str) -> bool:
+        """Return whether it was ordered by a configuration with the key of a fingerprint."""
+        return self.provider == config and self.account in (None, account)
 
     def cost(self, now: float) -> float:
         """Return what it has cost at most, in dollars."""

@@ -23,7 +23,7 @@ from trimtab.compute.cloud.endings import end
 from trimtab.compute.cloud.ledger import Ledger, Record
 from trimtab.compute.cloud.machine import Reach
 from trimtab.compute.cloud.providers.base import Instance, Provider
-from trimtab.compute.cloud.settings import build
+from trimtab.compute.cloud.settings import build, fingerprint
 from trimtab.compute.cloud.urgency import Group
 from trimtab.core.errors import ConfigError, HeldError, StoreError, TrimtabError
 from trimtab.core.locks import locked
@@ -74,7 +74,7 @@ class Reaper:
         problems: list[str] = []
         for name, config in (known | asked).items():
             try:
-                ended += self._reap_one(config, problems, lambda: None)
+                ended += self._reap_one(config, problems, lambda _: None)
             except TrimtabError as error:
                 # a provider that was given up long ago need not answer
                 mine = [record for record in records if record.provider == config]
@@ -83,12 +83,12 @@ class Reaper:
         _raise(problems)
         return ended
 
-    def reap_one(self, config: dict[str, Any], listed: Callable[[], None]) -> None:
+    def reap_one(self, config: dict[str, Any], listed: Callable[[Iterable[str]], None]) -> None:
         """End what should not be there at one provider.
 
         Args:
             config: The provider.
-            listed: Called when it has listed its machines.
+            listed: Told the names of its machines when it has listed them.
 
         Raises:
             ConfigError: The key is refused, or the provider's program is not here.
@@ -99,12 +99,16 @@ class Reaper:
         _raise(problems)
 
     def _reap_one(
-        self, config: dict[str, Any], problems: list[str], listed: Callable[[], None]
+        self,
+        config: dict[str, Any],
+        problems: list[str],
+        listed: Callable[[Iterable[str]], None],
     ) -> int:
         provider = self.make(config)
         instances = provider.instances()
-        listed()
-        left = urgency.groups(self.ledger, config, instances)
+        listed(each.tag for each in instances)
+        account = fingerprint(config, provider)
+        left = urgency.groups(self.ledger, config, account, instances)
         judged: dict[str, bool] = {}
         ended = 0
         while group := urgency.next_group(left, judged, provider.clock.now()):

@@ -44,13 +44,17 @@ class Group:
         return self.paid - margin
 
 
-def groups(ledger: Ledger, config: dict[str, Any], instances: Iterable[Instance]) -> list[Group]:
+def groups(
+    ledger: Ledger, config: dict[str, Any], account: str, instances: Iterable[Instance]
+) -> list[Group]:
     """Return what is listed, and what is open in the ledger besides; the most urgent first.
 
     Args:
         ledger: The ledger.
         config: The provider. What it lists may have been ordered by another configuration of the
-            same account; what it does not list counts only if it was ordered by this one.
+            same account; what it does not list counts only if it was ordered by this one, with
+            the same key.
+        account: The fingerprint of both.
         instances: What the provider lists.
     """
     listed: dict[str, list[Instance]] = {}
@@ -62,7 +66,7 @@ def groups(ledger: Ledger, config: dict[str, Any], instances: Iterable[Instance]
     found += [
         Group(tag, record, ())
         for tag, record in records.items()
-        if tag not in listed and record.ended is None and record.provider == config
+        if tag not in listed and record.ended is None and record.is_of(config, account)
     ]
     return sorted(found, key=lambda group: group.paid)
 

@@ -177,15 +177,26 @@ def test_a_machine_of_another_configuration_of_the_account_is_known(
     scene: Scene, ready: Record, time: Time
 ) -> None:
     time.advance(ready.deadline - time.now())
-    scene.reaper.reap_one({**scene.config, "timeout_s": 0.2}, lambda: None)
+    scene.reaper.reap_one({**scene.config, "timeout_s": 0.2}, lambda _: None)
     assert ready.tag in scene.fetched and not scene.ledger.open_records()
+
+
+def test_a_machine_of_another_account_is_not_taken_for_ended(
+    scene: Scene, ready: Record, server: Lambda, time: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.rented.clear()
+    time.advance(ready.deadline - time.now())
+    with monkeypatch.context() as other:
+        other.setenv("LAMBDA_API_KEY", "another_0123456789")
+        assert scene.reaper.reap() == 0 and scene.ledger.open_records() == [ready]
+    assert scene.reaper.reap() == 0 and not scene.ledger.open_records()
 
 
 def test_a_launch_that_was_killed_after_it_took_effect_is_ended(
     scene: Scene, ledger: Ledger, provider: Provider, server: Lambda, time: Time
 ) -> None:
     offer = make_offer(provider.types(), "gpu_1x_a10", None, 3.00, None)
-    record = launches.intend(ledger, offer, scene.config, time.now())
+    record = launches.intend(ledger, offer, scene.config, provider)
     provider.launch(launches.order_of(record, time.now()))
     assert scene.reaper.reap() == 0, "who ordered it is alive"
     scene._bury()
@@ -196,7 +207,7 @@ def test_several_machines_of_one_name_cost_no_more_together_than_was_confirmed(
     scene: Scene, ledger: Ledger, provider: Provider, server: Lambda, time: Time
 ) -> None:
     offer = make_offer(provider.types(), "gpu_1x_a10", None, 3.00, None)
-    record = launches.intend(ledger, offer, scene.config, time.now())
+    record = launches.intend(ledger, offer, scene.config, provider)
     server.faults["launch"] += ["twice"]
     provider.launch(launches.order_of(record, time.now()))
     assert len(server.alive()) == 2
