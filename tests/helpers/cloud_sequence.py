@@ -182,7 +182,7 @@ class Scene:
     def rent(self, provider: Provider, hours: float, run_dir: Path) -> Record:
         """Return a machine that is there, with a copy of a run."""
         offer = make_offer(provider.types(), "gpu_1x_a10", None, 0.75 * hours, None)
-        record = launches.intend(self.ledger, offer, self.config, self.clock.now())
+        record = launches.intend(self.ledger, offer, self.config, provider)
         record = launches.launch(self.ledger, provider, record, self.told.append)
         record = launches.wait(
             self.ledger, provider, self.machines, record, BOOT_MINUTES, self.told.append
@@ -213,7 +213,7 @@ class Scene:
         hours = self.rng.choice((0.5, 1.0, 3.0))
         self.clock.tick = self.clock.now()  # a launch starts a keeper
         offer = make_offer(provider.types(), "gpu_1x_a10", None, 0.75 * hours, None)
-        record = launches.intend(self.ledger, offer, self.config, self.clock.now())
+        record = launches.intend(self.ledger, offer, self.config, provider)
         self.clock.count()
         record = launches.launch(self.ledger, provider, record, lambda line: None)
         self.clock.count()

@@ -15,7 +15,8 @@ from trimtab.compute.cloud.ledger import Ledger, Record
 from trimtab.compute.cloud.machine import SshReach
 from trimtab.compute.cloud.providers.base import Provider
 from trimtab.compute.cloud.settings import Settings, build, read_settings
-from trimtab.core.errors import ConfigError, StoreError
+from trimtab.core.errors import ConfigError, HeldError, StoreError
+from trimtab.core.locks import locked
 
 _BEAT_S = 30.0
 
@@ -76,12 +77,15 @@ def used(cloud: Cloud, record: Record) -> Iterator[None]:
     """Say, as long as the block lasts, that somebody uses a machine."""
     over = threading.Event()
 
+    def note() -> None:
+        with suppress(StoreError):  # a full disk here must not end what works there
+            cloud.ledger.beat(record.tag, time.time())
+
     def beat() -> None:
         while not over.wait(_BEAT_S):
-            with suppress(StoreError):  # a full disk here must not end what works there
-                cloud.ledger.beat(record.tag, time.time())
+            note()
 
-    cloud.ledger.beat(record.tag, time.time())
+    note()
     thread = threading.Thread(target=beat, daemon=True)
     thread.start()
     try:
@@ -89,6 +93,17 @@ def used(cloud: Cloud, record: Record) -> Iterator[None]:
     finally:
         over.set()
         thread.join()
+
+
+def is_being_ended(cloud: Cloud, record: Record) -> bool:
+    """Return whether another process ends a machine, and may have this one fetch from it."""
+    try:
+        with locked(cloud.ledger.end_lock(record.tag), wait=False):
+            return False
+    except HeldError:
+        return True
+    except StoreError:  # a full disk here
+        return False
 
 
 def dollars(amount: float) -> str:

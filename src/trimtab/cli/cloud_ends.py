@@ -6,12 +6,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from rich.table import Table
 
-from trimtab.cli.cloud import Cloud, dollars, hours
+from trimtab.cli.cloud import Cloud, dollars, hours, used
 from trimtab.cli.terminal import complain, say, wide_console
 from trimtab.cli.work import parse_duration
 from trimtab.compute.cloud.endings import end_record
@@ -20,6 +20,7 @@ from trimtab.compute.cloud.machine import fetch_copies
 from trimtab.compute.cloud.reaper import Reaper
 from trimtab.compute.cloud.settings import build
 from trimtab.core.errors import HeldError, StoreError, TrimtabError
+from trimtab.core.locks import locked
 
 _STOP_S = 60.0
 
@@ -68,8 +69,25 @@ def terminate_record(cloud: Cloud, tag: str, *, force: bool) -> None:
     """Stop workers, fetch what they have done, end a machine, and see that it ended.
 
     Raises:
+        HeldError: Another process ends it, and it is not forced.
         StoreError: Results could not be fetched, and it is not forced; or it did not end.
     """
+    with ExitStack() as stack:
+        stack.enter_context(used(cloud, cloud.ledger.read(tag)))
+        try:
+            with suppress(StoreError):  # a full disk here keeps no machine alive
+                stack.enter_context(locked(cloud.ledger.end_lock(tag), wait=False))
+        except HeldError:
+            if not force:
+                raise HeldError(
+                    f"Another process fetches from {tag}, and ends it.",
+                    hint="`trimtab cloud status` tells when it has ended; `--force` ends it all "
+                    "the same.",
+                ) from None
+        _end(cloud, tag, force=force)
+
+
+def _end(cloud: Cloud, tag: str, *, force: bool) -> None:
     record = cloud.ledger.read(tag)
     provider = build(record.provider)
     if record.ended is None and record.address is not None:

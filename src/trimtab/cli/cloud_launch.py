@@ -22,7 +22,10 @@ from trimtab.core import stopping
 from trimtab.core.errors import ConfigError, StoreError
 
 _HALF_A_CENT = 0.005
-_KEEPER_S, _LOOK_S = 180.0, 0.1
+_KEEPER_S, _MOST_KEEPER_S, _LOOK_S = 180.0, 600.0, 0.1
+_TELL_S = 10.0
+# A keeper looks every 5 minutes, and fetches and ends what it finds before it looks again.
+_LATELY_S = 900.0
 
 
 def types(settings: Path | None) -> None:
@@ -69,7 +72,7 @@ def launch(
             "was launched.",
             hint="Give the command again.",
         )
-    record = launches.intend(cloud.ledger, offer, cloud.settings.provider, provider.clock.now())
+    record = launches.intend(cloud.ledger, offer, cloud.settings.provider, provider)
     begun = stopping.going_on_with(f"trimtab cloud reap (it ends {record.tag}, if it is there)")
     with begun, _named(cloud, record):
         if keeper:
@@ -98,6 +101,7 @@ def _start_keeper(cloud: Cloud, record: Record) -> None:
         StoreError: None can list the provider's machines; what was to be ordered is closed.
     """
     log = cloud.ledger.folder / "keeper.log"
+    begun = cloud.provider.clock.now()
     command = [sys.executable, "-m", "trimtab", "cloud", "reap", "--every", "5m", *cloud.words]
     try:
         with log.open("ab") as file:
@@ -108,20 +112,52 @@ def _start_keeper(cloud: Cloud, record: Record) -> None:
                 stderr=file,
                 start_new_session=True,
             )
-        until = time.monotonic() + _KEEPER_S
-        while not cloud.keeper.is_there():  # its own, or one that was there before
-            if process.poll() or time.monotonic() > until:
-                raise StoreError(
-                    "No process here could list the provider's machines to end them in time, so "
-                    f"none was launched; its log: {log}"
-                )
-            time.sleep(_LOOK_S)
+        _await_listing(cloud, process, begun, _most_wait(record), log)
     except BaseException as error:
         cloud.ledger.note(record.tag, ended=record.start, why="it was never ordered")
         if isinstance(error, OSError):
             raise StoreError(f"{log} can't be written: {error.strerror}.") from None
         raise
     say(f"A process here looks every 5 minutes whether machines should end; its log: {log}")
+
+
+def _most_wait(record: Record) -> float:
+    """Return for how many seconds at most a keeper is waited for: its machine is paid for so far.
+
+    The first list of a provider's own program may take minutes.
+    """
+    return max(_KEEPER_S, min(_MOST_KEEPER_S, 0.1 * (record.deadline - record.start)))
+
+
+def _await_listing(
+    cloud: Cloud, process: subprocess.Popen[bytes], begun: float, most: float, log: Path
+) -> None:
+    """Wait until the machines are listed by a process, or by the one because of which it ended.
+
+    That one may be on another computer with the same home: what it wrote lately counts.
+
+    Raises:
+        StoreError: The process failed, or nobody listed the machines in time.
+    """
+    start, told = time.monotonic(), False
+    while True:
+        code = process.poll()
+        since = begun - _LATELY_S if code == 0 else begun
+        if cloud.keeper.last_listing() >= since:
+            return
+        waited = time.monotonic() - start
+        if code or waited > most:
+            raise StoreError(
+                "No process here could list the provider's machines to end them in time, so "
+                f"none was launched; its log: {log}"
+            )
+        if waited > _TELL_S and not told:
+            told = True
+            say(
+                "waiting until the process that ends machines in time has listed the provider's "
+                f"({most / 60:.0f} minutes at most); its log: {log}"
+            )
+        time.sleep(_LOOK_S)
 
 
 def _wait(cloud: Cloud, record: Record) -> None:

@@ -6,12 +6,13 @@ import shlex
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import typer
 
 from trimtab.cli import phases, ssh_jobs
-from trimtab.cli.cloud import Cloud, hours, used
+from trimtab.cli.cloud import Cloud, hours, is_being_ended, used
 from trimtab.cli.cloud_ends import terminate_record
 from trimtab.cli.terminal import say
 from trimtab.compute.cloud.ledger import Copy, Record
@@ -94,7 +95,9 @@ def fetch(settings: Path | None, name: str | None) -> None:
     """Fetch what every run on a machine has, verified."""
     cloud = Cloud.read(settings)
     record = cloud.ready(name)
-    failed = fetch_copies(cloud.ledger, cloud.reach, record, time.time())
+    # what ends a machine has this command fetch from it first: that is no use
+    with nullcontext() if is_being_ended(cloud, record) else used(cloud, record):
+        failed = fetch_copies(cloud.ledger, cloud.reach, record, time.time())
     if failed:
         raise StoreError(f"{record.tag}: {'; '.join(failed)}", hint="Give the command again.")
     for run_dir in record.copies:

@@ -107,7 +107,13 @@ class Requests(Spec):
         if path is None and not own.is_file():
             return cls()
         path = path or own
-        return validate(cls, read_yaml(path), str(path))
+        try:
+            return validate(cls, read_yaml(path), str(path))
+        except ConfigError as error:
+            if str(path) in error.message:
+                raise
+            # what a field refuses by itself, as a secret that no message may repeat
+            raise ConfigError(f"{path}: {error.message}", hint=error.hint) from None
 
     def is_known(self, model: ModelSpec) -> bool:
         """Return whether an entry means ``model``; otherwise a guess is asked for."""

@@ -20,8 +20,15 @@ _USERINFO = re.compile(r"(?<=//)[^/\s@'\"]+@")
 _ARGUMENT = re.compile(
     r"([?&](?:[\w-]*(?:key|token|secret|password|signature)|sig|pwd)=)[^&\s'\"]+", re.IGNORECASE
 )
+# Names of words and numbers have such beginnings, too, but no long stretch that nothing parts.
+_STRETCH = r"[A-Za-z0-9]{16}"
 _ISSUED = re.compile(
-    r"(?:sk|pk|rk|gsk|xai|hf|ghp|ghs|nvapi|r8|tgp)[-_](?=[\w-]*\d)[\w-]{12,}|AIza[\w-]{20,}"
+    rf"(?:sk|pk|rk|gsk|xai|hf|ghp|ghs|nvapi|r8|tgp)[-_](?=[\w-]*\d)(?=[\w-]*{_STRETCH})[\w-]+"
+    r"|AIza[\w-]{20,}"
+)
+# Without a password, the user may be a token: names such as `git` are shorter.
+_LOGIN = re.compile(
+    rf"//(?:[^/\s@:'\"]*:[^/\s@'\"$`][^/\s@'\"]*|(?=[\w-]*\d)[\w-]*{_STRETCH}[\w-]*:?)@"
 )
 # A value of its own, and none that is read from elsewhere when the line is run.
 _ASSIGNED = re.compile(r"(?:KEY|TOKEN|SECRET|PASSWORD)=['\"]?[^\s'\"$`~/][^\s'\"$`]{5,}")
@@ -42,11 +49,15 @@ def remember(secret: str) -> None:
 
 def redact(text: str) -> str:
     """Return ``text`` without known secrets and without the credentials of addresses in it."""
+    return _ARGUMENT.sub(rf"\1{HIDDEN}", _USERINFO.sub(f"{HIDDEN}@", _without_known(text)))
+
+
+def _without_known(text: str) -> str:
     for secret in sorted(_known, key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
         if len(secret) >= 2 * _SHORTEST:  # a part that something cut off gives away as much
             text = re.sub(re.escape(secret[: len(secret) // 2]) + r"[\w*.-]*", HIDDEN, text)
-    return _ARGUMENT.sub(rf"\1{HIDDEN}", _USERINFO.sub(f"{HIDDEN}@", text))
+    return text
 
 
 def looks_issued(text: str) -> bool:
@@ -57,11 +68,14 @@ def looks_issued(text: str) -> bool:
 def holds_secret(text: str) -> bool:
     """Return whether a line of a shell holds a secret, as far as one can be told from other words.
 
-    What is known as one counts, what has the form of an issued key, and a value that is given to a
-    variable whose name ends as those of keys and passwords do.
+    What is known as one counts, what has the form of an issued key, the password of an address, and
+    a value that is given to a variable or an argument whose name ends as those of keys and
+    passwords do. What the shell takes from elsewhere (``$TOKEN``) is none.
     """
     return (
-        redact(text) != text
+        _without_known(text) != text
+        or _LOGIN.search(text) is not None
+        or any(each[0][len(each[1]) :][0] not in "$`" for each in _ARGUMENT.finditer(text))
         or any(map(looks_issued, _BETWEEN_WORDS.split(text)))
         or _ASSIGNED.search(text) is not None
     )

@@ -6,20 +6,23 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 from loopback_lambda import KEY, Lambda, loopback_lambda
 from small_run import make_parts
 
-from trimtab.cli import cloud_launch
-from trimtab.cli.cloud import Cloud
+from trimtab.cli import cloud_ends, cloud_launch, cloud_use
+from trimtab.cli.cloud import Cloud, is_being_ended
 from trimtab.cli.cloud_use import _until
 from trimtab.cli.main import app
+from trimtab.compute.cloud.clock import Clock
 from trimtab.compute.cloud.ledger import Copy, Ledger
 from trimtab.compute.ssh.state import Standing
 from trimtab.compute.ssh.transfers import RemoteCopy
 from trimtab.core.errors import ConfigError, HeldError, StoreError
+from trimtab.core.locks import locked
 from trimtab.runs.store.run import Run
 
 
@@ -105,10 +108,10 @@ def test_nothing_is_launched_before_a_keeper_of_this_key_has_listed_the_machines
     class Process:
         def poll(self) -> int:
             if code == 0:  # another one of this key holds the lock
-                Cloud.read(None).keeper._note()
+                Cloud.read(None).keeper._note(())
             return code
 
-    Cloud.read(None).keeper._note()
+    Cloud.read(None).keeper._note(())
     monkeypatch.setenv("LAMBDA_API_KEY", "another_0123456789")
     monkeypatch.setattr(cloud_launch.subprocess, "Popen", lambda *what, **how: Process())
     if code == 0:
@@ -118,6 +121,67 @@ def test_nothing_is_launched_before_a_keeper_of_this_key_has_listed_the_machines
     with pytest.raises(StoreError, match=r"so none was launched; its log: .*keeper\.log"):
         launch("--yes-spend", "2", "--keeper")
     assert not server.rented and not Ledger().open_records()
+
+
+@pytest.mark.parametrize(
+    ("code", "minutes", "launches"), [(0, 5, True), (0, 60, False), (None, 5, False)]
+)
+def test_a_keeper_on_another_computer_counts_by_when_it_listed_the_machines(
+    launch: Callable[..., None],
+    server: Lambda,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+    code: int | None,
+    minutes: int,
+    launches: bool,
+) -> None:
+    keeper = Cloud.read(None).keeper
+    keeper._clock = Clock(lambda: time.time() - 60 * minutes)
+    keeper._note(())
+    process = SimpleNamespace(poll=lambda: code)
+    monkeypatch.setattr(cloud_launch.subprocess, "Popen", lambda *what, **how: process)
+    for name, seconds in (("_KEEPER_S", 0.3), ("_MOST_KEEPER_S", 0.3), ("_TELL_S", 0.1)):
+        monkeypatch.setattr(cloud_launch, name, seconds)
+    if launches:
+        launch("--yes-spend", "2", "--keeper")
+        assert len(server.alive()) == 1
+        return
+    with pytest.raises(StoreError, match="so none was launched"):
+        launch("--yes-spend", "2", "--keeper")
+    assert not server.rented and "waiting until the process" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["fetch", "terminate"])
+def test_who_fetches_and_ends_by_hand_uses_a_machine_unless_its_end_has_begun(
+    launch: Callable[..., None], server: Lambda, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    launch("--yes-spend", "2")
+    cloud = Cloud.read(None)
+    (record,) = cloud.ledger.open_records()
+    cloud.ledger.note(record.tag, address="127.0.0.1")
+    ages, held = [], []
+
+    def fetch(*what: object) -> list[str]:
+        ages.append(time.time() - cloud.ledger.last_beat(record.tag))
+        held.append(is_being_ended(cloud, record))
+        return []
+
+    monkeypatch.setattr(cloud_ends, "fetch_copies", fetch)
+    monkeypatch.setattr(cloud_use, "fetch_copies", fetch)
+    monkeypatch.setattr("trimtab.compute.cloud.endings._LOOK_S", 0.0)
+    cloud.ledger.beat(record.tag, 0.0)
+    with locked(cloud.ledger.end_lock(record.tag)):
+        if command == "fetch":  # as what ends it has it do
+            app(["cloud", "fetch"], standalone_mode=False)
+            assert ages.pop() > 60
+        else:
+            with pytest.raises(HeldError, match=r"fetches from .*, and ends it"):
+                app(["cloud", "terminate"], standalone_mode=False)
+            assert server.alive() and not ages
+    held.clear()
+    app(["cloud", command], standalone_mode=False)
+    assert ages[0] < 60 and held == [command == "terminate"]
+    assert bool(server.alive()) == (command == "fetch")
 
 
 def test_a_machine_that_may_be_there_after_a_failure_is_named(

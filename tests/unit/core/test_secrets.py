@@ -66,6 +66,10 @@ def test_issued_keys_have_a_form(text) -> None:
         "export WANDB_API_KEY=0123456789abcdef",
         "--export=MY_PASSWORD='correct horse'",
         "pip install git+https://me:pw@host/x",
+        "pip install git+https://0123456789abcdef0123@host/x",
+        "pip install git+https://ghp_0123456789abcdefABCD@host/x",
+        "enroot import 'docker://$oauthtoken:0123abcd@nvcr.io#nvidia/pytorch'",
+        "curl http://h/v1?api_key=pw",
     ],
 )
 def test_a_line_that_holds_a_secret_is_told(line) -> None:
@@ -81,6 +85,10 @@ def test_a_line_that_holds_a_secret_is_told(line) -> None:
         "module load cuda/12.4; export TOKENIZERS_PARALLELISM=false",
         "export HF_HOME=/scratch/hf_cache_2024_models",
         "--mail-type=FAIL",
+        "pip install git+ssh://git@github.com/org/x",
+        "enroot import 'docker://$oauthtoken@nvcr.io#nvidia/pytorch:24.01-py3'",
+        "pip install git+https://me:$MY_TOKEN@host:8080/x; curl http://h:80/?token=$(cat t)@x",
+        "conda activate hf_transformers_4_40",
     ],
 )
 def test_a_line_that_reads_its_secrets_elsewhere_holds_none(line) -> None:

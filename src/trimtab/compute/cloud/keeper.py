@@ -1,27 +1,24 @@
 """The process that ends machines in time: one for each provider as it is configured, and its key.
 
 A keeper has the environment in which it was started. Where that has another key now, or another
-provider is used, a further keeper runs beside it. A keeper counts as there when it has listed its
-provider's machines: before that, nobody knows whether it can.
+provider is used, a further keeper runs beside it. A keeper writes down when it listed its
+provider's machines last, for other computers with the same home as well: before that, nobody knows
+whether it can.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any
-
-from pydantic import ValidationError
 
 from trimtab.compute.cloud.ledger import Ledger, Record
 from trimtab.compute.cloud.providers.base import Provider
 from trimtab.compute.cloud.reaper import Reaper
+from trimtab.compute.cloud.settings import fingerprint
 from trimtab.core.errors import StoreError
 from trimtab.core.files import read_bytes, replace_file
 from trimtab.core.locks import locked
-from trimtab.runs.store.processes import Process
 
 _LEAST_PAUSE_S = 20.0
 _LATELY_S = 900.0
@@ -59,17 +56,17 @@ class Keeper:
             ConfigError: The environment holds no key.
         """
         self._ledger, self._config, self._clock = ledger, config, provider.clock
-        said = json.dumps([config, provider.key()], sort_keys=True)
-        name = f"keeper-{hashlib.sha256(said.encode()).hexdigest()[:16]}"
-        self._lock, self._process = ledger.folder / f"{name}.lock", ledger.folder / f"{name}.json"
+        self._account = fingerprint(config, provider)
+        name = f"keeper-{self._account}"
+        self._lock, self._listing = ledger.folder / f"{name}.lock", ledger.folder / f"{name}.listed"
+        self._listed: frozenset[str] = frozenset()
 
-    def is_there(self) -> bool:
-        """Return whether one lives that has listed the machines with this key."""
+    def last_listing(self) -> float:
+        """Return when one listed the machines with this key last; 0 if none ever did."""
         try:
-            process = Process.model_validate_json(read_bytes(self._process))
-        except (StoreError, ValidationError):
-            return False
-        return process.is_alive() is True
+            return float(read_bytes(self._listing))
+        except (StoreError, ValueError):
+            return 0.0
 
     def keep(self, reaper: Reaper, pause: float) -> None:
         """End what should not be there, again and again, until nothing may be there.
@@ -98,12 +95,16 @@ class Keeper:
                 reaper.tell(f"error: {type(error).__name__}: {error}")
             wait = self._next_look(pause)
 
-    def _note(self) -> None:
+    def _note(self, listed: Iterable[str]) -> None:
+        self._listed = frozenset(listed)
         with suppress(StoreError):  # a full disk here keeps no machine alive
-            replace_file(self._process, Process.current().model_dump_json().encode())
+            replace_file(self._listing, f"{self._clock.now()}\n".encode())
 
     def _next_look(self, pause: float) -> float | None:
-        # other configurations of a provider may be of the same account
-        name = self._config["name"]
-        records = [each for each in self._ledger.records() if each.provider["name"] == name]
+        # others with a keeper of their own would be waited for in vain, unless they are listed here
+        records = [
+            each
+            for each in self._ledger.records()
+            if each.is_of(self._config, self._account) or each.tag in self._listed
+        ]
         return next_look(records, self._clock.now(), pause)

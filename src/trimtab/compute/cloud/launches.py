@@ -16,6 +16,7 @@ from trimtab.compute.cloud.ledger import Ledger, Record
 from trimtab.compute.cloud.machine import Reach
 from trimtab.compute.cloud.money import Offer
 from trimtab.compute.cloud.providers.base import Instance, Order, Provider
+from trimtab.compute.cloud.settings import fingerprint
 from trimtab.compute.ssh.link import LostError
 from trimtab.core.errors import ConfigError, StoreError, TrimtabError
 from trimtab.runs.store.processes import Process
@@ -38,12 +39,25 @@ def order_of(record: Record, now: float) -> Order:
     )
 
 
-def intend(ledger: Ledger, offer: Offer, config: dict[str, Any], now: float) -> Record:
-    """Write down what is about to be ordered, and return it; raise StoreError if that can't be."""
+def intend(ledger: Ledger, offer: Offer, config: dict[str, Any], provider: Provider[Any]) -> Record:
+    """Write down what is about to be ordered, and return it.
+
+    Args:
+        ledger: Where.
+        offer: What was confirmed.
+        config: The provider's name and configuration.
+        provider: The same, built.
+
+    Raises:
+        ConfigError: The environment holds no key.
+        StoreError: It can't be written down.
+    """
+    now = provider.clock.now()
     deadline = now + offer.seconds
     record = Record(
         tag=ledger.new_tag(deadline),
         provider=config,
+        account=fingerprint(config, provider),
         type=offer.type.name,
         region=offer.region,
         dollars_per_hour=offer.type.dollars_per_hour,

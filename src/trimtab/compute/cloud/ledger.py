@@ -52,6 +52,8 @@ class Record(BaseModel):
     Attributes:
         tag: Its name, at the provider and here.
         provider: The provider's name and configuration; its key is not in it.
+        account: Fingerprint of that and of the key that it was ordered with; None in journals of
+            earlier versions.
         type: Its kind.
         region: Where it is.
         dollars_per_hour: The price that was shown.
@@ -71,6 +73,7 @@ class Record(BaseModel):
 
     tag: str
     provider: dict[str, Any]
+    account: str | None = None
     type: str
     region: str
     dollars_per_hour: float
@@ -84,6 +87,10 @@ class Record(BaseModel):
     copies: dict[str, Copy] = {}
     ended: float | None = None
     why: str = ""
+
+    def is_of(self, config: dict[str, Any], account: str) -> bool:
+        """Return whether it was ordered by a configuration with the key of a fingerprint."""
+        return self.provider == config and self.account in (None, account)
 
     def cost(self, now: float) -> float:
         """Return what it has cost at most, in dollars."""
@@ -145,6 +152,10 @@ class Ledger:
             return float(read_bytes(self.folder / f"{tag}.beat"))
         except (StoreError, ValueError):
             return 0.0
+
+    def end_lock(self, tag: str) -> Path:
+        """Return the lock file that whoever ends a machine holds, from the last fetch on."""
+        return self.folder / f"{tag}.lock"
 
     def known_hosts(self, tag: str) -> Path:
         """Return the file for the machine's own ssh key, trusted when it is first seen."""

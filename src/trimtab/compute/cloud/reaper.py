@@ -3,7 +3,8 @@
 The ledger says what was ordered, the provider what is there; whatever is there is judged. A machine
 of another ledger (another computer, a lost disk) has its deadline in its name, and is left alone
 before it. The most urgent one comes first, and what it has is fetched only for so long that every
-other one can be ended before it costs more than is paid for.
+other one can be ended before it costs more than is paid for; what is not over yet waits for others
+that must end first.
 """
 
 from __future__ import annotations
@@ -22,13 +23,15 @@ from trimtab.compute.cloud.endings import end
 from trimtab.compute.cloud.ledger import Ledger, Record
 from trimtab.compute.cloud.machine import Reach
 from trimtab.compute.cloud.providers.base import Instance, Provider
-from trimtab.compute.cloud.settings import build
+from trimtab.compute.cloud.settings import build, fingerprint
 from trimtab.compute.cloud.urgency import Group
 from trimtab.core.errors import ConfigError, HeldError, StoreError, TrimtabError
 from trimtab.core.locks import locked
 
 _UNSEEN_S = 3600.0
 _LEAST_FETCH_S = 5.0
+# As long as a keeper may pause: what is looked at next is looked at in time.
+_LEAST_OF_ANOTHER_S = 30.0
 _MOST_ANSWER_S = 120.0
 
 
@@ -71,7 +74,7 @@ class Reaper:
         problems: list[str] = []
         for name, config in (known | asked).items():
             try:
-                ended += self._reap_one(config, problems, lambda: None)
+                ended += self._reap_one(config, problems, lambda _: None)
             except TrimtabError as error:
                 # a provider that was given up long ago need not answer
                 mine = [record for record in records if record.provider == config]
@@ -80,12 +83,12 @@ class Reaper:
         _raise(problems)
         return ended
 
-    def reap_one(self, config: dict[str, Any], listed: Callable[[], None]) -> None:
+    def reap_one(self, config: dict[str, Any], listed: Callable[[Iterable[str]], None]) -> None:
         """End what should not be there at one provider.
 
         Args:
             config: The provider.
-            listed: Called when it has listed its machines.
+            listed: Told the names of its machines when it has listed them.
 
         Raises:
             ConfigError: The key is refused, or the provider's program is not here.
@@ -96,18 +99,27 @@ class Reaper:
         _raise(problems)
 
     def _reap_one(
-        self, config: dict[str, Any], problems: list[str], listed: Callable[[], None]
+        self,
+        config: dict[str, Any],
+        problems: list[str],
+        listed: Callable[[Iterable[str]], None],
     ) -> int:
         provider = self.make(config)
         instances = provider.instances()
-        listed()
-        queue = urgency.groups(self.ledger, config, instances)
+        listed(each.tag for each in instances)
+        account = fingerprint(config, provider)
+        left = urgency.groups(self.ledger, config, account, instances)
+        judged: dict[str, bool] = {}
         ended = 0
-        for place, group in enumerate(queue):
+        while group := urgency.next_group(left, judged, provider.clock.now()):
+            now = provider.clock.now()
+            judged[group.tag] = now >= group.due
             try:
-                why, doomed = self._judge(provider.clock.now(), group)
-                if why:
-                    ended += self._end(provider, why, doomed, queue[place:])
+                why, doomed = self._judge(now, group)
+                others = [each for each in left if each is not group]
+                if why and not self._waits(provider.clock.now(), why, group, others):
+                    ended += self._end(provider, why, doomed, group, others)
+                    left = others
             except ConfigError:  # the key is refused: no other machine would fare better
                 raise
             except Exception as error:  # whatever it is: it keeps no other machine alive
@@ -119,14 +131,15 @@ class Reaper:
         provider: Provider[Any],
         why: str,
         doomed: Sequence[Instance],
-        queue: Sequence[Group],
+        group: Group,
+        others: Sequence[Group],
     ) -> int:
-        """End machines of the first group of a queue; return how many were listed.
+        """End machines of a group; return how many were listed.
 
         Raises:
             AliveError: Some did not end.
         """
-        group = queue[0]
+        is_ours = True
         record = group.record if len(doomed) == len(group.instances) else None
         ids = [each.id for each in doomed]
         if record is not None and not ids and record.id is not None:
@@ -135,23 +148,35 @@ class Reaper:
             if group.record is not None:
                 try:
                     with suppress(StoreError):  # a full disk here keeps no machine alive
-                        lock = self.ledger.folder / f"{group.tag}.lock"
-                        stack.enter_context(locked(lock, wait=False))
-                except HeldError:  # another process fetches from it, and ends it
-                    return 0
+                        stack.enter_context(locked(self.ledger.end_lock(group.tag), wait=False))
+                except HeldError:  # another process fetches from it, and ends it: in time?
+                    own = urgency.seconds_to_fetch(provider.clock.now(), group, ())
+                    if own >= _LEAST_OF_ANOTHER_S:
+                        return 0
+                    is_ours = False
                 if self.ledger.read(group.tag).ended != group.record.ended:
                     return 0
             self.tell(f"{group.tag} is ended: {why}")
-            if record is not None and ids:
-                self._fetch(record, urgency.seconds_to_fetch(provider.clock.now(), queue))
+            if record is not None and ids and is_ours:
+                now = provider.clock.now()
+                self._fetch(record, urgency.seconds_to_fetch(now, group, others))
             if ids:
                 end(provider, ids)
             if record is not None:
                 self.ledger.note(group.tag, ended=provider.clock.now(), why=why)
         return len(doomed)
 
+    def _waits(self, now: float, why: str, group: Group, others: Sequence[Group]) -> bool:
+        """Return whether what may live on has results that there is no time for before others."""
+        if now >= group.due or group.record is None or not _has_results(group.record):
+            return False
+        waits = urgency.seconds_to_fetch(now, group, others) < _LEAST_FETCH_S
+        if waits:
+            self.tell(f"{group.tag} is ended after others that are more urgent: {why}")
+        return waits
+
     def _fetch(self, record: Record, seconds: float) -> None:
-        if record.address is None or not record.copies:
+        if not _has_results(record):
             return
         if seconds < _LEAST_FETCH_S:
             self.tell(f"{record.tag}: nothing is fetched: its end, or that of others, can't wait")
@@ -196,6 +221,10 @@ class Reaper:
         except (TrimtabError, ValueError) as error:  # one that answers nonsense is no different
             return f"it gives no sign of life: {error}"[:300]
         return f"nobody used it for {(now - beat) / 60:.0f} minutes, and no workers are there"
+
+
+def _has_results(record: Record) -> bool:
+    return record.address is not None and bool(record.copies)
 
 
 def _answer(ask: Callable[[], bool]) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -76,6 +78,20 @@ def build(config: dict[str, Any]) -> Provider[Any]:
     """Return the provider that ``config`` names; raise ConfigError if there is no such one."""
     given = {key: value for key, value in config.items() if key != "name"}
     return PROVIDERS.build(config["name"], given)
+
+
+def fingerprint(config: dict[str, Any], provider: Provider[Any]) -> str:
+    """Return what tells a configuration and its key from every other one, without giving it away.
+
+    Args:
+        config: The provider's name and configuration.
+        provider: The same, built.
+
+    Raises:
+        ConfigError: The environment holds no key.
+    """
+    said = json.dumps([config, provider.key()], sort_keys=True)
+    return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 
 def machine_types(settings_file: Path | None = None) -> list[MachineType]:

@@ -44,13 +44,17 @@ class Group:
         return self.paid - margin
 
 
-def groups(ledger: Ledger, config: dict[str, Any], instances: Iterable[Instance]) -> list[Group]:
+def groups(
+    ledger: Ledger, config: dict[str, Any], account: str, instances: Iterable[Instance]
+) -> list[Group]:
     """Return what is listed, and what is open in the ledger besides; the most urgent first.
 
     Args:
         ledger: The ledger.
         config: The provider. What it lists may have been ordered by another configuration of the
-            same account; what it does not list counts only if it was ordered by this one.
+            same account; what it does not list counts only if it was ordered by this one, with
+            the same key.
+        account: The fingerprint of both.
         instances: What the provider lists.
     """
     listed: dict[str, list[Instance]] = {}
@@ -62,19 +66,39 @@ def groups(ledger: Ledger, config: dict[str, Any], instances: Iterable[Instance]
     found += [
         Group(tag, record, ())
         for tag, record in records.items()
-        if tag not in listed and record.ended is None and record.provider == config
+        if tag not in listed and record.ended is None and record.is_of(config, account)
     ]
     return sorted(found, key=lambda group: group.paid)
 
 
-def seconds_to_fetch(now: float, queue: Sequence[Group]) -> float:
-    """Return how long may be fetched from the first of a queue so that no end comes too late.
+def next_group(left: Iterable[Group], judged: dict[str, bool], now: float) -> Group | None:
+    """Return which group is to be judged now; None if all were.
+
+    Args:
+        left: What is there, the most urgent first.
+        judged: Groups that were judged, by their names, with whether they were due then: what
+            became due since comes first.
+        now: The time.
+    """
+    for each in left:
+        if each.tag not in judged or (not judged[each.tag] and each.due <= now):
+            return each
+    return None
+
+
+def seconds_to_fetch(now: float, group: Group, others: Iterable[Group]) -> float:
+    """Return how long may be fetched from a group so that no end comes too late.
+
+    Each is reckoned to take what ``end`` pauses at most. That holds where the provider answers
+    quickly: how long its own answers take comes on top.
 
     Args:
         now: The time.
-        queue: What is there, the most urgent first; each may take its longest to end.
+        group: What is ended first.
+        others: What is there besides, the most urgent first. What costs more than is paid for
+            already is not waited for.
     """
     until = now + _MOST_FETCH_S + LONGEST_S
-    soon = [queue[0], *(group for group in queue[1:] if group.due <= until)]
-    left = [group.paid - now - place * LONGEST_S for place, group in enumerate(soon, 1)]
+    soon = [group, *(each for each in others if each.due <= until and each.paid > now)]
+    left = [each.paid - now - place * LONGEST_S for place, each in enumerate(soon, 1)]
     return min(_MOST_FETCH_S, *left)

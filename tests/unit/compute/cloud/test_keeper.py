@@ -60,7 +60,7 @@ def test_a_keeper_is_there_when_it_has_listed_the_machines(
     seen = []
 
     def sleep(seconds: float) -> None:
-        seen.append(keeper.is_there())
+        seen.append(keeper.last_listing() > 0)
         time.sleep(seconds)
 
     server.faults["list"].append("404")
@@ -88,3 +88,13 @@ def test_a_machine_that_is_ordered_while_its_keeper_ends_has_one(
     monkeypatch.setattr(keepers, "next_look", look)
     keeper.keep(scene.reaper, KEEPER_S)
     assert ordered and not server.alive()
+
+
+def test_a_keeper_waits_for_no_machine_of_another_configuration_that_it_does_not_see(
+    ready: Record, keeper: Keeper, ledger: Ledger, config: dict
+) -> None:
+    assert keeper._next_look(KEEPER_S) == KEEPER_S
+    ledger.note(ready.tag, provider={**config, "ssh_key": "another"})
+    assert keeper._next_look(KEEPER_S) is None
+    keeper._note([ready.tag])
+    assert keeper._next_look(KEEPER_S) == KEEPER_S, "it is of the same account"

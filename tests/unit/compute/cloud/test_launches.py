@@ -21,7 +21,7 @@ def _nothing(line: str) -> None:
 def record(ledger: Ledger, provider: Provider, config: dict, time: Time) -> Record:
     """Return what is about to be ordered: a machine for two hours, of which 15 minutes are kept."""
     offer = make_offer(provider.types(), "gpu_1x_a10", None, 1.50, None)
-    return launches.intend(ledger, offer, config, time.now())
+    return launches.intend(ledger, offer, config, provider)
 
 
 def test_what_is_ordered_is_on_the_disk_before_the_call_and_its_end_in_its_name(

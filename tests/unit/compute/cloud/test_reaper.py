@@ -15,6 +15,7 @@ from trimtab.compute.cloud.money import make_offer
 from trimtab.compute.cloud.providers.base import Provider
 from trimtab.compute.ssh.hosts import Host
 from trimtab.core.errors import StoreError
+from trimtab.core.locks import locked
 
 
 @pytest.mark.parametrize(
@@ -78,6 +79,34 @@ def test_copies_that_hang_make_no_end_too_late(
     assert [ends[record.tag] for record in urgent] == sorted(ends.values())
 
 
+@pytest.mark.parametrize(
+    ("hours", "first", "second"), [(0.2, 0, 2), (4.0, 2, 0)], ids=["it waits", "it is fetched"]
+)
+def test_a_copy_that_hangs_holds_up_none_whose_time_is_nearly_over(
+    scene: Scene,
+    provider: Provider,
+    server: Lambda,
+    time: Time,
+    tmp_path: Path,
+    hours: float,
+    first: int,
+    second: int,
+) -> None:
+    scene.fetch_s = float("inf")
+    used = scene.rent(provider, hours, tmp_path / "run")
+    time.advance(max(0.0, used.deadline - 60 - HOUR - time.now()))
+    idle = scene.rent(provider, 4.0, tmp_path / "run")
+    scene.ledger.beat(idle.tag, time.now() - HOUR)
+    time.advance(used.deadline - 60 - time.now())
+    scene.ledger.beat(used.tag, time.now())
+    assert scene.reaper.reap() == first, "one is idle, the other one not due yet"
+    time.advance(max(0.0, used.deadline - time.now()))
+    assert scene.reaper.reap() == second and not server.alive()
+    assert scene.fetched >= {idle.tag}
+    for record in (used, idle):
+        assert server.dollars(record.tag) <= record.dollars
+
+
 def test_a_machine_that_answers_nothing_for_ever_holds_no_other_up(
     scene: Scene,
     ready: Record,
@@ -133,19 +162,41 @@ def test_one_process_alone_fetches_and_ends(
     assert meanwhile == [(0, 1)]
 
 
+def test_what_another_process_does_not_end_in_time_is_ended(
+    scene: Scene, ready: Record, server: Lambda, time: Time
+) -> None:
+    time.advance(ready.deadline - time.now())
+    with locked(scene.ledger.end_lock(ready.tag), wait=False):
+        assert scene.reaper.reap() == 0, "there is time for another one to fetch"
+        time.advance(ready.start + HOUR * ready.hours - 160 - time.now())
+        assert scene.reaper.reap() == 1 and not server.alive()
+    assert server.dollars(ready.tag) <= ready.dollars
+
+
 def test_a_machine_of_another_configuration_of_the_account_is_known(
     scene: Scene, ready: Record, time: Time
 ) -> None:
     time.advance(ready.deadline - time.now())
-    scene.reaper.reap_one({**scene.config, "timeout_s": 0.2}, lambda: None)
+    scene.reaper.reap_one({**scene.config, "timeout_s": 0.2}, lambda _: None)
     assert ready.tag in scene.fetched and not scene.ledger.open_records()
+
+
+def test_a_machine_of_another_account_is_not_taken_for_ended(
+    scene: Scene, ready: Record, server: Lambda, time: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.rented.clear()
+    time.advance(ready.deadline - time.now())
+    with monkeypatch.context() as other:
+        other.setenv("LAMBDA_API_KEY", "another_0123456789")
+        assert scene.reaper.reap() == 0 and scene.ledger.open_records() == [ready]
+    assert scene.reaper.reap() == 0 and not scene.ledger.open_records()
 
 
 def test_a_launch_that_was_killed_after_it_took_effect_is_ended(
     scene: Scene, ledger: Ledger, provider: Provider, server: Lambda, time: Time
 ) -> None:
     offer = make_offer(provider.types(), "gpu_1x_a10", None, 3.00, None)
-    record = launches.intend(ledger, offer, scene.config, time.now())
+    record = launches.intend(ledger, offer, scene.config, provider)
     provider.launch(launches.order_of(record, time.now()))
     assert scene.reaper.reap() == 0, "who ordered it is alive"
     scene._bury()
@@ -156,7 +207,7 @@ def test_several_machines_of_one_name_cost_no_more_together_than_was_confirmed(
     scene: Scene, ledger: Ledger, provider: Provider, server: Lambda, time: Time
 ) -> None:
     offer = make_offer(provider.types(), "gpu_1x_a10", None, 3.00, None)
-    record = launches.intend(ledger, offer, scene.config, time.now())
+    record = launches.intend(ledger, offer, scene.config, provider)
     server.faults["launch"] += ["twice"]
     provider.launch(launches.order_of(record, time.now()))
     assert len(server.alive()) == 2

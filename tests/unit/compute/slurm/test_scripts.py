@@ -44,7 +44,9 @@ def test_a_line_with_a_key_is_refused_and_not_repeated(name: str, tmp_path: Path
     line = "--export=HF_TOKEN=hf_ABCdef0123456789"
     path = tmp_path / "slurm.yaml"
     path.write_text(json.dumps({name: ["--x", line]}))
-    with pytest.raises(ConfigError, match=rf"Line 2 of `{name}` holds .* `source FILE`") as told:
+    with pytest.raises(
+        ConfigError, match=rf"slurm.yaml: Line 2 of `{name}` holds .* `source FILE`"
+    ) as told:
         Profile.read(path)
     assert "hf_ABC" not in str(told.value)
 
