@@ -13,8 +13,10 @@ GRPO does as much of the rounds of one run as it can, see ``trl_grpo``: two answ
 
 With ``--processes N`` the runs are shared out among as many cohorts, each in a process of its own,
 as ``cohort_size`` and ``--workers`` do it; so are the runs alone. The peer is one process, as it is
-published. Each side has all cores that may be used: a process of N has its share of threads, the
-peer has them all. Lockstep and peer take turns (``--turns``); the runs alone are trained once.
+published. Rounds per second are of the rounds alone; beside them stands the time in all, in which
+lockstep makes its adapters and writes a checkpoint. Each side has all cores that may be used: a
+process of N has its share of threads, the peer has them all. Lockstep and peer take turns
+(``--turns``); the runs alone are trained once.
 """
 
 from __future__ import annotations
@@ -221,7 +223,9 @@ class Side:
     Attributes:
         name: What it is called.
         rounds: Rounds of a run that it did.
-        seconds: Until the last process had ended.
+        seconds: Of its rounds, in the process that took longest.
+        whole: The same with what is done once: adapters that are made, and a checkpoint at the
+            end, which the peer does not write.
         parts: Seconds of all processes: sampling, learning.
         tokens: That were written.
     """
@@ -229,6 +233,7 @@ class Side:
     name: str
     rounds: int
     seconds: float
+    whole: float
     parts: tuple[float, float]
     tokens: int
 
@@ -236,8 +241,9 @@ class Side:
     def of(cls, name: str, done: list[Any], rounds: int) -> Side:
         """Add up what the processes took."""
         sampling, learning = (sum(one.parts[at] for one in done) for at in (0, 1))
-        seconds = max(one.seconds for one in done)
-        return cls(name, rounds, seconds, (sampling, learning), sum(one.tokens for one in done))
+        seconds, whole = max(sum(one.parts) for one in done), max(one.seconds for one in done)
+        tokens = sum(one.tokens for one in done)
+        return cls(name, rounds, seconds, whole, (sampling, learning), tokens)
 
     @property
     def rate(self) -> float:
@@ -248,9 +254,9 @@ class Side:
         """Return a line with its figures."""
         sampling, learning = (part / self.rounds for part in self.parts)
         return (
-            f"{self.name:20} {self.rate:6.2f} rounds of a run per second ({self.seconds:.1f} s; a "
-            f"round: sampling {sampling:.2f}, learning {learning:.2f} s of a process; "
-            f"{self.tokens / self.rounds:.1f} tokens)"
+            f"{self.name:20} {self.rate:6.2f} rounds of a run per second ({self.seconds:.1f} s, "
+            f"{self.whole:.1f} in all; a round: sampling {sampling:.2f}, learning {learning:.2f} s "
+            f"of a process; {self.tokens / self.rounds:.1f} tokens)"
         )
 
 
