@@ -7,13 +7,15 @@ learns, greedily.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 from trimtab.core.plan import Cell
 from trimtab.core.spec import Component
 from trimtab.core.types import Sample, SamplingParams
 from trimtab.datasets.gradings import Request, corrupted_answers, gold_answers, grading
-from trimtab.runs.plan.planner import Planner
+from trimtab.runs.plan.planner import PlannedRun, Planner
 from trimtab.runs.rewards import scores_by
 from trimtab.runs.store.run import Run
 from trimtab.training.reinforce.config import CohortTraining, ReinforceTraining
@@ -22,22 +24,54 @@ SOURCES = ("own", "base", "gold", "corrupted")
 """Whose answers are graded."""
 
 
-def add_gradings(planner: Planner, run: Run, task: Component, cohort: CohortTraining) -> None:
+@dataclass(frozen=True)
+class Answered:
+    """Cells of a plan, and what was answered there.
+
+    Attributes:
+        cells: Of all models.
+        samples: Returns the samples of a set, by its key.
+        of: Returns the first text of each sample of a cell that has one.
+    """
+
+    cells: Sequence[Cell]
+    samples: Callable[[str], Iterable[Sample]]
+    of: Callable[[Cell], Mapping[str, str]]
+
+    @classmethod
+    def in_run(cls, run: Run) -> Answered:
+        """Return what was answered in a run."""
+        return cls(run.plan.cells, lambda key: run.samples(key).values(), partial(_answers, run))
+
+    @classmethod
+    def foreseen(cls, planned: PlannedRun) -> Answered:
+        """Return what will be answered, with gold answers in the place of what nobody knows yet."""
+        samples = planned.data.samples
+        return cls(
+            planned.plan.cells,
+            samples.__getitem__,
+            lambda cell: gold_answers(samples[cell.samples]),
+        )
+
+
+def add_gradings(
+    planner: Planner, answered: Answered, task: Component, cohort: CohortTraining
+) -> None:
     """Add a cell for each run and source of answers, of the planner's model; and their judge.
 
     A run without any answer, because it was given up, is left out.
     """
     cells = [
         cell
-        for cell in run.plan.cells
+        for cell in answered.cells
         if cell.model_identity == planner.resolved.identity
         and cell.task == task
         and "graded" not in cell.coordinates
     ]
     base = next(cell for cell in cells if cell.role == "baseline")
     settings = {base.condition: cohort.common, **cohort.settings()}
-    samples = list(run.samples(base.samples).values())
-    answers = {cell.condition: _answers(run, cell) for cell in cells}
+    samples = list(answered.samples(base.samples))
+    answers = {cell.condition: answered.of(cell) for cell in cells}
     scores = scores_by(cohort.score)
 
     def worths(given: Mapping[str, str]) -> dict[str, float | None]:

@@ -23,7 +23,7 @@ from trimtab.core.spec import Component
 from trimtab.core.types import SamplingParams
 from trimtab.recipes._cohort_memory import memory_lines
 from trimtab.recipes._steering import preset_layer
-from trimtab.recipes._transfer import add_gradings
+from trimtab.recipes._transfer import Answered, add_gradings
 from trimtab.recipes.base import Recipe, RecipeConfig
 from trimtab.runs.plan.planner import PlannedFragment, PlannedRun, Planner
 from trimtab.runs.rewards import require_reward
@@ -156,17 +156,33 @@ class Wireheading(Recipe[_Config]):
         samples = [s for task in self.config.learned for s in planner.task(task).samples("fit")]
         return list(memory_lines(planned.models, self.config.training, samples))
 
+    def foreseen(self) -> PlannedRun | None:
+        """Return the plan with the gradings, of gold answers in the place of what will be said."""
+        if not self.config.transfer:
+            return None
+        begun, planner = Answered.foreseen(self.plan()), self.planner()
+        for number, model in enumerate(self.config.subjects):
+            if number:
+                planner.use(model)
+            self.declare(planner)
+            self._grade(planner, begun)
+        return planner.finish(self.baseline)
+
     def grow(self, run: Run) -> PlannedFragment | None:
         """Return the gradings of the answers; None when they are planned, or unwanted."""
         if not self.config.transfer or len(run.plan.fragments) > 1:
             return None
-        (task,) = self.config.learned
-        planner = self.planner(task)
+        answered, planner = Answered.in_run(run), self.planner(*self.config.learned)
         for number, model in enumerate(self.config.subjects):
             if number:
                 planner.use(model)
-            add_gradings(planner, run, task, self._rewarded(planner, task))
+            self._grade(planner, answered)
         return planner.fragment(run.plan, "grades of own and of others' answers")
+
+    def _grade(self, planner: Planner, answered: Answered) -> None:
+        """Add the gradings of what was answered, of the planner's model."""
+        (task,) = self.config.learned
+        add_gradings(planner, answered, task, self._rewarded(planner, task))
 
     def _rewarded(self, planner: Planner, component: Component) -> CohortTraining:
         """Return the training, rewarded by the task's own judge, with answers that end as its do.

@@ -184,3 +184,15 @@ def test_a_raw_task_says_where_its_answers_end_unless_the_file_does(tmp_path: Pa
 def test_what_reports_could_not_tell_apart_is_refused(tmp_path: Path, changed, what) -> None:
     with pytest.raises(ConfigError, match=what):
         planned(tmp_path, **changed)
+
+
+def test_what_transfer_adds_is_foreseen(tmp_path: Path) -> None:
+    recipe, found = planned(tmp_path, task=TASKS[0], transfer=True)
+    whole = recipe.foreseen()
+    assert whole is not None and planned(tmp_path, task=TASKS[0])[0].foreseen() is None
+    known = [cell.key for cell in found.plan.cells]
+    assert [cell.key for cell in whole.plan.cells if "graded" not in cell.coordinates] == known
+    graded = [cell for cell in whole.plan.cells if "graded" in cell.coordinates]
+    runs = 1 + 3 * 2
+    assert len(graded) == 2 * runs * 4, "each model's base and runs grade four kinds of answers"
+    assert {judge.component.name for judge in whole.plan.judges} >= {"grade_inflation"}

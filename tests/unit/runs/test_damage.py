@@ -235,6 +235,8 @@ def _told(dir: Path) -> list[str]:
 def test_what_is_gone_of_a_finished_run_is_named(whole: Path, tmp_path: Path) -> None:
     (whole / "finished.json").unlink(missing_ok=True)
     finished = Path(shutil.copytree(whole, tmp_path / "finished"))
+    (finished / "report" / "figures").mkdir(parents=True)
+    write_json(finished / "report" / "figures" / "points.json", {}, sealed=True)
     mark(finished)
     assert _told(finished) == []
     segment = next((finished / "completions/cell-1").glob("*.jsonl")).name
@@ -244,6 +246,7 @@ def test_what_is_gone_of_a_finished_run_is_named(whole: Path, tmp_path: Path) ->
         f"completions/cell-1/{segment} ": lambda path: _cut(path, 1),
         "scores/exact-1/cell-2": lambda path: shutil.rmtree(path),
         "strengths.json": lambda path: path.unlink(),
+        "report/figures/points.json": lambda path: path.unlink(),
     }
     for number, (name, lose) in enumerate(losses.items()):
         dir = Path(shutil.copytree(finished, tmp_path / str(number)))

@@ -122,7 +122,8 @@ def _must_be_there(run: Path, path: Path) -> bool:
     """
     if path.parent.parent == run / "artifacts":
         return (path.parent / "artifact.json").is_file()
-    if path.parent in (run, run / "plan", run / "report") and noted(run) is not None:
+    written_at_the_end = path.parent in (run, run / "plan") or run / "report" in path.parents
+    if written_at_the_end and noted(run) is not None:
         return True
     return path.parent.name in _DATA or _within(run, path) in _MADE
 

@@ -117,5 +117,7 @@ def _plot(points: Sequence[Point], panels: Sequence[str], axis: str, canvas: Can
                 color=colour, alpha=0.12, lw=0,
             )  # fmt: skip
         at.set_title(title + mark_of(any(p.few for p in shown)))
+        if all(p.x is None or p.x == int(p.x) for p in points):
+            at.xaxis.get_major_locator().set_params(integer=True)
     label_edges(axes, len(panels), axis, "")
     draw_legend(canvas)

@@ -100,6 +100,7 @@ def _plot(points: Sequence[Point], levels: dict[str, ProjectedOn], canvas: Canva
             if level is not None:
                 at.axhline(level, color=style.MUTED, ls=":", lw=0.9)
         at.set_title(title + mark_of(any(p.few for p in shown)))
+        at.xaxis.get_major_locator().set_params(integer=True)
     label_edges(axes, len(panels), "update", "projection")
     draw_legend(canvas)
 
